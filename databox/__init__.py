@@ -1,1 +1,78 @@
-"""x"""
+"""A client for the Databox API v1 that loses no row without telling you."""
+
+from databox._async.client import AsyncDatabox
+from databox._async.page import AsyncPage
+from databox._sync.client import Databox
+from databox._sync.page import Page
+from databox.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    DataboxError,
+    IngestError,
+    IngestionTimeoutError,
+    InvalidRecordError,
+    InvalidResponseError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTooLargeError,
+    ServerError,
+)
+from databox.limits import RateLimit
+from databox.models import (
+    Account,
+    Dataset,
+    DatasetMetrics,
+    DataSource,
+    ErrorDetail,
+    Ingestion,
+    IngestionReceipt,
+    IngestionSummary,
+    TimeZone,
+)
+from databox.report import BatchOutcome, IngestReport
+from databox.version import VERSION as __version__
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIStatusError",
+    "APITimeoutError",
+    "Account",
+    "AsyncDatabox",
+    "AsyncPage",
+    "AuthenticationError",
+    "BadRequestError",
+    "BatchOutcome",
+    "ConfigurationError",
+    "ConflictError",
+    "DataSource",
+    "Databox",
+    "DataboxError",
+    "Dataset",
+    "DatasetMetrics",
+    "ErrorDetail",
+    "IngestError",
+    "IngestReport",
+    "Ingestion",
+    "IngestionReceipt",
+    "IngestionSummary",
+    "IngestionTimeoutError",
+    "InvalidRecordError",
+    "InvalidResponseError",
+    "NotFoundError",
+    "Page",
+    "PermissionDeniedError",
+    "RateLimit",
+    "RateLimitError",
+    "RequestTooLargeError",
+    "ServerError",
+    "TimeZone",
+    "__version__",
+]

@@ -1,0 +1,262 @@
+"""Datasets and their ingestions: one short method an operation, and the two that stand on several."""
+
+import time
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import attrs
+
+from databox import operations
+from databox._async.ingest import AsyncIngest
+from databox._async.page import AsyncPage
+from databox._async.resources import AsyncResource, pick
+from databox._async.runtime import sleep
+from databox.answers import Listing
+from databox.arguments import data_source_id_of, dataset_id_of, ingestion_id_of, keys_of, page_size_of, text_of
+from databox.errors import APIError, IngestionTimeoutError, InvalidRecordError
+from databox.ingest.batch import MAX_RECORDS, body_of
+from databox.ingest.encode import encode
+from databox.ingest.settle import is_settled, poll_waits
+from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
+from databox.report import IngestReport
+from databox.retry import Effect, effect_of
+
+__all__ = ["AsyncDatasets"]
+
+
+class AsyncDatasets(AsyncResource):
+    """Tables of rows."""
+
+    async def create(
+        self, title: str, *, data_source: int | DataSource, primary_keys: Sequence[str] | None = None
+    ) -> Dataset:
+        """Return a new, empty dataset (API: Create a dataset).
+
+        It is sent again only when the first request surely took no effect, since titles are not unique.
+
+        Args:
+            title: for people; any number of datasets may share one.
+            data_source: the data source to make it in, as id or object.
+            primary_keys: the columns that identify a row. With them a row sent twice is stored once; they cannot
+                be changed or asked for later.
+
+        Raises:
+            TypeError, ValueError: an argument cannot be sent; nothing was.
+            APIError: the request failed. After a lost answer or a 5xx, look whether it exists before trying again,
+                or use `ensure`.
+        """
+        return await self._transport.send(
+            operations.datasets_create(
+                text_of("title", title),
+                data_source_id=data_source_id_of(data_source),
+                primary_keys=keys_of(primary_keys),
+            )
+        )
+
+    async def ensure(
+        self, title: str, *, data_source: int | DataSource, primary_keys: Sequence[str] | None = None
+    ) -> Dataset:
+        """Return the data source's dataset of this title, made if there is none.
+
+        Args:
+            title: compared exactly.
+            data_source: where to look and make it, as id or object.
+            primary_keys: for a new one. For one that is found they are taken on your word, as v1 does not tell.
+
+        Raises:
+            DataboxError: several have this title; the message lists their ids.
+            APIError: a request failed.
+        """
+        keys = keys_of(primary_keys)
+        source = data_source_id_of(data_source)
+
+        async def found() -> Dataset | None:
+            listing = await self._transport.send(operations.data_sources_list_datasets(source))
+            dataset = pick("dataset", title, listing.items)
+            return dataset and attrs.evolve(dataset, primary_keys=keys)
+
+        dataset = await found()
+        if dataset is None:
+            try:
+                return await self.create(title, data_source=source, primary_keys=keys)
+            except APIError as error:
+                failure = error
+            # It may have been made although the answer was lost.
+            dataset = await found() if effect_of(failure) is Effect.OPEN else None
+            if dataset is None:
+                raise failure
+        return dataset
+
+    async def delete(self, dataset: str | Dataset) -> None:
+        """Delete a dataset with its rows, for good (API: Delete a dataset).
+
+        Args:
+            dataset: the id or the object.
+
+        Raises:
+            TypeError, ValueError: the id cannot be one; nothing was sent.
+            APIError: the request failed.
+        """
+        await self._transport.send(operations.datasets_delete(dataset_id_of(dataset)))
+
+    async def purge(self, dataset: str | Dataset) -> None:
+        """Remove all rows of a dataset, for good, and keep the dataset (API: Purge a dataset).
+
+        Args:
+            dataset: the id or the object.
+
+        Raises:
+            TypeError, ValueError: the id cannot be one; nothing was sent.
+            APIError: the request failed.
+        """
+        await self._transport.send(operations.datasets_purge(dataset_id_of(dataset)))
+
+    async def create_ingestion(
+        self, dataset: str | Dataset, records: Iterable[Mapping[str, Any]]
+    ) -> IngestionReceipt:
+        """Return the API's receipt for one batch of rows, sent in one request (API: Create an ingestion).
+
+        Accepted is not stored: `wait_for_ingestion` tells what became of it. A request whose answer was lost is
+        never sent again. For more rows, retries and a report, use `ingest`.
+
+        Args:
+            dataset: the id or the object.
+            records: 1 to 100 rows, each a mapping from column to value.
+
+        Raises:
+            InvalidRecordError: a row cannot be encoded, or there are none or too many; nothing was sent.
+            TypeError, ValueError: the id cannot be one; nothing was sent.
+            APIError: the request failed.
+        """
+        dataset_id = dataset_id_of(dataset)
+        rows = [encode(record, index) for index, record in enumerate(records)]
+        if not 1 <= len(rows) <= MAX_RECORDS:
+            raise InvalidRecordError(
+                f"One ingestion takes 1 to {MAX_RECORDS} records, not {len(rows)}. Use ingest for any number."
+            )
+        return await self._transport.send(
+            operations.datasets_create_ingestion(dataset_id, body_of(rows), repeatable=False)
+        )
+
+    async def list_ingestions(
+        self, dataset: str | Dataset, *, page_size: int | None = None
+    ) -> AsyncPage[IngestionSummary]:
+        """Return a dataset's ingestions, page by page (API: List ingestions). Their order is not documented.
+
+        Args:
+            dataset: the id or the object.
+            page_size: items to ask for in each request; the API's default, about 100, without.
+
+        Raises:
+            TypeError, ValueError: an argument cannot be sent; nothing was.
+            APIError: a request failed.
+        """
+        dataset_id = dataset_id_of(dataset)
+        size = page_size_of(page_size)
+
+        async def fetch(number: int) -> Listing[IngestionSummary]:
+            return await self._transport.send(
+                operations.datasets_list_ingestions(dataset_id, page=number, page_size=size)
+            )
+
+        first = operations.datasets_list_ingestions(dataset_id, page=None, page_size=size)
+        return AsyncPage(await self._transport.send(first), fetch, path=first.path, asked_size=size)
+
+    async def get_ingestion(
+        self, dataset: str | Dataset, ingestion_id: str | IngestionReceipt | IngestionSummary | Ingestion
+    ) -> Ingestion:
+        """Return what is known of one ingestion now (API: Retrieve an ingestion).
+
+        Args:
+            dataset: the id or the object.
+            ingestion_id: the id, or the receipt or summary that carries it.
+
+        Raises:
+            TypeError, ValueError: an id cannot be one; nothing was sent.
+            APIError: the request failed.
+        """
+        return await self._transport.send(
+            operations.datasets_get_ingestion(dataset_id_of(dataset), ingestion_id_of(ingestion_id))
+        )
+
+    async def wait_for_ingestion(
+        self,
+        dataset: str | Dataset,
+        ingestion_id: str | IngestionReceipt | IngestionSummary | Ingestion,
+        *,
+        timeout: float = 300.0,
+    ) -> Ingestion:
+        """Return an ingestion once its outcome is known: rows counted, or errors.
+
+        It asks at growing intervals, since each time costs one request of the key's limit.
+
+        Args:
+            dataset: the id or the object.
+            ingestion_id: the id, or the receipt or summary that carries it.
+            timeout: seconds to wait at most.
+
+        Raises:
+            IngestionTimeoutError: it was still open at the end; the error carries the last state.
+            TypeError, ValueError: an id cannot be one; nothing was sent.
+            APIError: a request failed.
+        """
+        end = time.monotonic() + timeout
+        for wait in poll_waits():
+            ingestion = await self.get_ingestion(dataset, ingestion_id)
+            if is_settled(ingestion):
+                return ingestion
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            await sleep(min(wait, left))
+        raise IngestionTimeoutError(
+            f"Ingestion {ingestion.id} has no outcome after {timeout} seconds; its status is {ingestion.status!r}. "
+            "Its rows may still be stored: ask again later.",
+            ingestion=ingestion,
+        )
+
+    async def ingest(
+        self,
+        dataset: str | Dataset,
+        records: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
+        *,
+        primary_keys: Sequence[str] | None = None,
+        batch_size: int = MAX_RECORDS,
+        max_batch_bytes: int = 1_000_000,
+        verify: Literal["counts"] | None = "counts",
+        raise_on_failure: bool = True,
+        on_ambiguous: Literal["auto", "resend", "report"] = "auto",
+    ) -> IngestReport:
+        """Return a report on rows sent in batches, each verified to be stored; any number, at constant memory.
+
+        Args:
+            dataset: the id or the object.
+            records: rows, each a mapping from column to value; read as they are needed.
+            primary_keys: the dataset's keys; what the Dataset object knows without.
+            batch_size: rows in one request, 1 to 100.
+            max_batch_bytes: bytes of one request's body at most.
+            verify: "counts" fetches what became of each batch; None stops at accepted.
+            raise_on_failure: whether a report that is not `ok` is raised.
+            on_ambiguous: what to do when the answer to a batch was lost: "resend" it, "report" it, or "auto":
+                resend when there are primary keys, which make that harmless.
+
+        Raises:
+            IngestError: not every row arrived; its `report` says which.
+            TypeError, ValueError: an argument is wrong; nothing was sent.
+        """
+        keys = keys_of(primary_keys)
+        if keys is None and isinstance(dataset, Dataset):
+            keys = dataset.primary_keys
+        run = AsyncIngest(
+            self._transport,
+            dataset_id_of(dataset),
+            primary_keys=keys or (),
+            batch_size=batch_size,
+            max_batch_bytes=max_batch_bytes,
+            verify=verify,
+            on_ambiguous=on_ambiguous,
+        )
+        report = await run(records)
+        if raise_on_failure:
+            report.raise_for_failures()
+        return report

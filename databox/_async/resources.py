@@ -1,0 +1,171 @@
+"""Accounts, the key, and data sources: one short method an operation."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from databox import operations
+from databox._async.page import AsyncPage
+from databox._async.transport import AsyncTransport
+from databox.answers import Listing
+from databox.arguments import account_id_of, data_source_id_of, text_of
+from databox.errors import APIError, DataboxError
+from databox.models import Account, Dataset, DataSource, TimeZone
+from databox.operations import Operation
+from databox.retry import Effect, effect_of
+
+__all__ = ["AsyncAccounts", "AsyncAuth", "AsyncDataSources", "AsyncResource", "pick"]
+
+T = TypeVar("T")
+D = TypeVar("D", DataSource, Dataset)
+
+log = logging.getLogger("databox")
+
+
+class AsyncResource:
+    """A group of operations on one transport."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def _list(self, operation: Operation[Listing[T]]) -> AsyncPage[T]:
+        return AsyncPage(await self._transport.send(operation), path=operation.path)
+
+
+class AsyncAccounts(AsyncResource):
+    """The accounts that the key's user can reach."""
+
+    async def list(self) -> AsyncPage[Account]:
+        """Return all accounts that the key's user can reach (API: List accounts).
+
+        Raises:
+            APIError: the request failed.
+        """
+        return await self._list(operations.accounts_list())
+
+    async def list_data_sources(self, account_id: int) -> AsyncPage[DataSource]:
+        """Return an account's data sources (API: List data sources).
+
+        Args:
+            account_id: the account's number.
+
+        Raises:
+            TypeError, ValueError: the id cannot be one; nothing was sent.
+            APIError: the request failed.
+        """
+        return await self._list(operations.accounts_list_data_sources(account_id_of(account_id)))
+
+    async def list_timezones(self) -> AsyncPage[TimeZone]:
+        """Return the time zones that a data source can have (API: List time zones).
+
+        Raises:
+            APIError: the request failed.
+        """
+        return await self._list(operations.accounts_list_timezones())
+
+
+class AsyncAuth(AsyncResource):
+    """The key itself."""
+
+    async def validate_key(self) -> None:
+        """Return quietly when the key is valid (API: Validate an API key).
+
+        Raises:
+            AuthenticationError: it is not.
+            APIError: the request failed otherwise, which says nothing about the key.
+        """
+        await self._transport.send(operations.auth_validate_key())
+
+
+class AsyncDataSources(AsyncResource):
+    """Containers of datasets."""
+
+    async def create(
+        self, title: str, *, account_id: int | None = None, timezone: str | None = None
+    ) -> DataSource:
+        """Return a new data source (API: Create a data source).
+
+        It is sent again only when the first request surely took no effect, since titles are not unique.
+
+        Args:
+            title: for people; any number of data sources may share one.
+            account_id: the account to make it in; the key's own without.
+            timezone: an IANA name such as `Europe/Berlin`; the API's default without.
+
+        Raises:
+            TypeError, ValueError: an argument cannot be sent; nothing was.
+            APIError: the request failed. After a lost answer or a 5xx, look whether it exists before trying again,
+                or use `ensure`.
+        """
+        return await self._transport.send(
+            operations.data_sources_create(
+                text_of("title", title),
+                account_id=None if account_id is None else account_id_of(account_id),
+                timezone=None if timezone is None else text_of("timezone", timezone),
+            )
+        )
+
+    async def ensure(self, title: str, *, account_id: int, timezone: str | None = None) -> DataSource:
+        """Return the account's data source of this title, made if there is none.
+
+        Args:
+            title: compared exactly.
+            account_id: the account to look and make it in.
+            timezone: for a new one; a warning is logged when the one found has another.
+
+        Raises:
+            DataboxError: several have this title; the message lists their ids.
+            APIError: a request failed.
+        """
+
+        async def found() -> DataSource | None:
+            page = await AsyncAccounts(self._transport).list_data_sources(account_id)
+            return pick("data source", title, page.items)
+
+        source = await found()
+        if source is None:
+            try:
+                return await self.create(title, account_id=account_id, timezone=timezone)
+            except APIError as error:
+                failure = error
+            # It may have been made although the answer was lost.
+            source = await found() if effect_of(failure) is Effect.OPEN else None
+            if source is None:
+                raise failure
+        if timezone and source.timezone and timezone != source.timezone:
+            log.warning("Data source %s has the time zone %s, not %s.", source.id, source.timezone, timezone)
+        return source
+
+    async def delete(self, data_source: int | DataSource) -> None:
+        """Delete a data source with all its datasets and their rows, for good (API: Delete a data source).
+
+        Args:
+            data_source: the id or the object.
+
+        Raises:
+            TypeError, ValueError: the id cannot be one; nothing was sent.
+            APIError: the request failed.
+        """
+        await self._transport.send(operations.data_sources_delete(data_source_id_of(data_source)))
+
+    async def list_datasets(self, data_source: int | DataSource) -> AsyncPage[Dataset]:
+        """Return a data source's datasets (API: List datasets). Their primary keys are not told by v1.
+
+        Args:
+            data_source: the id or the object.
+
+        Raises:
+            TypeError, ValueError: the id cannot be one; nothing was sent.
+            APIError: the request failed.
+        """
+        return await self._list(operations.data_sources_list_datasets(data_source_id_of(data_source)))
+
+
+def pick(what: str, title: str, candidates: Sequence[D]) -> D | None:
+    """Return the one of a title, or None; more than one is an error that lists their ids."""
+    text_of("title", title)
+    matches = [candidate for candidate in candidates if candidate.title == title]
+    if len(matches) > 1:
+        ids = ", ".join(str(match.id) for match in matches)
+        raise DataboxError(f"There are {len(matches)} {what}s titled {title!r}: {ids}. Use the id of the one you mean.")
+    return matches[0] if matches else None

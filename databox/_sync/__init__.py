@@ -1,0 +1,1 @@
+"""The synchronous client, derived from `_async` but for `runtime` and `deadline`."""

@@ -1,0 +1,107 @@
+# Derived from databox/_async/client.py by tools/unasync.py; edit that one.
+"""The client: puts the parts together."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from databox._sync.datasets import Datasets
+from databox._sync.resources import Accounts, Auth, DataSources
+from databox._sync.transport import Transport
+
+from databox import operations
+from databox.arguments import request_of
+from databox.config import load_config
+from databox.limits import DOCUMENTED, RateLimit
+from databox.options import UNSET, Options, Unset
+
+__all__ = ["Databox"]
+
+
+class Databox:
+    """A client of the Databox API v1, for any number of threads at once.
+
+    Args:
+        api_key: the key; else `DATABOX_API_KEY`, else the one that the official client stored.
+        base_url: where to send; else `DATABOX_API_URL`, else the official client's `apiUrl`, else
+            `https://api.databox.com`.
+        timeout: seconds for one attempt as a whole, from connecting to the last byte; None for no limit.
+        max_retries: further attempts after the first; 0 means exactly one.
+        rate_limit: the most requests a second and an hour, shared by all clients in the process with the same key
+            and host; None switches it off.
+        http_client: an httpx client of your own, for proxies, certificates or transports. It is not closed here.
+
+    Raises:
+        ConfigurationError: there is no key, or the key, the URL or the stored file cannot be used.
+        TypeError, ValueError: an argument is of the wrong type or out of range.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: float | None = 30.0,
+        max_retries: int = 4,
+        rate_limit: RateLimit | None = DOCUMENTED,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        options = Options(timeout, max_retries, rate_limit)
+        self._assemble(Transport(load_config(api_key, base_url), options, http_client))
+
+    def _assemble(self, transport: Transport) -> None:
+        self._transport = transport
+        self.accounts = Accounts(transport)
+        self.auth = Auth(transport)
+        self.data_sources = DataSources(transport)
+        self.datasets = Datasets(transport)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None | Unset = UNSET,
+        max_retries: int | Unset = UNSET,
+        rate_limit: RateLimit | None | Unset = UNSET,
+    ) -> Self:
+        """Return a client with other options on the same connections, which stay this client's to close."""
+        options = self._transport.options.but(timeout=timeout, max_retries=max_retries, rate_limit=rate_limit)
+        other = type(self).__new__(type(self))
+        other._assemble(self._transport.with_options(options))
+        return other
+
+    def request(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> Any:
+        """Return the JSON answer to a request of your own, for what the published description does not list.
+
+        It has the same key, retries, limits and errors as all others; GET, PUT and DELETE are sent again when an
+        answer was lost.
+
+        Args:
+            method: GET, POST, PUT, PATCH or DELETE.
+            path: from the host on, such as `/v1/accounts`, percent-encoded where necessary.
+            params: the query; entries that are None are left out.
+            json: the body.
+
+        Raises:
+            TypeError, ValueError: an argument cannot be sent; nothing was.
+            APIError: the request failed.
+        """
+        verb, path = request_of(method, path, params)
+        return self._transport.send(operations.raw(verb, path, params=params, json=json))
+
+    def close(self) -> None:
+        """Close the connections. Later requests raise RuntimeError."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        config = self._transport.config
+        return f"{type(self).__name__}(base_url={config.base_url!r}, api_key={config.key!r})"

@@ -1,0 +1,95 @@
+# Derived from databox/_async/page.py by tools/unasync.py; edit that one.
+"""A list that may span several requests."""
+
+from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
+
+from databox.answers import Listing
+from databox.errors import InvalidResponseError
+
+__all__ = ["Page"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Fetch(Protocol[T_co]):
+    """Reads the page of a number, counted from 1."""
+
+    def __call__(self, number: int) -> Listing[T_co]: ...
+
+
+class Page(Generic[T]):
+    """One page of a list. Iterating walks every item of this and all later pages, fetching as it goes."""
+
+    def __init__(
+        self,
+        listing: Listing[T],
+        fetch: Fetch[T] | None = None,
+        *,
+        path: str = "",
+        asked_size: int | None = None,
+        number: int = 1,
+        seen: int = 0,
+    ) -> None:
+        self.items: tuple[T, ...] = listing.items
+        """The items of this page alone."""
+        self.total: int | None = listing.total
+        """How many items there are on all pages, or None when the API does not say."""
+        if fetch is None and self.total is None:
+            self.total = len(self.items)
+        self.request_id: str | None = listing.request_id
+        self._listing = listing
+        self._fetch = fetch
+        self._path = path
+        self._asked_size = asked_size
+        self._number = number
+        self._seen = seen + len(self.items)
+
+    def by_page(self) -> Iterator["Page[T]"]:
+        """Walk this page and all later ones, one request each.
+
+        Raises:
+            InvalidResponseError: the API promises more items, but sends the same page again.
+        """
+        page = self
+        while True:
+            yield page
+            following = page._next()
+            if following is None:
+                return
+            page = following
+
+    def __iter__(self) -> Iterator[T]:
+        for page in self.by_page():
+            for item in page.items:
+                yield item
+
+    def _next(self) -> "Page[T] | None":
+        if self._fetch is None or not self._listing.more_after(self._seen, self._asked_size):
+            return None
+        number = self._number + 1
+        listing = self._fetch(number)
+        if listing.items and listing.items == self.items:
+            if self.total is None:
+                return None  # a server that does not page sends everything each time
+            raise InvalidResponseError(
+                f"GET {self._path} was answered with the same page for numbers {number - 1} and {number}, "
+                f"although {self.total} items were promised and {self._seen} have come.",
+                method="GET",
+                path=self._path,
+                status_code=200,
+                request_id=listing.request_id,
+            )
+        return Page(
+            listing,
+            self._fetch,
+            path=self._path,
+            asked_size=self._asked_size,
+            number=number,
+            seen=self._seen,
+        )
+
+    def __repr__(self) -> str:
+        total = "" if self.total is None else f" of {self.total}"
+        return f"<{type(self).__name__} {self._number}: {len(self.items)}{total} items>"

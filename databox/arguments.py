@@ -1,0 +1,105 @@
+"""What callers may pass for ids, titles and keys: refused here, before anything is sent."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
+
+__all__ = [
+    "account_id_of",
+    "data_source_id_of",
+    "dataset_id_of",
+    "ingestion_id_of",
+    "keys_of",
+    "page_size_of",
+    "request_of",
+    "text_of",
+]
+
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
+
+def account_id_of(value: int) -> int:
+    """Return an account's id."""
+    return _number("account_id", value, "an int")
+
+
+def data_source_id_of(value: int | DataSource) -> int:
+    """Return a data source's id, from the id or the object."""
+    return _number("data_source", value.id if isinstance(value, DataSource) else value, "an int or a DataSource")
+
+
+def dataset_id_of(value: str | Dataset) -> str:
+    """Return a dataset's id, from the id or the object."""
+    return _opaque("dataset", value.id if isinstance(value, Dataset) else value, "a str or a Dataset")
+
+
+def ingestion_id_of(value: str | Ingestion | IngestionSummary | IngestionReceipt) -> str:
+    """Return an ingestion's id, from the id or any object that stands for it."""
+    if isinstance(value, IngestionReceipt):
+        value = value.ingestion_id
+    elif isinstance(value, Ingestion | IngestionSummary):
+        value = value.id
+    return _opaque("ingestion_id", value, "a str")
+
+
+def text_of(name: str, value: str) -> str:
+    """Return a text that must not be empty."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {_kind(value)}.")
+    if not value.strip():
+        raise ValueError(f"{name} is empty.")
+    return value
+
+
+def keys_of(value: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the names of primary key columns; None when they were not given."""
+    if value is None:
+        return None
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(f'primary_keys must be a list of column names such as ["date"], not {_kind(value)}.')
+    names = tuple(text_of("A name in primary_keys", name) for name in value)
+    if len(set(names)) < len(names):
+        raise ValueError(f"primary_keys names a column twice: {', '.join(names)}.")
+    return names
+
+
+def page_size_of(value: int | None) -> int | None:
+    """Return the number of items to ask for in a page."""
+    return None if value is None else _number("page_size", value, "an int")
+
+
+def request_of(method: str, path: str, params: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Return the method in capitals and the path, both fit to be sent."""
+    verb = text_of("method", method).upper()
+    if verb not in _METHODS:
+        raise ValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}.")
+    if not text_of("path", path).startswith("/"):
+        raise ValueError(f"path must start with '/', such as '/v1/accounts', not {path!r}: the host is base_url's.")
+    if not path.isprintable() or not path.isascii() or set(path) & set(" #\\"):
+        raise ValueError(f"path holds a character that must be percent-encoded: {path!r}.")
+    if params is not None and not isinstance(params, Mapping):
+        raise TypeError(f"params must be a mapping, not {_kind(params)}.")
+    return verb, path
+
+
+def _number(name: str, value: object, expected: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be {expected}, not {_kind(value)}.")
+    if not 0 < value < 2**63:
+        raise ValueError(f"{name} must be a positive 64-bit number, not {value}.")
+    return int(value)
+
+
+def _opaque(name: str, value: object, expected: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be {expected}, not {_kind(value)}.")
+    if not value.strip():
+        raise ValueError(f"{name} is empty.")
+    if value in {".", ".."} or not value.isprintable():
+        raise ValueError(f"{name} is not an id: {value!r}.")
+    return value
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__

@@ -1,0 +1,135 @@
+"""One row to JSON bytes, once.
+
+Values of the JSON types pass through to orjson; what has a plain meaning is converted; the rest is refused with the
+column's name and a remedy, since what a server makes of it is anybody's guess.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any, cast
+from uuid import UUID
+
+import orjson
+
+from databox.errors import InvalidRecordError
+
+__all__ = ["encode"]
+
+_OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_PLAIN = frozenset({str, bool, type(None), datetime, date, UUID})
+_LARGEST_INT = 2**64 - 1
+_SMALLEST_INT = -(2**63)
+
+
+def encode(record: object, index: int) -> bytes:
+    """Return a row as a JSON object.
+
+    Args:
+        record: a mapping from column to value.
+        index: the row's place in the input, for the error.
+
+    Raises:
+        InvalidRecordError: the row is no mapping, has no columns, or holds a value that cannot be sent.
+    """
+    if not isinstance(record, Mapping):
+        raise InvalidRecordError(
+            f"Row {index} is {_kind(record)}, not a mapping from column to value.", index=index
+        )
+    row = dict(cast("Mapping[Any, Any]", record))
+    if not row:
+        raise InvalidRecordError(f"Row {index} has no columns.", index=index)
+    for column, value in row.items():
+        if type(column) is not str and not isinstance(column, str):
+            raise InvalidRecordError(
+                f"Row {index}: the column name {column!r} is {_kind(column)}. Make it a str.", index=index
+            )
+        if type(value) not in _PLAIN:
+            try:
+                row[column] = _converted(value)
+            except ValueError as problem:
+                raise _invalid(index, column, str(problem)) from None
+    try:
+        return orjson.dumps(row, option=_OPTIONS)
+    except (TypeError, ValueError):
+        # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot carry.
+        column = next((name for name, value in row.items() if not _is_unicode(name, value)), None)
+        raise _invalid(index, column, "is text that is not valid Unicode. Decode it rightly first") from None
+
+
+def _converted(value: Any) -> Any:
+    """The value as orjson takes it; a ValueError says why there is none, and the remedy."""
+    match value:
+        case Enum():
+            return _converted(value.value)
+        case bool() | None | str() | UUID():
+            return value
+        case int():
+            if _SMALLEST_INT <= value <= _LARGEST_INT:
+                return int(value)
+            return orjson.Fragment(str(int(value)))
+        case float():
+            if math.isinf(value):
+                raise ValueError("is infinite, which JSON cannot say. Send None or a finite number")
+            return float(value)  # not a number becomes null
+        case Decimal():
+            if value.is_infinite():
+                raise ValueError("is infinite, which JSON cannot say. Send None or a finite number")
+            return None if value.is_nan() else orjson.Fragment(str(value))
+        case datetime() | date():
+            return _moment(value)
+        case time() | timedelta():
+            raise ValueError(f"is {_kind(value)}, for which the API has no type. Send seconds, or text")
+        case bytes() | bytearray() | memoryview():
+            raise ValueError("is bytes. Decode it to text first")
+        case _:
+            return _foreign(value)
+
+
+def _moment(value: date) -> Any:
+    """A date or datetime of a subclass, such as pandas' Timestamp."""
+    if value != value:  # noqa: PLR0124 - pandas' NaT is a datetime that is not itself
+        return None
+    if not isinstance(value, datetime):
+        return date(value.year, value.month, value.day)
+    return datetime.combine(date(value.year, value.month, value.day), value.timetz())
+
+
+def _foreign(value: Any) -> Any:
+    """A scalar of NumPy or pandas, told by its type's name so that neither has to be installed."""
+    package = type(value).__module__.partition(".")[0]
+    name = type(value).__name__
+    if package == "pandas" and name in {"NAType", "NaTType"}:
+        return None
+    if package == "numpy" and name == "datetime64":
+        return value.astype("datetime64[us]").item()
+    if package == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        plain = value.item()
+        if type(plain).__module__.partition(".")[0] != "numpy":
+            return _converted(plain)
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
+        raise ValueError(
+            f"is {_kind(value)}, and a row must be flat. Send its parts as columns, or as text (json.dumps)"
+        )
+    raise ValueError(f"is {_kind(value)}, which cannot be sent. Convert it to a number, text or date")
+
+
+def _is_unicode(*texts: object) -> bool:
+    try:
+        for text in texts:
+            if isinstance(text, str):
+                text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _invalid(index: int, column: str | None, problem: str) -> InvalidRecordError:
+    # The value itself stays out of the message: it may be private, and messages are logged.
+    return InvalidRecordError(f"Row {index}, column {column!r} {problem}.", index=index, column=column)
+
+
+def _kind(value: object) -> str:
+    return f"of type {type(value).__name__}"

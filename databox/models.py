@@ -1,0 +1,137 @@
+"""The things the API knows, as frozen objects of plain types.
+
+Every model carries `request_id`, the id to quote to support, and `extra`, the fields that the server sent and
+the model does not know. Neither takes part in comparisons: two readings of one dataset are equal.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+__all__ = [
+    "Account",
+    "DataSource",
+    "Dataset",
+    "DatasetMetrics",
+    "ErrorDetail",
+    "Ingestion",
+    "IngestionReceipt",
+    "IngestionSummary",
+    "Model",
+    "TimeZone",
+]
+
+
+@attrs.frozen(kw_only=True)
+class Model:
+    """What all models share: where the answer came from, and what else it said."""
+
+    request_id: str | None = attrs.field(default=None, eq=False)
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any], eq=False)
+
+
+@attrs.frozen
+class ErrorDetail:
+    """One entry of the API's `errors`, or of an ingestion's."""
+
+    code: str | None = None
+    """The machine code to act on, such as `invalid_input`; new codes may appear at any time."""
+    message: str | None = None
+    """The API's words for people; their wording is not stable."""
+    field: str | None = None
+    """The request field that the entry is about."""
+    type: str | None = None
+    """The category, such as `validation` or `permission`."""
+
+
+@attrs.frozen
+class Account(Model):
+    """An account that the key's user can reach."""
+
+    id: int
+    name: str | None = None
+    account_type: str | None = None
+    """`organization`, `agency`, `client`, or a word that is newer than this library."""
+
+
+@attrs.frozen
+class DataSource(Model):
+    """A container of datasets in an account."""
+
+    id: int
+    title: str | None = None
+    created: datetime | None = None
+    timezone: str | None = None
+    """An IANA name such as `Europe/Berlin`."""
+    key: str | None = None
+    """The kind of source; `ingestion` for those that take rows."""
+    ingestion_supported: bool | None = None
+    """Whether rows can be sent to it; None where the server does not say."""
+
+
+@attrs.frozen
+class TimeZone(Model):
+    """A time zone that a data source can have."""
+
+    name: str
+    offset: str | None = None
+    """The offset as the API writes it, such as `UTC+1`."""
+
+
+@attrs.frozen
+class Dataset(Model):
+    """A table of rows in a data source."""
+
+    id: str
+    title: str | None = None
+    created: datetime | None = None
+    data_source_id: int | None = None
+    """Known when the dataset was made or listed through this library."""
+    primary_keys: tuple[str, ...] | None = None
+    """The columns that identify a row, `()` for none; None when unknown: v1 cannot be asked for them."""
+
+
+@attrs.frozen
+class IngestionReceipt(Model):
+    """The API's word that it took a batch. Accepted is not stored: ask for the ingestion's outcome."""
+
+    ingestion_id: str
+    message: str | None = None
+
+
+@attrs.frozen
+class IngestionSummary(Model):
+    """One line of a dataset's list of ingestions."""
+
+    id: str
+    timestamp: datetime | None = None
+    status: str | None = None
+    """An open word; no list of them is documented."""
+
+
+@attrs.frozen
+class DatasetMetrics(Model):
+    """The size of a dataset after an ingestion."""
+
+    columns_count: int | None = None
+    size_mb: float | None = None
+    """The dataset's size in megabytes."""
+    total_records_count: int | None = None
+
+
+@attrs.frozen
+class Ingestion(Model):
+    """What became of one batch. Counts are None until the API knows them."""
+
+    id: str
+    timestamp: datetime | None = None
+    status: str | None = None
+    """An open word (`success`, `processing` and `failed` have been seen); judge by counts and errors."""
+    received: int | None = None
+    appended: int | None = None
+    overwritten: int | None = None
+    rejected: int | None = None
+    dataset_metrics: DatasetMetrics | None = None
+    errors: tuple[ErrorDetail, ...] = ()

@@ -1,0 +1,241 @@
+"""The 13 operations: how each is asked and how its answer is read. The one module that knows `generated/`.
+
+Methods, paths, arguments and body fields come from the generated code. Answers are read by our own tables, because
+the generated models raise on what real servers send. Nothing in this module does I/O, so both clients share it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import attrs
+import orjson
+from databox_openapi.api.accounts import list_accounts, list_data_sources, list_timezones
+from databox_openapi.api.auth import validate_key
+from databox_openapi.api.data_sources import create_data_source, delete_data_source, list_datasets
+from databox_openapi.api.datasets import (
+    create_dataset,
+    create_ingestion,
+    delete_dataset,
+    get_ingestion,
+    list_ingestions,
+    purge_dataset,
+)
+from databox_openapi.models import CreateDatasetBody, CreateDataSourceBody, CreateIngestionBody
+from databox_openapi.types import UNSET
+
+from databox import answers
+from databox.answers import Listing
+from databox.models import Account, Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary, TimeZone
+from databox.wire import Shape
+
+T_co = TypeVar("T_co", covariant=True)
+Json = Mapping[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class Operation(Generic[T_co]):
+    """One request, ready to send, and how to read its answer."""
+
+    name: str
+    method: str
+    path: str
+    parse: Callable[[Any], T_co]
+    params: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    body: bytes | None = None
+    repeatable: bool = False
+    """Whether doing it twice is harmless, so that it may be sent again when an answer was lost."""
+    repeat_unreadable: bool = False
+    """Whether a 2xx answer that cannot be read is reason enough to send it again."""
+    may_be_empty: bool = False
+    """Whether 204 No Content is as good an answer as the documented one."""
+    outcome_field: str | None = None
+    """A field whose presence makes a body with `status: error` an answer rather than a refusal."""
+
+
+def _request(generated: Mapping[str, Any]) -> dict[str, Any]:
+    """Take method, path, query and body out of what a generated `_get_kwargs` built."""
+    body = generated.get("json")
+    return {
+        "method": generated["method"].upper(),
+        "path": generated["url"],
+        "params": generated.get("params", {}),
+        "body": None if body is None else orjson.dumps(body),
+    }
+
+
+# The operations, in the order of the reference.
+
+
+def accounts_list() -> Operation[Listing[Account]]:
+    """List accounts."""
+    return Operation(
+        name="accounts.list",
+        parse=answers.listing("accounts", answers.ACCOUNT),
+        repeatable=True,
+        **_request(list_accounts._get_kwargs()),
+    )
+
+
+def accounts_list_data_sources(account_id: int) -> Operation[Listing[DataSource]]:
+    """List an account's data sources."""
+    return Operation(
+        name="accounts.list_data_sources",
+        parse=answers.listing("dataSources", answers.DATA_SOURCE),
+        repeatable=True,
+        **_request(list_data_sources._get_kwargs(account_id=account_id)),
+    )
+
+
+def accounts_list_timezones() -> Operation[Listing[TimeZone]]:
+    """List time zones."""
+    return Operation(
+        name="accounts.list_timezones",
+        parse=answers.listing("timezones", answers.TIME_ZONE),
+        repeatable=True,
+        **_request(list_timezones._get_kwargs()),
+    )
+
+
+def auth_validate_key() -> Operation[None]:
+    """Validate the key."""
+    return Operation(
+        name="auth.validate_key",
+        parse=answers.acknowledged,
+        repeatable=True,
+        **_request(validate_key._get_kwargs()),
+    )
+
+
+def data_sources_create(title: str, *, account_id: int | None, timezone: str | None) -> Operation[DataSource]:
+    """Create a data source."""
+    body = CreateDataSourceBody(
+        title=title,
+        account_id=UNSET if account_id is None else account_id,
+        timezone=UNSET if timezone is None else timezone,
+    )
+    return Operation(
+        name="data_sources.create",
+        parse=answers.DATA_SOURCE.read,
+        **_request(create_data_source._get_kwargs(body=body)),
+    )
+
+
+def data_sources_delete(data_source_id: int) -> Operation[None]:
+    """Delete a data source."""
+    return Operation(
+        name="data_sources.delete",
+        parse=answers.acknowledged,
+        repeatable=True,
+        may_be_empty=True,
+        **_request(delete_data_source._get_kwargs(data_source_id=data_source_id)),
+    )
+
+
+def data_sources_list_datasets(data_source_id: int) -> Operation[Listing[Dataset]]:
+    """List a data source's datasets."""
+    shape = Shape(lambda **known: Dataset(**known, data_source_id=data_source_id), answers.DATASET.fields)
+    return Operation(
+        name="data_sources.list_datasets",
+        parse=answers.listing("datasets", shape),
+        repeatable=True,
+        **_request(list_datasets._get_kwargs(data_source_id=data_source_id)),
+    )
+
+
+def datasets_create(
+    title: str, *, data_source_id: int, primary_keys: Sequence[str] | None
+) -> Operation[Dataset]:
+    """Create a dataset. The answer does not repeat the keys, so the model takes them from the request."""
+    body = CreateDatasetBody(
+        title=title,
+        data_source_id=data_source_id,
+        primary_keys=list(primary_keys) if primary_keys else UNSET,
+    )
+
+    def parse(answer: Any) -> Dataset:
+        return attrs.evolve(
+            answers.DATASET.read(answer), data_source_id=data_source_id, primary_keys=tuple(primary_keys or ())
+        )
+
+    return Operation(name="datasets.create", parse=parse, **_request(create_dataset._get_kwargs(body=body)))
+
+
+def datasets_delete(dataset_id: str) -> Operation[None]:
+    """Delete a dataset."""
+    return Operation(
+        name="datasets.delete",
+        parse=answers.acknowledged,
+        repeatable=True,
+        may_be_empty=True,
+        **_request(delete_dataset._get_kwargs(dataset_id=dataset_id)),
+    )
+
+
+def datasets_purge(dataset_id: str) -> Operation[None]:
+    """Remove all rows of a dataset."""
+    return Operation(
+        name="datasets.purge",
+        parse=answers.acknowledged,
+        repeatable=True,
+        may_be_empty=True,
+        **_request(purge_dataset._get_kwargs(dataset_id=dataset_id)),
+    )
+
+
+def datasets_create_ingestion(
+    dataset_id: str, body: bytes, *, repeatable: bool
+) -> Operation[IngestionReceipt]:
+    """Create an ingestion from a body that is encoded already, because rows are encoded once."""
+    request = _request(
+        create_ingestion._get_kwargs(dataset_id=dataset_id, body=CreateIngestionBody(records=[]))
+    )
+    return Operation(
+        name="datasets.create_ingestion",
+        parse=answers.RECEIPT.read,
+        repeatable=repeatable,
+        repeat_unreadable=repeatable,
+        **(request | {"body": body}),
+    )
+
+
+def datasets_list_ingestions(
+    dataset_id: str, *, page: int | None, page_size: int | None
+) -> Operation[Listing[IngestionSummary]]:
+    """List a dataset's ingestions, one page of them."""
+    query = list_ingestions._get_kwargs(
+        dataset_id=dataset_id,
+        page=UNSET if page is None else page,
+        page_size=UNSET if page_size is None else page_size,
+    )
+    return Operation(
+        name="datasets.list_ingestions",
+        parse=answers.listing("ingestions", answers.INGESTION_SUMMARY),
+        repeatable=True,
+        **_request(query),
+    )
+
+
+def datasets_get_ingestion(dataset_id: str, ingestion_id: str) -> Operation[Ingestion]:
+    """Retrieve an ingestion. Its `status: error` is an outcome, not a refusal of the request."""
+    return Operation(
+        name="datasets.get_ingestion",
+        parse=answers.INGESTION.read,
+        repeatable=True,
+        outcome_field="ingestionId",
+        **_request(get_ingestion._get_kwargs(dataset_id=dataset_id, ingestion_id=ingestion_id)),
+    )
+
+
+def raw(method: str, path: str, *, params: Json | None, json: Any) -> Operation[Any]:
+    """Any request of the caller's own; the answer is the JSON as it came."""
+    return Operation(
+        name="request",
+        method=method,
+        path=path,
+        params={name: value for name, value in (params or {}).items() if value is not None},
+        body=None if json is None else orjson.dumps(json),
+        parse=lambda answer: answer,
+        # The methods that RFC 9110, section 9.2.2, calls idempotent.
+        repeatable=method in {"GET", "PUT", "DELETE"},
+        may_be_empty=True,
+    )

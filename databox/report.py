@@ -1,0 +1,136 @@
+"""What became of every row of an ingest."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import attrs
+
+from databox.errors import DataboxError, IngestError
+
+__all__ = ["BatchOutcome", "IngestReport", "Outcome"]
+
+Outcome = Literal["accepted", "failed", "invalid", "ambiguous", "unsent"]
+
+_LISTED = 3
+_MEANING = {
+    "failed": "failed: refused, or attempts exhausted",
+    "invalid": "invalid: could not be encoded",
+    "ambiguous": "ambiguous: sent, but the answer was lost; they may be stored",
+    "unsent": "unsent: not tried after a fatal error",
+    "rejected": "rejected by the API after it had accepted them",
+    "unverified": "unverified: accepted, but no outcome was known in time; ask for their ingestions later",
+}
+
+
+@attrs.frozen(kw_only=True)
+class BatchOutcome:
+    """What became of the rows that went together.
+
+    The last four counts share out the rows of an accepted batch and are 0 for all others.
+    """
+
+    index: int
+    """The batch's place in the run, from 0."""
+    first_row: int
+    """The place of its first row in the input, from 0. Rows found invalid in between have an entry of their own."""
+    rows: int
+    outcome: Outcome
+    ingestion_id: str | None = None
+    error: DataboxError | None = None
+    """Why the rows are not stored, where that is known; of several invalid rows, the first one's error."""
+    appended: int = 0
+    overwritten: int = 0
+    rejected: int = 0
+    unverified: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class IngestReport:
+    """What became of every row that was read.
+
+    Always `rows == accepted + failed + invalid + ambiguous + unsent`, and
+    `accepted == appended + overwritten + rejected + unverified`.
+    """
+
+    rows: int
+    """Rows taken from the source."""
+    accepted: int
+    failed: int
+    """Refused, or attempts exhausted."""
+    invalid: int
+    """Could not be encoded, and were not sent."""
+    ambiguous: int
+    """Sent, but the answer was lost."""
+    unsent: int
+    """Not tried after a fatal error."""
+    appended: int
+    overwritten: int
+    rejected: int
+    unverified: int
+    """Accepted rows of which nobody has said yet that they are stored."""
+    verify: str | None
+    """How the accepted rows were verified; None for not at all."""
+    requests: int
+    """HTTP requests that the run cost, repeated attempts and polls included."""
+    seconds: float
+    batches: tuple[BatchOutcome, ...] = attrs.field(repr=False)
+
+    @classmethod
+    def of(
+        cls, batches: Iterable[BatchOutcome], *, verify: str | None, requests: int, seconds: float
+    ) -> "IngestReport":
+        """Return the report that adds up some batches."""
+        batches = tuple(sorted(batches, key=lambda batch: batch.index))
+
+        def rows(outcome: str) -> int:
+            return sum(batch.rows for batch in batches if batch.outcome == outcome)
+
+        return cls(
+            rows=sum(batch.rows for batch in batches),
+            accepted=rows("accepted"),
+            failed=rows("failed"),
+            invalid=rows("invalid"),
+            ambiguous=rows("ambiguous"),
+            unsent=rows("unsent"),
+            appended=sum(batch.appended for batch in batches),
+            overwritten=sum(batch.overwritten for batch in batches),
+            rejected=sum(batch.rejected for batch in batches),
+            unverified=sum(batch.unverified for batch in batches),
+            verify=verify,
+            requests=requests,
+            seconds=seconds,
+            batches=batches,
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row read is stored as far as the run was to verify it."""
+        return self.accepted == self.rows and not self.rejected and not (self.verify and self.unverified)
+
+    def raise_for_failures(self) -> None:
+        """Do nothing when the report is `ok`.
+
+        Raises:
+            IngestError: it is not; the message says how many rows are missing and why.
+        """
+        if not self.ok:
+            raise IngestError(f"Not every row was stored. {self}", report=self)
+
+    def __str__(self) -> str:
+        lines = [f"{self.rows:,} rows read, {self.accepted:,} accepted in {self.seconds:.1f} s."]
+        if self.accepted and self.verify:
+            lines.append(
+                f"{self.appended:,} appended, {self.overwritten:,} overwritten, "
+                f"{self.rejected:,} rejected, {self.unverified:,} unverified."
+            )
+        elif self.accepted:
+            lines.append("None of them was verified: accepted is not stored.")
+        for name, meaning in _MEANING.items():
+            count = getattr(self, name)
+            if count and (name != "unverified" or self.verify):
+                lines.append(f"{count:,} {meaning}.")
+        errors = [batch for batch in self.batches if batch.error]
+        lines += [f"From row {batch.first_row:,}: {batch.error}" for batch in errors[:_LISTED]]
+        if len(errors) > _LISTED:
+            lines.append(f"{len(errors) - _LISTED:,} more batches had errors; `batches` has them all.")
+        return "\n".join(lines)

@@ -1,0 +1,247 @@
+"""From an HTTP response to what was asked for, or to the error that says what went wrong and what to do next."""
+
+import html
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+from urllib.parse import quote
+
+import attrs
+import orjson
+
+from databox.config import Secret
+from databox.errors import (
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    InvalidResponseError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTooLargeError,
+    ServerError,
+)
+from databox.models import ErrorDetail
+from databox.operations import Operation
+from databox.retry import retry_after
+from databox.wire import UnexpectedAnswer, details, text
+
+__all__ = ["Redactor", "Response", "read"]
+
+T = TypeVar("T")
+
+_BY_STATUS: dict[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    413: RequestTooLargeError,
+    429: RateLimitError,
+}
+# The API's table of error codes. It gives no statuses; these are the usual ones for each meaning.
+_STATUS_OF_CODE = {
+    "invalid_json": 400,
+    "invalid_input": 400,
+    "invalid_field_value": 400,
+    "missing_required_field": 400,
+    "schema_mismatch": 400,
+    "too_many_errors": 400,
+    "dataset_limit_exceeded": 400,
+    "invalid_api_key": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "duplicate_record": 409,
+    "request_too_large": 413,
+    "rate_limited": 429,
+    "internal_error": 500,
+    "service_unavailable": 503,
+}
+_ADVICE: dict[type[APIStatusError], str] = {
+    BadRequestError: "Mend the request; sending it again as it is will fail again.",
+    AuthenticationError: "Check the key: it may be wrong, expired, or limited to other IP addresses.",
+    PermissionDeniedError: "The key's user may not do this; ask an administrator of the account.",
+    NotFoundError: "Check the id: it may be deleted, mistyped, or in an account that this key cannot see.",
+    ConflictError: "Something that must be unique is there already.",
+    RequestTooLargeError: "Send less at once: lower batch_size or max_batch_bytes.",
+    RateLimitError: "The key's 10 requests a second or 10,000 an hour are used up; wait, or let fewer share it.",
+    ServerError: "The service failed; try again later, and quote the request id to support.",
+}
+_LONGEST = 300
+_LOOKED_AT = 20_000
+
+
+@attrs.frozen
+class Response:
+    """What came back over HTTP, whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Redactor:
+    """Takes the key out of whatever a server sent before anybody sees it."""
+
+    def __init__(self, key: Secret) -> None:
+        value = key.reveal()
+        self._forms = sorted({value, quote(value, safe=""), html.escape(value)}, key=len, reverse=True)
+        # A key of a few letters is a test's; taking it out of titles would falsify data.
+        self._distinct = len(value) >= 8
+
+    def text(self, value: str) -> str:
+        """Return the text without the key."""
+        for form in self._forms:
+            value = value.replace(form, "***")
+        return value
+
+    def data(self, value: Any) -> Any:
+        """Return the JSON value without the key in any string or name."""
+        if not self._distinct:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.data(item) for item in cast("list[Any]", value)]
+        if isinstance(value, dict):
+            pairs = cast("dict[str, Any]", value).items()
+            return {self.text(name): self.data(item) for name, item in pairs}
+        return value
+
+
+def read(operation: Operation[T], response: Response, redactor: Redactor) -> T:
+    """Return what the operation promises.
+
+    Raises:
+        APIStatusError: the API said no, by its status or in the body of a 2xx.
+        InvalidResponseError: a 2xx whose body is not what the API promises.
+    """
+    succeeded = 200 <= response.status < 300
+    if response.status == 204 and operation.may_be_empty:
+        return cast("T", None)
+    try:
+        document = redactor.data(orjson.loads(response.body.removeprefix(b"\xef\xbb\xbf")))
+    except (orjson.JSONDecodeError, RecursionError):
+        if succeeded:
+            raise _invalid(operation, response, redactor, _not_json(response, redactor)) from None
+        document = None
+    if not succeeded or _refuses(operation, document):
+        raise _refusal(operation, response, document, redactor)
+    try:
+        return operation.parse(document)
+    except UnexpectedAnswer as error:
+        problem = str(error)
+    raise _invalid(operation, response, redactor, problem, document)
+
+
+def _refuses(operation: Operation[Any], document: object) -> bool:
+    """Whether a 2xx body says that the request failed; the reference warns that bodies may."""
+    if not isinstance(document, dict):
+        return False
+    answer = cast("dict[str, Any]", document)
+    if operation.outcome_field and answer.get(operation.outcome_field):
+        return False
+    status = answer.get("status")
+    if isinstance(status, str):
+        return status.lower() == "error"
+    return status is None and bool(details(answer.get("errors")))
+
+
+def _refusal(
+    operation: Operation[Any], response: Response, document: object, redactor: Redactor
+) -> APIStatusError:
+    answer = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    entries = tuple(_redacted(entry, redactor) for entry in details(answer.get("errors")))
+    status = response.status
+    if 200 <= status < 300:
+        code = entries[0].code if entries else None
+        kind = _kind(_STATUS_OF_CODE.get(code or "", 0))
+    else:
+        kind = _kind(status)
+    request_id = _request_id(answer, response, redactor)
+    words = [_in_words(entry) for entry in entries[:3]] + (["…"] if len(entries) > 3 else [])
+    said = "; ".join(words) or _plain_words(answer) or _excerpt(response.body, redactor)
+    message = f"{operation.method} {operation.path} failed with status {status}"
+    message += f": {said}" if said else ", without a word of explanation"
+    message += f" (request id {request_id})." if request_id else "."
+    message += f" {_advice(kind, status)}"
+    return kind(
+        redactor.text(message),
+        method=operation.method,
+        path=redactor.text(operation.path),
+        status_code=status,
+        errors=entries,
+        request_id=request_id,
+        retry_after=retry_after(response.headers),
+    )
+
+
+def _kind(status: int) -> type[APIStatusError]:
+    return ServerError if status >= 500 else _BY_STATUS.get(status, APIStatusError)
+
+
+def _advice(kind: type[APIStatusError], status: int) -> str:
+    if 300 <= status < 400:
+        return "Redirects are not followed, so that the key goes to one host alone. Check base_url."
+    return _ADVICE.get(kind, "Sending the same request again will probably fail again.")
+
+
+def _in_words(entry: ErrorDetail) -> str:
+    words = _short(": ".join(part for part in (entry.code, entry.message) if part))
+    return f"{words} [field {_short(entry.field)}]" if entry.field else words
+
+
+def _plain_words(answer: dict[str, Any]) -> str:
+    """The words of a JSON error that is not in the API's envelope."""
+    said = (text(answer.get(name)) for name in ("message", "detail", "title"))
+    return _short(next((words for words in said if words), ""))
+
+
+def _redacted(entry: ErrorDetail, redactor: Redactor) -> ErrorDetail:
+    return ErrorDetail(*(redactor.text(part) if part else part for part in attrs.astuple(entry)))
+
+
+def _request_id(answer: Mapping[str, Any], response: Response, redactor: Redactor) -> str | None:
+    found = text(answer.get("requestId")) or response.headers.get("x-request-id")
+    return redactor.text(found) if found else None
+
+
+def _invalid(
+    operation: Operation[Any], response: Response, redactor: Redactor, problem: str, document: Any = None
+) -> InvalidResponseError:
+    answer = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    request_id = _request_id(answer, response, redactor)
+    message = (
+        f"{operation.method} {operation.path} was answered with status {response.status}, but {problem}"
+        f"{f' (request id {request_id})' if request_id else ''}. "
+        f"{'' if operation.method == 'GET' else 'The request may have taken effect. '}"
+        "Check base_url, and whether a proxy answers in the API's place."
+    )
+    return InvalidResponseError(
+        redactor.text(message),
+        method=operation.method,
+        path=redactor.text(operation.path),
+        status_code=response.status,
+        request_id=request_id,
+    )
+
+
+def _not_json(response: Response, redactor: Redactor) -> str:
+    excerpt = _excerpt(response.body, redactor)
+    return f"the body is not JSON: {excerpt}" if excerpt else "the body is empty"
+
+
+def _excerpt(body: bytes, redactor: Redactor) -> str:
+    """The first words of a body that is not JSON, without its markup."""
+    words = body[:_LOOKED_AT].decode("utf-8", "replace")
+    if words.lstrip().startswith("<"):
+        words = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", words, flags=re.DOTALL | re.IGNORECASE)
+    # The key goes before the cut, which could leave half of it.
+    return _short(redactor.text(html.unescape(words)))
+
+
+def _short(words: str) -> str:
+    """One line of printable characters, and not too long for a log."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in words[:_LOOKED_AT]).split())
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"

@@ -1,0 +1,165 @@
+"""JSON answers to models, tolerantly: what must be there is demanded, all else may be null, new or odd.
+
+A table of `Field`s says for each model which wire name becomes which attribute. What cannot be read as expected is
+None in the model, and stays as it came in `extra`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar, cast
+
+import attrs
+from dateutil.parser import isoparse
+
+from databox.models import ErrorDetail
+
+__all__ = ["Field", "Shape", "UnexpectedAnswer", "details", "instant", "integer", "items", "text", "truth"]
+
+T = TypeVar("T")
+Json = Mapping[str, Any]
+
+ENVELOPE = ("requestId", "status")
+
+
+class UnexpectedAnswer(ValueError):
+    """The answer lacks something that the API promises; the message says what and where."""
+
+
+def text(value: object) -> str | None:
+    """Return a string; a number is taken for one, since servers disagree about ids."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def integer(value: object) -> int | None:
+    """Return a whole number, also from a string of digits or a float without a fraction."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdecimal() and len(value) < 20:
+        return int(value)
+    return None
+
+
+def number(value: object) -> float | None:
+    """Return a number as a float."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def truth(value: object) -> bool | None:
+    """Return a boolean, and only a real one."""
+    return value if isinstance(value, bool) else None
+
+
+def instant(value: object) -> datetime | None:
+    """Return an ISO 8601 moment in UTC; one without a zone is taken to be UTC."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = isoparse(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def details(value: object) -> tuple[ErrorDetail, ...]:
+    """Return the entries of `errors`: a list of objects, or the fields with their messages as ASP.NET has it."""
+    if value is None:
+        return ()
+    if isinstance(value, dict) and not {"code", "message"} & set(cast("dict[str, Any]", value)):
+        by_field = cast("dict[str, Any]", value)
+        return tuple(
+            ErrorDetail(message=str(message), field=field)
+            for field, messages in by_field.items()
+            for message in (cast("list[object]", messages) if isinstance(messages, list) else [messages])
+        )
+    entries = cast("list[object]", value) if isinstance(value, list) else [cast("object", value)]
+    return tuple(_detail(entry) for entry in entries if entry is not None)
+
+
+def _detail(entry: object) -> ErrorDetail:
+    if not isinstance(entry, dict):
+        return ErrorDetail(message=str(entry))
+    known = cast("dict[str, Any]", entry)
+    return ErrorDetail(*(text(known.get(name)) for name in ("code", "message", "field", "type")))
+
+
+@attrs.frozen
+class Field:
+    """One attribute of a model: its wire name, or the path to it through nested objects, and how to read it."""
+
+    attribute: str
+    path: tuple[str, ...]
+    read: Callable[[Any], Any]
+    required: bool = False
+
+
+@attrs.frozen
+class Shape(Generic[T]):
+    """How one model is read from a JSON object."""
+
+    model: Callable[..., T]
+    fields: tuple[Field, ...]
+
+    def read(self, answer: object) -> T:
+        """Return the model that a whole answer holds; `requestId` and `status` belong to its envelope.
+
+        Raises:
+            UnexpectedAnswer: the answer is not an object, or a field that must be there is not.
+        """
+        request_id = text(_at(answer, ("requestId",)))
+        return self._read(answer, "the answer", request_id, ENVELOPE)
+
+    def read_item(self, item: object, *, where: str, request_id: str | None) -> T:
+        """Return the model that one item of a list holds. Raises as `read` does, naming where."""
+        return self._read(item, where, request_id, ())
+
+    def _read(self, answer: object, where: str, request_id: str | None, envelope: Sequence[str]) -> T:
+        if not isinstance(answer, dict):
+            raise UnexpectedAnswer(f"{where} is {_kind(answer)} where an object belongs")
+        document = cast("dict[str, Any]", answer)
+        extra = {name: value for name, value in document.items() if name not in envelope}
+        values: dict[str, Any] = {}
+        for field in self.fields:
+            raw = _at(document, field.path)
+            value = values[field.attribute] = field.read(raw)
+            if field.required and (value is None or value == ""):
+                raise UnexpectedAnswer(f"{where} has no usable {'.'.join(field.path)!r}")
+            if raw is None or value is not None:
+                extra = _without(extra, field.path)
+        return self.model(**values, request_id=request_id, extra=extra)
+
+
+def items(answer: Json, name: str) -> list[object]:
+    """Return the list that an answer must hold under a name."""
+    value = answer.get(name)
+    if not isinstance(value, list):
+        raise UnexpectedAnswer(f"{name!r} is {_kind(value)} where a list belongs")
+    return cast("list[object]", value)
+
+
+def _at(document: object, path: tuple[str, ...]) -> Any:
+    value = document
+    for name in path:
+        value = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _without(document: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """A copy that lacks what stands at the path, and the objects that are empty or null without it."""
+    name, *rest = path
+    inner = document.get(name)
+    kept = {key: value for key, value in document.items() if key != name}
+    if rest and isinstance(inner, dict):
+        left = _without(cast("dict[str, Any]", inner), tuple(rest))
+        return kept | {name: left} if left else kept
+    return document if rest and inner is not None else kept
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
+    return "missing or null" if value is None else names.get(type(value), "a number")
