@@ -37,7 +37,9 @@ from databox.models import (
     TimeZone,
 )
 from databox.report import BatchOutcome, IngestReport
-from databox.version import VERSION as __version__
+from databox.version import VERSION
+
+__version__ = VERSION
 
 __all__ = [
     "APIConnectionError",

@@ -15,7 +15,19 @@ from databox.models import (
     IngestionSummary,
     TimeZone,
 )
-from databox.wire import Field, Shape, UnexpectedAnswer, details, instant, integer, items, number, text, truth
+from databox.wire import (
+    Field,
+    Shape,
+    UnexpectedAnswer,
+    details,
+    instant,
+    integer,
+    items,
+    number,
+    object_of,
+    text,
+    truth,
+)
 
 __all__ = [
     "ACCOUNT",
@@ -42,7 +54,6 @@ class Listing(Generic[T]):
     """One page of a list as the API answered it."""
 
     items: tuple[T, ...]
-    number: int | None = None
     size: int | None = None
     total: int | None = None
     request_id: str | None = None
@@ -62,9 +73,7 @@ _ID = Field("id", ("id",), integer, required=True)
 _TITLE = Field("title", ("title",), text)
 _CREATED = Field("created", ("created",), instant)
 
-ACCOUNT = Shape(
-    Account, (_ID, Field("name", ("name",), text), Field("account_type", ("accountType",), text))
-)
+ACCOUNT = Shape(Account, (_ID, Field("name", ("name",), text), Field("account_type", ("accountType",), text)))
 DATA_SOURCE = Shape(
     DataSource,
     (
@@ -76,9 +85,7 @@ DATA_SOURCE = Shape(
         Field("ingestion_supported", ("ingestionSupported",), truth),
     ),
 )
-TIME_ZONE = Shape(
-    TimeZone, (Field("name", ("timezone",), text, required=True), Field("offset", ("offset",), text))
-)
+TIME_ZONE = Shape(TimeZone, (Field("name", ("timezone",), text, required=True), Field("offset", ("offset",), text)))
 DATASET = Shape(Dataset, (Field("id", ("id",), text, required=True), _TITLE, _CREATED))
 RECEIPT = Shape(
     IngestionReceipt,
@@ -93,7 +100,8 @@ INGESTION_SUMMARY = Shape(IngestionSummary, _INGESTION)
 
 
 def _dataset_metrics(value: object) -> DatasetMetrics | None:
-    return DATASET_METRICS.read(value) if isinstance(value, dict) else None
+    metrics = object_of(value)
+    return DATASET_METRICS.read(metrics) if metrics else None
 
 
 DATASET_METRICS = Shape(
@@ -133,14 +141,14 @@ def listing(name: str, shape: Shape[T]) -> Callable[[Any], Listing[T]]:
     def parse(answer: Any) -> Listing[T]:
         document = _object(answer)
         request_id = text(document.get("requestId"))
-        pages = document.get("pagination")
-        pages = cast("dict[str, Any]", pages) if isinstance(pages, dict) else {}
+        pages = object_of(document.get("pagination"))
         return Listing(
-            tuple(
+            items=tuple(
                 shape.read_item(item, where=f"{name}[{place}]", request_id=request_id)
                 for place, item in enumerate(items(document, name))
             ),
-            *(integer(pages.get(key)) for key in ("page", "pageSize", "totalItems")),
+            size=integer(pages.get("pageSize")),
+            total=integer(pages.get("totalItems")),
             request_id=request_id,
         )
 

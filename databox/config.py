@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import attrs
@@ -57,9 +57,7 @@ class Config:
         return parts.scheme == "http" and parts.hostname not in _LOOPBACK
 
 
-def load_config(
-    api_key: str | None, base_url: str | None, *, environ: Mapping[str, str] | None = None
-) -> Config:
+def load_config(api_key: str | None, base_url: str | None, *, environ: Mapping[str, str] | None = None) -> Config:
     """Return the key and base URL to use, checked.
 
     Raises:
@@ -109,7 +107,8 @@ def _read_file(path: Path, *, required: bool) -> dict[str, str]:
         if not required:
             return {}
         raise ConfigurationError(f"{path} is not a JSON object. Mend or delete it, or pass api_key=….")
-    values = {name: document.get(name) for name in ("apiKey", "apiUrl")}
+    known = cast("dict[str, Any]", document)
+    values = {name: known.get(name) for name in ("apiKey", "apiUrl")}
     for name, value in values.items():
         if value is not None and not isinstance(value, str):
             raise ConfigurationError(f"{path}: {name} is not a string. Mend or delete the file.")

@@ -83,9 +83,7 @@ class APIConnectionError(APIError):
     effect. `retryable` is False when trying again cannot help, as with a certificate that does not fit.
     """
 
-    def __init__(
-        self, message: str, *, method: str, path: str, request_sent: bool, retryable: bool = True
-    ) -> None:
+    def __init__(self, message: str, *, method: str, path: str, request_sent: bool, retryable: bool = True) -> None:
         super().__init__(message, method=method, path=path)
         self.request_sent = request_sent
         self.retryable = retryable

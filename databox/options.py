@@ -50,5 +50,8 @@ class Options:
         rate_limit: RateLimit | None | Unset = UNSET,
     ) -> "Options":
         """Return the options with those changed that are given."""
-        given = {"timeout": timeout, "max_retries": max_retries, "rate_limit": rate_limit}
-        return attrs.evolve(self, **{name: value for name, value in given.items() if value is not UNSET})
+        return Options(
+            self.timeout if timeout is UNSET else timeout,
+            self.max_retries if max_retries is UNSET else max_retries,
+            self.rate_limit if rate_limit is UNSET else rate_limit,
+        )

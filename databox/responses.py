@@ -25,7 +25,7 @@ from databox.errors import (
 from databox.models import ErrorDetail
 from databox.operations import Operation
 from databox.retry import retry_after
-from databox.wire import UnexpectedAnswer, details, text
+from databox.wire import UnexpectedAnswer, details, object_of, text
 
 __all__ = ["Redactor", "Response", "read"]
 
@@ -103,7 +103,7 @@ class Redactor:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
-            return [self.data(item) for item in cast("list[Any]", value)]
+            return [self.data(item) for item in cast("list[object]", value)]
         if isinstance(value, dict):
             pairs = cast("dict[str, Any]", value).items()
             return {self.text(name): self.data(item) for name, item in pairs}
@@ -137,9 +137,7 @@ def read(operation: Operation[T], response: Response, redactor: Redactor) -> T:
 
 def _refuses(operation: Operation[Any], document: object) -> bool:
     """Whether a 2xx body says that the request failed; the reference warns that bodies may."""
-    if not isinstance(document, dict):
-        return False
-    answer = cast("dict[str, Any]", document)
+    answer = object_of(document)
     if operation.outcome_field and answer.get(operation.outcome_field):
         return False
     status = answer.get("status")
@@ -148,10 +146,8 @@ def _refuses(operation: Operation[Any], document: object) -> bool:
     return status is None and bool(details(answer.get("errors")))
 
 
-def _refusal(
-    operation: Operation[Any], response: Response, document: object, redactor: Redactor
-) -> APIStatusError:
-    answer = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+def _refusal(operation: Operation[Any], response: Response, document: object, redactor: Redactor) -> APIStatusError:
+    answer = object_of(document)
     entries = tuple(_redacted(entry, redactor) for entry in details(answer.get("errors")))
     status = response.status
     if 200 <= status < 300:
@@ -210,7 +206,7 @@ def _request_id(answer: Mapping[str, Any], response: Response, redactor: Redacto
 def _invalid(
     operation: Operation[Any], response: Response, redactor: Redactor, problem: str, document: Any = None
 ) -> InvalidResponseError:
-    answer = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    answer = object_of(document)
     request_id = _request_id(answer, response, redactor)
     message = (
         f"{operation.method} {operation.path} was answered with status {response.status}, but {problem}"

@@ -4,7 +4,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 __all__ = ["VERSION"]
 
-try:
-    VERSION = version("databox-sdk")
-except PackageNotFoundError:  # run from a copy of the sources
-    VERSION = "0"
+
+def _installed() -> str:
+    try:
+        return version("databox-sdk")
+    except PackageNotFoundError:  # run from a copy of the sources
+        return "0"
+
+
+VERSION = _installed()

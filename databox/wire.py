@@ -25,6 +25,15 @@ class UnexpectedAnswer(ValueError):
     """The answer lacks something that the API promises; the message says what and where."""
 
 
+def object_of(value: object) -> dict[str, Any]:
+    """Return a JSON object, or an empty one in the place of anything else."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _list_of(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else [value]
+
+
 def text(value: object) -> str | None:
     """Return a string; a number is taken for one, since servers disagree about ids."""
     if isinstance(value, str):
@@ -70,21 +79,20 @@ def details(value: object) -> tuple[ErrorDetail, ...]:
     """Return the entries of `errors`: a list of objects, or the fields with their messages as ASP.NET has it."""
     if value is None:
         return ()
-    if isinstance(value, dict) and not {"code", "message"} & set(cast("dict[str, Any]", value)):
-        by_field = cast("dict[str, Any]", value)
+    by_field = object_of(value)
+    if by_field and not {"code", "message"} & set(by_field):
         return tuple(
             ErrorDetail(message=str(message), field=field)
             for field, messages in by_field.items()
-            for message in (cast("list[object]", messages) if isinstance(messages, list) else [messages])
+            for message in _list_of(messages)
         )
-    entries = cast("list[object]", value) if isinstance(value, list) else [cast("object", value)]
-    return tuple(_detail(entry) for entry in entries if entry is not None)
+    return tuple(_detail(entry) for entry in _list_of(value) if entry is not None)
 
 
 def _detail(entry: object) -> ErrorDetail:
     if not isinstance(entry, dict):
         return ErrorDetail(message=str(entry))
-    known = cast("dict[str, Any]", entry)
+    known = object_of(cast("object", entry))
     return ErrorDetail(*(text(known.get(name)) for name in ("code", "message", "field", "type")))
 
 
@@ -145,7 +153,7 @@ def items(answer: Json, name: str) -> list[object]:
 def _at(document: object, path: tuple[str, ...]) -> Any:
     value = document
     for name in path:
-        value = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
+        value = object_of(value).get(name)
     return value
 
 
@@ -161,5 +169,16 @@ def _without(document: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
-    return "missing or null" if value is None else names.get(type(value), "a number")
+    match value:
+        case None:
+            return "missing or null"
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case str():
+            return "a string"
+        case bool():
+            return "a boolean"
+        case _:
+            return "a number"

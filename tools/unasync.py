@@ -81,7 +81,10 @@ def _formatted(source: str) -> str:
     """Duplicate imports, import order and line breaks are ruff's business."""
     ruff = [sys.executable, "-m", "ruff"]
     options = ["--config", str(ROOT / "pyproject.toml"), "--no-cache", "--stdin-filename", "derived.py", "-"]
-    fixed = _run([*ruff, "check", "--quiet", "--fix-only", "--select", "I,F811,F401", *options], source)
+    fixed = _run(
+        [*ruff, "check", "--quiet", "--fix-only", "--unsafe-fixes", "--select", "I,F811,F401,UP028", *options],
+        source,
+    )
     return _run([*ruff, "format", "--quiet", *options], fixed)
 
 
@@ -99,9 +102,9 @@ def main() -> int:
     check = parser.parse_args().check
     wanted = derived_files()
     present = {path for path in TARGET.glob("*.py") if path.name not in BY_HAND}
-    stale = [
-        path for path in wanted if not path.exists() or path.read_text("utf-8") != wanted[path]
-    ] + sorted(present - set(wanted))
+    stale = [path for path in wanted if not path.exists() or path.read_text("utf-8") != wanted[path]] + sorted(
+        present - set(wanted)
+    )
     for path in stale:
         name = path.relative_to(ROOT)
         if check:

@@ -63,9 +63,7 @@ class AsyncDatabox:
         rate_limit: RateLimit | None | Unset = UNSET,
     ) -> Self:
         """Return a client with other options on the same connections, which stay this client's to close."""
-        options = self._transport.options.but(
-            timeout=timeout, max_retries=max_retries, rate_limit=rate_limit
-        )
+        options = self._transport.options.but(timeout=timeout, max_retries=max_retries, rate_limit=rate_limit)
         other = type(self).__new__(type(self))
         other._assemble(self._transport.with_options(options))
         return other

@@ -12,7 +12,14 @@ from databox._async.page import AsyncPage
 from databox._async.resources import AsyncResource, pick
 from databox._async.runtime import sleep
 from databox.answers import Listing
-from databox.arguments import data_source_id_of, dataset_id_of, ingestion_id_of, keys_of, page_size_of, text_of
+from databox.arguments import (
+    data_source_id_of,
+    dataset_id_of,
+    ingestion_id_of,
+    keys_of,
+    page_size_of,
+    text_of,
+)
 from databox.errors import APIError, IngestionTimeoutError, InvalidRecordError
 from databox.ingest.batch import MAX_RECORDS, body_of
 from databox.ingest.encode import encode
@@ -201,14 +208,14 @@ class AsyncDatasets(AsyncResource):
             APIError: a request failed.
         """
         end = time.monotonic() + timeout
-        for wait in poll_waits():
-            ingestion = await self.get_ingestion(dataset, ingestion_id)
-            if is_settled(ingestion):
-                return ingestion
+        waits = poll_waits()
+        while not is_settled(ingestion := await self.get_ingestion(dataset, ingestion_id)):
             left = end - time.monotonic()
             if left <= 0:
                 break
-            await sleep(min(wait, left))
+            await sleep(min(next(waits), left))
+        else:
+            return ingestion
         raise IngestionTimeoutError(
             f"Ingestion {ingestion.id} has no outcome after {timeout} seconds; its status is {ingestion.status!r}. "
             "Its rows may still be stored: ask again later.",

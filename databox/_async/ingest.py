@@ -134,11 +134,7 @@ class AsyncIngest:
         end = time.monotonic() + VERIFY_TIMEOUT
         open_batches = [batch.index for batch in self._outcomes if batch.outcome == "accepted"]
         for wait in poll_waits():
-            still_open: list[int] = []
-            for index in open_batches:
-                if not await self._verify_one(index):
-                    still_open.append(index)
-            open_batches = still_open
+            open_batches = [index for index in open_batches if not await self._verify_one(index)]
             left = end - time.monotonic()
             if not open_batches or left <= 0:
                 return

@@ -9,13 +9,12 @@ from databox.errors import InvalidResponseError
 __all__ = ["AsyncPage"]
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
-class Fetch(Protocol[T_co]):
+class Fetch(Protocol[T]):
     """Reads the page of a number, counted from 1."""
 
-    async def __call__(self, number: int) -> Listing[T_co]: ...
+    async def __call__(self, number: int) -> Listing[T]: ...
 
 
 class AsyncPage(Generic[T]):

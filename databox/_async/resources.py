@@ -1,8 +1,8 @@
 """Accounts, the key, and data sources: one short method an operation."""
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 from databox import operations
 from databox._async.page import AsyncPage
@@ -80,9 +80,7 @@ class AsyncAuth(AsyncResource):
 class AsyncDataSources(AsyncResource):
     """Containers of datasets."""
 
-    async def create(
-        self, title: str, *, account_id: int | None = None, timezone: str | None = None
-    ) -> DataSource:
+    async def create(self, title: str, *, account_id: int | None = None, timezone: str | None = None) -> DataSource:
         """Return a new data source (API: Create a data source).
 
         It is sent again only when the first request surely took no effect, since titles are not unique.
@@ -167,5 +165,7 @@ def pick(what: str, title: str, candidates: Sequence[D]) -> D | None:
     matches = [candidate for candidate in candidates if candidate.title == title]
     if len(matches) > 1:
         ids = ", ".join(str(match.id) for match in matches)
-        raise DataboxError(f"There are {len(matches)} {what}s titled {title!r}: {ids}. Use the id of the one you mean.")
+        raise DataboxError(
+            f"There are {len(matches)} {what}s titled {title!r}: {ids}. Use the id of the one you mean."
+        )
     return matches[0] if matches else None

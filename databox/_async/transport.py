@@ -52,9 +52,7 @@ class _KeyHeader(httpx.Auth):
 class AsyncTransport:
     """Sends operations: within the limits, again where that is safe, and never past its time."""
 
-    def __init__(
-        self, config: Config, options: Options, http_client: httpx.AsyncClient | None = None
-    ) -> None:
+    def __init__(self, config: Config, options: Options, http_client: httpx.AsyncClient | None = None) -> None:
         if http_client is not None and not isinstance(http_client, CLIENT_TYPE):
             expected = f"httpx.{CLIENT_TYPE.__name__}"
             raise TypeError(f"http_client must be an {expected}, not {type(http_client).__name__}.")
@@ -145,11 +143,12 @@ class AsyncTransport:
             response = await self._exchange(operation)
             outcome = response.status
             result = read(operation, response, self._redactor)
-            request_id = getattr(result, "request_id", None)
-            return result
         except APIError as error:
             request_id = getattr(error, "request_id", None)
             raise
+        else:
+            request_id = getattr(result, "request_id", None)
+            return result
         finally:
             log.debug(
                 "%s %s: %s in %.0f ms (request id %s, attempt %d)",
@@ -207,12 +206,12 @@ class AsyncTransport:
         self, operation: Operation[T], problem: Exception, trace: SendTrace, response: httpx.Response | None
     ) -> APIError:
         """The error for an answer that did not arrive whole."""
-        where = {"method": operation.method, "path": self._redactor.text(operation.path)}
-        what = f"{operation.method} {operation.path}"
+        method, path = operation.method, self._redactor.text(operation.path)
+        what = f"{method} {path}"
         if response is not None and isinstance(problem, httpx.DecodingError):
             message = f"{what} was answered with status {response.status_code}, but cannot be decoded: {problem}."
             return InvalidResponseError(
-                self._redactor.text(message), status_code=response.status_code, **where
+                self._redactor.text(message), status_code=response.status_code, method=method, path=path
             )
         # Without a trace (a transport of the caller's that has none) only a failed connection proves anything.
         untouched = isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
@@ -223,14 +222,18 @@ class AsyncTransport:
                 f"{what} got no whole answer within {self.options.timeout} seconds. {effect} "
                 "Try again later, or give the client a longer timeout."
             )
-            return APITimeoutError(self._redactor.text(message), request_sent=sent, **where)
+            return APITimeoutError(self._redactor.text(message), request_sent=sent, method=method, path=path)
         reason = str(problem) or type(problem).__name__
         message = (
             f"{what} got no whole answer from {self.config.base_url}: {reason}. {effect} "
             "Check base_url and the network."
         )
         return APIConnectionError(
-            self._redactor.text(message), request_sent=sent, retryable=not _is_certificate(problem), **where
+            self._redactor.text(message),
+            request_sent=sent,
+            retryable=not _is_certificate(problem),
+            method=method,
+            path=path,
         )
 
 

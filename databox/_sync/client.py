@@ -6,11 +6,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+
+from databox import operations
 from databox._sync.datasets import Datasets
 from databox._sync.resources import Accounts, Auth, DataSources
 from databox._sync.transport import Transport
-
-from databox import operations
 from databox.arguments import request_of
 from databox.config import load_config
 from databox.limits import DOCUMENTED, RateLimit
@@ -69,9 +69,7 @@ class Databox:
         other._assemble(self._transport.with_options(options))
         return other
 
-    def request(
-        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
-    ) -> Any:
+    def request(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None) -> Any:
         """Return the JSON answer to a request of your own, for what the published description does not list.
 
         It has the same key, retries, limits and errors as all others; GET, PUT and DELETE are sent again when an

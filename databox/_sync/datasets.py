@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
+
+from databox import operations
 from databox._sync.ingest import Ingest
 from databox._sync.page import Page
 from databox._sync.resources import Resource, pick
-
-from databox import operations
 from databox._sync.runtime import sleep
 from databox.answers import Listing
 from databox.arguments import (
@@ -119,9 +119,7 @@ class Datasets(Resource):
         """
         self._transport.send(operations.datasets_purge(dataset_id_of(dataset)))
 
-    def create_ingestion(
-        self, dataset: str | Dataset, records: Iterable[Mapping[str, Any]]
-    ) -> IngestionReceipt:
+    def create_ingestion(self, dataset: str | Dataset, records: Iterable[Mapping[str, Any]]) -> IngestionReceipt:
         """Return the API's receipt for one batch of rows, sent in one request (API: Create an ingestion).
 
         Accepted is not stored: `wait_for_ingestion` tells what became of it. A request whose answer was lost is
@@ -146,9 +144,7 @@ class Datasets(Resource):
             operations.datasets_create_ingestion(dataset_id, body_of(rows), repeatable=False)
         )
 
-    def list_ingestions(
-        self, dataset: str | Dataset, *, page_size: int | None = None
-    ) -> Page[IngestionSummary]:
+    def list_ingestions(self, dataset: str | Dataset, *, page_size: int | None = None) -> Page[IngestionSummary]:
         """Return a dataset's ingestions, page by page (API: List ingestions). Their order is not documented.
 
         Args:
@@ -209,14 +205,14 @@ class Datasets(Resource):
             APIError: a request failed.
         """
         end = time.monotonic() + timeout
-        for wait in poll_waits():
-            ingestion = self.get_ingestion(dataset, ingestion_id)
-            if is_settled(ingestion):
-                return ingestion
+        waits = poll_waits()
+        while not is_settled(ingestion := self.get_ingestion(dataset, ingestion_id)):
             left = end - time.monotonic()
             if left <= 0:
                 break
-            sleep(min(wait, left))
+            sleep(min(next(waits), left))
+        else:
+            return ingestion
         raise IngestionTimeoutError(
             f"Ingestion {ingestion.id} has no outcome after {timeout} seconds; its status is {ingestion.status!r}. "
             "Its rows may still be stored: ask again later.",

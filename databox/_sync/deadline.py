@@ -7,7 +7,7 @@ every step gets only what is left of the time, through httpcore's public interfa
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from ssl import SSLContext
 from types import TracebackType
@@ -132,7 +132,7 @@ class DeadlineTransport(httpx.BaseTransport):
             status_code=response.status,
             headers=response.headers,
             stream=_Body(response),
-            extensions=response.extensions,
+            extensions=dict[str, Any](response.extensions),
         )
 
     def close(self) -> None:
@@ -195,7 +195,7 @@ _HTTPX_ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
 
 
 @contextmanager
-def _as_httpx_errors() -> Iterator[None]:
+def _as_httpx_errors() -> Generator[None]:
     try:
         yield
     except tuple(_HTTPX_ERRORS) as error:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import attrs
-from databox._sync.transport import Transport
 
 from databox import operations
 from databox._sync.runtime import each, sleep
+from databox._sync.transport import Transport
 from databox.errors import (
     APIError,
     AuthenticationError,
@@ -135,11 +135,7 @@ class Ingest:
         end = time.monotonic() + VERIFY_TIMEOUT
         open_batches = [batch.index for batch in self._outcomes if batch.outcome == "accepted"]
         for wait in poll_waits():
-            still_open: list[int] = []
-            for index in open_batches:
-                if not self._verify_one(index):
-                    still_open.append(index)
-            open_batches = still_open
+            open_batches = [index for index in open_batches if not self._verify_one(index)]
             left = end - time.monotonic()
             if not open_batches or left <= 0:
                 return

@@ -10,13 +10,12 @@ from databox.errors import InvalidResponseError
 __all__ = ["Page"]
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
-class Fetch(Protocol[T_co]):
+class Fetch(Protocol[T]):
     """Reads the page of a number, counted from 1."""
 
-    def __call__(self, number: int) -> Listing[T_co]: ...
+    def __call__(self, number: int) -> Listing[T]: ...
 
 
 class Page(Generic[T]):
@@ -62,8 +61,7 @@ class Page(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         for page in self.by_page():
-            for item in page.items:
-                yield item
+            yield from page.items
 
     def _next(self) -> "Page[T] | None":
         if self._fetch is None or not self._listing.more_after(self._seen, self._asked_size):

@@ -5,10 +5,9 @@ import logging
 from collections.abc import Sequence
 from typing import TypeVar
 
+from databox import operations
 from databox._sync.page import Page
 from databox._sync.transport import Transport
-
-from databox import operations
 from databox.answers import Listing
 from databox.arguments import account_id_of, data_source_id_of, text_of
 from databox.errors import APIError, DataboxError

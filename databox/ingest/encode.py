@@ -38,7 +38,7 @@ def encode(record: object, index: int) -> bytes:
         raise InvalidRecordError(
             f"Row {index} is {_kind(record)}, not a mapping from column to value.", index=index
         )
-    row = dict(cast("Mapping[Any, Any]", record))
+    row: dict[Any, Any] = dict(cast("Mapping[object, object]", record))
     if not row:
         raise InvalidRecordError(f"Row {index} has no columns.", index=index)
     for column, value in row.items():
@@ -90,7 +90,7 @@ def _converted(value: Any) -> Any:
 
 def _moment(value: date) -> Any:
     """A date or datetime of a subclass, such as pandas' Timestamp."""
-    if value != value:  # noqa: PLR0124 - pandas' NaT is a datetime that is not itself
+    if value != value:
         return None
     if not isinstance(value, datetime):
         return date(value.year, value.month, value.day)
@@ -99,6 +99,7 @@ def _moment(value: date) -> Any:
 
 def _foreign(value: Any) -> Any:
     """A scalar of NumPy or pandas, told by its type's name so that neither has to be installed."""
+    kind = _kind(value)
     package = type(value).__module__.partition(".")[0]
     name = type(value).__name__
     if package == "pandas" and name in {"NAType", "NaTType"}:
@@ -110,10 +111,8 @@ def _foreign(value: Any) -> Any:
         if type(plain).__module__.partition(".")[0] != "numpy":
             return _converted(plain)
     if isinstance(value, Mapping | list | tuple | set | frozenset):
-        raise ValueError(
-            f"is {_kind(value)}, and a row must be flat. Send its parts as columns, or as text (json.dumps)"
-        )
-    raise ValueError(f"is {_kind(value)}, which cannot be sent. Convert it to a number, text or date")
+        raise ValueError(f"is {kind}, and a row must be flat. Send its parts as columns, or as text (json.dumps)")
+    raise ValueError(f"is {kind}, which cannot be sent. Convert it to a number, text or date")
 
 
 def _is_unicode(*texts: object) -> bool:

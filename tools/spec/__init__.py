@@ -1,0 +1,1 @@
+"""From the published description to `generated/`: pull, generate, check."""

@@ -1,0 +1,41 @@
+"""Where the files of the pipeline are."""
+
+from pathlib import Path
+
+import attrs
+
+__all__ = ["ADDRESS", "Project"]
+
+ADDRESS = "https://developers.databox.com/_bundle/api/@v1/api.databox.com.yaml"
+
+
+@attrs.frozen
+class Project:
+    """The files that the pipeline reads and writes, under one folder."""
+
+    root: Path = Path(__file__).resolve().parent.parent.parent
+
+    @property
+    def description(self) -> Path:
+        """The published description, never edited."""
+        return self.root / "openapi" / "databox-v1.yaml"
+
+    @property
+    def overlay(self) -> Path:
+        """Our corrections to it."""
+        return self.root / "openapi" / "overlay.yaml"
+
+    @property
+    def lock(self) -> Path:
+        """Where it came from."""
+        return self.root / "openapi" / "spec.lock"
+
+    @property
+    def generator_config(self) -> Path:
+        """What the generator is told."""
+        return self.root / "generator-config.yaml"
+
+    @property
+    def package(self) -> Path:
+        """The generated package."""
+        return self.root / "generated" / "databox_openapi"

@@ -1,0 +1,133 @@
+"""Fetch the published description, byte for byte, and renew `spec.lock`.
+
+    python -m tools.spec.pull        SPEC_URL= overrides the address, file:// too
+
+Both files change together or not at all, and what is not a whole OpenAPI 3 description is refused.
+"""
+
+import http.client
+import os
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from openapi_spec_validator import validate
+from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
+
+from tools.spec.document import SpecError, dangling_references, load, operations, parse, resolve_path_items
+from tools.spec.lock import Lock
+from tools.spec.overlay import pins, with_our_templates
+from tools.spec.project import ADDRESS, Project
+
+__all__ = ["fetch", "pull"]
+
+TIMEOUT = 60.0
+LARGEST = 50 * 1024 * 1024
+
+
+def fetch(address: str) -> bytes:
+    """Return what stands at an http(s):// or file:// address.
+
+    Raises:
+        SpecError: nothing whole does.
+    """
+    if not address.startswith(("https://", "http://", "file://")):
+        raise SpecError(f"{address!r} is not an http(s):// or file:// address.")
+    try:
+        request = urllib.request.Request(address, headers={"User-Agent": "databox-sdk pull"})
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            status = getattr(answer, "status", None)
+            if status not in (200, None):
+                raise SpecError(f"{address} answered with status {status}, not 200.")
+            content: bytes = answer.read(LARGEST)
+            announced = answer.headers.get("Content-Length")
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise SpecError(f"{address} answered with status {error.code}, not 200.") from None
+    except http.client.IncompleteRead as error:
+        raise SpecError(f"{address} broke off after {len(error.partial)} bytes. Try again.") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise SpecError(f"{address} cannot be fetched: {reason}.") from None
+    # Reading with a limit does not notice a short body by itself.
+    if announced and announced.isdecimal() and int(announced) != len(content):
+        raise SpecError(f"{address} announced {announced} bytes and sent {len(content)}. Try again.")
+    return content
+
+
+def accepted(content: bytes, address: str, project: Project) -> int:
+    """Return the number of operations in a whole description of our API.
+
+    Raises:
+        SpecError: it is not one.
+    """
+    document = parse(content, address)
+    version = str(document.get("openapi", ""))
+    if not version.startswith("3."):
+        raise SpecError(f"{address} is not an OpenAPI 3 description: it says openapi: {version or 'nothing'}.")
+    dangling = dangling_references(document)
+    if dangling:
+        raise SpecError(f"{address} is not whole: {dangling[0]} is referred to, but not there.")
+    resolved = resolve_path_items(document)
+    wanted = pins(load(project.overlay))
+    present = {(path, method) for path, method, _ in operations(with_our_templates(resolved, wanted))}
+    missing = [pin for pin in wanted if (pin.path, pin.method) not in present]
+    if missing:
+        names = ", ".join(f"{pin.method.upper()} {pin.path}" for pin in missing[:3])
+        raise SpecError(f"{address} lacks {len(missing)} of our {len(wanted)} operations, such as {names}.")
+    try:
+        validate(document)
+    except OpenAPIValidationError as error:
+        raise SpecError(f"{address} is not valid OpenAPI: {' '.join(str(error).split())[:300]}") from None
+    except Exception as error:  # noqa: BLE001 - the validator lets through what it trips over
+        raise SpecError(f"{address} cannot be validated: {' '.join(str(error).split())[:300]}") from None
+    return len(list(operations(resolved)))
+
+
+def pull(project: Project, address: str) -> Lock:
+    """Replace description and lock by what stands at an address.
+
+    Raises:
+        SpecError: it is refused; both files are as they were.
+    """
+    content = fetch(address)
+    count = accepted(content, address, project)
+    lock = Lock.of(content, address=address, provenance="pulled", operations=count)
+    _replace_all({project.description: content, project.lock: lock.write()})
+    return lock
+
+
+def _replace_all(files: dict[Path, bytes]) -> None:
+    """Write several files, all or none."""
+    before = {path: path.read_bytes() if path.exists() else None for path in files}
+    fresh = {path: path.with_name(path.name + ".new") for path in files}
+    try:
+        for path, content in files.items():
+            fresh[path].write_bytes(content)
+        for path in files:
+            fresh[path].replace(path)
+    except OSError as error:
+        for path, old in before.items():
+            if old is not None and path.read_bytes() != old:
+                path.write_bytes(old)
+        raise SpecError(f"Cannot write to {error.filename}: {error.strerror}.") from None
+    finally:
+        for path in fresh.values():
+            path.unlink(missing_ok=True)
+
+
+def main(project: Project | None = None) -> int:
+    """Run as a command; return the exit status."""
+    address = os.environ.get("SPEC_URL") or ADDRESS
+    try:
+        lock = pull(project or Project(), address)
+    except SpecError as error:
+        print(f"Refused, and nothing was changed. {error}", file=sys.stderr)
+        return 1
+    print(f"Pulled {lock.operations} operations from {address}. Look at the diff, then run `make generate`.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
