@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -132,7 +132,7 @@ class DeadlineTransport(httpx.BaseTransport):
             status_code=response.status,
             headers=response.headers,
             stream=_Body(response),
-            extensions=dict[str, Any](response.extensions),
+            extensions=cast("dict[str, Any]", response.extensions),
         )
 
     def close(self) -> None:
@@ -195,7 +195,7 @@ _HTTPX_ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
 
 
 @contextmanager
-def _as_httpx_errors() -> Generator[None]:
+def _as_httpx_errors() -> Generator[None, None, None]:
     try:
         yield
     except tuple(_HTTPX_ERRORS) as error:

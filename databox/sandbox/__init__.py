@@ -1,0 +1,13 @@
+"""The Databox API v1 on a loopback port: a real HTTP server to try things and to test against.
+
+It keeps to the public reference and stands by itself, so that tests in any language can use it.
+"""
+
+try:
+    from databox.sandbox.server import Sandbox
+except ImportError as error:  # starlette and uvicorn come with an extra
+    raise ImportError('The sandbox needs its extra: pip install "databox-sdk[sandbox]"') from error
+from databox.sandbox.faults import Fault
+from databox.sandbox.recording import RecordedRequest
+
+__all__ = ["Fault", "RecordedRequest", "Sandbox"]

@@ -1,0 +1,190 @@
+"""The sandbox as a server in a thread of this process."""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+from starlette.types import Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from databox.sandbox.app import Api, Limit
+from databox.sandbox.faults import Fault, FaultBook
+from databox.sandbox.recording import RecordedRequest, Recorder
+from databox.sandbox.world import World
+
+__all__ = ["Sandbox"]
+
+HOST = "127.0.0.1"
+START_TIMEOUT = 10.0
+
+
+class Sandbox:
+    """A Databox API of your own on a free loopback port, for as long as the `with` block lasts.
+
+    Args:
+        rate_limit: requests a second to allow, or a pair for a second and an hour; None for any number.
+        processing_delay: seconds until an accepted ingestion takes effect.
+        state: a file that keeps the world between runs; without one it is forgotten.
+        port: the port; 0 takes a free one.
+        api_key: the key to accept; made up without. One that looks real (`pak_…`) is refused.
+        seed: for the chances of faults.
+        max_body_bytes: a larger body is answered with 413.
+
+    Raises:
+        ValueError: the key looks like a real one, or the limit is none.
+        OSError: the port is in use.
+    """
+
+    def __init__(
+        self,
+        rate_limit: int | tuple[int, int] | None = None,
+        processing_delay: float = 0.0,
+        state: str | Path | None = None,
+        port: int = 0,
+        api_key: str | None = None,
+        seed: int = 0,
+        max_body_bytes: int = 1_000_000,
+    ) -> None:
+        if api_key is not None and api_key.startswith("pak_"):
+            raise ValueError("This api_key looks like a real one. The sandbox takes any other, or makes one up.")
+        self.api_key = api_key or f"sandbox-{secrets.token_hex(16)}"
+        """The key that it accepts."""
+        self._port = port
+        self._connections: dict[tuple[str, int], asyncio.Transport] = {}
+        self._faults = FaultBook(seed)
+        self._recorder = Recorder()
+        self._rate_limit = _limit(rate_limit)
+        self._processing_delay = processing_delay
+        self._state = state
+        self._max_body_bytes = max_body_bytes
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> Self:
+        """Start serving; the `with` statement does it for you."""
+        if self._server is not None:
+            raise RuntimeError("This sandbox is running already.")
+        listener = socket.create_server((HOST, self._port), backlog=512)
+        self._port = listener.getsockname()[1]
+        self._world = World(self._state, self._processing_delay)
+        api = Api(
+            self._world,
+            key=self.api_key,
+            faults=self._faults,
+            recorder=self._recorder,
+            limit=self._rate_limit and Limit(*self._rate_limit),
+            max_body_bytes=self._max_body_bytes,
+            drop=self._drop,
+        )
+        config = uvicorn.Config(
+            api,
+            http=self._protocol(),
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=0,
+        )
+        server = self._server = uvicorn.Server(config)
+        self._started = threading.Event()
+        self._thread = threading.Thread(
+            target=self._serve, args=(server, listener), name="databox-sandbox", daemon=True
+        )
+        self._thread.start()
+        self._started.wait(START_TIMEOUT)
+        return self
+
+    def close(self) -> None:
+        """Stop serving, at once; requests under way lose their connection."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.should_exit = True
+        self._thread.join()
+        self._server = self._thread = None
+        self._world.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The address to use as `base_url`."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def requests(self) -> Sequence[RecordedRequest]:
+        """The requests so far, in the order in which they came."""
+        return self._recorder.all()
+
+    def rows(self, dataset: Any) -> list[dict[str, Any]]:
+        """Return the rows of a dataset, given by its id or an object that has one, as they are stored."""
+        return self._world.rows(dataset if isinstance(dataset, str) else dataset.id)
+
+    def inject(self, fault: Fault) -> None:
+        """Let something go wrong from now on."""
+        self._faults.add(fault)
+
+    def reset(self) -> None:
+        """Forget rows, datasets, data sources, faults and requests."""
+        self._world.reset()
+        self._faults.clear()
+        self._recorder.clear()
+
+    def __repr__(self) -> str:
+        return f"<Sandbox at {self.url}>"
+
+    def _serve(self, server: uvicorn.Server, listener: socket.socket) -> None:
+        async def run() -> None:
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.002)
+            self._started.set()
+            await serving
+
+        with contextlib.closing(listener):
+            asyncio.run(run())
+
+    def _protocol(self) -> type[H11Protocol]:
+        """The HTTP protocol, which also remembers connections, since ASGI knows no way to cut one."""
+        connections = self._connections
+
+        class Protocol(H11Protocol):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                self.peer = transport.get_extra_info("peername")
+                connections[self.peer] = transport
+                super().connection_made(transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                connections.pop(self.peer, None)
+                super().connection_lost(exc)
+
+        return Protocol
+
+    def _drop(self, scope: Scope) -> None:
+        connection = self._connections.get(tuple(scope["client"]))
+        if connection:
+            connection.abort()
+
+
+def _limit(value: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    pair = value if isinstance(value, tuple) else (value, 10_000)
+    if len(pair) != 2 or min(pair) < 1:
+        raise ValueError(
+            f"rate_limit must be requests a second, or a pair for a second and an hour, not {value!r}."
+        )
+    return pair

@@ -1,0 +1,265 @@
+"""The sandbox's data sources, datasets, rows and ingestions, in SQLite."""
+
+import json
+import sqlite3
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from databox.sandbox import rules
+from databox.sandbox.refusal import Refusal
+
+__all__ = ["World"]
+
+_SCHEMA = """
+create table if not exists data_sources (
+    id integer primary key, account_id integer not null, title text not null, created text not null,
+    timezone text not null);
+create table if not exists datasets (
+    id text primary key, data_source_id integer not null references data_sources on delete cascade,
+    title text not null, created text not null, primary_keys text not null,
+    row_count integer not null default 0, size integer not null default 0);
+create table if not exists columns (
+    dataset_id text not null references datasets on delete cascade, name text not null,
+    primary key (dataset_id, name)) without rowid;
+create table if not exists rows (
+    number integer primary key autoincrement, dataset_id text not null references datasets on delete cascade,
+    key text, record text not null);
+create unique index if not exists rows_by_key on rows (dataset_id, key);
+create table if not exists ingestions (
+    number integer primary key autoincrement, id text not null unique,
+    dataset_id text not null references datasets on delete cascade, timestamp text not null,
+    ready_at real not null, records text, answer text);
+create index if not exists ingestions_by_dataset on ingestions (dataset_id, number);
+create index if not exists open_ingestions on ingestions (number) where records is not null;
+"""
+_TABLES = ("ingestions", "rows", "columns", "datasets", "data_sources")
+_FIRST_DATA_SOURCE = 4754489
+
+
+class World:
+    """What there is. Safe to use from any thread; each method is one transaction.
+
+    Args:
+        state: a file that keeps it; in memory without.
+        processing_delay: seconds until an accepted ingestion takes effect.
+    """
+
+    def __init__(self, state: str | Path | None, processing_delay: float) -> None:
+        self._lock = threading.Lock()
+        self._delay = processing_delay
+        self._db = sqlite3.connect(state or ":memory:", check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+        # The sandbox's file may be lost with the machine; it need not wait for the disk at each request.
+        self._db.executescript("pragma journal_mode = wal; pragma synchronous = off; pragma foreign_keys = on;")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._db.close()
+
+    def reset(self) -> None:
+        """Forget everything but the accounts."""
+        with self._lock, self._db:
+            for table in _TABLES:
+                self._db.execute(f"delete from {table}")
+
+    # Data sources
+
+    def data_sources(self, account_id: int) -> list[dict[str, Any]]:
+        """Return an account's data sources, oldest first."""
+        _known_account(account_id)
+        with self._lock:
+            found = self._db.execute("select * from data_sources where account_id = ? order by id", (account_id,))
+            return [_data_source(row) for row in found]
+
+    def create_data_source(self, title: str, account_id: int, timezone: str) -> dict[str, Any]:
+        """Make a data source."""
+        _known_account(account_id)
+        with self._lock, self._db:
+            last = self._db.execute("select max(id) from data_sources").fetchone()[0] or _FIRST_DATA_SOURCE - 1
+            self._db.execute(
+                "insert into data_sources values (?, ?, ?, ?, ?)", (last + 1, account_id, title, _now(), timezone)
+            )
+            return _data_source(self._data_source(last + 1))
+
+    def delete_data_source(self, data_source_id: int) -> None:
+        """Delete a data source with all that is in it."""
+        with self._lock, self._db:
+            self._data_source(data_source_id)
+            self._db.execute("delete from data_sources where id = ?", (data_source_id,))
+
+    def datasets(self, data_source_id: int) -> list[dict[str, Any]]:
+        """Return a data source's datasets, oldest first."""
+        with self._lock:
+            self._data_source(data_source_id)
+            query = "select * from datasets where data_source_id = ? order by rowid"
+            return [_dataset(row) for row in self._db.execute(query, (data_source_id,))]
+
+    # Datasets
+
+    def create_dataset(self, title: str, data_source_id: int, primary_keys: list[str]) -> dict[str, Any]:
+        """Make a dataset."""
+        with self._lock, self._db:
+            self._data_source(data_source_id, field="dataSourceId")
+            new = (str(uuid.uuid4()), data_source_id, title, _now(), json.dumps(primary_keys))
+            self._db.execute(
+                "insert into datasets (id, data_source_id, title, created, primary_keys) values (?, ?, ?, ?, ?)",
+                new,
+            )
+            return _dataset(self._dataset(new[0]))
+
+    def delete_dataset(self, dataset_id: str) -> None:
+        """Delete a dataset with its rows and ingestions."""
+        with self._lock, self._db:
+            self._dataset(dataset_id)
+            self._db.execute("delete from datasets where id = ?", (dataset_id,))
+
+    def purge_dataset(self, dataset_id: str) -> None:
+        """Remove a dataset's rows."""
+        with self._lock, self._db:
+            self._dataset(dataset_id)
+            self._process()
+            self._db.execute("delete from rows where dataset_id = ?", (dataset_id,))
+            self._db.execute("delete from columns where dataset_id = ?", (dataset_id,))
+            self._db.execute("update datasets set row_count = 0, size = 0 where id = ?", (dataset_id,))
+
+    def rows(self, dataset_id: str) -> list[dict[str, Any]]:
+        """Return a dataset's rows in the order in which they were stored."""
+        with self._lock, self._db:
+            self._dataset(dataset_id)
+            self._process()
+            found = self._db.execute("select record from rows where dataset_id = ? order by number", (dataset_id,))
+            return [json.loads(row["record"]) for row in found]
+
+    # Ingestions
+
+    def create_ingestion(self, dataset_id: str, records: list[dict[str, Any]]) -> str:
+        """Accept some records; return the ingestion's id."""
+        with self._lock, self._db:
+            self._dataset(dataset_id)
+            ingestion_id = str(uuid.uuid4())
+            self._db.execute(
+                "insert into ingestions (id, dataset_id, timestamp, ready_at, records) values (?, ?, ?, ?, ?)",
+                (ingestion_id, dataset_id, _now(), time.time() + self._delay, json.dumps(records)),
+            )
+            self._process()
+            return ingestion_id
+
+    def ingestions(self, dataset_id: str, page: int, page_size: int) -> tuple[int, list[dict[str, Any]]]:
+        """Return how many ingestions a dataset has, and those of one page, oldest first."""
+        with self._lock, self._db:
+            self._dataset(dataset_id)
+            self._process()
+            where = "from ingestions where dataset_id = ?"
+            total = self._db.execute(f"select count(*) {where}", (dataset_id,)).fetchone()[0]
+            window = (dataset_id, page_size, min((page - 1) * page_size, 2**62))
+            found = self._db.execute(f"select * {where} order by number limit ? offset ?", window)
+            return total, [_ingestion_summary(row) for row in found]
+
+    def ingestion(self, dataset_id: str, ingestion_id: str) -> dict[str, Any]:
+        """Return what is known of an ingestion."""
+        with self._lock, self._db:
+            self._dataset(dataset_id)
+            self._process()
+            query = "select * from ingestions where dataset_id = ? and id = ?"
+            row = self._db.execute(query, (dataset_id, ingestion_id)).fetchone()
+            if row is None:
+                raise Refusal(404, "The ingestion does not exist.", field="ingestionId")
+            done = json.loads(row["answer"]) if row["answer"] else {"metrics": None}
+            return _ingestion_summary(row) | done
+
+    def _process(self) -> None:
+        """Let the ingestions take effect whose time has come, in their order."""
+        query = "select * from ingestions where records is not null and ready_at <= ? order by number"
+        for row in self._db.execute(query, (time.time(),)).fetchall():
+            answer = self._store(row["dataset_id"], json.loads(row["records"]))
+            self._db.execute(
+                "update ingestions set records = null, answer = ? where number = ?",
+                (json.dumps(answer), row["number"]),
+            )
+
+    def _store(self, dataset_id: str, records: list[dict[str, Any]]) -> dict[str, Any]:
+        dataset = self._dataset(dataset_id)
+        keys: list[str] = json.loads(dataset["primary_keys"])
+        appended = overwritten = 0
+        size: int = dataset["size"]
+        errors: list[dict[str, Any]] = []
+        for place, record in enumerate(records):
+            problem = rules.fault_of(record, keys)
+            if problem:
+                field = f"records[{place}]"
+                errors.append({"code": "schema_mismatch", "message": problem, "field": field, "type": "validation"})
+                continue
+            key = rules.key_of(record, keys) if keys else None
+            text = json.dumps(record)
+            size += len(text)
+            same_key = "select number, length(record) from rows where dataset_id = ? and key = ?"
+            old = key and self._db.execute(same_key, (dataset_id, key)).fetchone()
+            if old:
+                self._db.execute("update rows set record = ? where number = ?", (text, old[0]))
+                size -= old[1]
+                overwritten += 1
+            else:
+                new = (dataset_id, key, text)
+                self._db.execute("insert into rows (dataset_id, key, record) values (?, ?, ?)", new)
+                appended += 1
+            columns = [(dataset_id, column) for column in record]
+            self._db.executemany("insert or ignore into columns values (?, ?)", columns)
+        total = dataset["row_count"] + appended
+        counts = (total, size, dataset_id)
+        self._db.execute("update datasets set row_count = ?, size = ? where id = ?", counts)
+        width = self._db.execute("select count(*) from columns where dataset_id = ?", (dataset_id,)).fetchone()[0]
+        metrics = {
+            "datasetMetrics": {
+                "columnsCount": width,
+                "datasetSizeMB": size / 1_000_000,
+                "totalDatasetRecordsCount": total,
+            },
+            "ingestionMetrics": {
+                "receivedRecordsCount": len(records),
+                "appendedRecordsCount": appended,
+                "overwrittenRecordsCount": overwritten,
+                "rejectedRecordsCount": len(errors),
+            },
+        }
+        return {"metrics": metrics, **({"errors": errors} if errors else {})}
+
+    def _data_source(self, data_source_id: int, *, field: str | None = None) -> sqlite3.Row:
+        row = self._db.execute("select * from data_sources where id = ?", (data_source_id,)).fetchone()
+        if row is None:
+            raise Refusal(404, "The data source does not exist.", field=field)
+        return row  # type: ignore[no-any-return]
+
+    def _dataset(self, dataset_id: str) -> sqlite3.Row:
+        row = self._db.execute("select * from datasets where id = ?", (dataset_id,)).fetchone()
+        if row is None:
+            raise Refusal(404, "The dataset does not exist.", field="datasetId")
+        return row  # type: ignore[no-any-return]
+
+
+def _known_account(account_id: int) -> None:
+    if account_id not in {account["id"] for account in rules.ACCOUNTS}:
+        raise Refusal(404, "The account does not exist.", field="accountId")
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _data_source(row: sqlite3.Row) -> dict[str, Any]:
+    plain = {name: row[name] for name in ("id", "title", "created", "timezone")}
+    return plain | {"key": "ingestion", "ingestionSupported": True}
+
+
+def _dataset(row: sqlite3.Row) -> dict[str, Any]:
+    return {name: row[name] for name in ("id", "title", "created")}
+
+
+def _ingestion_summary(row: sqlite3.Row) -> dict[str, Any]:
+    status = "success" if row["records"] is None else "processing"
+    return {"ingestionId": row["id"], "timestamp": row["timestamp"], "status": status}
