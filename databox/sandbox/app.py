@@ -186,7 +186,8 @@ class Api:
     def _create_data_source(self, request: Request, body: bytes) -> Answer:
         asked = rules.parse(body)
         title = rules.required_text(asked, "title")
-        asked.setdefault("accountId", rules.ACCOUNTS[0]["id"])
+        if asked.get("accountId") is None:
+            asked["accountId"] = rules.ACCOUNTS[0]["id"]
         account_id = rules.required_number(asked, "accountId")
         made = self._world.create_data_source(title, account_id, rules.time_zone(asked))
         return {"status": "processing"} | made

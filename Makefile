@@ -1,0 +1,55 @@
+# `make` lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check pull generate lock clean
+
+# The first Python that is new enough; make PYTHON=… chooses another.
+PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
+	sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $$p && break; done),python3)
+VENV := .venv
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RUN := $(BIN)/python
+READY := $(VENV)/.ready
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  %-10s %s\n' "$$name" "$$does"; done
+
+setup: $(READY) ## make .venv with everything that the other targets need
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, and $(PYTHON) is %d.%d. Say which to use: make PYTHON=…" % sys.version_info[:2])'
+	@echo "Setting up $(VENV), once; this takes about a minute."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: $(READY) ## send 1,461 real rows to a sandbox, twice, and show what became of them
+	@$(RUN) examples/weather.py
+
+test: $(READY) ## run all tests; no network is needed
+	@$(RUN) -m pytest -n 2 -q
+
+check: $(READY) ## lint, types, layers, and whether generated code is what its sources say
+	@$(RUN) -m ruff check --no-cache --quiet .
+	@$(RUN) -m ruff format --no-cache --quiet --check .
+	@$(RUN) -m mypy --no-error-summary
+	@$(BIN)/basedpyright --level error > $(VENV)/basedpyright.txt || { cat $(VENV)/basedpyright.txt; exit 1; }
+	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
+	@$(RUN) -m tools.unasync --check
+	@$(RUN) -m tools.spec.check
+
+pull: $(READY) ## fetch the published description; SPEC_URL= overrides the address
+	@SPEC_URL="$(SPEC_URL)" $(RUN) -m tools.spec.pull
+
+generate: $(READY) ## rebuild generated/ and databox/_sync; SPEC= takes another description
+	@$(RUN) -m tools.spec.generate $(if $(SPEC),--spec "$(SPEC)")
+	@$(RUN) -m tools.unasync
+
+lock: $(READY) ## renew requirements.lock from pyproject.toml (needs the network)
+	@$(RUN) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet --disable-pip-version-check uv
+	@$(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --all-extras --group dev pyproject.toml -o requirements.lock
+
+clean: ## remove what was built
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
