@@ -120,12 +120,9 @@ def read(operation: Operation[T], response: Response, redactor: Redactor) -> T:
     succeeded = 200 <= response.status < 300
     if response.status == 204 and operation.may_be_empty:
         return cast("T", None)
-    try:
-        document = redactor.data(orjson.loads(response.body.removeprefix(b"\xef\xbb\xbf")))
-    except (orjson.JSONDecodeError, RecursionError):
-        if succeeded:
-            raise _invalid(operation, response, redactor, _not_json(response, redactor)) from None
-        document = None
+    document, is_json = _json(response.body, redactor)
+    if succeeded and not is_json:
+        raise _invalid(operation, response, redactor, _not_json(response, redactor))
     if not succeeded or _refuses(operation, document):
         raise _refusal(operation, response, document, redactor)
     try:
@@ -133,6 +130,14 @@ def read(operation: Operation[T], response: Response, redactor: Redactor) -> T:
     except UnexpectedAnswer as error:
         problem = str(error)
     raise _invalid(operation, response, redactor, problem, document)
+
+
+def _json(body: bytes, redactor: Redactor) -> tuple[Any, bool]:
+    """The document in a body, and whether there is one. The decoder's error, which holds the body, ends here."""
+    try:
+        return redactor.data(orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))), True
+    except (orjson.JSONDecodeError, RecursionError):
+        return None, False
 
 
 def _refuses(operation: Operation[Any], document: object) -> bool:

@@ -1,0 +1,59 @@
+"""What many tests share."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import anyio.from_thread
+import pytest
+from hypothesis import settings
+
+from databox.sandbox import Sandbox
+from tests.drive import Driver
+from tests.scripted import ScriptedServer
+
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
+
+
+@pytest.fixture(autouse=True)
+def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the developer's own key and proxies out of the tests."""
+    for name in ("DATABOX_API_KEY", "DATABOX_API_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(params=["sync", "async"])
+def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
+    """Run the test once with each client."""
+    with anyio.from_thread.start_blocking_portal() as portal:
+        driver = Driver(request.param, portal)
+        yield driver
+        driver.close()
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    """A sandbox of the test's own."""
+    with Sandbox() as box:
+        yield box
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A server that answers what the test says, byte for byte."""
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def client(driver: Driver, box: Sandbox) -> Any:
+    """A client of the sandbox."""
+    return driver.client(box.api_key, box.url)
+
+
+@pytest.fixture
+def dataset(client: Any) -> Any:
+    """A dataset keyed by `id` in the sandbox."""
+    source = client.data_sources.create("Source")
+    return client.datasets.create("Set", data_source=source, primary_keys=["id"])

@@ -1,0 +1,159 @@
+"""A real HTTP server that answers exactly what a test says, broken answers included."""
+
+import json
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+import attrs
+
+Step = Callable[[socket.socket], None]
+
+
+@attrs.frozen
+class Received:
+    """A request as it came over the wire."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class ScriptedServer:
+    """Answers one step a request; the last step repeats."""
+
+    def __init__(self) -> None:
+        self.requests: list[Received] = []
+        self._steps: list[Step] = [answer(200, {"requestId": "r", "status": "success"})]
+        self._stopping = threading.Event()
+
+    def will(self, *steps: Step) -> None:
+        """Say what to do with the next requests."""
+        self._steps = list(steps)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _accept(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._serve, args=(connection,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                while (received := self._receive(connection)) is not None:
+                    self.requests.append(received)
+                    step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
+                    step(connection)
+            except OSError:
+                return
+
+    def _receive(self, connection: socket.socket) -> Received | None:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            part = self._read(connection)
+            if not part:
+                return None
+            data += part
+        head, _, body = data.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        while len(body) < int(headers.get("content-length", 0)):
+            part = self._read(connection)
+            if not part:
+                return None
+            body += part
+        method, target, _ = first.split(" ")
+        return Received(method, target, headers, body)
+
+    def _read(self, connection: socket.socket) -> bytes:
+        while not self._stopping.is_set():
+            if select.select([connection], [], [], 0.05)[0]:
+                return connection.recv(65_536)
+        return b""
+
+
+def answer(status: int, body: object = b"", headers: dict[str, str] | None = None) -> Step:
+    """Answer whole: bytes and text as they are, all else as JSON."""
+    raw = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    named = {"content-type": "application/json"} | (headers or {}) | {"content-length": str(len(raw))}
+    return wire(head(status, named) + raw)
+
+
+def head(status: int, headers: dict[str, str]) -> bytes:
+    """Return a status line and headers."""
+    lines = [f"HTTP/1.1 {status} Scripted", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def wire(data: bytes, *, close: bool = False) -> Step:
+    """Send bytes as they are, and perhaps close."""
+
+    def step(connection: socket.socket) -> None:
+        connection.sendall(data)
+        if close:
+            raise OSError
+
+    return step
+
+
+def drop(connection: socket.socket) -> None:
+    """Close without an answer."""
+    raise OSError
+
+
+def reset(connection: socket.socket) -> None:
+    """Close the hard way, so that the client sees a reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    raise OSError
+
+
+def drip(data: bytes, pause: float) -> Step:
+    """Send one byte at a time."""
+
+    def step(connection: socket.socket) -> None:
+        for place in range(len(data)):
+            connection.sendall(data[place : place + 1])
+            time.sleep(pause)
+
+    return step
+
+
+def silence(seconds: float) -> Step:
+    """Say nothing for a while, then close."""
+
+    def step(connection: socket.socket) -> None:
+        time.sleep(seconds)
+        raise OSError
+
+    return step

@@ -1,0 +1,244 @@
+"""Answers that no reference promises: each gives the documented error, never a bare KeyError or JSONDecodeError."""
+
+import gzip
+import pickle
+import time
+from typing import Any
+
+import attrs
+import pytest
+
+from databox import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    InvalidResponseError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTooLargeError,
+    ServerError,
+)
+from tests.drive import Driver
+from tests.scripted import ScriptedServer, Step, answer, drip, drop, head, reset, silence, wire
+
+JSON = {"content-type": "application/json"}
+HTML = "<html><head><style>b{}</style><title>Oops</title></head><body><h1>502 Bad&nbsp;Gateway</h1></body></html>"
+OK = {"requestId": "r-1", "status": "success"}
+
+
+def refused(status: int, code: str | None, **more: Any) -> Step:
+    """Answer with the documented error envelope."""
+    entry = {"code": code, "message": "No.", "field": "datasetId", "type": "validation"} | more
+    return answer(status, {"requestId": "r-9", "status": "error", "errors": [entry]})
+
+
+@attrs.frozen
+class Hostile:
+    """An answer to GET /v1/accounts, the error that it must give, and words of its message."""
+
+    name: str
+    step: Step
+    error: type[APIError]
+    words: str = ""
+    status: int | None = None
+    code: str | None = None
+
+
+CASES = [
+    # Statuses with the envelope
+    Hostile("400", refused(400, "invalid_input"), BadRequestError, "No.", 400, "invalid_input"),
+    Hostile("401", refused(401, "invalid_api_key"), AuthenticationError, "Check the key", 401, "invalid_api_key"),
+    Hostile("403", refused(403, "forbidden"), PermissionDeniedError, "r-9", 403, "forbidden"),
+    Hostile("404", refused(404, "not_found"), NotFoundError, "Check the id", 404, "not_found"),
+    Hostile("405", refused(405, "method_not_allowed"), APIStatusError, "", 405, "method_not_allowed"),
+    Hostile("409", refused(409, "duplicate_record"), ConflictError, "", 409, "duplicate_record"),
+    Hostile("413", refused(413, "request_too_large"), RequestTooLargeError, "batch_size", 413),
+    Hostile("415", refused(415, "unsupported_media_type"), APIStatusError, "", 415),
+    Hostile("429", refused(429, "rate_limited"), RateLimitError, "10 requests a second", 429),
+    Hostile("500", refused(500, "internal_error"), ServerError, "", 500, "internal_error"),
+    Hostile("503", refused(503, "service_unavailable"), ServerError, "", 503),
+    Hostile("the status decides, not the code", refused(400, "not_found"), BadRequestError, "", 400, "not_found"),
+    Hostile("new code", refused(422, "brand_new"), APIStatusError, "brand_new", 422, "brand_new"),
+    Hostile("code null", refused(400, None), BadRequestError, "No.", 400),
+    # Statuses without it
+    Hostile("HTML 502", answer(502, HTML, {"content-type": "text/html"}), ServerError, "502 Bad Gateway", 502),
+    Hostile("empty 500", answer(500), ServerError, "without a word", 500),
+    Hostile("status 520", answer(520, "origin error"), ServerError, "origin error", 520),
+    Hostile("status 599", answer(599), ServerError, "", 599),
+    Hostile("status 418", answer(418, "teapot"), APIStatusError, "teapot", 418),
+    Hostile("bare 413", answer(413, ""), RequestTooLargeError, "", 413),
+    Hostile("bare 429", answer(429, "slow down"), RateLimitError, "slow down", 429),
+    Hostile("JSON list as error", answer(400, ["no"]), BadRequestError, "", 400),
+    Hostile("JSON string as error", answer(401, '"Unauthorized"'), AuthenticationError, "Unauthorized", 401),
+    Hostile("errors is null", answer(400, {"errors": None}), BadRequestError, "", 400),
+    Hostile("errors is text", answer(400, {"errors": "bad"}), BadRequestError, "bad", 400),
+    Hostile("errors holds nulls", answer(400, {"errors": [None, "bad", 7]}), BadRequestError, "bad", 400),
+    Hostile("errors of odd types", answer(400, {"errors": [{"code": 7, "message": ["x"]}]}), BadRequestError, "7", 400),
+    Hostile(
+        "ASP.NET problem",
+        answer(400, {"title": "Invalid", "status": 400, "errors": {"title": ["is required"]}}),
+        BadRequestError,
+        "is required [field title]",
+        400,
+    ),
+    Hostile("problem without errors", answer(400, {"title": "Invalid model"}), BadRequestError, "Invalid model", 400),
+    Hostile("error body cut off", wire(head(400, JSON | {"content-length": "90"}), close=True), BadRequestError),
+    Hostile("error body not UTF-8", answer(500, b"\xff\xfe\x00"), ServerError, "", 500),
+    # Refusals under 2xx
+    Hostile("200 rate_limited", refused(200, "rate_limited"), RateLimitError, "", 200, "rate_limited"),
+    Hostile("200 invalid_api_key", refused(200, "invalid_api_key"), AuthenticationError, "", 200),
+    Hostile("200 not_found", refused(200, "not_found"), NotFoundError, "", 200),
+    Hostile("200 forbidden", refused(200, "forbidden"), PermissionDeniedError, "", 200),
+    Hostile("200 internal_error", refused(200, "internal_error"), ServerError, "", 200),
+    Hostile("200 processing_failed", refused(200, "processing_failed"), APIStatusError, "", 200, "processing_failed"),
+    Hostile("200 error without errors", answer(200, {"status": "error"}), APIStatusError, "", 200),
+    Hostile("200 ERROR in capitals", answer(200, {"status": "ERROR"}), APIStatusError, "", 200),
+    Hostile("200 errors without status", answer(200, {"errors": [{"code": "not_found"}]}), NotFoundError, "", 200),
+    # 2xx that is not what the API promises
+    Hostile("200 HTML", answer(200, HTML, {"content-type": "text/html"}), InvalidResponseError, "not JSON", 200),
+    Hostile("200 empty", answer(200), InvalidResponseError, "empty", 200),
+    Hostile("204", wire(head(204, {})), InvalidResponseError, "empty", 204),
+    Hostile("200 truncated JSON", answer(200, '{"accounts": [{"id": 1'), InvalidResponseError, "not JSON", 200),
+    Hostile("200 not UTF-8", answer(200, b'{"accounts": "\xff"}'), InvalidResponseError, "not JSON", 200),
+    Hostile("200 NaN", answer(200, b'{"accounts": NaN}'), InvalidResponseError, "not JSON", 200),
+    Hostile("200 null", answer(200, "null"), InvalidResponseError, "not a JSON object", 200),
+    Hostile("200 list", answer(200, "[]"), InvalidResponseError, "not a JSON object", 200),
+    Hostile("200 empty object", answer(200, "{}"), InvalidResponseError, "'accounts' is missing", 200),
+    Hostile("list is null", answer(200, OK | {"accounts": None}), InvalidResponseError, "r-1", 200),
+    Hostile("list is an object", answer(200, OK | {"accounts": {}}), InvalidResponseError, "an object", 200),
+    Hostile("item is null", answer(200, OK | {"accounts": [None]}), InvalidResponseError, "accounts[0]", 200),
+    Hostile("item is a number", answer(200, OK | {"accounts": [1]}), InvalidResponseError, "a number", 200),
+    Hostile("id missing", answer(200, OK | {"accounts": [{"name": "x"}]}), InvalidResponseError, "'id'", 200),
+    Hostile("id null", answer(200, OK | {"accounts": [{"id": None}]}), InvalidResponseError, "'id'", 200),
+    Hostile("id true", answer(200, OK | {"accounts": [{"id": True}]}), InvalidResponseError, "'id'", 200),
+    Hostile("id words", answer(200, OK | {"accounts": [{"id": "abc"}]}), InvalidResponseError, "'id'", 200),
+    Hostile("deeply nested", answer(200, b"[" * 5000 + b"]" * 5000), InvalidResponseError, "not JSON", 200),
+    Hostile("broken gzip", answer(200, b"no", {"content-encoding": "gzip"}), InvalidResponseError, "decoded", 200),
+    # Redirects
+    Hostile("301", answer(301, "", {"location": "https://example.org/"}), APIStatusError, "Redirects are not", 301),
+    Hostile("307", answer(307, "", {"location": "/v1/other"}), APIStatusError, "base_url", 307),
+    Hostile("304", wire(head(304, {})), APIStatusError, "", 304),
+    # Connections
+    Hostile("dropped", drop, APIConnectionError, "may have taken effect"),
+    Hostile("reset", reset, APIConnectionError),
+    Hostile("not HTTP", wire(b"SSH-2.0-OpenSSH_9\r\n", close=True), APIConnectionError),
+    Hostile("head cut off", wire(b"HTTP/1.1 200 OK\r\ncontent-le", close=True), APIConnectionError),
+    Hostile("body cut off", wire(head(200, JSON | {"content-length": "9"}) + b"{}", close=True), APIConnectionError),
+    Hostile(
+        "chunks cut off",
+        wire(head(200, JSON | {"transfer-encoding": "chunked"}) + b"5\r\n{", close=True),
+        APIConnectionError,
+    ),
+    Hostile("silence", silence(1.0), APITimeoutError, "0.4 seconds"),
+    Hostile("slow drip of the head", drip(head(200, JSON), 0.05), APITimeoutError, "0.4 seconds"),
+    Hostile("slow drip of the body", drip(head(200, JSON | {"content-length": "99"}) + b" " * 99, 0.01), APITimeoutError),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_hostile_answer(driver: Driver, server: ScriptedServer, case: Hostile) -> None:
+    server.will(case.step)
+    client = driver.client(base_url=server.url, timeout=0.4 if case.error is APITimeoutError else 10.0)
+    started = time.monotonic()
+
+    with pytest.raises(APIError) as caught:
+        client.accounts.list()
+
+    error = caught.value
+    assert type(error) is case.error
+    assert case.words in str(error)
+    assert "GET /v1/accounts" in str(error)
+    assert error.__context__ is None  # nothing of httpx, whose objects hold the key
+    if case.status is not None:
+        assert error.status_code == case.status  # type: ignore[attr-defined]
+    if case.code is not None:
+        assert error.code == case.code  # type: ignore[attr-defined]
+    if case.error is APITimeoutError:
+        assert time.monotonic() - started < 2
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (type(error), str(error))
+    assert {name: value for name, value in vars(again).items() if name != "__notes__"} == vars(error)
+
+
+def test_the_table_is_long_enough() -> None:
+    assert len(CASES) >= 40
+
+
+@pytest.mark.parametrize(
+    ("group", "call", "args", "body"),
+    [
+        ("auth", "validate_key", (), {}),
+        ("datasets", "delete", ("d",), {}),
+        ("datasets", "purge", ("d",), []),
+        ("data_sources", "create", ("t",), OK | {"title": "t"}),
+        ("data_sources", "create", ("t",), OK | {"id": None}),
+        ("datasets", "create_ingestion", ("d", [{"a": 1}]), OK),
+        ("datasets", "create_ingestion", ("d", [{"a": 1}]), OK | {"ingestionId": ""}),
+        ("datasets", "get_ingestion", ("d", "i"), OK | {"metrics": {}}),
+        ("datasets", "list_ingestions", ("d",), OK | {"ingestions": [{"status": "success"}]}),
+        ("accounts", "list_timezones", (), OK | {"timezones": ["UTC"]}),
+    ],
+)
+def test_what_must_be_there_is_demanded(
+    driver: Driver, server: ScriptedServer, group: str, call: str, args: tuple[Any, ...], body: Any
+) -> None:
+    server.will(answer(200, body))
+    with pytest.raises(InvalidResponseError):
+        getattr(getattr(driver.client(base_url=server.url), group), call)(*args)
+
+
+def test_a_failed_ingestion_is_an_outcome(driver: Driver, server: ScriptedServer) -> None:
+    errors = [{"code": "processing_failed", "message": "Broken."}]
+    server.will(answer(200, {"requestId": "r", "status": "error", "ingestionId": "i", "errors": errors}))
+
+    ingestion = driver.client(base_url=server.url).datasets.get_ingestion("d", "i")
+
+    assert (ingestion.status, ingestion.errors[0].code) == ("error", "processing_failed")
+
+
+@pytest.mark.parametrize("metrics", [None, [], "none", {"ingestionMetrics": None}, {"ingestionMetrics": [1]}])
+def test_odd_metrics_are_unknown(driver: Driver, server: ScriptedServer, metrics: Any) -> None:
+    server.will(answer(200, OK | {"ingestionId": "i", "metrics": metrics}))
+    ingestion = driver.client(base_url=server.url).datasets.get_ingestion("d", "i")
+    assert (ingestion.received, ingestion.dataset_metrics) == (None, None)
+
+
+def test_no_content_is_good_enough_for_a_delete(driver: Driver, server: ScriptedServer) -> None:
+    server.will(wire(head(204, {})))
+    driver.client(base_url=server.url).datasets.delete("d")
+
+
+def test_compressed_answers_are_read(driver: Driver, server: ScriptedServer) -> None:
+    server.will(answer(200, gzip.compress(b'{"accounts": []}'), {"content-encoding": "gzip"}))
+    assert driver.client(base_url=server.url).accounts.list().items == ()
+
+
+def test_a_byte_order_mark_is_passed_over(driver: Driver, server: ScriptedServer) -> None:
+    server.will(answer(200, b'\xef\xbb\xbf{"accounts": []}'))
+    assert driver.client(base_url=server.url).accounts.list().items == ()
+
+
+def test_nobody_listens(driver: Driver, server: ScriptedServer) -> None:
+    url = server.url
+    server.__exit__()
+    server.__enter__()  # on another port, so that the fixture can close it
+    with pytest.raises(APIConnectionError, match="did not reach the API") as caught:
+        driver.client(base_url=url).accounts.list()
+    assert caught.value.request_sent is False
+
+
+def test_no_such_host(driver: Driver) -> None:
+    with pytest.raises(APIConnectionError) as caught:
+        driver.client(base_url="https://nowhere.invalid").accounts.list()
+    assert caught.value.request_sent is False
+
+
+def test_a_timeout_is_a_timeout_error(driver: Driver, server: ScriptedServer) -> None:
+    server.will(silence(1.0))
+    with pytest.raises(TimeoutError):
+        driver.client(base_url=server.url, timeout=0.1).accounts.list()
