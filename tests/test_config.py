@@ -1,0 +1,117 @@
+"""Which key is used, and where it is sent."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from databox import ConfigurationError
+from databox.config import Config, load_config
+
+LONG = "key-of-the-environment"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home folder with the official client's file."""
+    folder = tmp_path / ".config" / "databox-cli"
+    folder.mkdir(parents=True)
+    write(tmp_path, json.dumps({"apiKey": "stored-key", "apiUrl": "https://stored.example.org"}))
+    return tmp_path
+
+
+def write(home: Path, text: str) -> None:
+    (home / ".config" / "databox-cli" / "config.json").write_text(text, "utf-8")
+
+
+def load(home: Path, key: str | None = None, url: str | None = None, **environ: str) -> Config:
+    return load_config(key, url, environ={"HOME": str(home), **environ})
+
+
+def test_arguments_come_first(home: Path) -> None:
+    found = load(home, "mine", "https://mine.example.org", DATABOX_API_KEY=LONG, DATABOX_API_URL="https://e.org")
+    assert (found.key.reveal(), found.base_url) == ("mine", "https://mine.example.org")
+
+
+def test_then_the_environment(home: Path) -> None:
+    found = load(home, DATABOX_API_KEY=f"{LONG}\n", DATABOX_API_URL="https://e.example.org/")
+    assert (found.key.reveal(), found.base_url) == (LONG, "https://e.example.org")
+
+
+def test_then_the_official_clients_file(home: Path) -> None:
+    found = load(home, DATABOX_API_KEY="", DATABOX_API_URL="")
+    assert (found.key.reveal(), found.base_url) == ("stored-key", "https://stored.example.org")
+
+
+def test_then_the_default_address(tmp_path: Path) -> None:
+    assert load(tmp_path, "mine").base_url == "https://api.databox.com"
+
+
+def test_without_a_key_the_message_says_where_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="Account Management"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"key"', '{"apiKey": 5}', '{"apiKey": ["k"]}', "\0"])
+def test_a_broken_file_is_named(home: Path, text: str) -> None:
+    write(home, text)
+    with pytest.raises(ConfigurationError, match=r"config\.json"):
+        load(home)
+
+
+def test_a_broken_file_harms_nobody_who_has_a_key(home: Path) -> None:
+    write(home, "{")
+    assert load(home, "mine").base_url == "https://api.databox.com"
+
+
+def test_a_byte_order_mark_in_the_file(home: Path) -> None:
+    write(home, '\ufeff{"apiKey": "marked"}')
+    assert load(home).key.reveal() == "marked"
+
+
+@pytest.mark.parametrize("key", ["", " ", "two words", "line\nbreak", "schlüssel", "tab\tbed", "nul\0"])
+def test_keys_that_no_header_can_carry(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, key)
+    assert not key.strip() or key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "api.databox.com",
+        "ftp://api.databox.com",
+        "https://",
+        "https://user:secret@api.databox.com",
+        "https://api.databox.com?x=1",
+        "https://api.databox.com#x",
+        "https://api.databox.com:99999",
+        "https://[::1",
+    ],
+)
+def test_addresses_that_are_none(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, "key", url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "url"), [(5, None), (b"key", None), ("key", 5)])
+def test_arguments_of_the_wrong_type(tmp_path: Path, key: str, url: str) -> None:
+    with pytest.raises(TypeError):
+        load(tmp_path, key, url)
+
+
+@pytest.mark.parametrize(
+    ("url", "exposed"),
+    [
+        ("https://example.org", False),
+        ("http://example.org", True),
+        ("http://localhost:8700", False),
+        ("http://127.0.0.1:8700", False),
+        ("http://[::1]:8700", False),
+        ("http://localhost.example.org", True),
+    ],
+)
+def test_plain_http_is_for_loopback(tmp_path: Path, url: str, exposed: bool) -> None:
+    assert load(tmp_path, "key", url).exposes_key is exposed

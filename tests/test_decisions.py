@@ -1,0 +1,238 @@
+"""Decisions without I/O: limits, waits, Retry-After, settling, batches. Mostly invariants."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from databox import Ingestion, InvalidRecordError, RateLimit, ServerError
+from databox.ingest.batch import Batch, Batcher, body_of
+from databox.ingest.settle import is_settled, poll_waits, share_out
+from databox.limits import RequestLog, Slot
+from databox.models import ErrorDetail
+from databox.retry import retry_after, wait_before_retry
+
+# Limits
+
+
+@given(
+    limit=st.builds(RateLimit, per_second=st.integers(1, 12), per_hour=st.integers(1, 40)),
+    arrivals=st.lists(st.floats(0, 900), min_size=1, max_size=60),
+)
+def test_no_window_ever_holds_too_many(limit: RateLimit, arrivals: list[float]) -> None:
+    log = RequestLog()
+    times = [log.reserve(now, limit).at for now in sorted(arrivals)]
+    assert times == sorted(times)
+    assert all(at >= now for at, now in zip(times, sorted(arrivals), strict=True))
+    for count, window in ((limit.per_second, 1.0), (limit.per_hour, 3600.0)):
+        assert all(later - earlier >= window for earlier, later in zip(times, times[count:], strict=False))
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0.1, 50)), min_size=1, max_size=40))
+def test_nothing_goes_out_during_a_pause(events: list[float | None]) -> None:
+    """None asks to send, a number pauses for so many seconds; time goes on by 0.05 s each."""
+    log, limit, now = RequestLog(), RateLimit(10, 10_000), 0.0
+    paused_until = 0.0
+    for event in events:
+        if event is None:
+            assert log.reserve(now, limit).at >= paused_until
+        else:
+            log.pause(now, event)
+            paused_until = max(paused_until, now + event)
+        now += 0.05
+
+
+def test_a_pause_voids_the_slots_ahead() -> None:
+    log, limit = RequestLog(), RateLimit(1, 100)
+    log.reserve(0.0, limit)
+    ahead = log.reserve(0.0, limit)
+    log.pause(0.5, 10.0)
+    assert not log.holds(ahead)
+    again = log.reserve(0.5, limit)
+    assert log.holds(again)
+    assert again == Slot(10.5, 1)
+
+
+@pytest.mark.parametrize("limits", [(0, 1), (1, 0), (-1, 5), (1.5, 5), (True, 5)])
+def test_a_limit_is_a_positive_number(limits: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="RateLimit"):
+        RateLimit(*limits)
+
+
+# Waits
+
+
+@given(st.integers(0, 200), st.floats(0, 1))
+def test_waits_grow_and_end_at_thirty_seconds(attempt: int, chance: float) -> None:
+    error = ServerError("x", method="GET", path="/", status_code=503)
+    wait = wait_before_retry(
+        error,
+        attempt=attempt,
+        max_retries=1000,
+        repeatable=True,
+        randomness=lambda low, high: low + chance * (high - low),
+    )
+    assert wait == pytest.approx(chance * min(30.0, 0.5 * 2 ** min(attempt, 50)))
+
+
+@pytest.mark.parametrize(("asked", "wait"), [(0.0, 0.0), (7.5, 7.5), (120.0, 120.0), (86_400.0, 120.0)])
+def test_the_server_may_ask_for_two_minutes_at_most(asked: float, wait: float) -> None:
+    error = ServerError("x", method="GET", path="/", status_code=503, retry_after=asked)
+    assert wait_before_retry(error, attempt=0, max_retries=1, repeatable=True) == wait
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("5", 5.0),
+        ("0.5", 0.5),
+        (" 3 ", 3.0),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
+        (format_datetime(NOW - timedelta(days=1), usegmt=True), 0.0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1e9", None),
+        ("٣", None),
+        ("Mon, 99 Foo 2026 00:00:00 GMT", None),
+    ],
+)
+def test_retry_after_as_servers_write_it(written: str, seconds: float | None) -> None:
+    assert retry_after({"retry-after": written}, now=NOW) == seconds
+
+
+@given(st.text())
+def test_retry_after_never_raises(written: str) -> None:
+    seconds = retry_after({"retry-after": written})
+    assert seconds is None or seconds >= 0
+
+
+def test_retry_after_need_not_be_there() -> None:
+    assert retry_after({}) is None
+
+
+# Settling
+
+
+def ingestion(status: str | None = None, errors: int = 0, **counts: int) -> Ingestion:
+    return Ingestion(id="i", status=status, errors=(ErrorDetail(code="x"),) * errors, **counts)
+
+
+@pytest.mark.parametrize(
+    ("answer", "settled"),
+    [
+        (ingestion("processing"), False),
+        (ingestion("success"), False),
+        (ingestion("never heard of"), False),
+        (ingestion(None), False),
+        (ingestion("success", received=0), False),
+        (ingestion("success", received=10), False),
+        (ingestion("success", received=10, appended=4), False),
+        (ingestion("processing", received=10, appended=10), True),
+        (ingestion("never heard of", received=10, appended=3, overwritten=3, rejected=4), True),
+        (ingestion("failed"), True),
+        (ingestion(" FAILED "), True),
+        (ingestion("error"), True),
+        (ingestion("success", errors=1), True),
+        (ingestion("processing", errors=1), False),
+    ],
+)
+def test_counts_and_errors_decide(answer: Ingestion, settled: bool) -> None:
+    assert is_settled(answer) is settled
+
+
+count = st.one_of(st.none(), st.integers(-5, 150))
+
+
+@given(
+    st.builds(
+        Ingestion,
+        id=st.just("i"),
+        status=st.sampled_from(["success", "failed", "processing", None]),
+        received=count,
+        appended=count,
+        overwritten=count,
+        rejected=count,
+    ),
+    st.integers(1, 100),
+)
+def test_shares_always_add_up(answer: Ingestion, rows: int) -> None:
+    shares = share_out(answer, rows)
+    parts = (shares.appended, shares.overwritten, shares.rejected, shares.unverified)
+    assert sum(parts) == rows
+    assert min(parts) >= 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "parts"),
+    [
+        (None, (0, 0, 0, 10)),
+        (ingestion("success"), (0, 0, 0, 10)),
+        (ingestion("success", received=10, appended=7, overwritten=3), (7, 3, 0, 0)),
+        (ingestion("success", received=10, appended=6, rejected=4), (6, 0, 4, 0)),
+        (ingestion("failed"), (0, 0, 10, 0)),
+        (ingestion("failed", received=10, appended=4), (4, 0, 6, 0)),
+        (ingestion("success", received=6, appended=6), (6, 0, 0, 4)),
+        (ingestion("success", received=20, appended=20), (0, 0, 0, 10)),
+    ],
+)
+def test_shares(answer: Ingestion | None, parts: tuple[int, ...]) -> None:
+    shares = share_out(answer, 10)
+    assert (shares.appended, shares.overwritten, shares.rejected, shares.unverified) == parts
+
+
+def test_polls_grow_rare() -> None:
+    waits = poll_waits()
+    found = [next(waits) for _ in range(30)]
+    assert found == sorted(found)
+    assert found[-1] == 10.0
+
+
+# Batches
+
+
+@given(
+    rows=st.lists(st.integers(2, 120).map(lambda size: b'"' + b"x" * (size - 2) + b'"'), max_size=60),
+    size=st.integers(1, 100),
+    most=st.integers(64, 400),
+)
+def test_batches_keep_all_rows_in_order_and_within_both_limits(rows: list[bytes], size: int, most: int) -> None:
+    batcher = Batcher(size, most)
+    batches: list[Batch] = []
+    refused: list[int] = []
+    for index, row in enumerate(rows):
+        try:
+            batch = batcher.add(row, index)
+        except InvalidRecordError as error:
+            assert error.index == index
+            refused.append(index)
+        else:
+            batches += [batch] if batch else []
+    batches += filter(None, [batcher.flush()])
+
+    assert [row for batch in batches for row in batch.rows] == [
+        row for index, row in enumerate(rows) if index not in refused
+    ]
+    for batch in batches:
+        assert 1 <= len(batch.rows) <= size
+        assert len(body_of(batch.rows)) <= most
+        assert rows[batch.first_row] == batch.rows[0]
+    # No batch is smaller than it has to be.
+    for batch, following in zip(batches, batches[1:], strict=False):
+        assert len(batch.rows) == size or len(body_of((*batch.rows, following.rows[0]))) > most
+    for index in refused:
+        assert len(body_of([rows[index]])) > most
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "error"),
+    [(0, 1000, ValueError), (101, 1000, ValueError), (1.5, 1000, TypeError), (10, 10, ValueError), (10, "1", TypeError)],
+)
+def test_batch_limits_are_checked(size: int, most: int, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        Batcher(size, most)
