@@ -1,0 +1,350 @@
+"""Ingesting: every row ends in one place, and the report says which."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from databox import Dataset, IngestError, IngestionTimeoutError, IngestReport, InvalidRecordError
+from databox.sandbox import Fault, Sandbox
+from tests.drive import Driver
+from tests.scripted import ScriptedServer, answer
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits are tested as decisions elsewhere; here they only cost time."""
+    monkeypatch.setattr("databox.retry.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("databox.ingest.settle.FIRST_POLL", 0.01)
+
+
+def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
+    return [{"id": n, "value": n / 8} for n in range(start, start + count)]
+
+
+def adds_up(report: IngestReport) -> bool:
+    whole = report.accepted + report.failed + report.invalid + report.ambiguous + report.unsent
+    stored = report.appended + report.overwritten + report.rejected + report.unverified
+    return report.rows == whole == sum(batch.rows for batch in report.batches) and report.accepted == stored
+
+
+def ingestions(box: Sandbox) -> list[Any]:
+    return [request for request in box.requests if request.operation == "datasets.create_ingestion"]
+
+
+def test_every_row_is_stored_and_counted(driver: Driver, client: Any, dataset: Any, box: Sandbox) -> None:
+    report = client.datasets.ingest(dataset, driver.source(rows(250)))
+
+    assert box.rows(dataset) == rows(250)
+    assert (report.rows, report.accepted, report.appended, report.overwritten) == (250, 250, 250, 0)
+    assert report.ok
+    assert adds_up(report)
+    assert [(batch.index, batch.first_row, batch.rows) for batch in report.batches] == [
+        (0, 0, 100),
+        (1, 100, 100),
+        (2, 200, 50),
+    ]
+    assert {batch.outcome for batch in report.batches} == {"accepted"}
+    assert len({batch.ingestion_id for batch in report.batches}) == 3
+    assert str(report).startswith("250 rows read, 250 accepted")
+    report.raise_for_failures()
+
+    again = client.datasets.ingest(dataset, rows(250))
+    assert (again.appended, again.overwritten) == (0, 250)
+    assert box.rows(dataset) == rows(250)
+
+
+def test_no_rows(client: Any, dataset: Any, box: Sandbox) -> None:
+    report = client.datasets.ingest(dataset, [])
+    assert (report.rows, report.ok, report.batches) == (0, True, ())
+    assert not ingestions(box)
+
+
+def test_batches_are_cut_by_count_and_by_bytes(client: Any, dataset: Any, box: Sandbox) -> None:
+    client.datasets.ingest(dataset, rows(30), batch_size=7)
+    assert [len(request.json["records"]) for request in ingestions(box)] == [7, 7, 7, 7, 2]
+    before = len(ingestions(box))
+    client.datasets.ingest(dataset, rows(30), max_batch_bytes=200)
+    assert all(len(request.body) <= 200 for request in ingestions(box)[before:])
+    assert box.rows(dataset) == rows(30)
+
+
+def test_invalid_rows_are_told_and_the_others_sent(client: Any, dataset: Any, box: Sandbox) -> None:
+    good = rows(5)
+    source = [good[0], {"id": 9, "value": [1]}, *good[1:], "not a row"]
+    with pytest.raises(IngestError, match="Row 1, column 'value'") as caught:
+        client.datasets.ingest(dataset, source)
+    report = caught.value.report
+    assert (report.rows, report.accepted, report.invalid) == (7, 5, 2)
+    assert adds_up(report)
+    assert box.rows(dataset) == good
+    assert isinstance(report.batches[0].error, InvalidRecordError)
+
+
+def test_a_report_instead_of_an_error(client: Any, dataset: Any) -> None:
+    report = client.datasets.ingest(dataset, [{}], raise_on_failure=False)
+    assert not report.ok
+    with pytest.raises(IngestError):
+        report.raise_for_failures()
+
+
+def test_a_row_larger_than_a_request_is_invalid(client: Any, dataset: Any, box: Sandbox) -> None:
+    source = [*rows(2), {"id": 5, "value": "x" * 500}, *rows(2, 10)]
+    report = client.datasets.ingest(dataset, source, max_batch_bytes=300, raise_on_failure=False)
+    assert (report.accepted, report.invalid) == (4, 1)
+    assert "max_batch_bytes" in str(report)
+    assert len(box.rows(dataset)) == 4
+
+
+def test_rejected_rows_are_told(client: Any, dataset: Any, box: Sandbox) -> None:
+    report = client.datasets.ingest(dataset, [{"id": 1}, {"id": None}, {"other": 2}], raise_on_failure=False)
+    assert (report.accepted, report.appended, report.rejected) == (3, 1, 2)
+    assert not report.ok
+    assert "2 rejected" in str(report)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_fatal_answer_stops_the_run_and_the_reading(
+    driver: Driver, client: Any, dataset: Any, box: Sandbox, status: int
+) -> None:
+    read = 0
+
+    def source() -> Iterator[dict[str, Any]]:
+        nonlocal read
+        for row in rows(10_000):
+            read += 1
+            yield row
+
+    box.inject(Fault("create_ingestion", status=status))
+    report = client.datasets.ingest(dataset, source(), batch_size=10, raise_on_failure=False)
+    assert read == report.rows < 1000
+    assert report.failed == 10
+    assert report.unsent == report.rows - 10
+    assert adds_up(report)
+
+
+@pytest.mark.parametrize("status", [400, 409, 413, 415, 422])
+def test_a_refused_batch_lets_the_rest_go_on(client: Any, dataset: Any, box: Sandbox, status: int) -> None:
+    box.inject(Fault("create_ingestion", status=status, times=1))
+    report = client.datasets.ingest(dataset, rows(30), batch_size=10, raise_on_failure=False)
+    assert (report.accepted, report.failed) == (20, 10)
+    assert adds_up(report)
+    assert len(box.rows(dataset)) == 20
+
+
+def test_exhausted_attempts_are_failed(driver: Driver, box: Sandbox, dataset: Any) -> None:
+    client = driver.client(box.api_key, box.url, max_retries=2)
+    box.inject(Fault("create_ingestion", status=503, times=3))
+    report = client.datasets.ingest(dataset, rows(20), batch_size=10, raise_on_failure=False)
+    assert (report.accepted, report.failed) == (10, 10)
+    assert adds_up(report)
+
+
+LOST = [
+    Fault("create_ingestion", drop="after", times=1),
+    Fault("create_ingestion", drop="before", times=1),
+    Fault("create_ingestion", status=500, times=1),
+    Fault("create_ingestion", status=502, body="<html>", times=1),
+    Fault("create_ingestion", status=200, body="<html>", times=1),
+    Fault("create_ingestion", status=200, body={"status": "success"}, times=1),
+]
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_a_lost_answer_is_resent_with_keys(driver: Driver, box: Sandbox, dataset: Any, fault: Fault) -> None:
+    client = driver.client(box.api_key, box.url, max_retries=2)
+    box.inject(fault)
+    report = client.datasets.ingest(dataset, rows(30), batch_size=10)
+    assert report.ok
+    assert report.accepted == 30
+    assert box.rows(dataset) == rows(30)
+    assert len(ingestions(box)) == 4
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_a_lost_answer_is_reported_without_keys(driver: Driver, box: Sandbox, fault: Fault) -> None:
+    client = driver.client(box.api_key, box.url, max_retries=2)
+    dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
+    box.inject(fault)
+    report = client.datasets.ingest(dataset, rows(30), batch_size=10, raise_on_failure=False)
+    assert (report.accepted, report.ambiguous) == (20, 10)
+    assert adds_up(report)
+    assert len(ingestions(box)) == 3
+    assert "ambiguous" in str(report)
+
+
+def test_ambiguity_as_the_caller_wants_it(driver: Driver, box: Sandbox, dataset: Any) -> None:
+    client = driver.client(box.api_key, box.url, max_retries=1)
+    box.inject(LOST[0])
+    report = client.datasets.ingest(dataset, rows(5), on_ambiguous="report", raise_on_failure=False)
+    assert report.ambiguous == 5
+    plain = client.datasets.create("D", data_source=client.data_sources.create("S"))
+    box.inject(LOST[0])
+    assert client.datasets.ingest(plain, rows(5), on_ambiguous="resend").accepted == 5
+    assert len(box.rows(plain)) == 10  # doubled, as asked for
+    box.inject(LOST[0])
+    assert client.datasets.ingest(plain.id, rows(5), primary_keys=["id"]).accepted == 5
+
+
+def test_outcomes_are_waited_for(driver: Driver) -> None:
+    with Sandbox(processing_delay=0.3) as box:
+        client = driver.client(box.api_key, box.url)
+        dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
+        report = client.datasets.ingest(dataset, rows(150))
+        assert (report.appended, report.unverified) == (150, 0)
+
+
+def test_what_is_still_open_is_unverified(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"databox._{driver.kind}.ingest.VERIFY_TIMEOUT", 0.1)
+    with Sandbox(processing_delay=60) as box:
+        client = driver.client(box.api_key, box.url)
+        dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
+        report = client.datasets.ingest(dataset, rows(150), raise_on_failure=False)
+    assert (report.accepted, report.appended, report.unverified) == (150, 0, 150)
+    assert not report.ok
+    assert adds_up(report)
+
+
+def test_accepted_is_not_stored(client: Any, dataset: Any) -> None:
+    report = client.datasets.ingest(dataset, rows(5), verify=None)
+    assert (report.accepted, report.appended, report.unverified) == (5, 0, 5)
+    assert report.ok
+    assert "accepted is not stored" in str(report)
+
+
+def test_an_outcome_that_cannot_be_fetched_is_unverified(client: Any, dataset: Any, box: Sandbox) -> None:
+    box.inject(Fault("get_ingestion", status=500, times=1))
+    report = client.datasets.ingest(dataset, rows(150), raise_on_failure=False)
+    assert (report.appended, report.unverified) == (50, 100)
+    assert adds_up(report)
+
+
+def test_a_source_that_raises_loses_nothing_that_it_gave(
+    driver: Driver, client: Any, dataset: Any, box: Sandbox
+) -> None:
+    def source() -> Iterator[dict[str, Any]]:
+        yield from rows(15)
+        raise ZeroDivisionError
+
+    with pytest.raises(IngestError) as caught:
+        client.datasets.ingest(dataset, source(), batch_size=10)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert caught.value.report.accepted == 15
+    assert box.rows(dataset) == rows(15)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"batch_size": 0}, ValueError),
+        ({"batch_size": 101}, ValueError),
+        ({"max_batch_bytes": 5}, ValueError),
+        ({"verify": "maybe"}, ValueError),
+        ({"on_ambiguous": "maybe"}, ValueError),
+        ({"primary_keys": "id"}, TypeError),
+        ({"primary_keys": ["a", "a"]}, ValueError),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_sent(
+    client: Any, box: Sandbox, options: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=next(iter(options))):
+        client.datasets.ingest("d", rows(5), **options)
+    assert not box.requests
+
+
+def test_one_line_an_ingest(client: Any, dataset: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "databox"):
+        client.datasets.ingest(dataset, [{"id": 1, "name": "Confidential"}])
+    (record,) = [record for record in caplog.records if record.name == "databox"]
+    assert "1 rows read, 1 accepted" in record.getMessage()
+    assert "Confidential" not in caplog.text
+
+
+# One ingestion at a time
+
+
+@pytest.mark.parametrize("count", [0, 101])
+def test_one_ingestion_takes_1_to_100_records(client: Any, box: Sandbox, count: int) -> None:
+    with pytest.raises(InvalidRecordError, match="ingest for any number"):
+        client.datasets.create_ingestion("d", rows(count))
+    with pytest.raises(ValueError, match="1 to 100"):
+        client.datasets.create_ingestion("d", rows(count))
+    assert not box.requests
+
+
+def test_waiting_for_an_ingestion(driver: Driver) -> None:
+    with Sandbox(processing_delay=0.2) as box:
+        client = driver.client(box.api_key, box.url)
+        dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
+        receipt = client.datasets.create_ingestion(dataset, rows(3))
+        assert client.datasets.get_ingestion(dataset, receipt.ingestion_id).received is None
+        assert client.datasets.wait_for_ingestion(dataset, receipt.ingestion_id).appended == 3
+        late = client.datasets.create_ingestion(dataset, rows(3))
+        with pytest.raises(IngestionTimeoutError) as caught:
+            client.datasets.wait_for_ingestion(dataset, late, timeout=0.05)
+        assert caught.value.ingestion.status == "processing"
+        assert isinstance(caught.value, TimeoutError)
+
+
+def test_a_status_nobody_has_seen_before_is_no_outcome(driver: Driver, server: ScriptedServer) -> None:
+    open_ = {"status": "simmering", "ingestionId": "i", "metrics": None}
+    counts = {"receivedRecordsCount": 2, "appendedRecordsCount": 1, "overwrittenRecordsCount": 1}
+    server.will(answer(200, open_), answer(200, open_ | {"metrics": {"ingestionMetrics": counts}}))
+    assert driver.client(base_url=server.url).datasets.wait_for_ingestion("d", "i").overwritten == 1
+    assert len(server.requests) == 2
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("call", "args", "options", "error"),
+    [
+        ("datasets.purge", ("",), {}, ValueError),
+        ("datasets.purge", (" ",), {}, ValueError),
+        ("datasets.purge", ("..",), {}, ValueError),
+        ("datasets.purge", ("a\nb",), {}, ValueError),
+        ("datasets.purge", (None,), {}, TypeError),
+        ("datasets.purge", (5,), {}, TypeError),
+        ("datasets.delete", (b"d",), {}, TypeError),
+        ("datasets.get_ingestion", ("d", ""), {}, ValueError),
+        ("datasets.get_ingestion", ("d", None), {}, TypeError),
+        ("datasets.get_ingestion", ("", "i"), {}, ValueError),
+        ("datasets.list_ingestions", ("d",), {"page_size": 0}, ValueError),
+        ("datasets.list_ingestions", ("d",), {"page_size": "9"}, TypeError),
+        ("datasets.create", ("",), {"data_source": 1}, ValueError),
+        ("datasets.create", (None,), {"data_source": 1}, TypeError),
+        ("datasets.create", ("t",), {"data_source": None}, TypeError),
+        ("datasets.create", ("t",), {"data_source": "1"}, TypeError),
+        ("datasets.create", ("t",), {"data_source": Dataset(id="d")}, TypeError),
+        ("datasets.create", ("t",), {"data_source": 1, "primary_keys": "id"}, TypeError),
+        ("datasets.create", ("t",), {"data_source": 1, "primary_keys": [1]}, TypeError),
+        ("datasets.create", ("t",), {"data_source": 1, "primary_keys": [""]}, ValueError),
+        ("datasets.ingest", ("", []), {}, ValueError),
+        ("datasets.create_ingestion", ("", [{"a": 1}]), {}, ValueError),
+        ("data_sources.delete", (0,), {}, ValueError),
+        ("data_sources.delete", (-1,), {}, ValueError),
+        ("data_sources.delete", (2**63,), {}, ValueError),
+        ("data_sources.delete", (True,), {}, TypeError),
+        ("data_sources.delete", ("",), {}, TypeError),
+        ("data_sources.create", ("t",), {"timezone": ""}, ValueError),
+        ("data_sources.create", ("t",), {"account_id": "1"}, TypeError),
+        ("accounts.list_data_sources", (None,), {}, TypeError),
+        ("request", ("FETCH", "/v1/x"), {}, ValueError),
+        ("request", ("GET", "v1/x"), {}, ValueError),
+        ("request", ("GET", "https://example.org/v1"), {}, ValueError),
+        ("request", ("GET", "/v1/a b"), {}, ValueError),
+        ("request", ("GET", "/v1/x"), {"params": "a=1"}, TypeError),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_sent(
+    client: Any, box: Sandbox, call: str, args: tuple[Any, ...], options: dict[str, Any], error: type[Exception]
+) -> None:
+    target = client
+    for name in call.split("."):
+        target = getattr(target, name)
+    with pytest.raises(error):
+        target(*args, **options)
+    assert not box.requests
