@@ -111,9 +111,8 @@ class DeadlineTransport(httpx.BaseTransport):
     """A transport for httpx over connections that keep the deadline; proxies as the environment has them."""
 
     def __init__(self) -> None:
-        self._context = httpx.create_ssl_context()
         self._proxies = getproxies()
-        self._pools: dict[str | None, httpcore.ConnectionPool] = {}
+        self._pools: dict[tuple[str, str | None], httpcore.ConnectionPool] = {}
         self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -127,7 +126,7 @@ class DeadlineTransport(httpx.BaseTransport):
             extensions=request.extensions,
         )
         with _as_httpx_errors():
-            response = self._pool(self._proxy_for(url)).handle_request(inner)
+            response = self._pool(url.scheme, self._proxy_for(url)).handle_request(inner)
         return httpx.Response(
             status_code=response.status,
             headers=response.headers,
@@ -156,18 +155,19 @@ class DeadlineTransport(httpx.BaseTransport):
             return None
         return self._proxies.get(url.scheme) or self._proxies.get("all")
 
-    def _pool(self, proxy: str | None) -> httpcore.ConnectionPool:
+    def _pool(self, scheme: str, proxy: str | None) -> httpcore.ConnectionPool:
         with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = httpcore.ConnectionPool(
-                    ssl_context=self._context,
+            if (scheme, proxy) not in self._pools:
+                self._pools[scheme, proxy] = httpcore.ConnectionPool(
+                    # Reading the certificates takes longer than a request to a sandbox, which has none.
+                    ssl_context=httpx.create_ssl_context() if scheme == "https" else None,
                     proxy=_proxy(proxy) if proxy else None,
                     max_connections=100,
                     max_keepalive_connections=20,
                     keepalive_expiry=5.0,
                     network_backend=_Backend(),
                 )
-            return self._pools[proxy]
+            return self._pools[scheme, proxy]
 
 
 def _proxy(address: str) -> httpcore.Proxy:
