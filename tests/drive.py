@@ -4,8 +4,6 @@ import inspect
 from collections.abc import AsyncIterable
 from typing import Any
 
-import anyio
-import anyio.from_thread
 from anyio.from_thread import BlockingPortal
 
 from databox import AsyncDatabox, Databox

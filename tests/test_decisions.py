@@ -231,7 +231,13 @@ def test_batches_keep_all_rows_in_order_and_within_both_limits(rows: list[bytes]
 
 @pytest.mark.parametrize(
     ("size", "most", "error"),
-    [(0, 1000, ValueError), (101, 1000, ValueError), (1.5, 1000, TypeError), (10, 10, ValueError), (10, "1", TypeError)],
+    [
+        (0, 1000, ValueError),
+        (101, 1000, ValueError),
+        (1.5, 1000, TypeError),
+        (10, 10, ValueError),
+        (10, "1", TypeError),
+    ],
 )
 def test_batch_limits_are_checked(size: int, most: int, error: type[Exception]) -> None:
     with pytest.raises(error):

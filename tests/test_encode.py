@@ -124,9 +124,7 @@ def test_the_row_is_left_as_it_was() -> None:
     assert row == {"a": Decimal(1)}
 
 
-plain = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()
-)
+plain = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text())
 
 
 @given(st.dictionaries(st.text(), plain, min_size=1))

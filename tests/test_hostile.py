@@ -136,7 +136,9 @@ CASES = [
     ),
     Hostile("silence", silence(1.0), APITimeoutError, "0.4 seconds"),
     Hostile("slow drip of the head", drip(head(200, JSON), 0.05), APITimeoutError, "0.4 seconds"),
-    Hostile("slow drip of the body", drip(head(200, JSON | {"content-length": "99"}) + b" " * 99, 0.01), APITimeoutError),
+    Hostile(
+        "slow drip of the body", drip(head(200, JSON | {"content-length": "99"}) + b" " * 99, 0.01), APITimeoutError
+    ),
 ]
 
 

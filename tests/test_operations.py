@@ -254,7 +254,10 @@ def test_fields_the_model_does_not_know_are_kept(driver: Driver, server: Scripte
     ingestion = driver.client(base_url=server.url).datasets.get_ingestion("d", "i")
 
     assert ingestion.received == 1
-    assert ingestion.extra == {"metrics": {"ingestionMetrics": {"skippedRecordsCount": 4}, "cost": 2}, "region": "eu"}
+    assert ingestion.extra == {
+        "metrics": {"ingestionMetrics": {"skippedRecordsCount": 4}, "cost": 2},
+        "region": "eu",
+    }
 
 
 def test_odd_optional_fields_never_break(driver: Driver, server: ScriptedServer) -> None:

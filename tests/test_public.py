@@ -45,9 +45,7 @@ def test_every_public_name_of_the_vocabulary_is_exported(module: ModuleType) -> 
 
 def test_nothing_else_is_public() -> None:
     public = {
-        name
-        for name, value in vars(databox).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
+        name for name, value in vars(databox).items() if not name.startswith("_") and not isinstance(value, ModuleType)
     }
     assert public - {"VERSION"} == set(databox.__all__) - {"__version__"}
 

@@ -80,9 +80,7 @@ def test_a_create_is_never_sent_twice(
 
 @pytest.mark.parametrize("failure", REFUSED)
 @pytest.mark.parametrize("call", [GET, DELETE, CREATE_SET])
-def test_a_refusal_is_final(
-    driver: Driver, server: ScriptedServer, call: Callable[[Any], Any], failure: Step
-) -> None:
+def test_a_refusal_is_final(driver: Driver, server: ScriptedServer, call: Callable[[Any], Any], failure: Step) -> None:
     server.will(failure, OK)
     with pytest.raises(APIStatusError):
         call(driver.client(base_url=server.url, max_retries=4))
@@ -302,9 +300,7 @@ def test_threads_share_a_client(box: Sandbox) -> None:
     driver = Driver("sync", None)  # type: ignore[arg-type]  # threads, so no event loop
     client = driver.client(box.api_key, box.url)
     found: list[Any] = []
-    threads = [
-        threading.Thread(target=lambda: found.extend(client.accounts.list().items)) for _ in range(20)
-    ]
+    threads = [threading.Thread(target=lambda: found.extend(client.accounts.list().items)) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:

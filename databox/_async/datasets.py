@@ -118,9 +118,7 @@ class AsyncDatasets(AsyncResource):
         """
         await self._transport.send(operations.datasets_purge(dataset_id_of(dataset)))
 
-    async def create_ingestion(
-        self, dataset: str | Dataset, records: Iterable[Mapping[str, Any]]
-    ) -> IngestionReceipt:
+    async def create_ingestion(self, dataset: str | Dataset, records: Iterable[Mapping[str, Any]]) -> IngestionReceipt:
         """Return the API's receipt for one batch of rows, sent in one request (API: Create an ingestion).
 
         Accepted is not stored: `wait_for_ingestion` tells what became of it. A request whose answer was lost is

@@ -117,9 +117,7 @@ class AsyncIngest:
     async def _send(self, batch: Batch) -> bool:
         """Send one batch; return whether the run has to stop."""
         rows = len(batch.rows)
-        operation = operations.datasets_create_ingestion(
-            self._dataset_id, body_of(batch.rows), repeatable=self._resend
-        )
+        operation = operations.datasets_create_ingestion(self._dataset_id, body_of(batch.rows), repeatable=self._resend)
         try:
             receipt = await self._transport.send(operation)
         except APIError as error:

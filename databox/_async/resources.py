@@ -165,7 +165,5 @@ def pick(what: str, title: str, candidates: Sequence[D]) -> D | None:
     matches = [candidate for candidate in candidates if candidate.title == title]
     if len(matches) > 1:
         ids = ", ".join(str(match.id) for match in matches)
-        raise DataboxError(
-            f"There are {len(matches)} {what}s titled {title!r}: {ids}. Use the id of the one you mean."
-        )
+        raise DataboxError(f"There are {len(matches)} {what}s titled {title!r}: {ids}. Use the id of the one you mean.")
     return matches[0] if matches else None

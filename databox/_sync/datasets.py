@@ -140,9 +140,7 @@ class Datasets(Resource):
             raise InvalidRecordError(
                 f"One ingestion takes 1 to {MAX_RECORDS} records, not {len(rows)}. Use ingest for any number."
             )
-        return self._transport.send(
-            operations.datasets_create_ingestion(dataset_id, body_of(rows), repeatable=False)
-        )
+        return self._transport.send(operations.datasets_create_ingestion(dataset_id, body_of(rows), repeatable=False))
 
     def list_ingestions(self, dataset: str | Dataset, *, page_size: int | None = None) -> Page[IngestionSummary]:
         """Return a dataset's ingestions, page by page (API: List ingestions). Their order is not documented.
@@ -159,9 +157,7 @@ class Datasets(Resource):
         size = page_size_of(page_size)
 
         def fetch(number: int) -> Listing[IngestionSummary]:
-            return self._transport.send(
-                operations.datasets_list_ingestions(dataset_id, page=number, page_size=size)
-            )
+            return self._transport.send(operations.datasets_list_ingestions(dataset_id, page=number, page_size=size))
 
         first = operations.datasets_list_ingestions(dataset_id, page=None, page_size=size)
         return Page(self._transport.send(first), fetch, path=first.path, asked_size=size)

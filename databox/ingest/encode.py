@@ -35,9 +35,7 @@ def encode(record: object, index: int) -> bytes:
         InvalidRecordError: the row is no mapping, has no columns, or holds a value that cannot be sent.
     """
     if not isinstance(record, Mapping):
-        raise InvalidRecordError(
-            f"Row {index} is {_kind(record)}, not a mapping from column to value.", index=index
-        )
+        raise InvalidRecordError(f"Row {index} is {_kind(record)}, not a mapping from column to value.", index=index)
     row: dict[Any, Any] = dict(cast("Mapping[object, object]", record))
     if not row:
         raise InvalidRecordError(f"Row {index} has no columns.", index=index)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route, Router
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from databox.sandbox import rules
@@ -91,7 +91,6 @@ class Api:
             Route(path, self._endpoint(handler), methods=[method], name=name)
             for method, path, name, handler in operations
         ]
-        self._app = Router(self._routes, redirect_slashes=False, default=self._unknown)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -99,7 +98,8 @@ class Api:
             return
         request = Request(scope, receive)
         body, whole = await _body(request, self._max_body_bytes)
-        operation = self._operation(scope)
+        route, method_is_wrong = self._match(scope)
+        operation = route and route.name
         number = self._recorder.came(_recorded(request, body, operation))
         scope["databox.body"] = body
 
@@ -110,46 +110,59 @@ class Api:
 
         try:
             fault = operation and self._faults.next_for(operation)
-            if fault:
-                await self._strike(fault, scope, receive, answering)
+            if route and fault:
+                await self._strike(fault, route, scope, receive, answering)
             elif not whole:
                 raise Refusal(413, f"The body is larger than {self._max_body_bytes} bytes.")
+            elif route:
+                await route.handle(scope, receive, answering)
+            elif method_is_wrong:
+                raise Refusal(405, "The method is not allowed here.")
             else:
-                await self._app(scope, receive, answering)
+                raise Refusal(404, "There is nothing here.")
         except Refusal as refusal:
             await _refused(refusal)(scope, receive, answering)
         except Dropped:
             self._drop(scope)
             while (await receive())["type"] != "http.disconnect":
                 pass
+        except asyncio.CancelledError:  # the sandbox is closing
+            self._drop(scope)
+            raise
         except Exception:
             log.exception("The sandbox has a bug.")
             await _refused(Refusal(500, "The sandbox has a bug; see its log."))(scope, receive, answering)
 
-    async def _strike(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _strike(self, fault: Fault, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.delay:
             await asyncio.sleep(fault.delay)
         if fault.drop == "before":
             raise Dropped
         if fault.drop == "after":
-            await self._app(scope, receive, _nowhere)
+            await route.handle(scope, receive, _nowhere)
             raise Dropped
         if fault.status is None and fault.body is None and fault.headers is None:
-            await self._app(scope, receive, send)
+            await route.handle(scope, receive, send)
             return
         if fault.body is None and fault.status is not None and fault.status >= 400:
             raise Refusal(fault.status, "Injected by the sandbox.", headers=fault.headers)
         await _made_up(fault)(scope, receive, send)
 
-    def _operation(self, scope: Scope) -> str | None:
-        return next((route.name for route in self._routes if route.matches(scope)[0] is Match.FULL), None)
+    def _match(self, scope: Scope) -> tuple[Route | None, bool]:
+        """Return the route of a request, its parameters put into the scope, or whether only the method is wrong."""
+        method_is_wrong = False
+        for route in self._routes:
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(found)
+                return route, False
+            method_is_wrong |= match is Match.PARTIAL
+        return None, method_is_wrong
 
     def _endpoint(self, handler: Callable[[Request, bytes], Answer]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             self._admit(request)
-            return _json(
-                200, {"requestId": str(uuid.uuid4()), "status": "success"} | handler(request, _sent(request))
-            )
+            return _json(200, {"requestId": str(uuid.uuid4()), "status": "success"} | handler(request, _sent(request)))
 
         return endpoint
 
@@ -163,10 +176,6 @@ class Api:
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and _sent(request) and content_type != "application/json":
             raise Refusal(415, "The body must be application/json.")
-
-    async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
-        known = any(route.matches(scope)[0] is Match.PARTIAL for route in self._routes)
-        raise Refusal(405, "The method is not allowed here.") if known else Refusal(404, "There is nothing here.")
 
     # The operations, in the order of the reference
 

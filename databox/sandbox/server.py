@@ -187,7 +187,5 @@ def _limit(value: int | tuple[int, int] | None) -> tuple[int, int] | None:
         return None
     pair = value if isinstance(value, tuple) else (value, 10_000)
     if len(pair) != 2 or min(pair) < 1:
-        raise ValueError(
-            f"rate_limit must be requests a second, or a pair for a second and an hour, not {value!r}."
-        )
+        raise ValueError(f"rate_limit must be requests a second, or a pair for a second and an hour, not {value!r}.")
     return pair

@@ -54,6 +54,8 @@ def parse(content: bytes, name: str) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         problem = " ".join(str(error).split())[:300]
         raise SpecError(f"{name} is not YAML: {problem}") from None
+    if document is None:
+        raise SpecError(f"{name} is empty.")
     if not isinstance(document, dict):
         raise SpecError(f"{name} holds {type(document).__name__} where a mapping belongs; is it a web page?")
     return document

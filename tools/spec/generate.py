@@ -102,9 +102,7 @@ def _is_made(pin: Pin, made: Path) -> bool:
     if not module.is_file():
         return False
     code = module.read_text("utf-8")
-    snake = re.sub(
-        r"\{(\w+)\}", lambda match: "{" + re.sub(r"(?<!^)(?=[A-Z])", "_", match[1]).lower() + "}", pin.path
-    )
+    snake = re.sub(r"\{(\w+)\}", lambda match: "{" + re.sub(r"(?<!^)(?=[A-Z])", "_", match[1]).lower() + "}", pin.path)
     return f'"method": "{pin.method}"' in code and f'"url": "{snake}"' in code
 
 

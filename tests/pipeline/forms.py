@@ -1,0 +1,138 @@
+"""The same API, described in other forms: each a change to our transcription."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from tools.spec.document import METHODS, dump
+
+Document = dict[str, Any]
+
+
+def resolved(value: Any, document: Document, *, keep: tuple[str, ...] = ()) -> Any:
+    """Return a value with its references written out."""
+    if isinstance(value, list):
+        return [resolved(item, document, keep=keep) for item in value]
+    if not isinstance(value, dict):
+        return value
+    reference = value.get("$ref")
+    if isinstance(reference, str):
+        target: Any = document
+        for part in reference.split("/")[1:]:
+            target = target[part]
+        return resolved(target, document, keep=keep)
+    return {key: resolved(item, document, keep=keep) for key, item in value.items()}
+
+
+def operations(document: Document) -> list[tuple[str, str, Document]]:
+    """All operations as path, method, operation."""
+    return [
+        (path, method, item[method]) for path, item in document["paths"].items() for method in METHODS if method in item
+    ]
+
+
+def inline_3_0(document: Document) -> Document:
+    """OpenAPI 3.0, everything inline, nullable instead of type lists."""
+
+    def old(value: Any) -> Any:
+        if isinstance(value, list):
+            return [old(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        new = {key: old(item) for key, item in value.items() if key != "examples"}
+        if isinstance(value.get("type"), list):
+            new["type"] = next(kind for kind in value["type"] if kind != "null")
+            new["nullable"] = True
+        return new
+
+    inline = old(resolved(document, document))
+    security = {"securitySchemes": document["components"]["securitySchemes"]}
+    return {**inline, "openapi": "3.0.3", "components": security}
+
+
+def components_and_all_of(document: Document) -> Document:
+    """Bodies and answers as components of other names, answers as allOf of an envelope and the rest."""
+    schemas = document["components"]["schemas"]
+    schemas["Api.Envelope"] = copy.deepcopy(schemas["Envelope"])
+    for number, (_, _, operation) in enumerate(operations(document)):
+        name = f"Api.Models.Answer{number}"
+        content = operation["responses"]["200"]["content"]["application/json"]
+        schemas[name] = {"allOf": [{"$ref": "#/components/schemas/Api.Envelope"}, content["schema"]]}
+        content["schema"] = {"$ref": f"#/components/schemas/{name}"}
+        body = operation.get("requestBody")
+        if body:
+            document["components"].setdefault("requestBodies", {})[f"Body{number}"] = body
+            operation["requestBody"] = {"$ref": f"#/components/requestBodies/Body{number}"}
+    return document
+
+
+def nameless_and_more(document: Document) -> Document:
+    """No operation ids and no tags; more operations, parameters with defaults, other template names."""
+    for _, _, operation in operations(document):
+        del operation["operationId"], operation["tags"]
+        limit = {"name": "limit", "in": "query", "schema": {"type": "integer", "default": 10}}
+        operation.setdefault("parameters", []).append(limit)
+    paths = document["paths"]
+    paths["/v1/datasets/{id}"] = paths.pop("/v1/datasets/{datasetId}")
+    paths["/v1/datasets/{id}"]["delete"]["parameters"][0] = {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "format": "uuid"},
+    }
+    answers = {"200": {"description": "CSV.", "content": {"text/csv": {"schema": {"type": "string"}}}}}
+    paths["/v1/exports"] = {"post": {"requestBody": {"content": {"text/csv": {}}}, "responses": answers}}
+    return document
+
+
+def strict(document: Document) -> Document:
+    """Strict formats, closed enums, everything required, several body types, page defaults, other casing."""
+    schemas = document["components"]["schemas"]
+    schemas["created"] |= {"format": "date-time"}
+    schemas["requestId"] |= {"format": "uuid"}
+    for schema in schemas.values():
+        if schema.get("type") == "object":
+            schema["required"] = list(schema.get("properties", {}))
+    document["components"]["parameters"]["DatasetId"]["schema"] |= {"format": "uuid"}
+    for _, _, operation in operations(document):
+        operation["operationId"] = operation["operationId"].lower()
+        for parameter in operation.get("parameters", []):
+            if parameter.get("name") in {"page", "pageSize"}:
+                parameter["schema"]["default"] = 1
+        for content in [body["content"] for body in [operation.get("requestBody")] if body]:
+            for kind in ("text/json", "application/*+json"):
+                content[kind] = copy.deepcopy(content["application/json"])
+    schemas["Weird"] = {"type": "string", "enum": ["a", "A"]}  # crashes the generator, used or not
+    return document
+
+
+def awkward(document: Document) -> Document:
+    """Webhooks, extensions, path items as references, path-level parameters, prose that breaks naive templates."""
+    prose = 'Backslash \\ and """quotes""", {braces}, `ticks`, an em dash — and a trailing \\'
+    document["info"] |= {"title": "Databox Public API", "description": prose * 9, "version": "v1.4.2"}
+    document["webhooks"] = {"done": {"post": {"responses": {"200": {"description": "Fine."}}}}}
+    document["x-internal"] = {"team": "data"}
+    for _, _, operation in operations(document):
+        operation["summary"] = operation["description"] = prose
+        operation["deprecated"] = True
+    paths = document["paths"]
+    document["components"]["pathItems"] = {"Accounts": paths["/v1/accounts"]}
+    paths["/v1/accounts"] = {"$ref": "#/components/pathItems/Accounts"}
+    header = {"name": "X-Trace", "in": "header", "required": True, "schema": {"type": "string"}}
+    paths["/v1/datasets"]["parameters"] = [header]
+    return document
+
+
+FORMS: dict[str, Callable[[Document], Document]] = {
+    form.__name__: form for form in (inline_3_0, components_and_all_of, nameless_and_more, strict, awkward)
+}
+
+
+def described(form: str, document: Document) -> bytes:
+    """Return our API in another form, as bytes."""
+    content = dump(FORMS[form](copy.deepcopy(document)))
+    if form == "awkward":
+        # Bundlers write moments without quotes, and Windows its own line ends.
+        content = content.replace(b"'2025-10-01T12:00:00.000000Z'", b"2025-10-01T12:00:00.000000Z")
+        content = content.replace(b"\n", b"\r\n")
+    return content

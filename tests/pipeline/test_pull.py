@@ -1,0 +1,163 @@
+"""Pulling: byte for byte, both files or neither, and a refusal in a few lines for everything else."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.pipeline.conftest import files
+from tests.pipeline.forms import FORMS, described
+from tests.scripted import ScriptedServer, Step, answer, drop, head, wire
+from tools.spec.document import dump, load
+from tools.spec.project import Project
+from tools.spec.pull import main as pull
+
+YAML = {"content-type": "application/yaml"}
+
+
+@pytest.fixture
+def published(project: Project) -> bytes:
+    """What the real file may look like."""
+    return described("awkward", load(project.description))
+
+
+def pulled(project: Project, address: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setenv("SPEC_URL", address)
+    return pull(project)
+
+
+def test_the_file_arrives_byte_for_byte(
+    project: Project, server: ScriptedServer, published: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.will(answer(200, published, YAML))
+    assert pulled(project, server.url + "/api.yaml", monkeypatch) == 0
+    assert project.description.read_bytes() == published
+    lock = yaml.safe_load(project.lock.read_bytes())
+    assert lock["sha256"] == hashlib.sha256(published).hexdigest()
+    assert (lock["provenance"], lock["operations"]) == ("pulled", 13)
+    assert lock["address"] == server.url + "/api.yaml"
+    assert len(lock["date"]) == 10
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_the_api_is_accepted(project: Project, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = project.root / "published.yaml"
+    content = described(form, load(project.description))
+    source.write_bytes(content)
+    assert pulled(project, source.as_uri(), monkeypatch) == 0
+    assert project.description.read_bytes() == content
+
+
+def cut(content: bytes) -> bytes:
+    """The first half, up to a line's end: it parses."""
+    half = content[: content.index(b"components:")]
+    return half[: half.rindex(b"\n") + 1]
+
+
+def refusals(published: bytes, document: dict[str, object]) -> Iterator[tuple[str, Step, str]]:
+    """What a server may send instead, and a word of the refusal."""
+    yield "404 with a good body", answer(404, published, YAML), "404"
+    yield "500", answer(500), "500"
+    yield "203", answer(203, published, YAML), "203"
+    yield "empty", answer(200), "is empty"
+    yield "short body", wire(head(200, {"content-length": str(len(published) + 9)}) + published, close=True), ""
+    yield "HTML", answer(200, "<!doctype html><html><body>Sign in</body></html>"), "web page"
+    yield "not YAML", answer(200, "a: [1, {"), "not YAML"
+    yield "binary", answer(200, b"\x89PNG\r\n\x1a\n\0\0"), "not YAML"
+    yield "a list", answer(200, "- openapi: 3.1.0"), "list"
+    yield "Swagger 2", answer(200, "swagger: '2.0'\npaths: {}"), "OpenAPI 3"
+    yield "no version", answer(200, dump({**document, "openapi": ""})), "OpenAPI 3"
+    yield "no paths", answer(200, "openapi: 3.1.0\ninfo: {title: t, version: v}"), "paths"
+    yield "another API", answer(200, "openapi: 3.1.0\ninfo: {title: t, version: v}\npaths: {/a: {}}"), "lacks 13"
+    yield "cut at a line's end", answer(200, cut(dump(document))), "not whole"
+    yield "invalid", answer(200, dump({**document, "info": {"title": 5}})), "not valid"
+    yield "dropped", drop, "cannot be fetched"
+
+
+NAMES = [
+    "404 with a good body",
+    "500",
+    "203",
+    "empty",
+    "short body",
+    "HTML",
+    "not YAML",
+    "binary",
+    "a list",
+    "Swagger 2",
+    "no version",
+    "no paths",
+    "another API",
+    "cut at a line's end",
+    "invalid",
+    "dropped",
+]
+
+
+def test_every_refusal_is_tried(published: bytes, project: Project) -> None:
+    assert [name for name, _, _ in refusals(published, load(project.description))] == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_refusals_leave_both_files_alone(
+    name: str,
+    project: Project,
+    server: ScriptedServer,
+    published: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = files(project)
+    _, step, word = next(entry for entry in refusals(published, load(project.description)) if entry[0] == name)
+    server.will(step)
+    assert pulled(project, server.url, monkeypatch) == 1
+    said = capsys.readouterr().err
+    assert word in said
+    assert "nothing was changed" in said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) <= 4
+    assert files(project) == before
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "nonsense",
+        "ftp://example.org/x",
+        "http://",
+        "http://nowhere.invalid/x",
+        "http://[::1",
+        "file:///nowhere.yaml",
+    ],
+)
+def test_addresses_that_lead_nowhere(
+    project: Project, address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not address:
+        monkeypatch.setattr("tools.spec.pull.ADDRESS", "https://nowhere.invalid/api.yaml")
+    before = files(project)
+    assert pulled(project, address, monkeypatch) == 1
+    assert "Traceback" not in capsys.readouterr().err
+    assert files(project) == before
+
+
+def test_both_files_or_neither(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = project.root / "published.yaml"
+    source.write_bytes(described("strict", load(project.description)))
+    before = files(project)
+    real = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if Path(target).name == "spec.lock":
+            raise PermissionError(13, "Permission denied", str(target))
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    assert pulled(project, source.as_uri(), monkeypatch) == 1
+    assert "Permission denied" in capsys.readouterr().err
+    assert files(project) == before
