@@ -15,13 +15,16 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv with everything that the other targets need
 
-$(READY): requirements.lock pyproject.toml
+$(READY): $(VENV)/.locked pyproject.toml
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+$(VENV)/.locked: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, and $(PYTHON) is %d.%d. Say which to use: make PYTHON=…" % sys.version_info[:2])'
 	@echo "Setting up $(VENV), once; this takes about a minute."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $(READY)
+	@touch $(VENV)/.locked
 
 demo: $(READY) ## send 1,461 real rows to a sandbox, twice, and show what became of them
 	@$(RUN) examples/weather.py

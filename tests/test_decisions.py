@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -119,7 +120,7 @@ def test_retry_after_need_not_be_there() -> None:
 # Settling
 
 
-def ingestion(status: str | None = None, errors: int = 0, **counts: int) -> Ingestion:
+def ingestion(status: str | None = None, errors: int = 0, **counts: Any) -> Ingestion:
     return Ingestion(id="i", status=status, errors=(ErrorDetail(code="x"),) * errors, **counts)
 
 

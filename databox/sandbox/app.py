@@ -99,7 +99,7 @@ class Api:
         request = Request(scope, receive)
         body, whole = await _body(request, self._max_body_bytes)
         route, method_is_wrong = self._match(scope)
-        operation = route and route.name
+        operation = route.name if route else None
         number = self._recorder.came(_recorded(request, body, operation))
         scope["databox.body"] = body
 

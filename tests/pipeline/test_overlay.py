@@ -45,7 +45,7 @@ def test_actions(document: Any, action: dict[str, Any], result: Any) -> None:
 
 
 def test_actions_build_on_one_another() -> None:
-    steps = [{"target": "$", "update": {"a": {"b": 1}}}, {"target": "$.a.b", "remove": True}]
+    steps: list[dict[str, Any]] = [{"target": "$", "update": {"a": {"b": 1}}}, {"target": "$.a.b", "remove": True}]
     assert applied({}, *steps) == {"a": {}}
 
 
