@@ -12,8 +12,8 @@ import attrs
 __all__ = ["DOCUMENTED", "RateLimit", "RequestLog", "Slot", "shared_log"]
 
 SECOND = 1.02
-"""A second as we count it: 2 % longer, since requests arrive a little closer together than they were sent."""
-HOUR = 3600.0
+HOUR = 3601.0
+"""Both as we count them: a little longer, since requests may arrive closer together than they were sent."""
 
 
 def _positive(_: object, attribute: "attrs.Attribute[int]", value: object) -> None:

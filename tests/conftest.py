@@ -32,11 +32,18 @@ def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
         driver.close()
 
 
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    """A sandbox of the test's own."""
+@pytest.fixture(scope="session")
+def shared_box() -> Iterator[Sandbox]:
+    """One sandbox for many tests, as starting and stopping one takes longer than most of them."""
     with Sandbox() as box:
         yield box
+
+
+@pytest.fixture
+def box(shared_box: Sandbox) -> Sandbox:
+    """A sandbox that has forgotten whatever other tests did to it."""
+    shared_box.reset()
+    return shared_box
 
 
 @pytest.fixture

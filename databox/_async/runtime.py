@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import anyio
 import httpx
 
+from databox import certificates
+
 __all__ = ["CLIENT_TYPE", "Deadline", "SendTrace", "each", "new_http_client", "sleep"]
 
 T = TypeVar("T")
@@ -48,7 +50,7 @@ class SendTrace:
 
 def new_http_client() -> httpx.AsyncClient:
     """Return a client of our own; proxies and certificates as the environment has them."""
-    return httpx.AsyncClient()
+    return httpx.AsyncClient(verify=certificates.context())
 
 
 async def each(source: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:

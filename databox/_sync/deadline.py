@@ -18,6 +18,8 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 import httpx
 
+from databox import certificates
+
 __all__ = ["DeadlineTransport", "current"]
 
 
@@ -159,8 +161,7 @@ class DeadlineTransport(httpx.BaseTransport):
         with self._lock:
             if (scheme, proxy) not in self._pools:
                 self._pools[scheme, proxy] = httpcore.ConnectionPool(
-                    # Reading the certificates takes longer than a request to a sandbox, which has none.
-                    ssl_context=httpx.create_ssl_context() if scheme == "https" else None,
+                    ssl_context=certificates.context() if scheme == "https" else None,
                     proxy=_proxy(proxy) if proxy else None,
                     max_connections=100,
                     max_keepalive_connections=20,
