@@ -24,6 +24,7 @@ from databox.errors import (
     RequestTooLargeError,
     ServerError,
 )
+from databox.ingest.progress import IngestProgress
 from databox.limits import RateLimit
 from databox.models import (
     Account,
@@ -61,6 +62,7 @@ __all__ = [
     "DatasetMetrics",
     "ErrorDetail",
     "IngestError",
+    "IngestProgress",
     "IngestReport",
     "Ingestion",
     "IngestionReceipt",

@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
+import attrs
+
 from databox.errors import APIConnectionError, APIError, APIStatusError, InvalidResponseError
 
-__all__ = ["Effect", "effect_of", "retry_after", "wait_before_retry"]
+__all__ = ["Attempts", "Effect", "effect_of", "retry_after", "wait_before_retry"]
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
@@ -30,6 +32,14 @@ class Effect(Enum):
     """It may have taken effect, or not."""
     REFUSED = "refused"
     """The API said no; the same request would meet the same answer."""
+
+
+@attrs.define
+class Attempts:
+    """What the attempts at one operation can have done so far."""
+
+    open: bool = False
+    """Whether one may have taken effect, its answer not having been read."""
 
 
 _PASSING_CODES = {"rate_limited", "service_unavailable"}

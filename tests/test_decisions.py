@@ -8,9 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from databox import Ingestion, InvalidRecordError, RateLimit, ServerError
+from databox import (
+    APIConnectionError,
+    BadRequestError,
+    Ingestion,
+    InvalidRecordError,
+    NotFoundError,
+    RateLimit,
+    ServerError,
+)
 from databox.ingest.batch import Batch, Batcher, body_of
+from databox.ingest.encode import EncodedRow
+from databox.ingest.run import Answer, Run
 from databox.ingest.settle import is_settled, poll_waits, share_out
+from databox.ingest.verify import Polls
 from databox.limits import RequestLog, Slot
 from databox.models import ErrorDetail
 from databox.retry import retry_after, wait_before_retry
@@ -208,7 +219,7 @@ def test_batches_keep_all_rows_in_order_and_within_both_limits(rows: list[bytes]
     refused: list[int] = []
     for index, row in enumerate(rows):
         try:
-            batch = batcher.add(row, index)
+            batch = batcher.add(EncodedRow(index, row, None))
         except InvalidRecordError as error:
             assert error.index == index
             refused.append(index)
@@ -216,16 +227,16 @@ def test_batches_keep_all_rows_in_order_and_within_both_limits(rows: list[bytes]
             batches += [batch] if batch else []
     batches += filter(None, [batcher.flush()])
 
-    assert [row for batch in batches for row in batch.rows] == [
+    assert [row.data for batch in batches for row in batch.rows] == [
         row for index, row in enumerate(rows) if index not in refused
     ]
     for batch in batches:
         assert 1 <= len(batch.rows) <= size
-        assert len(body_of(batch.rows)) <= most
-        assert rows[batch.first_row] == batch.rows[0]
+        assert len(batch.body) <= most
+        assert rows[batch.first_row] == batch.rows[0].data
     # No batch is smaller than it has to be.
     for batch, following in zip(batches, batches[1:], strict=False):
-        assert len(batch.rows) == size or len(body_of((*batch.rows, following.rows[0]))) > most
+        assert len(batch.rows) == size or len(Batch((*batch.rows, following.rows[0])).body) > most
     for index in refused:
         assert len(body_of([rows[index]])) > most
 
@@ -243,3 +254,120 @@ def test_batches_keep_all_rows_in_order_and_within_both_limits(rows: list[bytes]
 def test_batch_limits_are_checked(size: int, most: int, error: type[Exception]) -> None:
     with pytest.raises(error):
         Batcher(size, most)
+
+
+@given(
+    count=st.integers(1, 40),
+    sizes=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    stop=st.integers(0, 40),
+    data=st.data(),
+)
+def test_a_second_run_cuts_where_the_first_did(
+    count: int, sizes: tuple[int, int], stop: int, data: st.DataObject
+) -> None:
+    """The first run may have ended early; the second may have another batch size, and the rows are the same."""
+    given_rows = [EncodedRow(index, b"{}", None) for index in range(count) if data.draw(st.booleans()) or index == 0]
+    first = cut(Batcher(sizes[0], 1000), given_rows[: stop or 1])
+    ends = [batch.rows[-1].index + 1 for batch in first]
+    second = cut(Batcher(sizes[1], 1000, ends), given_rows)
+    assert second[: len(first)] == first
+    assert [row for batch in second for row in batch.rows] == given_rows
+
+
+def cut(batcher: Batcher, rows: list[EncodedRow]) -> list[Batch]:
+    batches = [batcher.add(row) for row in rows]
+    return [batch for batch in [*batches, batcher.flush()] if batch]
+
+
+# Polls
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=30), st.integers(1, 6))
+def test_every_outcome_is_heard_once_it_is_there(ready: list[int], at_once: int) -> None:
+    """Ingestion n is settled from the second ready[n] on; the last chance is at 100."""
+    polls, now, asked = Polls(range(len(ready)), 0.0, 100.0), 0.0, 0
+    settled: set[int] = set()
+    under_way: list[int] = []
+    while not polls.done:
+        number = polls.due(now) if len(under_way) < at_once else None
+        if number is not None:
+            under_way.append(number)
+            asked += 1
+        elif under_way:
+            number = under_way.pop(0)
+            is_there = now >= ready[number]
+            polls.heard(number, settled=is_there, now=now)
+            settled |= {number} if is_there else set()
+        else:
+            now += max(polls.wait(now), 0.01)
+    assert settled == set(range(len(ready)))
+    assert asked <= 2 * len(ready) + at_once * len(set(ready)) + 40
+
+
+def test_what_never_settles_ends_at_the_deadline() -> None:
+    polls, now, asked = Polls(range(3), 0.0, 60.0), 0.0, []
+    while not polls.done:
+        number = polls.due(now)
+        if number is None:
+            now += max(polls.wait(now), 0.01)
+        else:
+            asked.append(number)
+            polls.heard(number, settled=False, now=now)
+    assert 60.0 <= now <= 61.0
+    assert set(asked) == {0, 1, 2}
+    assert len(asked) < 25
+
+
+# The run's state
+
+
+EVENTS = st.lists(st.tuples(st.sampled_from(["cut", "answer", "invalid"]), st.integers(0, 9)), max_size=60)
+REFUSED = BadRequestError("no", method="POST", path="/", status_code=400)
+FATAL = NotFoundError("no", method="POST", path="/", status_code=404)
+LOST = APIConnectionError("no", method="POST", path="/", request_sent=True)
+ANSWERS = [
+    Answer(ingestion_id="i"),
+    Answer(error=REFUSED),
+    Answer(error=LOST),
+    Answer(error=REFUSED, open=True),
+    Answer(open=True),
+    Answer(),
+    Answer(error=FATAL),
+]
+
+
+@given(EVENTS, st.integers(1, 4), st.sets(st.integers(0, 9)))
+def test_every_row_ends_in_exactly_one_place(events: list[tuple[str, int]], concurrency: int, open_: set[int]) -> None:
+    run = Run(concurrency)
+    index = 0
+    waiting: list[int] = []
+    run_keys: dict[int, frozenset[bytes]] = {}
+    for event, choice in events:
+        if event == "invalid":
+            run.took()
+            run.invalid(InvalidRecordError("no"), index)
+            index += 1
+        elif event == "cut":
+            rows = tuple(EncodedRow(index + n, b"{}", bytes([choice + n])) for n in range(1 + choice % 3))
+            batch = Batch(rows)
+            run.took(len(rows))
+            index += len(rows)
+            number = run.cut(batch)
+            if run.may_go(batch) and not run.stopped:
+                assert not {key for other in waiting for key in run_keys[other]} & batch.keys
+                run.sending(number)
+                run_keys[number] = batch.keys
+                waiting.append(number)
+        elif waiting:
+            run.answered(waiting.pop(choice % len(waiting)), ANSWERS[choice % len(ANSWERS)])
+        assert run.busy == len(waiting) <= concurrency
+    run.give_up(open_)
+
+    report = run.report(verify=None, requests=0, seconds=0.0)
+
+    assert report.rows == run.rows == index
+    assert report.rows == report.accepted + report.failed + report.invalid + report.ambiguous + report.unsent
+    assert report.accepted == report.unverified == run.counts["accepted"]
+    assert run.busy == 0
+    assert [batch.index for batch in report.batches] == list(range(len(report.batches)))
+    assert [batch.first_row for batch in report.batches] == sorted(batch.first_row for batch in report.batches)

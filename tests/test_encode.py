@@ -1,5 +1,6 @@
 """Rows to JSON: what is sent for each kind of value, and what is refused."""
 
+import dataclasses
 import json
 import math
 from collections import OrderedDict
@@ -7,15 +8,18 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import attrs
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from databox import InvalidRecordError
-from databox.ingest.encode import encode
+from databox.ingest.encode import encode, plain
+from databox.ingest.rows import rows_of
 
 
 class Colour(Enum):
@@ -71,7 +75,7 @@ class Ratio(float):
     ],
 )
 def test_values(value: Any, sent: str) -> None:
-    assert encode({"column": value}, 0).decode() == f'{{"column":{sent}}}'
+    assert encode({"column": value}, 0).data.decode() == f'{{"column":{sent}}}'
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_what_is_no_row(record: Any) -> None:
 
 @pytest.mark.parametrize("kind", [dict, OrderedDict, MappingProxyType])
 def test_any_mapping_is_a_row(kind: Any) -> None:
-    assert encode(kind({"b": 1, "a": 2}), 0) == b'{"b":1,"a":2}'
+    assert encode(kind({"b": 1, "a": 2}), 0).data == b'{"b":1,"a":2}'
 
 
 def test_the_row_is_left_as_it_was() -> None:
@@ -124,14 +128,82 @@ def test_the_row_is_left_as_it_was() -> None:
     assert row == {"a": Decimal(1)}
 
 
-plain = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text())
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()
+)
 
 
-@given(st.dictionaries(st.text(), plain, min_size=1))
+@given(st.dictionaries(st.text(), scalars, min_size=1))
 def test_plain_rows_come_back_as_they_were(row: dict[str, Any]) -> None:
     try:
-        sent = encode(row, 0)
+        sent = encode(row, 0).data
     except InvalidRecordError:
         assert any("\ud800" <= c <= "\udfff" for text in [*row, *row.values()] for c in str(text))
     else:
         assert json.loads(sent) == row
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ({"id": 1}, {"id": 1.0}, True),
+        ({"id": 1}, {"id": "1"}, False),
+        ({"id": 1}, {"id": True}, False),
+        ({"id": None}, {}, True),
+        ({"id": date(2025, 1, 1)}, {"id": "2025-01-01"}, True),
+        ({"id": 1, "v": 1}, {"id": 1, "v": 2}, True),
+    ],
+)
+def test_keys_are_compared_as_the_server_sees_them(first: Any, second: Any, same: bool) -> None:
+    one, two = (encode({"x": 0} | row, 0, ["id"]).key for row in (first, second))
+    assert one is not None
+    assert (one == two) is same
+
+
+def test_without_primary_keys_there_is_none() -> None:
+    assert encode({"id": 1}, 0).key is None
+
+
+# Rows that are objects
+
+
+@dataclasses.dataclass
+class Plain:
+    id: int
+    name: str | None = None
+
+
+@attrs.frozen
+class Frozen:
+    id: int
+    name: str | None = None
+
+
+class Tuple(NamedTuple):
+    id: int
+    name: str | None = None
+
+
+class Model(pydantic.BaseModel):
+    id: int
+    name: str | None = None
+
+
+@pytest.mark.parametrize("kind", [Plain, Frozen, Tuple, Model])
+def test_objects_with_fields_are_rows(kind: Any) -> None:
+    assert encode(kind(id=1, name="n"), 0).data == b'{"id":1,"name":"n"}'
+    with pytest.raises(TypeError, match="Put a single row in a list"):
+        rows_of(kind(id=1))
+
+
+def test_other_sources_are_left_alone() -> None:
+    source = [{"id": 1}]
+    assert rows_of(source) is source
+
+
+def test_what_cannot_be_sent_can_still_be_told() -> None:
+    assert plain({"a": [1, {2: 3}], "b": b"x"}) == b'{"a": [1, {"2": 3}], "b": "b\'x\'"}'
+    assert plain("text") is None

@@ -1,8 +1,9 @@
 """Datasets and their ingestions: one short method an operation, and the two that stand on several."""
 
 import time
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any
 
 import attrs
 
@@ -23,6 +24,8 @@ from databox.arguments import (
 from databox.errors import APIError, IngestionTimeoutError, InvalidRecordError
 from databox.ingest.batch import MAX_RECORDS, body_of
 from databox.ingest.encode import encode
+from databox.ingest.progress import IngestProgress
+from databox.ingest.settings import OnAmbiguous, Settings, Verify
 from databox.ingest.settle import is_settled, poll_waits
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
 from databox.report import IngestReport
@@ -140,7 +143,7 @@ class AsyncDatasets(AsyncResource):
                 f"One ingestion takes 1 to {MAX_RECORDS} records, not {len(rows)}. Use ingest for any number."
             )
         return await self._transport.send(
-            operations.datasets_create_ingestion(dataset_id, body_of(rows), repeatable=False)
+            operations.datasets_create_ingestion(dataset_id, body_of([row.data for row in rows]), repeatable=False)
         )
 
     async def list_ingestions(
@@ -223,45 +226,60 @@ class AsyncDatasets(AsyncResource):
     async def ingest(
         self,
         dataset: str | Dataset,
-        records: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
+        records: Iterable[Any] | AsyncIterable[Any],
         *,
         primary_keys: Sequence[str] | None = None,
         batch_size: int = MAX_RECORDS,
         max_batch_bytes: int = 1_000_000,
-        verify: Literal["counts"] | None = "counts",
+        concurrency: int = 4,
+        verify: Verify | None = "counts",
         raise_on_failure: bool = True,
-        on_ambiguous: Literal["auto", "resend", "report"] = "auto",
+        dead_letter: str | PathLike[str] | None = None,
+        journal: str | PathLike[str] | None = None,
+        on_ambiguous: OnAmbiguous = "auto",
+        progress: Callable[[IngestProgress], object] | None = None,
     ) -> IngestReport:
         """Return a report on rows sent in batches, each verified to be stored; any number, at constant memory.
 
         Args:
             dataset: the id or the object.
-            records: rows, each a mapping from column to value; read as they are needed.
-            primary_keys: the dataset's keys; what the Dataset object knows without.
+            records: rows: mappings, dataclasses, attrs and pydantic objects, named tuples, or a table of pandas,
+                polars, PyArrow or DuckDB. They are read as they are needed.
+            primary_keys: the dataset's keys; what the Dataset object knows without. Rows of one key reach the server
+                in their order.
             batch_size: rows in one request, 1 to 100.
             max_batch_bytes: bytes of one request's body at most.
-            verify: "counts" fetches what became of each batch; None stops at accepted.
+            concurrency: requests in flight at most, 1 to 100.
+            verify: "counts" fetches what became of each batch; "status" reads the list of ingestions, one request a
+                page, which tells less; None stops at accepted.
             raise_on_failure: whether a report that is not `ok` is raised.
-            on_ambiguous: what to do when the answer to a batch was lost: "resend" it, "report" it, or "auto":
-                resend when there are primary keys, which make that harmless.
+            dead_letter: a file for every row that did not make it, which `ingest` takes back; it is appended to.
+                `<dead_letter>.reasons.jsonl` says why.
+            journal: a file that keeps what was sent, so that a second run goes on where the first stopped.
+            on_ambiguous: what to do when the answer to a batch was lost: "resend" it, "report" it, or "auto": resend
+                when there are primary keys, which make that harmless.
+            progress: called with an IngestProgress after each answer.
 
         Raises:
-            IngestError: not every row arrived; its `report` says which.
+            IngestError: not every row arrived, or the source raised; its `report` says which rows did.
+            ConfigurationError: the journal belongs to another input or dataset, or a file cannot be written.
             TypeError, ValueError: an argument is wrong; nothing was sent.
         """
         keys = keys_of(primary_keys)
         if keys is None and isinstance(dataset, Dataset):
             keys = dataset.primary_keys
-        run = AsyncIngest(
-            self._transport,
-            dataset_id_of(dataset),
+        settings = Settings(
             primary_keys=keys or (),
             batch_size=batch_size,
             max_batch_bytes=max_batch_bytes,
+            concurrency=concurrency,
             verify=verify,
+            dead_letter=dead_letter,
+            journal=journal,
             on_ambiguous=on_ambiguous,
+            progress=progress,
         )
-        report = await run(records)
+        report = await AsyncIngest(self._transport, dataset_id_of(dataset), settings)(records)
         if raise_on_failure:
             report.raise_for_failures()
         return report

@@ -1,6 +1,6 @@
 """What the asynchronous client does its own way: clocks, time-outs, connections. Its twin is `_sync/runtime.py`."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -9,12 +9,13 @@ import httpx
 
 from databox import certificates
 
-__all__ = ["CLIENT_TYPE", "Deadline", "SendTrace", "each", "new_http_client", "sleep"]
+__all__ = ["CLIENT_TYPE", "Deadline", "Pause", "SendTrace", "each", "new_http_client", "sleep"]
 
 T = TypeVar("T")
 
 CLIENT_TYPE = httpx.AsyncClient
-sleep = anyio.sleep
+Pause = Callable[[float], Awaitable[None]]
+sleep: Pause = anyio.sleep
 
 
 class Deadline:

@@ -1,7 +1,7 @@
 """What the synchronous client does its own way: clocks, time-outs, connections. Its twin is `_async/runtime.py`."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -9,12 +9,13 @@ import httpx
 
 from databox._sync.deadline import DeadlineTransport, current
 
-__all__ = ["CLIENT_TYPE", "Deadline", "SendTrace", "each", "new_http_client", "sleep"]
+__all__ = ["CLIENT_TYPE", "Deadline", "Pause", "SendTrace", "each", "new_http_client", "sleep"]
 
 T = TypeVar("T")
 
 CLIENT_TYPE = httpx.Client
-sleep = time.sleep
+Pause = Callable[[float], None]
+sleep: Pause = time.sleep
 
 
 class Deadline:

@@ -5,13 +5,14 @@ import copy
 import logging
 import platform
 import ssl
+import threading
 import time
 from collections.abc import Generator
 from typing import TypeVar, cast
 
 import httpx
 
-from databox._sync.runtime import CLIENT_TYPE, Deadline, SendTrace, new_http_client, sleep
+from databox._sync.runtime import CLIENT_TYPE, Deadline, Pause, SendTrace, new_http_client, sleep
 from databox.config import Config, Secret
 from databox.errors import (
     APIConnectionError,
@@ -26,7 +27,7 @@ from databox.limits import shared_log
 from databox.operations import Operation
 from databox.options import Options
 from databox.responses import Redactor, Response, read
-from databox.retry import LONGEST_RETRY_AFTER, wait_before_retry
+from databox.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_of, wait_before_retry
 from databox.version import VERSION
 
 T = TypeVar("T")
@@ -62,8 +63,10 @@ class Transport:
         self.config = config
         self.options = options
         self.closed = False
+        self._counting = threading.Lock()
         self.requests = 0
         """How many requests went out through this transport, repeated attempts included."""
+        self._sleep: Pause = sleep
         self._own = http_client is None
         self._closes = self._own
         self._http = http_client or new_http_client()
@@ -71,11 +74,12 @@ class Transport:
         self._redactor = Redactor(config.key)
         self._auth = _KeyHeader(config.key)
 
-    def with_options(self, options: Options) -> "Transport":
-        """Return a transport on the same connections, which closing it leaves open."""
+    def with_options(self, options: Options, pause: Pause = sleep) -> "Transport":
+        """Return a transport on the same connections, which closing it leaves open; `pause` is how it waits."""
         other = copy.copy(self)
         other.options = options
         other.requests = 0
+        other._sleep = pause
         other._closes = False
         return other
 
@@ -85,22 +89,27 @@ class Transport:
         if self._closes:
             self._http.close()
 
-    def send(self, operation: Operation[T]) -> T:
+    def send(self, operation: Operation[T], attempts: Attempts | None = None) -> T:
         """Return the operation's result, after as many attempts as it takes and the options allow.
+
+        `attempts` is kept up to date about whether the operation may have taken effect.
 
         Raises:
             APIError: the failure of the last attempt.
             RuntimeError: the client is closed.
         """
         attempt = 0
+        attempts = attempts or Attempts()
         while True:
             if self.closed or self._http.is_closed:
                 raise RuntimeError("This client is closed. Make a new one, or leave its `with` block later.")
             self._wait_for_slot()
+            open_before, attempts.open = attempts.open, True
             try:
                 return self._attempt(operation, attempt)
             except APIError as error:
                 failure = error
+            attempts.open = open_before or effect_of(failure) is Effect.OPEN
             if attempt and operation.method == "DELETE" and isinstance(failure, NotFoundError):
                 return cast("T", None)  # an earlier attempt deleted it
             wait = wait_before_retry(
@@ -116,7 +125,7 @@ class Transport:
                 if attempt > 1:
                     failure.add_note(f"This was attempt {attempt}.")
                 raise failure
-            sleep(wait)
+            self._sleep(wait)
 
     def _wait_for_slot(self) -> None:
         limit = self.options.rate_limit
@@ -124,7 +133,7 @@ class Transport:
             return
         slot = self._log.reserve(time.monotonic(), limit)
         while (wait := slot.at - time.monotonic()) > 0:
-            sleep(wait)
+            self._sleep(wait)
             if not self._log.holds(slot):  # the server asked everybody to wait meanwhile
                 slot = self._log.reserve(time.monotonic(), limit)
 
@@ -163,7 +172,8 @@ class Transport:
 
     def _exchange(self, operation: Operation[T]) -> Response:
         """Send one request and return the whole answer, or raise what kept it from arriving."""
-        self.requests += 1
+        with self._counting:
+            self.requests += 1
         trace = SendTrace()
         response: httpx.Response | None = None
         body = bytearray()

@@ -1,10 +1,11 @@
 """Encoded rows to request bodies, cut by count and by exact bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 
 from databox.errors import InvalidRecordError
+from databox.ingest.encode import EncodedRow
 
 __all__ = ["MAX_RECORDS", "Batch", "Batcher", "body_of"]
 
@@ -23,8 +24,22 @@ def body_of(rows: Sequence[bytes]) -> bytes:
 class Batch:
     """Rows that go in one request."""
 
-    first_row: int
-    rows: tuple[bytes, ...]
+    rows: tuple[EncodedRow, ...]
+
+    @property
+    def first_row(self) -> int:
+        """The place of its first row in the input."""
+        return self.rows[0].index
+
+    @property
+    def body(self) -> bytes:
+        """The request's body."""
+        return body_of([row.data for row in self.rows])
+
+    @property
+    def keys(self) -> frozenset[bytes]:
+        """What identifies its rows; empty without primary keys."""
+        return frozenset(row.key for row in self.rows if row.key is not None)
 
 
 class Batcher:
@@ -33,9 +48,10 @@ class Batcher:
     Args:
         batch_size: rows in one request, 1 to 100.
         max_batch_bytes: bytes of one request's whole body at most.
+        ends: where batches of an earlier run ended: the place of the first row after each. They are kept to.
     """
 
-    def __init__(self, batch_size: int, max_batch_bytes: int) -> None:
+    def __init__(self, batch_size: int, max_batch_bytes: int, ends: Iterable[int] = ()) -> None:
         for name, value in (("batch_size", batch_size), ("max_batch_bytes", max_batch_bytes)):
             if not isinstance(value, int) or isinstance(value, bool):
                 raise TypeError(f"{name} must be an int, not {type(value).__name__}.")
@@ -45,32 +61,30 @@ class Batcher:
             raise ValueError(f"max_batch_bytes must be at least 64, not {max_batch_bytes}.")
         self._size = batch_size
         self._max_bytes = max_batch_bytes
-        self._rows: list[bytes] = []
-        self._first_row = 0
+        self._rows: list[EncodedRow] = []
         self._bytes = 0
+        self._ends = iter(ends)
+        self._end = next(self._ends, None)
 
-    def add(self, row: bytes, index: int) -> Batch | None:
+    def add(self, row: EncodedRow) -> Batch | None:
         """Take a row; return the batch that is complete without it or with it, if one is.
 
         Raises:
             InvalidRecordError: the row alone is larger than a request may be.
         """
-        alone = len(_HEAD) + len(row) + len(_TAIL)
-        if alone > self._max_bytes:
+        size = len(row.data)
+        alone = len(_HEAD) + size + len(_TAIL)
+        if alone > self._max_bytes and self._end is None:
             raise InvalidRecordError(
-                f"Row {index} takes {alone:,} bytes, and a request at most {self._max_bytes:,}. "
+                f"Row {row.index} takes {alone:,} bytes, and a request at most {self._max_bytes:,}. "
                 "Shorten its texts, or raise max_batch_bytes.",
-                index=index,
+                index=row.index,
             )
-        complete = self.flush() if self._bytes + len(row) + 1 > self._max_bytes else None
-        if not self._rows:
-            self._first_row = index
-            self._bytes = alone
-        else:
-            self._bytes += len(row) + 1
+        complete = self.flush() if self._is_full_without(row) else None
+        self._bytes = self._bytes + size + 1 if self._rows else alone
         self._rows.append(row)
         # A row that overflowed is now the only one, so at most one batch completes at a time.
-        if complete is None and len(self._rows) >= self._size:
+        if complete is None and self._end is None and len(self._rows) >= self._size:
             complete = self.flush()
         return complete
 
@@ -78,7 +92,15 @@ class Batcher:
         """Return what has been collected, or None."""
         if not self._rows:
             return None
-        batch = Batch(self._first_row, tuple(self._rows))
+        batch = Batch(tuple(self._rows))
         self._rows = []
         self._bytes = 0
         return batch
+
+    def _is_full_without(self, row: EncodedRow) -> bool:
+        if self._end is None:
+            return bool(self._rows) and self._bytes + len(row.data) + 1 > self._max_bytes
+        if row.index < self._end:
+            return False
+        self._end = next(self._ends, None)
+        return True

@@ -4,19 +4,22 @@ Values of the JSON types pass through to orjson; what has a plain meaning is con
 column's name and a remedy, since what a server makes of it is anybody's guess.
 """
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
+import attrs
 import orjson
 
 from databox.errors import InvalidRecordError
+from databox.ingest.rows import as_mapping
 
-__all__ = ["encode"]
+__all__ = ["EncodedRow", "encode", "plain"]
 
 _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 _PLAIN = frozenset({str, bool, type(None), datetime, date, UUID})
@@ -24,19 +27,32 @@ _LARGEST_INT = 2**64 - 1
 _SMALLEST_INT = -(2**63)
 
 
-def encode(record: object, index: int) -> bytes:
+@attrs.frozen(slots=True)
+class EncodedRow:
+    """A row as it goes over the wire."""
+
+    index: int
+    """Its place in the input, from 0."""
+    data: bytes
+    key: bytes | None
+    """What identifies it among the dataset's rows; None without primary keys."""
+
+
+def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> EncodedRow:
     """Return a row as a JSON object.
 
     Args:
-        record: a mapping from column to value.
+        record: a mapping from column to value, or an object with fields.
         index: the row's place in the input, for the error.
+        primary_keys: the columns that identify it.
 
     Raises:
-        InvalidRecordError: the row is no mapping, has no columns, or holds a value that cannot be sent.
+        InvalidRecordError: the row is no row, has no columns, or holds a value that cannot be sent.
     """
-    if not isinstance(record, Mapping):
+    fields = as_mapping(record)
+    if fields is None:
         raise InvalidRecordError(f"Row {index} is {_kind(record)}, not a mapping from column to value.", index=index)
-    row: dict[Any, Any] = dict(cast("Mapping[object, object]", record))
+    row: dict[Any, Any] = dict(fields)
     if not row:
         raise InvalidRecordError(f"Row {index} has no columns.", index=index)
     for column, value in row.items():
@@ -50,11 +66,29 @@ def encode(record: object, index: int) -> bytes:
             except ValueError as problem:
                 raise _invalid(index, column, str(problem)) from None
     try:
-        return orjson.dumps(row, option=_OPTIONS)
+        data = orjson.dumps(row, option=_OPTIONS)
     except (TypeError, ValueError):
         # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot carry.
         column = next((name for name, value in row.items() if not _is_unicode(name, value)), None)
         raise _invalid(index, column, "is text that is not valid Unicode. Decode it rightly first") from None
+    key = orjson.dumps([_as_key(row.get(name)) for name in primary_keys], option=_OPTIONS) if primary_keys else None
+    return EncodedRow(index, data, key)
+
+
+def plain(record: object) -> bytes | None:
+    """Return as much of a row that cannot be sent as JSON can say, for the dead letters; None for what is no row."""
+    fields = as_mapping(record)
+    if fields is None:
+        return None
+    try:
+        return json.dumps(dict(fields), default=str, skipkeys=True).encode()
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _as_key(value: Any) -> Any:
+    """1 and 1.0 are one number in JSON, so they are one key."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _converted(value: Any) -> Any:

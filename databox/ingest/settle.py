@@ -8,11 +8,20 @@ from collections.abc import Iterator
 
 import attrs
 
+from databox.errors import DataboxError
 from databox.models import Ingestion
 
-__all__ = ["Shares", "is_settled", "poll_waits", "share_out"]
+__all__ = [
+    "Shares",
+    "is_settled",
+    "poll_waits",
+    "rejection",
+    "share_out",
+    "shares_by_status",
+]
 
 _FAILED = {"failed", "failure", "error", "errored", "rejected", "cancelled", "canceled", "aborted"}
+_DONE = {"success", "succeeded", "completed", "complete", "processed", "finished", "done"}
 _OPEN = {"processing", "in progress", "in_progress", "pending", "queued", "accepted", "received", "running"}
 
 FIRST_POLL = 0.25
@@ -52,6 +61,28 @@ def share_out(ingestion: Ingestion | None, rows: int) -> Shares:
     if left and is_settled(ingestion) and not (ingestion.received and _counted(ingestion) >= ingestion.received):
         return Shares(appended, overwritten, rejected + left)
     return Shares(appended, overwritten, rejected, left)
+
+
+def shares_by_status(status: str | None, rows: int) -> Shares | None:
+    """Return what a status alone says about a batch, or None while it says nothing.
+
+    A listing has no counts. Rows of an ingestion that it calls done are shown as appended; whether some of them
+    replaced others, or were rejected one by one, it does not tell.
+    """
+    word = (status or "").strip().lower()
+    if word in _FAILED:
+        return Shares(rejected=rows)
+    return Shares(appended=rows) if word in _DONE else None
+
+
+def rejection(ingestion: Ingestion, shares: Shares) -> DataboxError | None:
+    """Return the API's reasons for rejected rows, or None when there are none."""
+    if not shares.rejected:
+        return None
+    said = "; ".join(": ".join(filter(None, (entry.code, entry.message))) for entry in ingestion.errors[:3])
+    return DataboxError(
+        f"The API rejected {shares.rejected} rows of ingestion {ingestion.id}: {said or 'it does not say why'}."
+    )
 
 
 def poll_waits() -> Iterator[float]:

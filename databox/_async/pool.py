@@ -1,0 +1,68 @@
+"""Tasks that send while the caller's own task reads. Its twin is `_sync/pool.py`."""
+
+import math
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+import anyio
+
+__all__ = ["Pool", "Stopped"]
+
+R = TypeVar("R")
+
+
+class Stopped(Exception):
+    """A wait was cut short because the run is being stopped. Tasks are cancelled instead."""
+
+
+class Pool(Generic[R]):
+    """Runs some calls at once; their results are taken one by one."""
+
+    def __init__(self, workers: int) -> None:
+        self._tasks = anyio.create_task_group()
+        self._put, self._results = anyio.create_memory_object_stream[R](math.inf)
+        self.busy = 0
+        """Calls whose results have not been taken."""
+
+    async def start(self, call: Callable[[], Awaitable[R]]) -> None:
+        """Let a call run beside the caller."""
+        self.busy += 1
+        self._tasks.start_soon(self._run, call)
+
+    async def take(self) -> R:
+        """Wait for the next result."""
+        result = await self._results.receive()
+        self.busy -= 1
+        return result
+
+    def taken_at_once(self) -> list[R]:
+        """Return the results that are there already."""
+        found: list[R] = []
+        while self._results.statistics().current_buffer_used:
+            found.append(self._results.receive_nowait())
+            self.busy -= 1
+        return found
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, unless the run is stopped meanwhile."""
+        await anyio.sleep(seconds)
+
+    async def _run(self, call: Callable[[], Awaitable[R]]) -> None:
+        self._put.send_nowait(await call())
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The block ends with all results taken, or with an error: then what still runs is of no use.
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(None, None, None)
+
+    def close(self) -> None:
+        """Let go of the results."""
+        self._put.close()
+        self._results.close()

@@ -1,0 +1,85 @@
+"""Threads that send while the caller's own thread reads. Its twin is `_async/pool.py`."""
+
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+__all__ = ["Pool", "Stopped"]
+
+R = TypeVar("R")
+
+
+class Stopped(Exception):
+    """A wait was cut short because the run is being stopped."""
+
+
+class Pool(Generic[R]):
+    """Runs some calls at once; their results are taken one by one."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._threads: list[threading.Thread] = []
+        self._calls: SimpleQueue[Callable[[], R] | None] = SimpleQueue()
+        self._results: SimpleQueue[R | BaseException] = SimpleQueue()
+        self._stopping = threading.Event()
+        self.busy = 0
+        """Calls whose results have not been taken."""
+
+    def start(self, call: Callable[[], R]) -> None:
+        """Let a call run beside the caller."""
+        self.busy += 1
+        if len(self._threads) < min(self.busy, self._workers):
+            thread = threading.Thread(target=self._work, name="databox-ingest", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._calls.put(call)
+
+    def take(self) -> R:
+        """Wait for the next result."""
+        return self._taken(self._results.get())
+
+    def taken_at_once(self) -> list[R]:
+        """Return the results that are there already."""
+        found: list[R] = []
+        while True:
+            try:
+                found.append(self._taken(self._results.get_nowait()))
+            except Empty:
+                return found
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, unless the run is stopped meanwhile."""
+        if self._stopping.wait(seconds):
+            raise Stopped
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Requests under way are waited for, at most for their time-out; waits between them end now.
+        if error is not None:
+            self._stopping.set()
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def close(self) -> None:
+        """Nothing is left to let go of."""
+
+    def _taken(self, result: R | BaseException) -> R:
+        self.busy -= 1
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            try:
+                self._results.put(call())
+            except BaseException as error:  # noqa: BLE001 - a bug in the call is the caller's to see
+                self._results.put(error)

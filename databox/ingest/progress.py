@@ -1,0 +1,42 @@
+"""How far an ingest is."""
+
+from typing import Literal
+
+import attrs
+
+from databox.limits import RateLimit
+
+__all__ = ["IngestProgress", "least_seconds"]
+
+
+@attrs.frozen(kw_only=True)
+class IngestProgress:
+    """How far an ingest is; passed to `progress` after each answer."""
+
+    rows: int
+    """Rows taken from the source so far."""
+    total_rows: int | None
+    """Rows that the source has, when it says so."""
+    accepted: int
+    failed: int
+    """Rows that failed, are ambiguous, or could not be encoded."""
+    verified: int
+    """Accepted rows of which the outcome is known."""
+    batches: int
+    """Batches answered so far."""
+    requests: int
+    """HTTP requests so far."""
+    seconds: float
+    rows_per_second: float
+    waiting_for: Literal["source", "answers", "outcomes", "nothing"]
+    """What it waits for now; `answers` includes waiting for the rate limit."""
+    seconds_left: float | None
+    """The least time that the limits leave for the rest; None when the number of rows is not known."""
+
+
+def least_seconds(requests: int, limit: RateLimit | None) -> float:
+    """Return the least time that so many more requests take by the limits."""
+    if limit is None or requests <= 0:
+        return 0.0
+    hours, rest = divmod(requests, limit.per_hour)
+    return hours * 3600.0 + rest / limit.per_second

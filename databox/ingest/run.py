@@ -1,0 +1,221 @@
+"""What has become of every row so far, and what may be done next: decisions without I/O.
+
+Both clients drive one of these: they tell it what happened, and it says which batch may go, whether to go on, and in
+the end what to report. Whatever the order of events, every row that was taken ends in exactly one place.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import attrs
+
+from databox.errors import (
+    APIError,
+    AuthenticationError,
+    DataboxError,
+    InvalidRecordError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from databox.ingest.batch import Batch
+from databox.ingest.settle import Shares
+from databox.report import BatchOutcome, IngestReport, Outcome
+from databox.retry import Effect, effect_of
+
+__all__ = ["Answer", "Run"]
+
+FATAL = (AuthenticationError, PermissionDeniedError, NotFoundError)
+"""What every later batch would meet as well."""
+
+
+@attrs.frozen
+class Answer:
+    """How the sending of a batch ended.
+
+    `open` says that an attempt may have taken effect although no answer to it could be read. Without an ingestion id
+    and an error the sending was interrupted.
+    """
+
+    ingestion_id: str | None = None
+    error: APIError | None = None
+    open: bool = False
+
+
+@attrs.define
+class _Sent:
+    """A batch as far as it has to be remembered."""
+
+    first_row: int
+    rows: int
+    keys: frozenset[bytes]
+    outcome: Outcome | None = None
+    ingestion_id: str | None = None
+    error: DataboxError | None = None
+    shares: Shares = attrs.field(factory=Shares)
+
+
+@attrs.define
+class _Invalid:
+    first_row: int
+    error: InvalidRecordError
+    rows: int = 1
+
+
+class Run:
+    """One ingest. Batches go by their number, from 0, in the order in which they were cut."""
+
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._sent: list[_Sent] = []
+        self._invalid: list[_Invalid] = []
+        self._invalid_of_batch = -1
+        self._in_flight: dict[int, frozenset[bytes]] = {}
+        self._held: set[bytes] = set()
+        self.counts: Counter[Outcome] = Counter()
+        """Rows by outcome."""
+        self.rows = 0
+        """Rows taken from the source."""
+        self.stopped = False
+        """Whether nothing more is to be sent: later batches would meet the same refusal."""
+        self.answered_batches = 0
+        """Batches of which it is known how their sending ended."""
+
+    # What may be done
+
+    @property
+    def batches(self) -> int:
+        """How many batches were cut."""
+        return len(self._sent)
+
+    @property
+    def busy(self) -> int:
+        """How many batches are in flight."""
+        return len(self._in_flight)
+
+    def has_room(self) -> bool:
+        """Whether another batch may be in flight, so that reading on makes sense."""
+        return len(self._in_flight) < self._concurrency
+
+    def may_go(self, batch: Batch) -> bool:
+        """Whether a batch may go now: there is room, and no row of one of its keys is in flight."""
+        return self.has_room() and self._held.isdisjoint(batch.keys)
+
+    def accepted(self) -> Iterator[tuple[int, str, int]]:
+        """Walk the accepted batches whose outcome is not known: number, ingestion id, rows."""
+        for number, sent in enumerate(self._sent):
+            if sent.outcome == "accepted" and sent.ingestion_id and sent.shares.unverified:
+                yield number, sent.ingestion_id, sent.rows
+
+    # What happened
+
+    def took(self, rows: int = 1) -> None:
+        """Rows were taken from the source."""
+        self.rows += rows
+
+    def invalid(self, error: InvalidRecordError, index: int) -> None:
+        """A row could not be encoded. Those noticed while one batch is cut are told together."""
+        self.counts["invalid"] += 1
+        if self._invalid_of_batch == len(self._sent):
+            self._invalid[-1].rows += 1
+        else:
+            self._invalid.append(_Invalid(index, error))
+            self._invalid_of_batch = len(self._sent)
+
+    def cut(self, batch: Batch) -> int:
+        """A batch was cut; return its number. What becomes of it is told later."""
+        self._sent.append(_Sent(batch.first_row, len(batch.rows), batch.keys))
+        return len(self._sent) - 1
+
+    def sending(self, number: int) -> None:
+        """A batch goes out."""
+        keys = self._sent[number].keys
+        self._in_flight[number] = keys
+        self._held |= keys
+
+    def answered(self, number: int, answer: Answer) -> Outcome:
+        """The sending of a batch ended; return what that makes of its rows."""
+        self._held -= self._in_flight.pop(number, frozenset())
+        outcome = _outcome(answer)
+        if isinstance(answer.error, FATAL):
+            self.stop()
+        return self.ended(number, outcome, ingestion_id=answer.ingestion_id, error=answer.error)
+
+    def ended(
+        self,
+        number: int,
+        outcome: Outcome,
+        *,
+        ingestion_id: str | None = None,
+        error: DataboxError | None = None,
+        shares: Shares | None = None,
+    ) -> Outcome:
+        """What became of a batch is known, from an answer, a journal, or because it will not be sent."""
+        sent = self._sent[number]
+        sent.outcome, sent.ingestion_id, sent.error = outcome, ingestion_id, error
+        self.answered_batches += 1
+        sent.keys = frozenset()  # a long run must not remember them all
+        self.counts[outcome] += sent.rows
+        if outcome == "accepted":
+            sent.shares = shares or Shares(unverified=sent.rows)
+        return outcome
+
+    def stop(self) -> None:
+        """Nothing more is to be sent."""
+        self.stopped = True
+
+    def verified(self, number: int, shares: Shares, error: DataboxError | None = None) -> None:
+        """What the server made of an accepted batch was told, or could not be."""
+        self._sent[number].shares = shares
+        self._sent[number].error = error
+
+    def give_up(self, open_: Iterable[int] = ()) -> list[tuple[int, Outcome]]:
+        """Nothing more will be heard: batches that may have taken effect are ambiguous, all others unsent."""
+        may_have = set(open_)
+        ended: list[tuple[int, Outcome]] = []
+        for number, sent in enumerate(self._sent):
+            if sent.outcome is None:
+                self._held -= self._in_flight.pop(number, frozenset())
+                ended.append((number, self.ended(number, "ambiguous" if number in may_have else "unsent")))
+        return ended
+
+    # What came of it
+
+    def outcome(self, number: int) -> tuple[Outcome | None, Shares, DataboxError | None]:
+        """Return what is known of a batch."""
+        sent = self._sent[number]
+        return sent.outcome, sent.shares, sent.error
+
+    def report(self, *, verify: str | None, requests: int, seconds: float) -> IngestReport:
+        """Return the report, in the order of the source."""
+        outcomes = [
+            BatchOutcome(
+                index=0,
+                first_row=sent.first_row,
+                rows=sent.rows,
+                outcome=sent.outcome or "unsent",
+                ingestion_id=sent.ingestion_id,
+                error=sent.error,
+                appended=sent.shares.appended,
+                overwritten=sent.shares.overwritten,
+                rejected=sent.shares.rejected,
+                unverified=sent.shares.unverified,
+            )
+            for sent in self._sent
+        ]
+        outcomes += [
+            BatchOutcome(index=0, first_row=group.first_row, rows=group.rows, outcome="invalid", error=group.error)
+            for group in self._invalid
+        ]
+        outcomes.sort(key=lambda outcome: outcome.first_row)
+        numbered = [attrs.evolve(outcome, index=index) for index, outcome in enumerate(outcomes)]
+        return IngestReport.of(numbered, verify=verify, requests=requests, seconds=seconds)
+
+
+def _outcome(answer: Answer) -> Outcome:
+    if answer.ingestion_id is not None:
+        return "accepted"
+    if answer.open:
+        return "ambiguous"
+    if answer.error is None:
+        return "unsent"
+    return "ambiguous" if effect_of(answer.error) is Effect.OPEN else "failed"

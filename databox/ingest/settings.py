@@ -1,0 +1,61 @@
+"""How rows are to be ingested, checked before anything is sent."""
+
+from collections.abc import Callable, Iterable
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Literal
+
+import attrs
+
+from databox.ingest.batch import MAX_RECORDS, Batcher
+from databox.ingest.progress import IngestProgress
+
+__all__ = ["OnAmbiguous", "Settings", "Verify"]
+
+Verify = Literal["counts", "status"]
+OnAmbiguous = Literal["auto", "resend", "report"]
+
+
+def _path(value: object) -> Path | None:
+    if value is None:
+        return None
+    if isinstance(value, str | PathLike) and fspath(value):
+        return Path(fspath(value))
+    raise TypeError(f"dead_letter and journal take a path, not {value!r}.")
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """The arguments of `datasets.ingest`."""
+
+    primary_keys: tuple[str, ...] = ()
+    batch_size: int = MAX_RECORDS
+    max_batch_bytes: int = 1_000_000
+    concurrency: int = 4
+    verify: Verify | None = "counts"
+    dead_letter: Path | None = attrs.field(default=None, converter=_path)
+    journal: Path | None = attrs.field(default=None, converter=_path)
+    on_ambiguous: OnAmbiguous = "auto"
+    progress: Callable[[IngestProgress], object] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self.batcher()
+        if not isinstance(self.concurrency, int) or isinstance(self.concurrency, bool):
+            raise TypeError(f"concurrency must be an int, not {type(self.concurrency).__name__}.")
+        if not 1 <= self.concurrency <= 100:
+            raise ValueError(f"concurrency must be 1 to 100 requests in flight, not {self.concurrency}.")
+        if self.verify not in ("counts", "status", None):
+            raise ValueError(f'verify must be "counts", "status" or None, not {self.verify!r}.')
+        if self.on_ambiguous not in ("auto", "resend", "report"):
+            raise ValueError(f'on_ambiguous must be "auto", "resend" or "report", not {self.on_ambiguous!r}.')
+        if self.progress is not None and not callable(self.progress):
+            raise TypeError(f"progress must be callable, not {type(self.progress).__name__}.")
+
+    @property
+    def resend(self) -> bool:
+        """Whether a batch whose answer was lost goes out again."""
+        return self.on_ambiguous == "resend" or (self.on_ambiguous == "auto" and bool(self.primary_keys))
+
+    def batcher(self, ends: Iterable[int] = ()) -> Batcher:
+        """Return what cuts the batches."""
+        return Batcher(self.batch_size, self.max_batch_bytes, ends)

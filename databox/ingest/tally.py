@@ -1,0 +1,52 @@
+"""What `progress` is told."""
+
+import time
+from collections.abc import Sized
+from typing import Literal
+
+from databox.ingest.progress import IngestProgress, least_seconds
+from databox.ingest.run import Run
+from databox.ingest.settings import Settings
+from databox.limits import RateLimit
+
+__all__ = ["Tally"]
+
+
+class Tally:
+    """Counts and times one run."""
+
+    def __init__(self, run: Run, records: object, settings: Settings) -> None:
+        self._run = run
+        self._settings = settings
+        self._total = len(records) if isinstance(records, Sized) else None
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._started
+
+    def now(
+        self, requests: int, waiting_for: Literal["source", "answers", "outcomes", "nothing"], limit: RateLimit | None
+    ) -> IngestProgress:
+        """Return how far the run is."""
+        run, seconds = self._run, self.seconds
+        open_ = sum(rows for _, _, rows in run.accepted())
+        left: float | None = None
+        if self._total is not None:
+            batches = -(-max(0, self._total - run.rows) // self._settings.batch_size) + run.busy
+            polls = batches + sum(1 for _ in run.accepted()) if self._settings.verify == "counts" else 0
+            left = least_seconds(batches + polls, limit)
+        return IngestProgress(
+            rows=run.rows,
+            total_rows=self._total,
+            accepted=run.counts["accepted"],
+            failed=run.counts["failed"] + run.counts["ambiguous"] + run.counts["invalid"],
+            verified=run.counts["accepted"] - open_,
+            batches=run.answered_batches,
+            requests=requests,
+            seconds=seconds,
+            rows_per_second=run.rows / seconds if seconds else 0.0,
+            waiting_for=waiting_for,
+            seconds_left=left,
+        )
