@@ -137,13 +137,13 @@ class AsyncDatasets(AsyncResource):
             APIError: the request failed.
         """
         dataset_id = dataset_id_of(dataset)
-        rows = [encode(record, index) for index, record in enumerate(records)]
+        rows = [encode(record, index)[0] for index, record in enumerate(records)]
         if not 1 <= len(rows) <= MAX_RECORDS:
             raise InvalidRecordError(
                 f"One ingestion takes 1 to {MAX_RECORDS} records, not {len(rows)}. Use ingest for any number."
             )
         return await self._transport.send(
-            operations.datasets_create_ingestion(dataset_id, body_of([row.data for row in rows]), repeatable=False)
+            operations.datasets_create_ingestion(dataset_id, body_of(rows), repeatable=False)
         )
 
     async def list_ingestions(

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterable, Iterable
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import attrs
 
 from databox import operations
 from databox._async.pool import Pool, Stopped
-from databox._async.runtime import each
+from databox._async.runtime import Source
 from databox._async.transport import AsyncTransport
 from databox.errors import APIError, ConfigurationError, IngestError, InvalidRecordError
 from databox.ingest.batch import Batch, Batcher
@@ -38,7 +39,8 @@ QUICK = 0.004
 """Seconds of an answer that comes so fast that sending beside the caller costs more than it gains."""
 
 Result = tuple[int, Any]
-_END: Any = object()
+STOP = Batch((), (), ())
+"""Says that no more rows are wanted."""
 
 
 class AsyncIngest:
@@ -53,7 +55,7 @@ class AsyncIngest:
         self._journal: Journal | None = None
         self._dead: DeadLetters | None = None
         self._source_error: BaseException | None = None
-        self._quick = True
+        self._latencies = deque([0.0], maxlen=8)
 
     async def __call__(self, records: Iterable[Any] | AsyncIterable[Any]) -> IngestReport:
         """Run and return the report.
@@ -94,7 +96,7 @@ class AsyncIngest:
         pool.close()
         for number, outcome in self._run.give_up(n for n, attempts in self._attempts.items() if attempts.open):
             if self._journal and outcome != "unsent":
-                self._note(partial(self._journal.answered, number, outcome, None))
+                self._guarded(partial(self._journal.answered, number, outcome, None))
         self._conclude(problem)
 
     def _conclude(self, problem: BaseException | None) -> None:
@@ -124,24 +126,23 @@ class AsyncIngest:
 
     async def _send_all(self, rows: Any, pool: Pool[Result]) -> None:
         """Send what the source gives, and wait for the answers."""
-        source = each(rows)
         batcher = self._settings.batcher(self._journal.ends if self._journal else ())
-        index = -1
+        take = partial(self._take, batcher, pool)
+        source: Source | None = None
         while not self._run.stopped:
             # Nothing is read before it can be sent.
             while not self._run.has_room():
                 self._tell("answers")
                 self._settle(*await pool.take())
-            for done in pool.taken_at_once():
-                self._settle(*done)
-            record = await self._next(source)
-            if record is _END:
+            try:
+                source = source or Source(rows)
+                batch = await source.feed(take)
+            except Exception as error:  # noqa: BLE001 - the source is the caller's and may raise anything
+                self._source_error = error
+                batch = None
+            if batch is None or batch is STOP:
                 break
-            index += 1
-            self._run.took()
-            batch = self._encoded(record, index, batcher)
-            if batch:
-                await self._dispatch(batch, pool)
+            await self._dispatch(batch, pool)
         last = batcher.flush()
         if last:
             await self._dispatch(last, pool)
@@ -151,29 +152,29 @@ class AsyncIngest:
             self._tell("answers")
             self._settle(*await pool.take())
 
-    async def _next(self, source: Any) -> Any:
-        """The next row; an error of the source ends the input, and is raised when all else is done."""
+    def _take(self, batcher: Batcher, pool: Pool[Result], record: Any) -> Batch | None:
+        """Encode a row; return the batch that it completes, or STOP when no more are wanted."""
+        index = self._run.rows
+        self._run.rows = index + 1
+        batch = None
         try:
-            return await anext(source, _END)
-        except Exception as error:  # noqa: BLE001 - the source is the caller's and may raise anything
-            self._source_error = error
-            return _END
-
-    def _encoded(self, record: Any, index: int, batcher: Batcher) -> Batch | None:
-        """Encode a row; return the batch that it completes, if it does."""
-        try:
-            return batcher.add(encode(record, index, self._settings.primary_keys))
+            data, key = encode(record, index, self._settings.primary_keys)
+            batch = batcher.add(index, data, key)
         except InvalidRecordError as error:
             self._run.invalid(error, index)
             if self._dead:
-                self._dead.keep_invalid(index, plain(record), f"invalid: {error}")
-            return None
+                reason = f"invalid: {error}"
+                self._guarded(partial(self._dead.keep_invalid, index, plain(record), reason))
+        if pool.ready():
+            for done in pool.taken_at_once():
+                self._settle(*done)
+        return batch or (STOP if self._run.stopped else None)
 
     async def _dispatch(self, batch: Batch, pool: Pool[Result]) -> None:
         """Let a batch go, in this task or beside it, unless it went in an earlier run."""
         number = self._run.cut(batch)
         if self._dead:
-            self._dead.keep(number, batch)
+            self._guarded(partial(self._dead.keep, number, batch))
         if self._journal and self._went_before(number, batch, self._journal):
             return
         while not self._run.may_go(batch) and not self._run.stopped:
@@ -186,10 +187,8 @@ class AsyncIngest:
         self._run.sending(number)
         self._attempts[number] = Attempts()
         send = partial(self._send, number, batch.body)
-        if self._quick and not pool.busy:
-            started = time.monotonic()
+        if min(self._latencies) < QUICK and not pool.busy:
             self._settle(*await send())
-            self._quick = time.monotonic() - started < QUICK
         else:
             await pool.start(send)
 
@@ -209,12 +208,14 @@ class AsyncIngest:
     async def _send(self, number: int, body: bytes) -> Result:
         operation = operations.datasets_create_ingestion(self._dataset_id, body, repeatable=self._settings.resend)
         attempts = self._attempts[number]
+        started = time.monotonic()
         try:
             receipt = await self._transport.send(operation, attempts)
         except APIError as error:
             return number, Answer(error=error, open=attempts.open)
         except Stopped:
             return number, Answer(open=attempts.open)
+        self._latencies.append(time.monotonic() - started)
         return number, Answer(ingestion_id=receipt.ingestion_id)
 
     def _settle(self, number: int, answer: Answer) -> None:
@@ -222,7 +223,7 @@ class AsyncIngest:
         del self._attempts[number]
         if self._journal:
             # What was accepted stays so in the report, even when the journal cannot be written any more.
-            self._note(partial(self._journal.answered, number, outcome, answer.ingestion_id))
+            self._guarded(partial(self._journal.answered, number, outcome, answer.ingestion_id))
         self._tell("source")
 
     # Verifying
@@ -261,7 +262,7 @@ class AsyncIngest:
             shares = share_out(answer, rows)
             self._run.verified(number, shares, rejection(answer, shares))
             if self._journal and not shares.unverified:
-                self._note(partial(self._journal.verified, number, shares))
+                self._guarded(partial(self._journal.verified, number, shares))
             self._tell("outcomes")
             return is_settled(answer)
         return True
@@ -308,8 +309,8 @@ class AsyncIngest:
                 else:
                     self._journal.note(name, self._dead.offsets)
 
-    def _note(self, write: Any) -> None:
-        """Write to the journal; a failure stops the run after what is under way."""
+    def _guarded(self, write: Any) -> None:
+        """Write to a file; a failure stops the run after what is under way, and is raised in the end."""
         try:
             write()
         except ConfigurationError as error:

@@ -36,10 +36,14 @@ class Pool(Generic[R]):
         self.busy -= 1
         return result
 
+    def ready(self) -> bool:
+        """Whether a result is there already."""
+        return self._results.statistics().current_buffer_used > 0
+
     def taken_at_once(self) -> list[R]:
         """Return the results that are there already."""
         found: list[R] = []
-        while self._results.statistics().current_buffer_used:
+        while self.ready():
             found.append(self._results.receive_nowait())
             self.busy -= 1
         return found

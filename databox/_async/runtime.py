@@ -1,6 +1,6 @@
 """What the asynchronous client does its own way: clocks, time-outs, connections. Its twin is `_sync/runtime.py`."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ import httpx
 
 from databox import certificates
 
-__all__ = ["CLIENT_TYPE", "Deadline", "Pause", "SendTrace", "each", "new_http_client", "sleep"]
+__all__ = ["CLIENT_TYPE", "Deadline", "Pause", "SendTrace", "Source", "new_http_client", "sleep"]
 
 T = TypeVar("T")
 
@@ -54,11 +54,20 @@ def new_http_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(verify=certificates.context())
 
 
-async def each(source: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
-    """Walk a source of either kind."""
-    if isinstance(source, AsyncIterable):
-        async for item in source:
-            yield item
-    else:
-        for item in source:
-            yield item
+class Source:
+    """Rows of either kind, read as they are needed."""
+
+    def __init__(self, rows: Iterable[Any] | AsyncIterable[Any]) -> None:
+        self._async = aiter(rows) if isinstance(rows, AsyncIterable) else None
+        self._sync = iter(()) if isinstance(rows, AsyncIterable) else iter(rows)
+
+    async def feed(self, take: Callable[[Any], T | None]) -> T | None:
+        """Hand over row by row until that gives something, and return it; None at the end."""
+        if self._async is not None:
+            async for row in self._async:
+                if (given := take(row)) is not None:
+                    return given
+        for row in self._sync:
+            if (given := take(row)) is not None:
+                return given
+        return None

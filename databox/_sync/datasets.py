@@ -138,14 +138,12 @@ class Datasets(Resource):
             APIError: the request failed.
         """
         dataset_id = dataset_id_of(dataset)
-        rows = [encode(record, index) for index, record in enumerate(records)]
+        rows = [encode(record, index)[0] for index, record in enumerate(records)]
         if not 1 <= len(rows) <= MAX_RECORDS:
             raise InvalidRecordError(
                 f"One ingestion takes 1 to {MAX_RECORDS} records, not {len(rows)}. Use ingest for any number."
             )
-        return self._transport.send(
-            operations.datasets_create_ingestion(dataset_id, body_of([row.data for row in rows]), repeatable=False)
-        )
+        return self._transport.send(operations.datasets_create_ingestion(dataset_id, body_of(rows), repeatable=False))
 
     def list_ingestions(self, dataset: str | Dataset, *, page_size: int | None = None) -> Page[IngestionSummary]:
         """Return a dataset's ingestions, page by page (API: List ingestions). Their order is not documented.

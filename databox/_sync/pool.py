@@ -40,6 +40,10 @@ class Pool(Generic[R]):
         """Wait for the next result."""
         return self._taken(self._results.get())
 
+    def ready(self) -> bool:
+        """Whether a result is there already."""
+        return not self._results.empty()
+
     def taken_at_once(self) -> list[R]:
         """Return the results that are there already."""
         found: list[R] = []

@@ -1,7 +1,7 @@
 """What the synchronous client does its own way: clocks, time-outs, connections. Its twin is `_async/runtime.py`."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ import httpx
 
 from databox._sync.deadline import DeadlineTransport, current
 
-__all__ = ["CLIENT_TYPE", "Deadline", "Pause", "SendTrace", "each", "new_http_client", "sleep"]
+__all__ = ["CLIENT_TYPE", "Deadline", "Pause", "SendTrace", "Source", "new_http_client", "sleep"]
 
 T = TypeVar("T")
 
@@ -60,6 +60,15 @@ def new_http_client() -> httpx.Client:
     return httpx.Client(transport=DeadlineTransport())
 
 
-def each(source: Iterable[T]) -> Iterator[T]:
-    """Walk a source."""
-    yield from source
+class Source:
+    """Rows, read as they are needed."""
+
+    def __init__(self, rows: Iterable[Any]) -> None:
+        self._rows = iter(rows)
+
+    def feed(self, take: Callable[[Any], T | None]) -> T | None:
+        """Hand over row by row until that gives something, and return it; None at the end."""
+        for row in self._rows:
+            if (given := take(row)) is not None:
+                return given
+        return None

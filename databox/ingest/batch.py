@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from databox.errors import InvalidRecordError
-from databox.ingest.encode import EncodedRow
 
 __all__ = ["MAX_RECORDS", "Batch", "Batcher", "body_of"]
 
@@ -13,6 +12,8 @@ MAX_RECORDS = 100
 """Rows in one ingestion at most, by the API's reference."""
 
 _HEAD, _TAIL = b'{"records":[', b"]}"
+_AROUND = len(_HEAD) + len(_TAIL) - 1
+"""Bytes of a body beside its rows with a comma each; the last row has none."""
 
 
 def body_of(rows: Sequence[bytes]) -> bytes:
@@ -24,22 +25,26 @@ def body_of(rows: Sequence[bytes]) -> bytes:
 class Batch:
     """Rows that go in one request."""
 
-    rows: tuple[EncodedRow, ...]
+    indexes: tuple[int, ...]
+    """Their places in the input, from 0."""
+    rows: tuple[bytes, ...]
+    row_keys: tuple[bytes | None, ...]
+    """What identifies each among the dataset's rows; None without primary keys."""
 
     @property
     def first_row(self) -> int:
         """The place of its first row in the input."""
-        return self.rows[0].index
+        return self.indexes[0]
 
     @property
     def body(self) -> bytes:
         """The request's body."""
-        return body_of([row.data for row in self.rows])
+        return body_of(self.rows)
 
     @property
     def keys(self) -> frozenset[bytes]:
         """What identifies its rows; empty without primary keys."""
-        return frozenset(row.key for row in self.rows if row.key is not None)
+        return frozenset(key for key in self.row_keys if key is not None)
 
 
 class Batcher:
@@ -61,30 +66,39 @@ class Batcher:
             raise ValueError(f"max_batch_bytes must be at least 64, not {max_batch_bytes}.")
         self._size = batch_size
         self._max_bytes = max_batch_bytes
-        self._rows: list[EncodedRow] = []
-        self._bytes = 0
+        self._indexes: list[int] = []
+        self._rows: list[bytes] = []
+        self._row_keys: list[bytes | None] = []
+        self._bytes = _AROUND
         self._ends = iter(ends)
         self._end = next(self._ends, None)
 
-    def add(self, row: EncodedRow) -> Batch | None:
+    def add(self, index: int, row: bytes, key: bytes | None) -> Batch | None:
         """Take a row; return the batch that is complete without it or with it, if one is.
 
         Raises:
             InvalidRecordError: the row alone is larger than a request may be.
         """
-        size = len(row.data)
-        alone = len(_HEAD) + size + len(_TAIL)
-        if alone > self._max_bytes and self._end is None:
-            raise InvalidRecordError(
-                f"Row {row.index} takes {alone:,} bytes, and a request at most {self._max_bytes:,}. "
-                "Shorten its texts, or raise max_batch_bytes.",
-                index=row.index,
-            )
-        complete = self.flush() if self._is_full_without(row) else None
-        self._bytes = self._bytes + size + 1 if self._rows else alone
+        size = len(row) + 1
+        complete = None
+        if self._end is not None:
+            if index >= self._end:
+                self._end = next(self._ends, None)
+                complete = self.flush()
+        elif self._bytes + size > self._max_bytes:
+            if _AROUND + size > self._max_bytes:
+                raise InvalidRecordError(
+                    f"Row {index} makes a request of {_AROUND + size:,} bytes, and {self._max_bytes:,} are allowed. "
+                    "Shorten its texts, or raise max_batch_bytes.",
+                    index=index,
+                )
+            complete = self.flush()
+        self._bytes += size
+        self._indexes.append(index)
         self._rows.append(row)
+        self._row_keys.append(key)
         # A row that overflowed is now the only one, so at most one batch completes at a time.
-        if complete is None and self._end is None and len(self._rows) >= self._size:
+        if complete is None and len(self._rows) >= self._size and self._end is None:
             complete = self.flush()
         return complete
 
@@ -92,15 +106,7 @@ class Batcher:
         """Return what has been collected, or None."""
         if not self._rows:
             return None
-        batch = Batch(tuple(self._rows))
-        self._rows = []
-        self._bytes = 0
+        batch = Batch(tuple(self._indexes), tuple(self._rows), tuple(self._row_keys))
+        self._indexes, self._rows, self._row_keys = [], [], []
+        self._bytes = _AROUND
         return batch
-
-    def _is_full_without(self, row: EncodedRow) -> bool:
-        if self._end is None:
-            return bool(self._rows) and self._bytes + len(row.data) + 1 > self._max_bytes
-        if row.index < self._end:
-            return False
-        self._end = next(self._ends, None)
-        return True

@@ -67,7 +67,8 @@ class DeadLetters:
 
     def keep(self, number: int, batch: Batch) -> None:
         """Keep the rows of a batch until its outcome is known."""
-        self._insert([(row.index, number, row.data, row.key, None) for row in batch.rows])
+        columns = zip(batch.indexes, batch.rows, batch.row_keys, strict=True)
+        self._insert((index, number, row, key, None) for index, row, key in columns)
 
     def keep_invalid(self, index: int, data: bytes | None, reason: str) -> None:
         """Keep a row that cannot be sent."""

@@ -13,33 +13,22 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-import attrs
 import orjson
 
 from databox.errors import InvalidRecordError
 from databox.ingest.rows import as_mapping
 
-__all__ = ["EncodedRow", "encode", "plain"]
+__all__ = ["encode", "plain"]
 
 _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
-_PLAIN = frozenset({str, bool, type(None), datetime, date, UUID})
+_PLAIN = frozenset({str, int, float, bool, type(None), datetime, date, UUID})
+_INFINITE = "is infinite, which JSON cannot say. Send None or a finite number"
 _LARGEST_INT = 2**64 - 1
 _SMALLEST_INT = -(2**63)
 
 
-@attrs.frozen(slots=True)
-class EncodedRow:
-    """A row as it goes over the wire."""
-
-    index: int
-    """Its place in the input, from 0."""
-    data: bytes
-    key: bytes | None
-    """What identifies it among the dataset's rows; None without primary keys."""
-
-
-def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> EncodedRow:
-    """Return a row as a JSON object.
+def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tuple[bytes, bytes | None]:
+    """Return a row as a JSON object, and what identifies it; None without primary keys.
 
     Args:
         record: a mapping from column to value, or an object with fields.
@@ -49,30 +38,55 @@ def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> Enco
     Raises:
         InvalidRecordError: the row is no row, has no columns, or holds a value that cannot be sent.
     """
-    fields = as_mapping(record)
-    if fields is None:
-        raise InvalidRecordError(f"Row {index} is {_kind(record)}, not a mapping from column to value.", index=index)
-    row: dict[Any, Any] = dict(fields)
-    if not row:
-        raise InvalidRecordError(f"Row {index} has no columns.", index=index)
-    for column, value in row.items():
-        if type(column) is not str and not isinstance(column, str):
-            raise InvalidRecordError(
-                f"Row {index}: the column name {column!r} is {_kind(column)}. Make it a str.", index=index
-            )
-        if type(value) not in _PLAIN:
-            try:
-                row[column] = _converted(value)
-            except ValueError as problem:
-                raise _invalid(index, column, str(problem)) from None
+    row: dict[Any, Any]
+    if type(record) is dict:
+        row = record  # pyright: ignore[reportUnknownVariableType]
+    else:
+        fields = as_mapping(record)
+        if fields is None:
+            message = f"Row {index} is {_kind(record)}, not a mapping from column to value."
+            raise InvalidRecordError(message, index=index)
+        row = dict(fields)
+    # Nearly all rows hold nothing but what orjson takes as it is, and need no look at each value.
+    if not row or not _PLAIN.issuperset(map(type, row.values())):
+        row = _plain_row(row, index)
     try:
         data = orjson.dumps(row, option=_OPTIONS)
     except (TypeError, ValueError):
-        # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot carry.
-        column = next((name for name, value in row.items() if not _is_unicode(name, value)), None)
-        raise _invalid(index, column, "is text that is not valid Unicode. Decode it rightly first") from None
-    key = orjson.dumps([_as_key(row.get(name)) for name in primary_keys], option=_OPTIONS) if primary_keys else None
-    return EncodedRow(index, data, key)
+        row = _plain_row(row, index)
+        try:
+            data = orjson.dumps(row, option=_OPTIONS)
+        except (TypeError, ValueError):
+            # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot carry.
+            column = next((name for name, value in row.items() if not _is_unicode(name, value)), None)
+            raise _invalid(index, column, "is text that is not valid Unicode. Decode it rightly first") from None
+    if b"null" in data:  # which is what orjson makes of infinity
+        _refuse_infinity(row, index)
+    if not primary_keys:
+        return data, None
+    return data, orjson.dumps([_as_key(row.get(name)) for name in primary_keys], option=_OPTIONS)
+
+
+def _plain_row(given: dict[Any, Any], index: int) -> dict[str, Any]:
+    """The row with all values as orjson takes them."""
+    if not given:
+        raise InvalidRecordError(f"Row {index} has no columns.", index=index)
+    row = dict(given)
+    for column, value in given.items():
+        if not isinstance(column, str):
+            message = f"Row {index}: the column name {column!r} is {_kind(column)}. Make it a str."
+            raise InvalidRecordError(message, index=index)
+        try:
+            row[column] = _converted(value)
+        except ValueError as problem:
+            raise _invalid(index, column, str(problem)) from None
+    return row
+
+
+def _refuse_infinity(row: dict[str, Any], index: int) -> None:
+    for column, value in row.items():
+        if type(value) is float and math.isinf(value):
+            raise _invalid(index, column, _INFINITE)
 
 
 def plain(record: object) -> bytes | None:
@@ -98,17 +112,19 @@ def _converted(value: Any) -> Any:
             return _converted(value.value)
         case bool() | None | str() | UUID():
             return value
+        case datetime() if type(value) is datetime:
+            return value
         case int():
             if _SMALLEST_INT <= value <= _LARGEST_INT:
                 return int(value)
             return orjson.Fragment(str(int(value)))
         case float():
             if math.isinf(value):
-                raise ValueError("is infinite, which JSON cannot say. Send None or a finite number")
+                raise ValueError(_INFINITE)
             return float(value)  # not a number becomes null
         case Decimal():
             if value.is_infinite():
-                raise ValueError("is infinite, which JSON cannot say. Send None or a finite number")
+                raise ValueError(_INFINITE)
             return None if value.is_nan() else orjson.Fragment(str(value))
         case datetime() | date():
             return _moment(value)

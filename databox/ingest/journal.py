@@ -110,7 +110,7 @@ class Journal:
 
     def sending(self, number: int, batch: Batch) -> None:
         """Note that a batch goes out."""
-        row = (number, batch.rows[-1].index + 1, len(batch.rows), _digest(batch))
+        row = (number, batch.indexes[-1] + 1, len(batch.rows), _digest(batch))
         self._write(
             "insert or replace into batches (number, end_row, rows, digest, state) values (?, ?, ?, ?, 'sending')", row
         )

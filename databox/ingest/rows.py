@@ -27,7 +27,7 @@ def as_mapping(record: Any) -> Mapping[Any, Any] | None:
     if attrs.has(kind):
         return {field.name: getattr(record, field.name) for field in attrs.fields(kind)}
     if hasattr(kind, "_asdict"):  # a named tuple
-        return kind._asdict(record)
+        return dict(kind._asdict(record))
     if hasattr(kind, "model_fields"):  # pydantic; iterating gives the fields unconverted
         return dict(record)
     return None

@@ -108,10 +108,6 @@ class Run:
 
     # What happened
 
-    def took(self, rows: int = 1) -> None:
-        """Rows were taken from the source."""
-        self.rows += rows
-
     def invalid(self, error: InvalidRecordError, index: int) -> None:
         """A row could not be encoded. Those noticed while one batch is cut are told together."""
         self.counts["invalid"] += 1

@@ -1,5 +1,6 @@
 """However the API is described, the same code comes out."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from tests.pipeline.conftest import REAL, files
 from tests.pipeline.forms import FORMS, described
 from tools.spec.check import main as check
 from tools.spec.check import problems
-from tools.spec.document import load, operations, parse
+from tools.spec.document import dump, load, operations, parse
 from tools.spec.generate import main as generate
 from tools.spec.overlay import pins
 from tools.spec.project import Project
@@ -59,6 +60,8 @@ def test_forms_stay_what_they_are_meant_to_be() -> None:
     assert b"operationId" not in described("nameless_and_more", document)
     assert b"application/*+json" in described("strict", document)
     assert b"\r\n" in described("awkward", document)
+    assert b" 200:\r\n" in described("awkward", document)
+    assert b"example: 2025-" in described("awkward", document) or b"- 2025-" in described("awkward", document)
     for form in FORMS:
         assert parse(described(form, document), form)["paths"]
 
@@ -74,8 +77,6 @@ def test_forms_stay_what_they_are_meant_to_be() -> None:
 def test_what_the_facade_needs_and_is_gone_is_named(
     change: Any, words: str, project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tools.spec.document import dump
-
     before = files(project)
     document = load(project.description)
     change(document)
@@ -92,6 +93,45 @@ def test_what_the_facade_needs_and_is_gone_is_named(
 def test_a_description_that_is_not_there(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert generate(["--spec", "nowhere.yaml"], project) == 1
     assert "nowhere.yaml" in capsys.readouterr().err
+
+
+def test_a_relative_description_and_a_folder_of_ones_own(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(project)
+    (tmp_path / "mine.yaml").write_bytes(project.description.read_bytes())
+    monkeypatch.chdir(tmp_path)
+
+    assert generate(["--spec", "mine.yaml", "--out", "fresh"], project) == 0
+
+    assert "13 operations from mine.yaml" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "fresh").iterdir()] == ["databox_openapi"]
+    made = {path.name: path.read_bytes() for path in (tmp_path / "fresh").rglob("*.py")}
+    assert made == {path.name: path.read_bytes() for path in project.package.rglob("*.py")}
+    assert files(project) == before
+
+
+def test_a_swap_that_fails_puts_the_old_package_back(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(project)
+    real = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise PermissionError(13, "Permission denied", str(target))
+        return real(self, target)
+
+    def made(_project: Project, _description: Path, target: Path, _report: object) -> None:
+        target.mkdir()
+
+    monkeypatch.setattr("tools.spec.generate.write_package", made)
+    monkeypatch.setattr(Path, "rename", failing)
+    assert generate([], project) == 1
+    said = capsys.readouterr().err
+    assert "Nothing was changed. Cannot write" in said
+    assert "Permission denied" in said
+    assert files(project) == before
 
 
 def test_every_file_says_that_it_is_generated() -> None:
@@ -120,16 +160,29 @@ def test_every_kind_of_drift_is_found(project: Project) -> None:
     edited.write_bytes(edited.read_bytes() + b"\n")
     (project.package / "client.py").unlink()
     (project.package / "mine.py").write_text("x = 1\n", "utf-8")
+    (project.package.parent / "stray.py").write_text("x = 1\n", "utf-8")
     before = files(project)
 
     found = list(problems(project))
 
-    assert len(found) == 3
+    assert len(found) == 4
     assert "client.py is missing" in found[0]
     assert "mine.py does not belong" in found[1]
     assert "types.py is not what" in found[2]
-    assert all("make generate" in problem for problem in found)
+    assert all("make generate" in problem for problem in found[:3])
+    assert "stray.py does not belong" in found[3]
+    assert "Delete it" in found[3]
     assert files(project) == before
+
+
+def test_a_facade_that_does_not_import_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "databox.operations", None)
+    assert check(project) == 1
+    said = capsys.readouterr().err
+    assert "databox.operations cannot be imported" in said
+    assert len(said.splitlines()) == 1
 
 
 def test_an_edited_description_is_found(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.spec.document import SpecError, dangling_references, parse, resolve_path_items
-from tools.spec.overlay import apply, only_pinned, with_our_templates
+from tools.spec.document import SpecError, find, parse, resolve_path_items
+from tools.spec.overlay import Pin, apply, only_pinned, with_our_templates
+from tools.spec.validity import dangling_references, undeclared_schemes
 
 said: list[str] = []
 
@@ -36,6 +37,12 @@ def applied(document: Any, *actions: dict[str, Any]) -> Any:
         ),
         ({"a": {"x": 1}, "b": {"x": 1}}, {"target": "$..x", "remove": True}, {"a": {}, "b": {}}),
         ({"a": 1}, {"target": "$.a", "remove": False, "update": 2}, {"a": 2}),
+        ({"a": [1, 2, 3]}, {"target": "$.a[1, 0]", "remove": True}, {"a": [3]}),
+        ({"a": [1, 2, 3]}, {"target": "$.a[0, 0]", "remove": True}, {"a": [2, 3]}),
+        ({"a": [1, 2, 3]}, {"target": "$.a[-1, 0]", "remove": True}, {"a": [2]}),
+        ({"a": {"a": {"a": 1}}}, {"target": "$..a", "remove": True}, {}),
+        ({"a": {"b": {"c": 1}}}, {"target": "$..*", "update": "x"}, {"a": "x"}),
+        ({"a": [1]}, {"target": "$['a', 'a']", "update": 2}, {"a": [1, 2]}),
     ],
 )
 def test_actions(document: Any, action: dict[str, Any], result: Any) -> None:
@@ -96,11 +103,28 @@ def test_what_is_merged_in_is_there(document: dict[str, Any]) -> None:
     assert patched == {**document, "new": {"deep": 1}}
 
 
+@given(st.lists(st.integers(), min_size=1, max_size=8), st.data())
+def test_removing_members_leaves_the_others(members: list[int], data: st.DataObject) -> None:
+    chosen = data.draw(st.lists(st.integers(0, len(members) - 1), min_size=1))
+    target = f"$.a[{', '.join(map(str, chosen))}]"
+    left = [member for position, member in enumerate(members) if position not in chosen]
+    assert applied({"a": members}, {"target": target, "remove": True}) == {"a": left}
+
+
 # Reading and preparing
 
 
 def test_moments_stay_text() -> None:
     assert parse(b"example: 2025-10-01T12:00:00.000000Z", "x") == {"example": "2025-10-01T12:00:00.000000Z"}
+
+
+def test_keys_are_text_and_so_is_a_bare_equals_sign() -> None:
+    content = b"base: &b {200: a, on: b}\nfull: {<<: *b, 1.0: c, null: d, 2025-10-01: e}\nsign: ="
+    assert parse(content, "x") == {
+        "base": {"200": "a", "on": "b"},
+        "full": {"200": "a", "on": "b", "1.0": "c", "null": "d", "2025-10-01": "e"},
+        "sign": "=",
+    }
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"- 1", b"a: [", b"a: \xff", b"\0", b"!!python/object:os.system {}"])
@@ -120,20 +144,52 @@ def test_path_items_are_written_out() -> None:
 def test_dangling_references() -> None:
     document = {"a": {"$ref": "#/b"}, "b": {"$ref": "#/c~1d"}, "e": [{"$ref": "#/f"}], "example": {"$ref": "#/g"}}
     assert dangling_references(document) == ["#/c~1d", "#/f"]
+    assert dangling_references({"a": {"$ref": "other.yaml#/b"}}) == ["other.yaml#/b"]
+    assert dangling_references({"a": [{"b": 1}], "c": {"$ref": "#/a/0/b"}, "d": {"$ref": "#/a/1"}}) == ["#/a/1"]
+
+
+@pytest.mark.parametrize("names", ["responses", "properties"])
+def test_a_name_that_looks_like_a_keyword_hides_nothing(names: str) -> None:
+    assert dangling_references({names: {"default": {"$ref": "#/gone"}}}) == ["#/gone"]
+
+
+def test_references_follow_the_rules_of_json_pointers() -> None:
+    document = {"a/b": {"c~d": {"e f": [0, 1]}}}
+    assert find(document, "#/a~1b/c~0d/e%20f/1") == 1
+    assert find(document, "#/a~1b/c~0d/e%20f/2") is None
+    assert find(document, "#") == document
+
+
+def test_security_schemes_that_are_asked_for_must_be_there() -> None:
+    asks = {"get": {"security": [{"two": []}, {}]}}
+    document = {"security": [{"one": []}], "paths": {"/a": asks}}
+    assert undeclared_schemes(document) == ["one", "two"]
+    declared = {"components": {"securitySchemes": {"one": {}, "two": {}}}}
+    assert undeclared_schemes({**document, **declared}) == []
 
 
 def test_templates_are_named_as_ours() -> None:
-    from tools.spec.overlay import Pin
-
     wanted = [Pin("/a/{accountId}/b", "get", "n", "t", "f")]
     document = {"paths": {"/a/{id}/b": 1, "/a/{id}": 2}}
     assert with_our_templates(document, wanted)["paths"] == {"/a/{accountId}/b": 1, "/a/{id}": 2}
 
 
+def test_one_path_under_two_templates_loses_no_operation() -> None:
+    wanted = [Pin("/a/{accountId}", "get", "n", "t", "f")]
+    document = {"paths": {"/a/{accountId}": {"get": 1}, "/a/{id}": {"put": 2}}}
+    assert with_our_templates(document, wanted)["paths"] == {"/a/{accountId}": {"get": 1, "put": 2}}
+
+
 def test_what_is_not_pinned_is_left_out_and_named() -> None:
     told: list[str] = []
     paths = {"/a": {"get": {"x-facade": "a"}, "post": {}, "parameters": []}, "/b": {"get": {}}}
-    document = {"openapi": "3.1.0", "info": {}, "paths": paths, "components": {}, "webhooks": {}}
+    rest = {"components": {"schemas": {"A": {}, "B": {}}, "parameters": {"C": {}}}, "webhooks": {"done": {}}}
+    document = {"openapi": "3.1.0", "info": {}, "paths": paths, **rest}
     kept = only_pinned(document, told.append)
     assert kept == {"openapi": "3.1.0", "info": {}, "paths": {"/a": {"get": {"x-facade": "a"}}}}
-    assert len(told) == 2
+    assert [line.removeprefix("left out: ") for line in told] == [
+        "POST /a, which the facade does not use",
+        "GET /b, which the facade does not use",
+        "webhooks (done)",
+        "3 components, as the pinned operations refer to none",
+    ]

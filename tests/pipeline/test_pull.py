@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -56,7 +57,12 @@ def cut(content: bytes) -> bytes:
     return half[: half.rindex(b"\n") + 1]
 
 
-def refusals(published: bytes, document: dict[str, object]) -> Iterator[tuple[str, Step, str]]:
+def without_one(document: dict[str, Any]) -> bytes:
+    """A description that lost an operation."""
+    return dump({**document, "paths": {path: item for path, item in document["paths"].items() if "purge" not in path}})
+
+
+def refusals(published: bytes, document: dict[str, Any]) -> Iterator[tuple[str, Step, str]]:
     """What a server may send instead, and a word of the refusal."""
     yield "404 with a good body", answer(404, published, YAML), "404"
     yield "500", answer(500), "500"
@@ -72,6 +78,9 @@ def refusals(published: bytes, document: dict[str, object]) -> Iterator[tuple[st
     yield "no paths", answer(200, "openapi: 3.1.0\ninfo: {title: t, version: v}"), "paths"
     yield "another API", answer(200, "openapi: 3.1.0\ninfo: {title: t, version: v}\npaths: {/a: {}}"), "lacks 13"
     yield "cut at a line's end", answer(200, cut(dump(document))), "not whole"
+    yield "cut, and refers to nothing", answer(200, cut(described("inline_3_0", document))), "security scheme"
+    yield "in several files", answer(200, dump(document).replace(b"'#/comp", b"'rest.yaml#/comp")), "rest.yaml#/"
+    yield "one operation short", answer(200, without_one(document)), "lacks 1"
     yield "invalid", answer(200, dump({**document, "info": {"title": 5}})), "not valid"
     yield "dropped", drop, "cannot be fetched"
 
@@ -91,6 +100,9 @@ NAMES = [
     "no paths",
     "another API",
     "cut at a line's end",
+    "cut, and refers to nothing",
+    "in several files",
+    "one operation short",
     "invalid",
     "dropped",
 ]
@@ -144,11 +156,17 @@ def test_addresses_that_lead_nowhere(
     assert files(project) == before
 
 
+@pytest.mark.parametrize("there_before", [("description", "lock"), ("lock",), ("description",)])
 def test_both_files_or_neither(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    there_before: tuple[str, ...],
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     source = project.root / "published.yaml"
     source.write_bytes(described("strict", load(project.description)))
+    for name in {"description", "lock"} - set(there_before):
+        getattr(project, name).unlink()
     before = files(project)
     real = Path.replace
 

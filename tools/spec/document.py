@@ -11,8 +11,8 @@ import yaml
 __all__ = [
     "METHODS",
     "SpecError",
-    "dangling_references",
     "dump",
+    "find",
     "load",
     "operations",
     "parse",
@@ -26,12 +26,27 @@ class SpecError(Exception):
     """A description, overlay or lock that cannot be used; the message says why and what to do."""
 
 
+TEXT = "tag:yaml.org,2002:str"
+MERGE = "tag:yaml.org,2002:merge"
+LEFT_AS_TEXT = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
+"""Moments, which bundlers write without quotes and a datetime would change, and a bare `=`, which PyYAML refuses."""
+
+
 class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """Leaves timestamps as text: bundlers write them without quotes, and a datetime would come out changed."""
+    """Reads YAML as JSON would be: keys are text, also `200` and `on`, and so are moments."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        if isinstance(node, yaml.MappingNode):
+            self.flatten_mapping(node)
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
+                    key.tag = TEXT
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in LEFT_AS_TEXT]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -91,7 +106,7 @@ def resolve_path_items(document: dict[str, Any]) -> dict[str, Any]:
         seen: set[str] = set()
         while isinstance(item, dict) and isinstance(item.get("$ref"), str):
             reference = item["$ref"]
-            target = _find(resolved, reference)
+            target = find(resolved, reference)
             if reference in seen or not isinstance(target, dict):
                 raise SpecError(f"The path {path} refers to {reference}, which is not there.")
             seen.add(reference)
@@ -100,29 +115,14 @@ def resolve_path_items(document: dict[str, Any]) -> dict[str, Any]:
     return resolved
 
 
-def dangling_references(document: dict[str, Any]) -> list[str]:
-    """Return the local references that lead nowhere: the sign of a file that was cut off."""
-    found = {text for text in _references(document) if text.startswith("#") and _find(document, text) is None}
-    return sorted(found)
-
-
-def _references(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "$ref" and isinstance(inner, str):
-                yield inner
-            elif key not in {"example", "examples", "default", "enum", "const"}:
-                yield from _references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _references(inner)
-
-
-def _find(document: Any, reference: str) -> Any:
-    """What a reference like `#/components/schemas/Account` points at (RFC 6901), or None."""
+def find(document: Any, reference: str) -> Any:
+    """Return what a reference like `#/components/schemas/Account` points at (RFC 6901), or None."""
     value = document
     for part in reference.removeprefix("#").split("/")[1:]:
         name = re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), part)
         name = name.replace("~1", "/").replace("~0", "~")
-        value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, list) and name.isdecimal():
+            value = value[int(name)] if int(name) < len(value) else None
+        else:
+            value = value.get(name) if isinstance(value, dict) else None
     return value

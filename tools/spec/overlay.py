@@ -29,11 +29,6 @@ class Pin:
     tag: str
     facade: str
 
-    @property
-    def module(self) -> str:
-        """The generated module that builds the request."""
-        return f"databox_openapi.api.{self.tag}.{self.name}"
-
 
 def pins(overlay: dict[str, Any]) -> list[Pin]:
     """Return the operations that an overlay pins."""
@@ -72,20 +67,27 @@ def apply(overlay: dict[str, Any], document: dict[str, Any], report: Callable[[s
             if not action.get("x-optional"):
                 raise SpecError(f"{found_nothing}. Is this the description of another API, or did a path change?")
             report(found_nothing)
-        places = [match.parts for match in matches]
-        # From the last to the first, so that list positions still fit.
-        for place in reversed(places) if removes else places:
+        # Deepest and last first, each once: whatever is done to one place, the next is still where it was found.
+        for place in sorted({match.parts for match in matches}, key=_depth_and_position, reverse=True):
             patched = _removed(patched, place) if removes else _updated(patched, place, action["update"])
     return patched
 
 
 def with_our_templates(document: dict[str, Any], wanted: list[Pin]) -> dict[str, Any]:
-    """Return the document with the parameters in its paths named as in ours: `/a/{id}` is `/a/{accountId}`."""
+    """Return the document with the parameters in its paths named as in ours: `/a/{id}` is `/a/{accountId}`.
+
+    Where several templates stand for one path, as not every publisher minds, their operations are put together.
+    """
     names = {_blank(pin.path): pin.path for pin in wanted}
     paths = document.get("paths")
     if not isinstance(paths, dict):
         raise SpecError("The description has no paths.")
-    return {**document, "paths": {names.get(_blank(str(path)), path): item for path, item in paths.items()}}
+    renamed: dict[str, Any] = {}
+    for path, item in paths.items():
+        ours = names.get(_blank(str(path)), path)
+        both = isinstance(item, dict) and isinstance(renamed.get(ours), dict)
+        renamed[ours] = {**item, **renamed[ours]} if both else item
+    return {**document, "paths": renamed}
 
 
 def only_pinned(document: dict[str, Any], report: Callable[[str], None]) -> dict[str, Any]:
@@ -100,7 +102,16 @@ def only_pinned(document: dict[str, Any], report: Callable[[str], None]) -> dict
             kept.setdefault(path, {})[method] = operation
         else:
             report(f"left out: {method.upper()} {path}, which the facade does not use")
+    if document.get("webhooks"):
+        report(f"left out: webhooks ({', '.join(map(str, document['webhooks']))})")
+    components = [kind for kind in (document.get("components") or {}).values() if isinstance(kind, dict)]
+    if any(components):
+        report(f"left out: {sum(map(len, components))} components, as the pinned operations refer to none")
     return {"openapi": document.get("openapi"), "info": document.get("info"), "paths": kept}
+
+
+def _depth_and_position(place: tuple[Any, ...]) -> tuple[int, tuple[int, ...]]:
+    return len(place), tuple(part if isinstance(part, int) else 0 for part in place)
 
 
 def _blank(path: str) -> str:
