@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check pull generate lock clean
+.PHONY: help setup demo test check pull generate bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
 PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
@@ -47,6 +47,9 @@ pull: $(READY) ## fetch the published description; SPEC_URL= overrides the addre
 generate: $(READY) ## rebuild generated/ and databox/_sync; SPEC= takes another description
 	@$(RUN) -m tools.spec.generate $(if $(SPEC),--spec "$(SPEC)")
 	@$(RUN) -m tools.unasync
+
+bench: $(READY) ## measure, as ratios against the alternatives
+	@$(RUN) -m benchmarks
 
 lock: $(READY) ## renew requirements.lock from pyproject.toml (needs the network)
 	@$(RUN) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet --disable-pip-version-check uv

@@ -115,11 +115,11 @@ def httpx_async_loop(url: str, count: int) -> int:
     return asyncio.run(_async_loop(url, count, 4))
 
 
-async def _databox_async(url: str, count: int, http_client: httpx.AsyncClient | None = None) -> int:
+async def ingest_async(url: str, count: int, http_client: httpx.AsyncClient | None = None) -> int:
     async with AsyncDatabox(KEY, url, rate_limit=None, http_client=http_client) as client:
         return (await client.datasets.ingest("d", rows(count), verify=None)).accepted
 
 
 def databox_async(url: str, count: int) -> int:
     """This library, asynchronous."""
-    return asyncio.run(_databox_async(url, count))
+    return asyncio.run(ingest_async(url, count))

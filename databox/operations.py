@@ -7,7 +7,7 @@ the generated models raise on what real servers send. Nothing in this module doe
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -193,9 +193,14 @@ def datasets_purge(dataset_id: str) -> Operation[None]:
     )
 
 
+@lru_cache(maxsize=16)
+def _create_ingestion(dataset_id: str) -> dict[str, Any]:
+    return create_ingestion._get_kwargs(dataset_id=dataset_id, body=CreateIngestionBody(records=[]))
+
+
 def datasets_create_ingestion(dataset_id: str, body: bytes, *, repeatable: bool) -> Operation[IngestionReceipt]:
     """Create an ingestion from a body that is encoded already, because rows are encoded once."""
-    request = create_ingestion._get_kwargs(dataset_id=dataset_id, body=CreateIngestionBody(records=[]))
+    request = _create_ingestion(dataset_id)
     return Operation(
         name="datasets.create_ingestion",
         parse=answers.RECEIPT.read,

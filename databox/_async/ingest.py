@@ -165,7 +165,7 @@ class AsyncIngest:
             if self._dead:
                 reason = f"invalid: {error}"
                 self._guarded(partial(self._dead.keep_invalid, index, plain(record), reason))
-        if pool.ready():
+        if pool.busy and pool.ready():
             for done in pool.taken_at_once():
                 self._settle(*done)
         return batch or (STOP if self._run.stopped else None)

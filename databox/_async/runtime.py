@@ -7,9 +7,7 @@ from typing import Any, TypeVar
 import anyio
 import httpx
 
-from databox import certificates
-
-__all__ = ["CLIENT_TYPE", "Deadline", "Pause", "SendTrace", "Source", "new_http_client", "sleep"]
+__all__ = ["CLIENT_TYPE", "Deadline", "Pause", "Source", "sleep", "trace"]
 
 T = TypeVar("T")
 
@@ -37,21 +35,13 @@ class Deadline:
         return self._scope.__exit__(kind, error, trace)
 
 
-class SendTrace:
-    """Notes how far a request got: whether anything happened, and whether it was being sent."""
+def trace(note: Callable[[str], object]) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
+    """Return what httpx tells its steps to; their names are passed on."""
 
-    def __init__(self) -> None:
-        self.seen = False
-        self.sent = False
+    async def told(event: str, info: dict[str, Any]) -> None:
+        note(event)
 
-    async def __call__(self, event: str, info: dict[str, Any]) -> None:
-        self.seen = True
-        self.sent = self.sent or event.endswith("send_request_headers.started")
-
-
-def new_http_client() -> httpx.AsyncClient:
-    """Return a client of our own; proxies and certificates as the environment has them."""
-    return httpx.AsyncClient(verify=certificates.context())
+    return told
 
 
 class Source:

@@ -7,9 +7,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from databox._sync.deadline import DeadlineTransport, current
-
-__all__ = ["CLIENT_TYPE", "Deadline", "Pause", "SendTrace", "Source", "new_http_client", "sleep"]
+__all__ = ["CLIENT_TYPE", "Deadline", "Pause", "Source", "sleep", "trace"]
 
 T = TypeVar("T")
 
@@ -19,10 +17,9 @@ sleep: Pause = time.sleep
 
 
 class Deadline:
-    """Ends what runs inside it with a TimeoutError after some seconds; None sets no end.
+    """Ends what runs inside it with a TimeoutError after some seconds, looked at between the parts of an answer.
 
-    Connections of our own watch it at each read and write. Through a client of the caller's it is looked at between
-    the parts of an answer.
+    None sets no end. It is for clients of the caller's; connections of our own are in `direct`.
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -34,30 +31,21 @@ class Deadline:
             raise TimeoutError
 
     def __enter__(self) -> "Deadline":
-        current.end = self._end
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        current.end = None
+        """Nothing to do."""
 
 
-class SendTrace:
-    """Notes how far a request got: whether anything happened, and whether it was being sent."""
+def trace(note: Callable[[str], object]) -> Callable[[str, dict[str, Any]], None]:
+    """Return what httpx tells its steps to; their names are passed on."""
 
-    def __init__(self) -> None:
-        self.seen = False
-        self.sent = False
+    def told(event: str, info: dict[str, Any]) -> None:
+        note(event)
 
-    def __call__(self, event: str, info: dict[str, Any]) -> None:
-        self.seen = True
-        self.sent = self.sent or event.endswith("send_request_headers.started")
-
-
-def new_http_client() -> httpx.Client:
-    """Return a client of our own; proxies and certificates as the environment has them."""
-    return httpx.Client(transport=DeadlineTransport())
+    return told
 
 
 class Source:

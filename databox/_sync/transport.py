@@ -3,17 +3,17 @@
 
 import copy
 import logging
-import platform
 import ssl
 import threading
 import time
-from collections.abc import Generator
 from typing import TypeVar, cast
 
 import httpx
 
-from databox._sync.runtime import CLIENT_TYPE, Deadline, Pause, SendTrace, new_http_client, sleep
-from databox.config import Config, Secret
+from databox._sync.connections import HttpxConnections
+from databox._sync.direct import own_connections
+from databox._sync.runtime import Pause, sleep
+from databox.config import Config
 from databox.errors import (
     APIConnectionError,
     APIError,
@@ -23,41 +23,22 @@ from databox.errors import (
     NotFoundError,
     RateLimitError,
 )
+from databox.exchange import Exchange
 from databox.limits import shared_log
 from databox.operations import Operation
 from databox.options import Options
 from databox.responses import Redactor, Response, read
 from databox.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_of, wait_before_retry
-from databox.version import VERSION
 
 T = TypeVar("T")
 
 log = logging.getLogger("databox")
-
-LARGEST_ANSWER = 64 * 1024 * 1024
-"""Bytes of one answer; more is not an answer of this API and would only fill the memory."""
-
-USER_AGENT = f"databox-sdk/{VERSION} python/{platform.python_version()}"
-
-
-class _KeyHeader(httpx.Auth):
-    """Adds the key at the last moment, so that no request object shows it before."""
-
-    def __init__(self, key: Secret) -> None:
-        self._key = key
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["x-api-key"] = self._key.reveal()
-        yield request
 
 
 class Transport:
     """Sends operations: within the limits, again where that is safe, and never past its time."""
 
     def __init__(self, config: Config, options: Options, http_client: httpx.Client | None = None) -> None:
-        if http_client is not None and not isinstance(http_client, CLIENT_TYPE):
-            expected = f"httpx.{CLIENT_TYPE.__name__}"
-            raise TypeError(f"http_client must be an {expected}, not {type(http_client).__name__}.")
         if config.exposes_key:
             log.warning("The key will cross the network unencrypted: %s is not https.", config.base_url)
         self.config = config
@@ -67,12 +48,12 @@ class Transport:
         self.requests = 0
         """How many requests went out through this transport, repeated attempts included."""
         self._sleep: Pause = sleep
-        self._own = http_client is None
-        self._closes = self._own
-        self._http = http_client or new_http_client()
+        self._closes = True
+        self._connections = (
+            own_connections(config) if http_client is None else HttpxConnections(config, http_client, ours=False)
+        )
         self._log = shared_log(config.key.reveal(), config.host)
         self._redactor = Redactor(config.key)
-        self._auth = _KeyHeader(config.key)
 
     def with_options(self, options: Options, pause: Pause = sleep) -> "Transport":
         """Return a transport on the same connections, which closing it leaves open; `pause` is how it waits."""
@@ -87,7 +68,7 @@ class Transport:
         """Close the connections, unless they belong to somebody else."""
         self.closed = True
         if self._closes:
-            self._http.close()
+            self._connections.close()
 
     def send(self, operation: Operation[T], attempts: Attempts | None = None) -> T:
         """Return the operation's result, after as many attempts as it takes and the options allow.
@@ -101,7 +82,7 @@ class Transport:
         attempt = 0
         attempts = attempts or Attempts()
         while True:
-            if self.closed or self._http.is_closed:
+            if self.closed or self._connections.is_closed:
                 raise RuntimeError("This client is closed. Make a new one, or leave its `with` block later.")
             self._wait_for_slot()
             open_before, attempts.open = attempts.open, True
@@ -160,73 +141,44 @@ class Transport:
             request_id = getattr(result, "request_id", None)
             return result
         finally:
-            log.debug(
-                "%s %s: %s in %.0f ms (request id %s, attempt %d)",
-                operation.method,
-                self._redactor.text(operation.path),
-                outcome,
-                (time.monotonic() - started) * 1000,
-                request_id,
-                attempt + 1,
-            )
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug(
+                    "%s %s: %s in %.0f ms (request id %s, attempt %d)",
+                    operation.method,
+                    self._redactor.text(operation.path),
+                    outcome,
+                    (time.monotonic() - started) * 1000,
+                    request_id,
+                    attempt + 1,
+                )
 
     def _exchange(self, operation: Operation[T]) -> Response:
         """Send one request and return the whole answer, or raise what kept it from arriving."""
         with self._counting:
             self.requests += 1
-        trace = SendTrace()
-        response: httpx.Response | None = None
-        body = bytearray()
+        query = f"?{httpx.QueryParams(operation.params)}" if operation.params else ""
+        exchange = Exchange(operation.method, operation.path + query, operation.body, self.options.timeout)
         try:
-            with Deadline(self.options.timeout) as deadline:
-                response = self._http.send(
-                    self._request(operation, trace), auth=self._auth, follow_redirects=False, stream=True
-                )
-                try:
-                    for part in response.iter_bytes():
-                        body += part
-                        deadline.check()
-                        if len(body) > LARGEST_ANSWER:
-                            raise httpx.DecodingError("the answer is larger than 64 MiB")
-                finally:
-                    response.close()
+            self._connections.run(exchange)
         except (httpx.RequestError, TimeoutError) as error:
             problem = error
         else:
-            return Response(response.status_code, response.headers, bytes(body))
-        if response is not None and not response.is_success:
+            return Response(exchange.status or 0, exchange.headers, exchange.answer)
+        if exchange.status is not None and not 200 <= exchange.status < 300:
             # The status has arrived and says no; that the rest did not come changes nothing.
-            return Response(response.status_code, response.headers, bytes(body))
-        raise self._lost(operation, problem, trace, response)
+            return Response(exchange.status, exchange.headers, exchange.answer)
+        raise self._lost(operation, problem, exchange)
 
-    def _request(self, operation: Operation[T], trace: SendTrace) -> httpx.Request:
-        headers = {"accept": "application/json", "user-agent": USER_AGENT}
-        if operation.body is not None:
-            headers["content-type"] = "application/json"
-        return self._http.build_request(
-            operation.method,
-            self.config.base_url + operation.path,
-            params=operation.params or None,
-            content=operation.body,
-            headers=headers,
-            timeout=self.options.timeout,
-            extensions={"trace": trace},
-        )
-
-    def _lost(
-        self, operation: Operation[T], problem: Exception, trace: SendTrace, response: httpx.Response | None
-    ) -> APIError:
+    def _lost(self, operation: Operation[T], problem: Exception, exchange: Exchange) -> APIError:
         """The error for an answer that did not arrive whole."""
         method, path = operation.method, self._redactor.text(operation.path)
         what = f"{method} {path}"
-        if response is not None and isinstance(problem, httpx.DecodingError):
-            message = f"{what} was answered with status {response.status_code}, but cannot be decoded: {problem}."
+        if exchange.status is not None and isinstance(problem, httpx.DecodingError):
+            message = f"{what} was answered with status {exchange.status}, but cannot be decoded: {problem}."
             return InvalidResponseError(
-                self._redactor.text(message), status_code=response.status_code, method=method, path=path
+                self._redactor.text(message), status_code=exchange.status, method=method, path=path
             )
-        # Without a trace (a transport of the caller's that has none) only a failed connection proves anything.
-        untouched = isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-        sent = response is not None or trace.sent or not (trace.seen or self._own or untouched)
+        sent = exchange.sent or exchange.status is not None
         effect = "It may have taken effect." if sent else "It did not reach the API."
         if isinstance(problem, httpx.TimeoutException | TimeoutError):
             message = (

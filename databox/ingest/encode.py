@@ -60,7 +60,8 @@ def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tupl
             # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot carry.
             column = next((name for name, value in row.items() if not _is_unicode(name, value)), None)
             raise _invalid(index, column, "is text that is not valid Unicode. Decode it rightly first") from None
-    if b"null" in data:  # which is what orjson makes of infinity
+    # orjson makes null of infinity.
+    if b"null" in data and (math.inf in row.values() or -math.inf in row.values()):
         _refuse_infinity(row, index)
     if not primary_keys:
         return data, None

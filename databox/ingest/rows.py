@@ -56,7 +56,7 @@ def rows_of(source: Any) -> Any:
         return _arrow(source.slice(start, _AT_ONCE) for start in range(0, source.num_rows, _AT_ONCE))
     if package == "pyarrow" and name.endswith("RecordBatchReader"):
         return _arrow(source)
-    if name == "DuckDBPyRelation":
+    if name == "DuckDBPyRelation" and "fetchmany" in dir(kind):  # before DuckDB 2, which gives an Arrow stream
         return _named(_unique(source.columns), _fetched(source))
     if hasattr(kind, "__arrow_c_stream__") and not hasattr(kind, "__iter__"):
         return _arrow(_from_stream(source))

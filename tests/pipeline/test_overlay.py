@@ -161,10 +161,10 @@ def test_references_follow_the_rules_of_json_pointers() -> None:
 
 
 def test_security_schemes_that_are_asked_for_must_be_there() -> None:
-    asks = {"get": {"security": [{"two": []}, {}]}}
+    asks: Any = {"get": {"security": [{"two": []}, {}]}}
     document = {"security": [{"one": []}], "paths": {"/a": asks}}
     assert undeclared_schemes(document) == ["one", "two"]
-    declared = {"components": {"securitySchemes": {"one": {}, "two": {}}}}
+    declared: Any = {"components": {"securitySchemes": {"one": {}, "two": {}}}}
     assert undeclared_schemes({**document, **declared}) == []
 
 

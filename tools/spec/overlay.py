@@ -78,13 +78,13 @@ def with_our_templates(document: dict[str, Any], wanted: list[Pin]) -> dict[str,
 
     Where several templates stand for one path, as not every publisher minds, their operations are put together.
     """
-    names = {_blank(pin.path): pin.path for pin in wanted}
+    pinned = {_blank(pin.path): pin.path for pin in wanted}
     paths = document.get("paths")
     if not isinstance(paths, dict):
         raise SpecError("The description has no paths.")
     renamed: dict[str, Any] = {}
     for path, item in paths.items():
-        ours = names.get(_blank(str(path)), path)
+        ours = pinned.get(_blank(str(path)), str(path))
         both = isinstance(item, dict) and isinstance(renamed.get(ours), dict)
         renamed[ours] = {**item, **renamed[ours]} if both else item
     return {**document, "paths": renamed}

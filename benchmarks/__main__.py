@@ -1,0 +1,140 @@
+"""Run the benchmarks and print their ratios.
+
+    python -m benchmarks            all of them
+    python -m benchmarks sending    one of sending, limits, memory, importing
+
+Each ratio compares two things measured by turns in this very run, so that a busy machine slows both.
+"""
+
+import asyncio
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from benchmarks import contestants
+from benchmarks.server import running, stats
+from databox import Databox, RateLimit
+
+ROUNDS = 7
+ROWS = 20_000
+
+Contestant = Callable[[str, int], int]
+
+
+def ratios(url: str, ours: Contestant, others: list[Contestant]) -> dict[str, float]:
+    """Return how many times the rows per second of each alternative ours has: the median of rounds by turns."""
+    found: dict[str, list[float]] = {other.__name__: [] for other in others}
+    for contestant in (ours, *others):
+        contestant(url, 2000)
+    for _ in range(ROUNDS):
+        for other in others:
+            found[other.__name__].append(timed(url, other) / timed(url, ours))
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def timed(url: str, contestant: Contestant) -> float:
+    """Return the seconds that a contestant takes, having made sure that it sent everything."""
+    started = time.perf_counter()
+    sent = contestant(url, ROWS)
+    took = time.perf_counter() - started
+    assert sent == ROWS, (contestant.__name__, sent)
+    return took
+
+
+def databox_aiohttp(url: str, count: int) -> int:
+    """This library, asynchronous, over aiohttp (extra `fast`)."""
+
+    async def run() -> int:
+        async with httpx.AsyncClient(transport=AiohttpTransport()) as client:
+            return await contestants.ingest_async(url, count, client)
+
+    return asyncio.run(run())
+
+
+def sending() -> None:
+    """How many times the rows per second of the alternatives, limits off, no latency."""
+    with running() as url:
+        sync = [contestants.httpx_loop, contestants.requests_loop, contestants.generated_client, contestants.floor]
+        for name, ratio in ratios(url, contestants.databox_sync, sync).items():
+            line(f"sync client / {name}", f"{ratio:.2f}", {"httpx_loop": ">= 1.3", "requests_loop": ">= 2"}.get(name))
+        loop = [contestants.httpx_async_loop]
+        for name, ratio in ratios(url, contestants.databox_async, loop).items():
+            line(f"async client / {name}", f"{ratio:.2f}", ">= 1")
+        for name, ratio in ratios(url, databox_aiohttp, loop).items():
+            line(f"async client over aiohttp / {name}", f"{ratio:.2f}", ">= 2")
+
+
+def limits() -> None:
+    """The time of a run at the documented limits and 150 ms latency, by what the limits themselves impose."""
+    batches, rows = 150, 15_000
+    with running(latency=0.15) as url, Databox(contestants.KEY, url, rate_limit=RateLimit()) as client:
+        started = time.perf_counter()
+        report = client.datasets.ingest("d", contestants.rows(rows), verify=None)
+        took = time.perf_counter() - started
+        assert report.accepted == rows
+        over = stats(url)["over"]
+    imposed = (batches - 10) / 10 + 0.15  # the first ten go at once, and the last answer takes its time
+    line("seconds at the limits / seconds that they impose", f"{took / imposed:.3f}", "<= 1.05")
+    line("requests over the limit", str(over), "0")
+
+
+MEMORY = """
+import resource, sys
+from databox import Databox
+from benchmarks.contestants import rows
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before = peak()
+with Databox("a-key-for-the-benchmark", sys.argv[1], rate_limit=None) as client:
+    report = client.datasets.ingest("d", rows(int(sys.argv[2])), verify=None)
+assert report.accepted == int(sys.argv[2])
+print(peak() - before)
+"""
+
+
+def memory() -> None:
+    """Peak memory above that after the import, for a short and a long generator."""
+    with running() as url:
+        for count in (100_000, 1_000_000):
+            done = subprocess.run(
+                [sys.executable, "-c", MEMORY, url, str(count)], capture_output=True, text=True, check=True
+            )
+            line(f"MiB above the import, {count:,} rows", f"{float(done.stdout):.1f}", "<= 24")
+
+
+def importing() -> None:
+    """The time of importing this library, by that of `import httpx, attrs`."""
+    programs = ["import databox", "import httpx, attrs"]
+    times: dict[str, list[float]] = {program: [] for program in programs}
+    for _ in range(15):
+        for program in programs:
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-c", program], check=True)
+            times[program].append(time.perf_counter() - started)
+    ours, theirs = (min(times[program]) for program in programs)
+    line("import databox / import httpx, attrs", f"{ours / theirs:.2f}", "<= 1.25")
+
+
+def line(what: str, value: str, wanted: str | None) -> None:
+    """Print one figure and what it should be."""
+    print(f"  {what:<52} {value:>8}   {wanted or ''}", flush=True)
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parts = {part.__name__: part for part in (sending, limits, memory, importing)}
+    wanted = sys.argv[1:] or list(parts)
+    print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores")
+    for name in wanted:
+        print(f"{name}: {(parts[name].__doc__ or '').strip()}")
+        parts[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Sends through an httpx client, the caller's or one of our own."""
+
+from collections.abc import Generator
+
+import httpx
+
+from databox._async.runtime import CLIENT_TYPE, Deadline, trace
+from databox.config import Config, Secret
+from databox.exchange import LARGEST_ANSWER, Exchange
+
+__all__ = ["AsyncHttpxConnections"]
+
+
+class _KeyHeader(httpx.Auth):
+    """Adds the key at the last moment, so that no request object shows it before."""
+
+    def __init__(self, key: Secret) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["x-api-key"] = self._key.reveal()
+        yield request
+
+
+class AsyncHttpxConnections:
+    """The connections of an httpx client.
+
+    Args:
+        config: the key and the address.
+        http_client: the client to send through.
+        ours: whether it was made here, so that it is closed here and known to tell when it sends.
+    """
+
+    def __init__(self, config: Config, http_client: httpx.AsyncClient, *, ours: bool) -> None:
+        if not isinstance(http_client, CLIENT_TYPE):
+            expected = f"httpx.{CLIENT_TYPE.__name__}"
+            raise TypeError(f"http_client must be an {expected}, not {type(http_client).__name__}.")
+        self._base_url = config.base_url
+        self._auth = _KeyHeader(config.key)
+        self._http = http_client
+        self._ours = ours
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._http.is_closed
+
+    async def aclose(self) -> None:
+        """Close the client, unless it is the caller's."""
+        if self._ours:
+            await self._http.aclose()
+
+    async def run(self, exchange: Exchange) -> None:
+        """Send a request and fill in its answer.
+
+        Raises:
+            httpx.RequestError: something kept the answer from arriving whole.
+            TimeoutError: it did not arrive in time.
+        """
+        seen: list[str] = []
+        request = self._http.build_request(
+            exchange.method,
+            self._base_url + exchange.target,
+            content=exchange.body,
+            headers=exchange.request_headers(),
+            timeout=exchange.timeout,
+            extensions={"trace": trace(seen.append)},
+        )
+        try:
+            async with Deadline(exchange.timeout) as deadline:
+                response = await self._http.send(request, auth=self._auth, follow_redirects=False, stream=True)
+                try:
+                    await self._read(response, exchange, deadline)
+                finally:
+                    await response.aclose()
+        except BaseException as error:
+            exchange.sent = self._may_have_sent(seen, error)
+            raise
+
+    async def _read(self, response: httpx.Response, exchange: Exchange, deadline: Deadline) -> None:
+        exchange.status, exchange.headers = response.status_code, response.headers
+        answer = bytearray()
+        async for part in response.aiter_bytes():
+            answer += part
+            deadline.check()
+            if len(answer) > LARGEST_ANSWER:
+                raise httpx.DecodingError("the answer is larger than 64 MiB")
+        exchange.answer = bytes(answer)
+
+    def _may_have_sent(self, seen: list[str], error: BaseException) -> bool:
+        if seen or self._ours:
+            return any(event.endswith("send_request_headers.started") for event in seen)
+        # A transport of the caller's may tell nothing; then only a failed connection proves anything.
+        return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)

@@ -1,0 +1,38 @@
+"""One request and what came of it: what a transport hands to its connections, and finds filled in."""
+
+import platform
+from collections.abc import Mapping
+
+import attrs
+
+from databox.version import VERSION
+
+__all__ = ["LARGEST_ANSWER", "USER_AGENT", "Exchange"]
+
+LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes of one answer; more is not an answer of this API and would only fill the memory."""
+USER_AGENT = f"databox-sdk/{VERSION} python/{platform.python_version()}"
+
+
+@attrs.define
+class Exchange:
+    """A request, and as much of its answer as has come."""
+
+    method: str
+    target: str
+    """Path and query, percent-encoded."""
+    body: bytes | None
+    timeout: float | None
+    """Seconds for the whole of it."""
+    sent: bool = False
+    """Whether any part of the request may have left."""
+    status: int | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    answer: bytes = b""
+
+    def request_headers(self) -> dict[str, str]:
+        """The headers to send, but for the key."""
+        headers = {"accept": "application/json", "user-agent": USER_AGENT}
+        if self.body is not None:
+            headers["content-type"] = "application/json"
+        return headers
