@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -31,7 +31,7 @@ class Server(asyncio.Protocol):
     latency = 0.0
     requests = 0
     over = 0
-    recent: deque[float] = deque()
+    recent: ClassVar[deque[float]] = deque()
 
     def connection_made(self, transport: Any) -> None:
         """Remember where to write."""

@@ -4,10 +4,11 @@ import platform
 from collections.abc import Mapping
 
 import attrs
+import httpx
 
 from databox.version import VERSION
 
-__all__ = ["LARGEST_ANSWER", "USER_AGENT", "Exchange"]
+__all__ = ["USER_AGENT", "Exchange"]
 
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of one answer; more is not an answer of this API and would only fill the memory."""
@@ -29,6 +30,11 @@ class Exchange:
     status: int | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     answer: bytes = b""
+
+    def check_size(self, size: int) -> None:
+        """Raise when an answer grows beyond all reason."""
+        if size > LARGEST_ANSWER:
+            raise httpx.DecodingError("the answer is larger than 64 MiB")
 
     def request_headers(self) -> dict[str, str]:
         """The headers to send, but for the key."""

@@ -18,7 +18,6 @@ from databox import (
     ServerError,
 )
 from databox.ingest.batch import Batch, Batcher, body_of
-from databox.ingest.encode import EncodedRow
 from databox.ingest.run import Answer, Run
 from databox.ingest.settle import is_settled, poll_waits, share_out
 from databox.ingest.verify import Polls
@@ -219,7 +218,7 @@ def test_batches_keep_all_rows_in_order_and_within_both_limits(rows: list[bytes]
     refused: list[int] = []
     for index, row in enumerate(rows):
         try:
-            batch = batcher.add(EncodedRow(index, row, None))
+            batch = batcher.add(index, row, None)
         except InvalidRecordError as error:
             assert error.index == index
             refused.append(index)
@@ -227,16 +226,16 @@ def test_batches_keep_all_rows_in_order_and_within_both_limits(rows: list[bytes]
             batches += [batch] if batch else []
     batches += filter(None, [batcher.flush()])
 
-    assert [row.data for batch in batches for row in batch.rows] == [
+    assert [row for batch in batches for row in batch.rows] == [
         row for index, row in enumerate(rows) if index not in refused
     ]
     for batch in batches:
         assert 1 <= len(batch.rows) <= size
         assert len(batch.body) <= most
-        assert rows[batch.first_row] == batch.rows[0].data
+        assert rows[batch.first_row] == batch.rows[0]
     # No batch is smaller than it has to be.
     for batch, following in zip(batches, batches[1:], strict=False):
-        assert len(batch.rows) == size or len(Batch((*batch.rows, following.rows[0])).body) > most
+        assert len(batch.rows) == size or len(body_of((*batch.rows, following.rows[0]))) > most
     for index in refused:
         assert len(body_of([rows[index]])) > most
 
@@ -266,16 +265,16 @@ def test_a_second_run_cuts_where_the_first_did(
     count: int, sizes: tuple[int, int], stop: int, data: st.DataObject
 ) -> None:
     """The first run may have ended early; the second may have another batch size, and the rows are the same."""
-    given_rows = [EncodedRow(index, b"{}", None) for index in range(count) if data.draw(st.booleans()) or index == 0]
+    given_rows = [index for index in range(count) if data.draw(st.booleans()) or index == 0]
     first = cut(Batcher(sizes[0], 1000), given_rows[: stop or 1])
-    ends = [batch.rows[-1].index + 1 for batch in first]
+    ends = [batch.indexes[-1] + 1 for batch in first]
     second = cut(Batcher(sizes[1], 1000, ends), given_rows)
     assert second[: len(first)] == first
-    assert [row for batch in second for row in batch.rows] == given_rows
+    assert [index for batch in second for index in batch.indexes] == given_rows
 
 
-def cut(batcher: Batcher, rows: list[EncodedRow]) -> list[Batch]:
-    batches = [batcher.add(row) for row in rows]
+def cut(batcher: Batcher, indexes: list[int]) -> list[Batch]:
+    batches = [batcher.add(index, b"{}", None) for index in indexes]
     return [batch for batch in [*batches, batcher.flush()] if batch]
 
 
@@ -344,14 +343,15 @@ def test_every_row_ends_in_exactly_one_place(events: list[tuple[str, int]], conc
     run_keys: dict[int, frozenset[bytes]] = {}
     for event, choice in events:
         if event == "invalid":
-            run.took()
+            run.rows += 1
             run.invalid(InvalidRecordError("no"), index)
             index += 1
         elif event == "cut":
-            rows = tuple(EncodedRow(index + n, b"{}", bytes([choice + n])) for n in range(1 + choice % 3))
-            batch = Batch(rows)
-            run.took(len(rows))
-            index += len(rows)
+            count = 1 + choice % 3
+            keys = tuple(bytes([choice + n]) for n in range(count))
+            batch = Batch(tuple(range(index, index + count)), (b"{}",) * count, keys)
+            run.rows += count
+            index += count
             number = run.cut(batch)
             if run.may_go(batch) and not run.stopped:
                 assert not {key for other in waiting for key in run_keys[other]} & batch.keys

@@ -55,7 +55,8 @@ class AsyncIngest:
         self._journal: Journal | None = None
         self._dead: DeadLetters | None = None
         self._source_error: BaseException | None = None
-        self._latencies = deque([0.0], maxlen=8)
+        self._file_error: ConfigurationError | None = None
+        self._latencies: deque[float] = deque(maxlen=8)
 
     async def __call__(self, records: Iterable[Any] | AsyncIterable[Any]) -> IngestReport:
         """Run and return the report.
@@ -93,7 +94,6 @@ class AsyncIngest:
         for number, answer in pool.taken_at_once():
             if isinstance(answer, Answer):
                 self._settle(number, answer)
-        pool.close()
         for number, outcome in self._run.give_up(n for n, attempts in self._attempts.items() if attempts.open):
             if self._journal and outcome != "unsent":
                 self._guarded(partial(self._journal.answered, number, outcome, None))
@@ -104,7 +104,7 @@ class AsyncIngest:
         report = self._report = self._run.report(
             verify=self._settings.verify, requests=self._transport.requests, seconds=self._tally.seconds
         )
-        problem = problem or self._source_error
+        problem = problem or self._file_error or self._source_error
         if self._dead:
             try:
                 self._dead.write(self._run, keyed=bool(self._settings.primary_keys))
@@ -187,7 +187,11 @@ class AsyncIngest:
         self._run.sending(number)
         self._attempts[number] = Attempts()
         send = partial(self._send, number, batch.body)
-        if min(self._latencies) < QUICK and not pool.busy:
+        first = not self._run.answered_batches and not pool.busy
+        if first or min(self._latencies, default=QUICK) < QUICK:
+            # The first goes alone: a wrong key or dataset shall not cost several batches.
+            while pool.busy:
+                self._settle(*await pool.take())
             self._settle(*await send())
         else:
             await pool.start(send)
@@ -314,8 +318,7 @@ class AsyncIngest:
         try:
             write()
         except ConfigurationError as error:
-            if self._source_error is None:
-                self._source_error = error
+            self._file_error = self._file_error or error
             self._run.stop()
 
     def _tell(self, waiting_for: Any) -> None:

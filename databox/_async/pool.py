@@ -1,6 +1,6 @@
 """Tasks that send while the caller's own task reads. Its twin is `_sync/pool.py`."""
 
-import math
+from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -21,7 +21,8 @@ class Pool(Generic[R]):
 
     def __init__(self, workers: int) -> None:
         self._tasks = anyio.create_task_group()
-        self._put, self._results = anyio.create_memory_object_stream[R](math.inf)
+        self._results: deque[R] = deque()
+        self._came = anyio.Event()
         self.busy = 0
         """Calls whose results have not been taken."""
 
@@ -32,19 +33,21 @@ class Pool(Generic[R]):
 
     async def take(self) -> R:
         """Wait for the next result."""
-        result = await self._results.receive()
+        while not self._results:
+            await self._came.wait()
+            self._came = anyio.Event()
         self.busy -= 1
-        return result
+        return self._results.popleft()
 
     def ready(self) -> bool:
         """Whether a result is there already."""
-        return self._results.statistics().current_buffer_used > 0
+        return bool(self._results)
 
     def taken_at_once(self) -> list[R]:
         """Return the results that are there already."""
         found: list[R] = []
         while self.ready():
-            found.append(self._results.receive_nowait())
+            found.append(self._results.popleft())
             self.busy -= 1
         return found
 
@@ -53,7 +56,8 @@ class Pool(Generic[R]):
         await anyio.sleep(seconds)
 
     async def _run(self, call: Callable[[], Awaitable[R]]) -> None:
-        self._put.send_nowait(await call())
+        self._results.append(await call())
+        self._came.set()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -65,8 +69,3 @@ class Pool(Generic[R]):
         # The block ends with all results taken, or with an error: then what still runs is of no use.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
-
-    def close(self) -> None:
-        """Let go of the results."""
-        self._put.close()
-        self._results.close()

@@ -49,7 +49,7 @@ class AsyncTransport:
         self._sleep: Pause = sleep
         self._closes = True
         self._connections = (
-            own_connections(config) if http_client is None else AsyncHttpxConnections(config, http_client, ours=False)
+            own_connections(config) if http_client is None else AsyncHttpxConnections(config, http_client)
         )
         self._log = shared_log(config.key.reveal(), config.host)
         self._redactor = Redactor(config.key)

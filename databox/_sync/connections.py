@@ -1,5 +1,5 @@
 # Derived from databox/_async/connections.py by tools/unasync.py; edit that one.
-"""Sends through an httpx client, the caller's or one of our own."""
+"""Sends through an httpx client of the caller's."""
 
 from collections.abc import Generator
 
@@ -7,7 +7,7 @@ import httpx
 
 from databox._sync.runtime import CLIENT_TYPE, Deadline, trace
 from databox.config import Config, Secret
-from databox.exchange import LARGEST_ANSWER, Exchange
+from databox.exchange import Exchange
 
 __all__ = ["HttpxConnections"]
 
@@ -24,22 +24,20 @@ class _KeyHeader(httpx.Auth):
 
 
 class HttpxConnections:
-    """The connections of an httpx client.
+    """The connections of an httpx client that belongs to the caller.
 
     Args:
         config: the key and the address.
         http_client: the client to send through.
-        ours: whether it was made here, so that it is closed here and known to tell when it sends.
     """
 
-    def __init__(self, config: Config, http_client: httpx.Client, *, ours: bool) -> None:
+    def __init__(self, config: Config, http_client: httpx.Client) -> None:
         if not isinstance(http_client, CLIENT_TYPE):
             expected = f"httpx.{CLIENT_TYPE.__name__}"
             raise TypeError(f"http_client must be an {expected}, not {type(http_client).__name__}.")
         self._base_url = config.base_url
         self._auth = _KeyHeader(config.key)
         self._http = http_client
-        self._ours = ours
 
     @property
     def is_closed(self) -> bool:
@@ -47,9 +45,7 @@ class HttpxConnections:
         return self._http.is_closed
 
     def close(self) -> None:
-        """Close the client, unless it is the caller's."""
-        if self._ours:
-            self._http.close()
+        """Nothing: the client is the caller's to close."""
 
     def run(self, exchange: Exchange) -> None:
         """Send a request and fill in its answer.
@@ -84,12 +80,11 @@ class HttpxConnections:
         for part in response.iter_bytes():
             answer += part
             deadline.check()
-            if len(answer) > LARGEST_ANSWER:
-                raise httpx.DecodingError("the answer is larger than 64 MiB")
+            exchange.check_size(len(answer))
         exchange.answer = bytes(answer)
 
     def _may_have_sent(self, seen: list[str], error: BaseException) -> bool:
-        if seen or self._ours:
+        if seen:
             return any(event.endswith("send_request_headers.started") for event in seen)
-        # A transport of the caller's may tell nothing; then only a failed connection proves anything.
+        # Not every transport tells its steps; then only a failed connection proves anything.
         return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)

@@ -7,19 +7,15 @@ every step gets only what is left of the time, through httpcore's public interfa
 import socket
 import threading
 import time
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from ssl import SSLContext
 from typing import Any
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpcore
-import httpx
 
-from databox import certificates
 from databox.config import Config
-from databox.exchange import LARGEST_ANSWER, Exchange
+from databox.exchange import Exchange
+from databox.pooling import HELD_BACK, Origin, as_httpx_errors, finished, headers_of, new_pool_options
 
 __all__ = ["DirectConnections", "own_connections"]
 
@@ -31,14 +27,13 @@ def own_connections(config: Config) -> "DirectConnections":
 
 class _Current(threading.local):
     end: float | None = None
-    wrote = False
+    exchange: Exchange | None = None
 
 
 current = _Current()
-"""The request that this thread is sending: when it has to end, and whether any of it went out."""
+"""The request that this thread is sending, and when it has to end."""
 
 _WRITE_CHUNK = 65_536
-_HELD_BACK = 4096
 
 
 def _left(timeout: float | None, error: type[Exception]) -> float | None:
@@ -57,12 +52,14 @@ class _Stream(httpcore.NetworkStream):
         self._held = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        self._send(b"", timeout)
+        if self._held:
+            self._send(b"", timeout)
         return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        current.wrote = True
-        if len(buffer) <= _HELD_BACK and not self._held:
+        if current.exchange is not None:
+            current.exchange.sent = True
+        if len(buffer) <= HELD_BACK and not self._held:
             self._held = buffer  # the head of a request, which goes with its body in one packet
         else:
             self._send(buffer, timeout)
@@ -116,13 +113,11 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class DirectConnections:
-    """Connections of httpcore's, without the client that httpx puts around them: half the work for each request."""
+    """Connections of httpcore's; each request ends in its time, whatever the server does."""
 
     def __init__(self, config: Config) -> None:
         self._key = config.key
-        self._base = httpx.URL(config.base_url)
-        self._prefix = self._base.raw_path.rstrip(b"/")
-        self._proxies = getproxies()
+        self._base = Origin(config.base_url)
         self._pool: httpcore.ConnectionPool | None = None
         self._lock = threading.Lock()
         self.is_closed = False
@@ -141,91 +136,29 @@ class DirectConnections:
         """
         limit = exchange.timeout
         current.end = None if limit is None else time.monotonic() + limit
-        current.wrote = False
-        base = self._base
-        url = httpcore.URL(
-            scheme=base.raw_scheme,
-            host=base.raw_host,
-            port=base.port,
-            target=self._prefix + exchange.target.encode("ascii"),
-        )
-        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), limit)
+        current.exchange = exchange
         try:
             with (
-                _as_httpx_errors(),
+                as_httpx_errors(),
                 self._connections().stream(
                     exchange.method,
-                    url,
+                    self._base.url(exchange.target),
                     headers=[*exchange.request_headers().items(), ("x-api-key", self._key.reveal())],
                     content=exchange.body,
-                    extensions={"timeout": timeouts},
+                    extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limit)},
                 ) as response,
             ):
-                self._read(response, exchange)
+                exchange.status, exchange.headers = response.status, headers_of(response.headers)
+                answer = bytearray()
+                for part in response.iter_stream():
+                    answer += part
+                    exchange.check_size(len(answer))
+                exchange.answer = finished(exchange, bytes(answer))
         finally:
-            exchange.sent = current.wrote
-            current.end = None
-
-    def _read(self, response: httpcore.Response, exchange: Exchange) -> None:
-        exchange.status = response.status
-        exchange.headers = httpx.Headers(response.headers)
-        answer = bytearray()
-        for part in response.iter_stream():
-            answer += part
-            if len(answer) > LARGEST_ANSWER:
-                raise httpx.DecodingError("the answer is larger than 64 MiB")
-        exchange.answer = bytes(answer)
-        if "content-encoding" in exchange.headers:  # we do not ask for any
-            exchange.answer = httpx.Response(200, headers=exchange.headers, content=exchange.answer).content
+            current.end = current.exchange = None
 
     def _connections(self) -> httpcore.ConnectionPool:
         with self._lock:
             if self._pool is None:
-                proxy = self._proxy_for(self._base)
-                self._pool = httpcore.ConnectionPool(
-                    ssl_context=certificates.context() if self._base.scheme == "https" else None,
-                    proxy=_proxy(proxy) if proxy else None,
-                    max_connections=100,
-                    max_keepalive_connections=20,
-                    keepalive_expiry=5.0,
-                    network_backend=_Backend(),
-                )
+                self._pool = httpcore.ConnectionPool(network_backend=_Backend(), **new_pool_options(self._base))
             return self._pool
-
-    def _proxy_for(self, url: httpx.URL) -> str | None:
-        if not self._proxies or proxy_bypass(url.host):
-            return None
-        return self._proxies.get(url.scheme) or self._proxies.get("all")
-
-
-def _proxy(address: str) -> httpcore.Proxy:
-    parts = urlsplit(address if "://" in address else f"http://{address}")
-    user = unquote(parts.username or "")
-    auth = (user, unquote(parts.password or "")) if user else None
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = f":{parts.port}" if parts.port else ""
-    return httpcore.Proxy(f"{parts.scheme}://{host}{port}", auth=auth)
-
-
-_HTTPX_ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
-    httpcore.ConnectTimeout: httpx.ConnectTimeout,
-    httpcore.ReadTimeout: httpx.ReadTimeout,
-    httpcore.WriteTimeout: httpx.WriteTimeout,
-    httpcore.PoolTimeout: httpx.PoolTimeout,
-    httpcore.ConnectError: httpx.ConnectError,
-    httpcore.ReadError: httpx.ReadError,
-    httpcore.WriteError: httpx.WriteError,
-    httpcore.ProxyError: httpx.ProxyError,
-    httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
-    httpcore.LocalProtocolError: httpx.LocalProtocolError,
-    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
-}
-
-
-@contextmanager
-def _as_httpx_errors() -> Generator[None, None, None]:
-    try:
-        yield
-    except tuple(_HTTPX_ERRORS) as error:
-        kind = next(_HTTPX_ERRORS[base] for base in type(error).__mro__ if base in _HTTPX_ERRORS)
-        raise kind(str(error)) from error

@@ -72,9 +72,6 @@ class Pool(Generic[R]):
         for thread in self._threads:
             thread.join()
 
-    def close(self) -> None:
-        """Nothing is left to let go of."""
-
     def _taken(self, result: R | BaseException) -> R:
         self.busy -= 1
         if isinstance(result, BaseException):

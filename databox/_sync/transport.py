@@ -49,9 +49,7 @@ class Transport:
         """How many requests went out through this transport, repeated attempts included."""
         self._sleep: Pause = sleep
         self._closes = True
-        self._connections = (
-            own_connections(config) if http_client is None else HttpxConnections(config, http_client, ours=False)
-        )
+        self._connections = own_connections(config) if http_client is None else HttpxConnections(config, http_client)
         self._log = shared_log(config.key.reveal(), config.host)
         self._redactor = Redactor(config.key)
 
