@@ -1,7 +1,7 @@
 """A client for the Databox API v1 that loses no row without telling you."""
 
-from databox._async.client import AsyncDatabox
-from databox._async.page import AsyncPage
+from typing import TYPE_CHECKING, Any
+
 from databox._sync.client import Databox
 from databox._sync.page import Page
 from databox.errors import (
@@ -40,7 +40,25 @@ from databox.models import (
 from databox.report import BatchOutcome, IngestReport
 from databox.version import VERSION
 
+if TYPE_CHECKING:
+    from databox._async.client import AsyncDatabox
+    from databox._async.page import AsyncPage
+
 __version__ = VERSION
+
+
+def __getattr__(name: str) -> Any:
+    """Import the asynchronous half when it is first asked for: most programs need one of the two."""
+    if name == "AsyncDatabox":
+        from databox._async.client import AsyncDatabox
+
+        return AsyncDatabox
+    if name == "AsyncPage":
+        from databox._async.page import AsyncPage
+
+        return AsyncPage
+    raise AttributeError(f"module 'databox' has no attribute {name!r}")
+
 
 __all__ = [
     "APIConnectionError",

@@ -1,6 +1,6 @@
 """One request and what came of it: what a transport hands to its connections, and finds filled in."""
 
-import platform
+import sys
 from collections.abc import Mapping
 
 import attrs
@@ -12,7 +12,7 @@ __all__ = ["USER_AGENT", "Exchange"]
 
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of one answer; more is not an answer of this API and would only fill the memory."""
-USER_AGENT = f"databox-sdk/{VERSION} python/{platform.python_version()}"
+USER_AGENT = f"databox-sdk/{VERSION} python/{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @attrs.define

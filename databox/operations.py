@@ -2,8 +2,9 @@
 # `_get_kwargs` is private by name, yet it is what the generator offers for building a request without sending it.
 """The 13 operations: how each is asked and how its answer is read. The one module that knows `generated/`.
 
-Methods, paths, arguments and body fields come from the generated code. Answers are read by our own tables, because
-the generated models raise on what real servers send. Nothing in this module does I/O, so both clients share it.
+Methods, paths, arguments and body fields come from the generated code, imported on first use: it is many modules.
+Answers are read by our own tables, because the generated models raise on what real servers send. Nothing in this
+module does I/O, so both clients share it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,19 +26,6 @@ from databox.models import (
     TimeZone,
 )
 from databox.wire import Shape
-from databox_openapi.api.accounts import list_accounts, list_data_sources, list_timezones
-from databox_openapi.api.auth import validate_key
-from databox_openapi.api.data_sources import create_data_source, delete_data_source, list_datasets
-from databox_openapi.api.datasets import (
-    create_dataset,
-    create_ingestion,
-    delete_dataset,
-    get_ingestion,
-    list_ingestions,
-    purge_dataset,
-)
-from databox_openapi.models import CreateDatasetBody, CreateDataSourceBody, CreateIngestionBody
-from databox_openapi.types import UNSET
 
 T_co = TypeVar("T_co", covariant=True)
 Json = Mapping[str, Any]
@@ -79,6 +67,8 @@ def _request(generated: Mapping[str, Any], encoded: bytes | None = None) -> dict
 
 def accounts_list() -> Operation[Listing[Account]]:
     """List accounts."""
+    from databox_openapi.api.accounts import list_accounts
+
     return Operation(
         name="accounts.list",
         parse=answers.listing("accounts", answers.ACCOUNT),
@@ -89,6 +79,8 @@ def accounts_list() -> Operation[Listing[Account]]:
 
 def accounts_list_data_sources(account_id: int) -> Operation[Listing[DataSource]]:
     """List an account's data sources."""
+    from databox_openapi.api.accounts import list_data_sources
+
     return Operation(
         name="accounts.list_data_sources",
         parse=answers.listing("dataSources", answers.DATA_SOURCE),
@@ -99,6 +91,8 @@ def accounts_list_data_sources(account_id: int) -> Operation[Listing[DataSource]
 
 def accounts_list_timezones() -> Operation[Listing[TimeZone]]:
     """List time zones."""
+    from databox_openapi.api.accounts import list_timezones
+
     return Operation(
         name="accounts.list_timezones",
         parse=answers.listing("timezones", answers.TIME_ZONE),
@@ -109,6 +103,8 @@ def accounts_list_timezones() -> Operation[Listing[TimeZone]]:
 
 def auth_validate_key() -> Operation[None]:
     """Validate the key."""
+    from databox_openapi.api.auth import validate_key
+
     return Operation(
         name="auth.validate_key",
         parse=answers.acknowledged,
@@ -119,6 +115,10 @@ def auth_validate_key() -> Operation[None]:
 
 def data_sources_create(title: str, *, account_id: int | None, timezone: str | None) -> Operation[DataSource]:
     """Create a data source."""
+    from databox_openapi.api.data_sources import create_data_source
+    from databox_openapi.models import CreateDataSourceBody
+    from databox_openapi.types import UNSET
+
     body = CreateDataSourceBody(
         title=title,
         account_id=UNSET if account_id is None else account_id,
@@ -133,6 +133,8 @@ def data_sources_create(title: str, *, account_id: int | None, timezone: str | N
 
 def data_sources_delete(data_source_id: int) -> Operation[None]:
     """Delete a data source."""
+    from databox_openapi.api.data_sources import delete_data_source
+
     return Operation(
         name="data_sources.delete",
         parse=answers.acknowledged,
@@ -144,6 +146,8 @@ def data_sources_delete(data_source_id: int) -> Operation[None]:
 
 def data_sources_list_datasets(data_source_id: int) -> Operation[Listing[Dataset]]:
     """List a data source's datasets."""
+    from databox_openapi.api.data_sources import list_datasets
+
     shape = Shape(partial(Dataset, data_source_id=data_source_id), answers.DATASET.fields)
     return Operation(
         name="data_sources.list_datasets",
@@ -155,6 +159,10 @@ def data_sources_list_datasets(data_source_id: int) -> Operation[Listing[Dataset
 
 def datasets_create(title: str, *, data_source_id: int, primary_keys: Sequence[str] | None) -> Operation[Dataset]:
     """Create a dataset. The answer does not repeat the keys, so the model takes them from the request."""
+    from databox_openapi.api.datasets import create_dataset
+    from databox_openapi.models import CreateDatasetBody
+    from databox_openapi.types import UNSET
+
     body = CreateDatasetBody(
         title=title,
         data_source_id=data_source_id,
@@ -173,6 +181,8 @@ def datasets_create(title: str, *, data_source_id: int, primary_keys: Sequence[s
 
 def datasets_delete(dataset_id: str) -> Operation[None]:
     """Delete a dataset."""
+    from databox_openapi.api.datasets import delete_dataset
+
     return Operation(
         name="datasets.delete",
         parse=answers.acknowledged,
@@ -184,6 +194,8 @@ def datasets_delete(dataset_id: str) -> Operation[None]:
 
 def datasets_purge(dataset_id: str) -> Operation[None]:
     """Remove all rows of a dataset."""
+    from databox_openapi.api.datasets import purge_dataset
+
     return Operation(
         name="datasets.purge",
         parse=answers.acknowledged,
@@ -195,6 +207,9 @@ def datasets_purge(dataset_id: str) -> Operation[None]:
 
 @lru_cache(maxsize=16)
 def _create_ingestion(dataset_id: str) -> dict[str, Any]:
+    from databox_openapi.api.datasets import create_ingestion
+    from databox_openapi.models import CreateIngestionBody
+
     return create_ingestion._get_kwargs(dataset_id=dataset_id, body=CreateIngestionBody(records=[]))
 
 
@@ -214,6 +229,9 @@ def datasets_list_ingestions(
     dataset_id: str, *, page: int | None, page_size: int | None
 ) -> Operation[Listing[IngestionSummary]]:
     """List a dataset's ingestions, one page of them."""
+    from databox_openapi.api.datasets import list_ingestions
+    from databox_openapi.types import UNSET
+
     query = list_ingestions._get_kwargs(
         dataset_id=dataset_id,
         page=UNSET if page is None else page,
@@ -229,6 +247,8 @@ def datasets_list_ingestions(
 
 def datasets_get_ingestion(dataset_id: str, ingestion_id: str) -> Operation[Ingestion]:
     """Retrieve an ingestion. Its `status: error` is an outcome, not a refusal of the request."""
+    from databox_openapi.api.datasets import get_ingestion
+
     return Operation(
         name="datasets.get_ingestion",
         parse=answers.INGESTION.read,

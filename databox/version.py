@@ -1,15 +1,5 @@
-"""The installed version of this library."""
-
-from importlib.metadata import PackageNotFoundError, version
+"""The version of this library; the distribution's is read from here."""
 
 __all__ = ["VERSION"]
 
-
-def _installed() -> str:
-    try:
-        return version("databox-sdk")
-    except PackageNotFoundError:  # run from a copy of the sources
-        return "0"
-
-
-VERSION = _installed()
+VERSION = "0.1.0"

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
-from dateutil.parser import isoparse
 
 from databox.models import ErrorDetail
 
@@ -66,6 +65,8 @@ def truth(value: object) -> bool | None:
 
 def instant(value: object) -> datetime | None:
     """Return an ISO 8601 moment in UTC; one without a zone is taken to be UTC."""
+    from dateutil.parser import isoparse  # slow to import, and most programs read no date
+
     if not isinstance(value, str):
         return None
     try:

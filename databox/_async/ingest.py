@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -16,9 +16,7 @@ from databox._async.runtime import Source
 from databox._async.transport import AsyncTransport
 from databox.errors import APIError, ConfigurationError, IngestError, InvalidRecordError
 from databox.ingest.batch import Batch, Batcher
-from databox.ingest.deadletter import DeadLetters
 from databox.ingest.encode import encode, plain
-from databox.ingest.journal import Journal
 from databox.ingest.rows import rows_of
 from databox.ingest.run import Answer, Run
 from databox.ingest.settings import Settings
@@ -30,6 +28,10 @@ from databox.report import IngestReport
 from databox.retry import Attempts
 
 __all__ = ["AsyncIngest"]
+
+if TYPE_CHECKING:
+    from databox.ingest.deadletter import DeadLetters
+    from databox.ingest.journal import Journal
 
 log = logging.getLogger("databox")
 
@@ -196,7 +198,7 @@ class AsyncIngest:
         else:
             await pool.start(send)
 
-    def _went_before(self, number: int, batch: Batch, journal: Journal) -> bool:
+    def _went_before(self, number: int, batch: Batch, journal: "Journal") -> bool:
         """Whether an earlier run leaves nothing to do for a batch."""
         entry = journal.entry(number, batch)
         if entry is None:
@@ -299,6 +301,10 @@ class AsyncIngest:
     # Files and telling
 
     def _open_files(self) -> None:
+        # Imported here, since few runs need SQLite and every import of the package would pay for it.
+        from databox.ingest.deadletter import DeadLetters
+        from databox.ingest.journal import Journal
+
         settings = self._settings
         if settings.journal:
             about = {"dataset": self._dataset_id, "address": self._transport.config.base_url}

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -17,9 +17,7 @@ from databox._sync.runtime import Source
 from databox._sync.transport import Transport
 from databox.errors import APIError, ConfigurationError, IngestError, InvalidRecordError
 from databox.ingest.batch import Batch, Batcher
-from databox.ingest.deadletter import DeadLetters
 from databox.ingest.encode import encode, plain
-from databox.ingest.journal import Journal
 from databox.ingest.rows import rows_of
 from databox.ingest.run import Answer, Run
 from databox.ingest.settings import Settings
@@ -31,6 +29,10 @@ from databox.report import IngestReport
 from databox.retry import Attempts
 
 __all__ = ["Ingest"]
+
+if TYPE_CHECKING:
+    from databox.ingest.deadletter import DeadLetters
+    from databox.ingest.journal import Journal
 
 log = logging.getLogger("databox")
 
@@ -197,7 +199,7 @@ class Ingest:
         else:
             pool.start(send)
 
-    def _went_before(self, number: int, batch: Batch, journal: Journal) -> bool:
+    def _went_before(self, number: int, batch: Batch, journal: "Journal") -> bool:
         """Whether an earlier run leaves nothing to do for a batch."""
         entry = journal.entry(number, batch)
         if entry is None:
@@ -300,6 +302,10 @@ class Ingest:
     # Files and telling
 
     def _open_files(self) -> None:
+        # Imported here, since few runs need SQLite and every import of the package would pay for it.
+        from databox.ingest.deadletter import DeadLetters
+        from databox.ingest.journal import Journal
+
         settings = self._settings
         if settings.journal:
             about = {"dataset": self._dataset_id, "address": self._transport.config.base_url}
