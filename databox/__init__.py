@@ -1,6 +1,6 @@
 """A client for the Databox API v1 that loses no row without telling you."""
 
-from typing import TYPE_CHECKING, Any
+import typing
 
 from databox._sync.client import Databox
 from databox._sync.page import Page
@@ -40,14 +40,14 @@ from databox.models import (
 from databox.report import BatchOutcome, IngestReport
 from databox.version import VERSION
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from databox._async.client import AsyncDatabox
     from databox._async.page import AsyncPage
 
 __version__ = VERSION
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     """Import the asynchronous half when it is first asked for: most programs need one of the two."""
     if name == "AsyncDatabox":
         from databox._async.client import AsyncDatabox

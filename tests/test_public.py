@@ -47,7 +47,13 @@ def test_nothing_else_is_public() -> None:
     public = {
         name for name, value in vars(databox).items() if not name.startswith("_") and not isinstance(value, ModuleType)
     }
-    assert public - {"VERSION"} == set(databox.__all__) - {"__version__"}
+    asked_for = {"AsyncDatabox", "AsyncPage"}  # imported when somebody asks
+    assert (public - {"VERSION"}) | asked_for == set(databox.__all__) - {"__version__"}
+
+
+def test_only_names_that_exist_can_be_asked_for() -> None:
+    with pytest.raises(AttributeError, match="Databix"):
+        getattr(databox, "Databix")  # noqa: B009 - as a program with a mistake in it does
 
 
 def test_the_error_tree() -> None:
