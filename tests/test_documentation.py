@@ -13,8 +13,9 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("ut
 
 @pytest.mark.parametrize("code", BLOCKS, ids=lambda code: code.strip().splitlines()[-1])
 def test_the_readme_runs_as_printed(
-    code: str, box: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    code: str, box: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABOX_API_KEY", box.api_key)
     monkeypatch.setenv("DATABOX_API_URL", box.url)
     exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
@@ -23,7 +24,7 @@ def test_the_readme_runs_as_printed(
 
 
 def test_the_readme_has_the_examples_it_is_known_for() -> None:
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
 def test_every_make_target_of_the_documentation_exists() -> None:
