@@ -30,7 +30,7 @@ demo: $(READY) ## send 1,461 real rows to a sandbox, twice, and show what became
 	@$(RUN) examples/weather.py
 
 test: $(READY) ## run all tests; no network is needed
-	@$(RUN) -m pytest -n 2 -q
+	@$(RUN) -m pytest -n 2 --dist worksteal -q
 
 check: $(READY) ## lint, types, layers, and whether generated code is what its sources say
 	@$(RUN) -m ruff check --no-cache --quiet .

@@ -98,7 +98,7 @@ class ScriptedServer:
 
     def _read(self, connection: socket.socket) -> bytes:
         while not self._stopping.is_set():
-            if select.select([connection], [], [], 0.05)[0]:
+            if select.select([connection], [], [], 0.01)[0]:
                 return connection.recv(65_536)
         return b""
 

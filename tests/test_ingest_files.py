@@ -166,7 +166,7 @@ with Databox(rate_limit=None, max_retries=0) as client:
 """
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_killed_at_any_moment_and_run_again(box: Sandbox, tmp_path: Path, seed: int) -> None:
     chance = Random(seed)
     journal = tmp_path / "journal"

@@ -14,6 +14,7 @@ from tools.spec.check import main as check
 from tools.spec.check import problems
 from tools.spec.document import dump, load, operations, parse
 from tools.spec.generate import main as generate
+from tools.spec.generate import patched
 from tools.spec.overlay import pins
 from tools.spec.project import Project
 
@@ -43,6 +44,14 @@ def test_every_field_is_described() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_the_same_wire_gives_the_generator_the_same_to_read(form: str, project: Project, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_bytes(described(form, load(project.description)))
+    ours, theirs = (patched(project, description)[0] for description in (project.description, other))
+    assert theirs == ours
+
+
+@pytest.mark.parametrize("form", ["awkward", "strict"])
 def test_the_same_wire_gives_the_same_code(form: str, project: Project, tmp_path: Path) -> None:
     before = files(project)
     other = tmp_path / "other.yaml"
