@@ -47,7 +47,8 @@ def test_every_field_is_described() -> None:
 def test_the_same_wire_gives_the_generator_the_same_to_read(form: str, project: Project, tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_bytes(described(form, load(project.description)))
-    ours, theirs = (patched(project, description)[0] for description in (project.description, other))
+    told: list[str] = []
+    ours, theirs = (patched(project, path, told.append)[0] for path in (project.description, other))
     assert theirs == ours
 
 
