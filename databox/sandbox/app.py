@@ -1,53 +1,56 @@
-"""The API over HTTP: routes, envelope, key, faults, limits."""
+"""The operations over HTTP: routing, key, limit, faults, recording."""
 
 import asyncio
-import json
+import contextlib
 import logging
+import math
+import re
 import time
-import uuid
-from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Callable
 
-from starlette.requests import Request
+import attrs
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
-from databox.sandbox import rules
+from databox.sandbox.answers import injected, refused, success
 from databox.sandbox.faults import Fault, FaultBook
+from databox.sandbox.limit import Limit
+from databox.sandbox.operations import OPERATIONS, Call, Operation
 from databox.sandbox.recording import RecordedRequest, Recorder
 from databox.sandbox.refusal import Refusal
 from databox.sandbox.world import World
 
-__all__ = ["Api", "Limit"]
+__all__ = ["Api"]
 
 log = logging.getLogger("databox.sandbox")
 
-Answer = dict[str, Any]
+_ROUTES = tuple((compile_path(operation.path)[0], operation) for operation in OPERATIONS)
 _DRAINED = 64 * 1024 * 1024
+_BODY_TIMEOUT = 10.0
 
 
 class Dropped(Exception):
     """The connection is to be closed without an answer."""
 
 
-class Limit:
-    """How many requests a key may send in a second and in an hour."""
+@attrs.frozen
+class Incoming:
+    """A request that has arrived."""
 
-    def __init__(self, per_second: int, per_hour: int) -> None:
-        self._windows = [(per_second, 1.0, deque[float]()), (per_hour, 3600.0, deque[float]())]
+    request: Request
+    body: bytes
+    cut: Refusal | None
+    """Why the body is not all of it."""
+    matching: dict[str, tuple[Operation, re.Match[str]]]
+    """The operations that live at its path, by method."""
 
-    def take(self, now: float) -> float | None:
-        """Count a request; return None, or the seconds to wait when it is one too many."""
-        for count, window, times in self._windows:
-            while times and times[0] <= now - window:
-                times.popleft()
-            if len(times) >= count:
-                return times[0] + window - now
-        for _, _, times in self._windows:
-            times.append(now)
-        return None
+    @property
+    def operation(self) -> Operation | None:
+        """What it asks for."""
+        found = self.matching.get(self.request.method)
+        return found[0] if found else None
 
 
 class Api:
@@ -71,57 +74,13 @@ class Api:
         self._limit = limit
         self._max_body_bytes = max_body_bytes
         self._drop = drop
-        operations: list[tuple[str, str, str, Callable[[Request, bytes], Answer]]] = [
-            ("GET", "/v1/accounts", "accounts.list", self._accounts),
-            # The literal comes first: it stands where the next path has a parameter.
-            ("GET", "/v1/accounts/timezones", "accounts.list_timezones", self._time_zones),
-            ("GET", "/v1/accounts/{account}/data-sources", "accounts.list_data_sources", self._data_sources),
-            ("GET", "/v1/auth/validate-key", "auth.validate_key", self._validate_key),
-            ("POST", "/v1/data-sources", "data_sources.create", self._create_data_source),
-            ("DELETE", "/v1/data-sources/{source}", "data_sources.delete", self._delete_data_source),
-            ("GET", "/v1/data-sources/{source}/datasets", "data_sources.list_datasets", self._datasets),
-            ("POST", "/v1/datasets", "datasets.create", self._create_dataset),
-            ("DELETE", "/v1/datasets/{dataset}", "datasets.delete", self._delete_dataset),
-            ("POST", "/v1/datasets/{dataset}/purge", "datasets.purge", self._purge_dataset),
-            ("POST", "/v1/datasets/{dataset}/data", "datasets.create_ingestion", self._create_ingestion),
-            ("GET", "/v1/datasets/{dataset}/ingestions", "datasets.list_ingestions", self._ingestions),
-            ("GET", "/v1/datasets/{dataset}/ingestions/{ingestion}", "datasets.get_ingestion", self._ingestion),
-        ]
-        self._routes = [
-            Route(path, self._endpoint(handler), methods=[method], name=name)
-            for method, path, name, handler in operations
-        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive)
-        body, whole = await _body(request, self._max_body_bytes)
-        route, method_is_wrong = self._match(scope)
-        operation = route.name if route else None
-        number = self._recorder.came(_recorded(request, body, operation))
-        scope["databox.body"] = body
-
-        async def answering(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                self._recorder.answered(number, message["status"])
-            await send(message)
-
         try:
-            fault = operation and self._faults.next_for(operation)
-            if route and fault:
-                await self._strike(fault, route, scope, receive, answering)
-            elif not whole:
-                raise Refusal(413, f"The body is larger than {self._max_body_bytes} bytes.")
-            elif route:
-                await route.handle(scope, receive, answering)
-            elif method_is_wrong:
-                raise Refusal(405, "The method is not allowed here.")
-            else:
-                raise Refusal(404, "There is nothing here.")
-        except Refusal as refusal:
-            await _refused(refusal)(scope, receive, answering)
+            await self._serve(scope, receive, send)
+        except ClientDisconnect:
+            pass  # nobody waits for an answer
         except Dropped:
             self._drop(scope)
             while (await receive())["type"] != "http.disconnect":
@@ -129,167 +88,102 @@ class Api:
         except asyncio.CancelledError:  # the sandbox is closing
             self._drop(scope)
             raise
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        body, cut = await _body(request, self._max_body_bytes)
+        incoming = Incoming(request, body, cut, _matching(scope["path"]))
+        number = self._recorder.came(_recorded(incoming))
+        try:
+            response = await self._respond(incoming)
+        except Refusal as refusal:
+            response = refused(refusal)
+        except Dropped:
+            raise
         except Exception:
             log.exception("The sandbox has a bug.")
-            await _refused(Refusal(500, "The sandbox has a bug; see its log."))(scope, receive, answering)
+            response = refused(Refusal(500, "The sandbox has a bug; see its log."))
+        self._recorder.answered(number, response.status_code)
+        await response(scope, receive, send)
 
-    async def _strike(self, fault: Fault, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
-        if fault.delay:
-            await asyncio.sleep(fault.delay)
+    async def _respond(self, incoming: Incoming) -> Response:
+        fault = self._faults.next_for(incoming.operation.name) if incoming.operation else None
+        if fault is None:
+            return self._perform(incoming)
+        await asyncio.sleep(fault.delay)
+        return self._strike(fault, incoming)
+
+    def _strike(self, fault: Fault, incoming: Incoming) -> Response:
         if fault.drop == "before":
             raise Dropped
         if fault.drop == "after":
-            await route.handle(scope, receive, _nowhere)
+            with contextlib.suppress(Refusal):
+                self._perform(incoming)
             raise Dropped
-        if fault.status is None and fault.body is None and fault.headers is None:
-            await route.handle(scope, receive, send)
-            return
-        if fault.body is None and fault.status is not None and fault.status >= 400:
-            raise Refusal(fault.status, "Injected by the sandbox.", headers=fault.headers)
-        await _made_up(fault)(scope, receive, send)
+        return injected(fault) if fault.answers else self._perform(incoming)
 
-    def _match(self, scope: Scope) -> tuple[Route | None, bool]:
-        """Return the route of a request, its parameters put into the scope, or whether only the method is wrong."""
-        method_is_wrong = False
-        for route in self._routes:
-            match, found = route.matches(scope)
-            if match is Match.FULL:
-                scope.update(found)
-                return route, False
-            method_is_wrong |= match is Match.PARTIAL
-        return None, method_is_wrong
+    def _perform(self, incoming: Incoming) -> Response:
+        request = incoming.request
+        if not incoming.matching:
+            raise Refusal(404, "There is nothing here.")
+        if request.method not in incoming.matching:
+            allowed = {"allow": ", ".join(incoming.matching)}
+            raise Refusal(405, "The method is not allowed here.", headers=allowed)
+        self._admit(incoming)
+        operation, match = incoming.matching[request.method]
+        call = Call(match.groupdict(), request.query_params, incoming.body)
+        return success(operation.perform(self._world, call))
 
-    def _endpoint(self, handler: Callable[[Request, bytes], Answer]) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            self._admit(request)
-            return _json(200, {"requestId": str(uuid.uuid4()), "status": "success"} | handler(request, _sent(request)))
-
-        return endpoint
-
-    def _admit(self, request: Request) -> None:
+    def _admit(self, incoming: Incoming) -> None:
+        request = incoming.request
         if request.headers.get("x-api-key") != self._key:
             raise Refusal(401, "The API key is missing, wrong or expired.")
         wait = self._limit.take(time.monotonic()) if self._limit else None
         if wait is not None:
-            headers = {"retry-after": str(max(1, round(wait + 0.5)))}
-            raise Refusal(429, "Too many requests.", headers=headers)
+            raise Refusal(429, "Too many requests.", headers={"retry-after": str(math.ceil(wait))})
+        if incoming.cut:
+            raise incoming.cut
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if request.method == "POST" and _sent(request) and content_type != "application/json":
+        if request.method == "POST" and incoming.body and content_type != "application/json":
             raise Refusal(415, "The body must be application/json.")
 
-    # The operations, in the order of the reference
 
-    def _accounts(self, request: Request, body: bytes) -> Answer:
-        return {"accounts": list(rules.ACCOUNTS)}
-
-    def _data_sources(self, request: Request, body: bytes) -> Answer:
-        account_id = rules.whole_number(request.path_params["account"], "accountId")
-        return {"dataSources": self._world.data_sources(account_id)}
-
-    def _time_zones(self, request: Request, body: bytes) -> Answer:
-        return {"timezones": [{"offset": offset, "timezone": name} for offset, name in rules.TIME_ZONES]}
-
-    def _validate_key(self, request: Request, body: bytes) -> Answer:
-        return {}
-
-    def _create_data_source(self, request: Request, body: bytes) -> Answer:
-        asked = rules.parse(body)
-        title = rules.required_text(asked, "title")
-        if asked.get("accountId") is None:
-            asked["accountId"] = rules.ACCOUNTS[0]["id"]
-        account_id = rules.required_number(asked, "accountId")
-        made = self._world.create_data_source(title, account_id, rules.time_zone(asked))
-        return {"status": "processing"} | made
-
-    def _delete_data_source(self, request: Request, body: bytes) -> Answer:
-        self._world.delete_data_source(rules.whole_number(request.path_params["source"], "dataSourceId"))
-        return {"message": "Data source deleted successfully"}
-
-    def _datasets(self, request: Request, body: bytes) -> Answer:
-        return {"datasets": self._world.datasets(rules.whole_number(request.path_params["source"], "dataSourceId"))}
-
-    def _create_dataset(self, request: Request, body: bytes) -> Answer:
-        asked = rules.parse(body)
-        title = rules.required_text(asked, "title")
-        return self._world.create_dataset(
-            title, rules.required_number(asked, "dataSourceId"), rules.primary_keys(asked)
-        )
-
-    def _delete_dataset(self, request: Request, body: bytes) -> Answer:
-        self._world.delete_dataset(request.path_params["dataset"])
-        return {"message": "Dataset deleted successfully"}
-
-    def _purge_dataset(self, request: Request, body: bytes) -> Answer:
-        self._world.purge_dataset(request.path_params["dataset"])
-        return {"message": "Resource purged successfully"}
-
-    def _create_ingestion(self, request: Request, body: bytes) -> Answer:
-        records = rules.records(rules.parse(body))
-        ingestion_id = self._world.create_ingestion(request.path_params["dataset"], records)
-        return {"ingestionId": ingestion_id, "message": "Data ingestion request accepted"}
-
-    def _ingestions(self, request: Request, body: bytes) -> Answer:
-        page = rules.whole_number(request.query_params.get("page", "1"), "page")
-        asked = request.query_params.get("pageSize", "100")
-        size = rules.whole_number(asked, "pageSize", most=rules.MAX_PAGE_SIZE)
-        total, found = self._world.ingestions(request.path_params["dataset"], page, size)
-        return {"pagination": {"page": page, "pageSize": size, "totalItems": total}, "ingestions": found}
-
-    def _ingestion(self, request: Request, body: bytes) -> Answer:
-        return self._world.ingestion(request.path_params["dataset"], request.path_params["ingestion"])
+def _matching(path: str) -> dict[str, tuple[Operation, re.Match[str]]]:
+    matches = ((operation, pattern.fullmatch(path)) for pattern, operation in _ROUTES)
+    return {operation.method: (operation, match) for operation, match in matches if match}
 
 
-async def _body(request: Request, most: int) -> tuple[bytes, bool]:
-    """Read a body; return as much as may be kept, and whether that is all of it."""
+async def _body(request: Request, most: int) -> tuple[bytes, Refusal | None]:
+    """Return a body, or its beginning and why that is not all of it.
+
+    What is too large is read nevertheless, as many clients read no answer before they have sent everything.
+    """
+    too_large = Refusal(413, f"The body is larger than {most} bytes.")
+    if int(request.headers.get("content-length", "0")) > _DRAINED:
+        return b"", too_large
     parts = bytearray()
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size <= most:
-            parts += part
-        if size > _DRAINED:
-            break
-    return bytes(parts), size <= most
+    try:
+        async with asyncio.timeout(_BODY_TIMEOUT):
+            async for part in request.stream():
+                size += len(part)
+                if size <= most:
+                    parts += part
+                if size > _DRAINED:
+                    break
+    except TimeoutError:
+        return bytes(parts), Refusal(408, f"The body did not arrive within {_BODY_TIMEOUT:.0f} seconds.")
+    return bytes(parts), too_large if size > most else None
 
 
-def _sent(request: Request) -> bytes:
-    body: bytes = request.scope["databox.body"]
-    return body
-
-
-def _recorded(request: Request, body: bytes, operation: str | None) -> RecordedRequest:
-    headers = {name: "***" if name == "x-api-key" else value for name, value in request.headers.items()}
+def _recorded(incoming: Incoming) -> RecordedRequest:
+    request = incoming.request
     return RecordedRequest(
         method=request.method,
         path=request.scope["raw_path"].decode("latin-1"),
         query=dict(request.query_params),
-        headers=headers,
-        body=body,
+        headers={name: "***" if name == "x-api-key" else value for name, value in request.headers.items()},
+        body=incoming.body,
         received_at=time.monotonic(),
-        operation=operation,
+        operation=incoming.operation.name if incoming.operation else None,
     )
-
-
-def _json(status: int, body: object, headers: dict[str, str] | None = None) -> Response:
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "surrogatepass"), status, headers, media_type="application/json")
-
-
-def _refused(refusal: Refusal) -> Response:
-    envelope = {"requestId": str(uuid.uuid4()), "status": "error", "errors": [refusal.entry()]}
-    return _json(refusal.status, envelope, refusal.headers)
-
-
-def _made_up(fault: Fault) -> Response:
-    status = fault.status or 200
-    given: object = fault.body
-    if isinstance(given, dict | list):
-        return _json(status, cast("object", given), fault.headers)
-    body = fault.body if isinstance(fault.body, bytes) else str(fault.body or "").encode()
-    kind = "text/html" if body.lstrip().startswith(b"<") else "text/plain"
-    named = {name.lower() for name in fault.headers or {}}
-    return Response(body, status, fault.headers, media_type=None if "content-type" in named else kind)
-
-
-async def _nowhere(message: Any) -> None:
-    """Takes an answer that nobody is to get."""

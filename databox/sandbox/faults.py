@@ -6,28 +6,15 @@ from typing import Any, Literal
 
 import attrs
 
-__all__ = ["OPERATIONS", "Fault", "FaultBook"]
+from databox.sandbox.operations import OPERATIONS
 
-OPERATIONS = (
-    "accounts.list",
-    "accounts.list_data_sources",
-    "accounts.list_timezones",
-    "auth.validate_key",
-    "data_sources.create",
-    "data_sources.delete",
-    "data_sources.list_datasets",
-    "datasets.create",
-    "datasets.delete",
-    "datasets.purge",
-    "datasets.create_ingestion",
-    "datasets.list_ingestions",
-    "datasets.get_ingestion",
-)
-"""The operations by the names of the client's methods."""
+__all__ = ["Fault", "FaultBook"]
+
+_NAMES = tuple(operation.name for operation in OPERATIONS)
 
 
 def _known(_: object, __: "attrs.Attribute[str]", value: str) -> None:
-    names = {*OPERATIONS, *(name.partition(".")[2] for name in OPERATIONS), "*"}
+    names = {*_NAMES, *(name.partition(".")[2] for name in _NAMES), "*"}
     if value not in names:
         raise ValueError(f"There is no operation {value!r}. There are: {', '.join(sorted(names))}.")
 
@@ -36,6 +23,8 @@ def _within(low: float, high: float) -> Any:
     def check(_: object, attribute: "attrs.Attribute[float]", value: float | None) -> None:
         if value is not None and not low <= value <= high:
             raise ValueError(f"Fault.{attribute.name} must be {low} to {high}, not {value}.")
+        if value is not None and isinstance(low, int) and not isinstance(value, int):
+            raise ValueError(f"Fault.{attribute.name} must be a whole number, not {value}.")
 
     return check
 
@@ -46,36 +35,38 @@ class Fault:
 
     Args:
         operation: the last part of a client's method, such as `create_ingestion`; where two share it (`create`,
-            `delete`, `list`), `datasets.create` means one of them. `*` means all.
-        status: answer with this HTTP status, and do nothing. With a body and no status, 200.
+            `delete`), `datasets.create` means one of them. `*` means all.
+        status: answer with this final HTTP status, and do nothing. With a body and no status, 200.
         body: what to answer: a dict or list as JSON, text or bytes as they are. Without one, the error envelope.
         headers: further headers of that answer.
         delay: seconds to wait first.
         drop: close the connection "before" the request takes effect, or "after" it did.
         probability: how often it strikes, 0 to 1.
         times: how often it strikes at most; None for always.
+
+    Raises:
+        ValueError: there is no such operation, or a value is out of bounds.
     """
 
     operation: str = attrs.field(validator=_known)
     status: int | None = attrs.field(default=None, validator=_within(200, 599))
     body: Any = None
     headers: dict[str, str] | None = None
-    delay: float = attrs.field(default=0.0, validator=_within(0, 3600))
+    delay: float = attrs.field(default=0.0, validator=_within(0.0, 3600.0))
     drop: Literal["before", "after"] | None = attrs.field(
         default=None, validator=attrs.validators.in_(["before", "after", None])
     )
-    probability: float = attrs.field(default=1.0, validator=_within(0, 1))
+    probability: float = attrs.field(default=1.0, validator=_within(0.0, 1.0))
     times: int | None = attrs.field(default=None, validator=_within(1, 2**31))
+
+    @property
+    def answers(self) -> bool:
+        """Whether it answers instead of the operation."""
+        return not (self.status is None and self.body is None and self.headers is None)
 
     def concerns(self, operation: str) -> bool:
         """Return whether this is about an operation, given by its full name."""
         return self.operation in {"*", operation, operation.partition(".")[2]}
-
-
-@attrs.define
-class _Waiting:
-    fault: Fault
-    struck: int = 0
 
 
 class FaultBook:
@@ -101,11 +92,18 @@ class FaultBook:
         """Return the first fault that strikes this request."""
         with self._lock:
             for waiting in self._waiting:
-                fault = waiting.fault
-                if not fault.concerns(operation) or waiting.struck == fault.times:
-                    continue
-                if fault.probability < 1 and self._random.random() >= fault.probability:
-                    continue
-                waiting.struck += 1
-                return fault
+                if waiting.fault.concerns(operation) and self._strikes(waiting.fault):
+                    waiting.struck += 1
+                    if waiting.struck == waiting.fault.times:
+                        self._waiting.remove(waiting)
+                    return waiting.fault
         return None
+
+    def _strikes(self, fault: Fault) -> bool:
+        return fault.probability >= 1 or self._random.random() < fault.probability
+
+
+@attrs.define(eq=False)
+class _Waiting:
+    fault: Fault
+    struck: int = 0

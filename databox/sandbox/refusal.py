@@ -1,6 +1,6 @@
 """How the API says no."""
 
-__all__ = ["STATUS_CODES", "Refusal"]
+__all__ = ["STATUS_CODES", "Refusal", "code_for"]
 
 STATUS_CODES = {
     400: "invalid_input",
@@ -18,6 +18,13 @@ STATUS_CODES = {
 """The API's error code for a status; the reference gives the codes, the statuses are inferred."""
 
 
+def code_for(status: int) -> str:
+    """Return the code that goes with a status."""
+    if status < 300:
+        return "processing_failed"
+    return STATUS_CODES.get(status, "internal_error" if status >= 500 else "invalid_input")
+
+
 class Refusal(Exception):
     """A request that is answered with the error envelope."""
 
@@ -32,7 +39,7 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.code = code or STATUS_CODES.get(status, "internal_error" if status >= 500 else "invalid_input")
+        self.code = code or code_for(status)
         self.field = field
         self.headers = headers or {}
 

@@ -1,44 +1,38 @@
 """What the API makes of values: decisions without state."""
 
 import json
-import zoneinfo
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
+from databox.sandbox.catalogue import is_time_zone
 from databox.sandbox.refusal import Refusal
 
-__all__ = ["ACCOUNTS", "MAX_PAGE_SIZE", "MAX_RECORDS", "TIME_ZONES", "fault_of", "key_of", "parse", "whole_number"]
+__all__ = [
+    "key_of",
+    "optional_number",
+    "parse",
+    "primary_keys",
+    "problem_of",
+    "records",
+    "required_number",
+    "required_text",
+    "time_zone",
+    "whole_number",
+]
 
 MAX_RECORDS = 100
-MAX_PAGE_SIZE = 1000
-
-ACCOUNTS: tuple[dict[str, Any], ...] = (
-    {"id": 123456, "name": "Acme Corp", "accountType": "organization"},
-    {"id": 123457, "name": "Bright Agency", "accountType": "agency"},
-    {"id": 123458, "name": "Corner Shop", "accountType": "client"},
-)
-"""The accounts of the sandbox's key; the first is its own."""
-
-TIME_ZONES = (
-    ("UTC-8", "America/Los_Angeles"),
-    ("UTC-5", "America/New_York"),
-    ("UTC-3", "America/Sao_Paulo"),
-    ("UTC+0", "Europe/London"),
-    ("UTC+0", "UTC"),
-    ("UTC+1", "Europe/Berlin"),
-    ("UTC+1", "Europe/Ljubljana"),
-    ("UTC+2", "Africa/Johannesburg"),
-    ("UTC+5:30", "Asia/Kolkata"),
-    ("UTC+8", "Asia/Singapore"),
-    ("UTC+9", "Asia/Tokyo"),
-    ("UTC+10", "Australia/Sydney"),
-)
+MAX_DEPTH = 64
+INT64 = range(-(2**63), 2**63)
 
 
 def parse(body: bytes) -> dict[str, Any]:
     """Return the JSON object in a request's body."""
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        value: object = json.loads(body.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
+        _refuse_depth(value)
+        if b"\\u" in body:  # half a surrogate pair is no text: nothing could store it
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise Refusal(400, "The request body is not valid JSON.", code="invalid_json") from None
     if not isinstance(value, dict):
@@ -46,33 +40,30 @@ def parse(body: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def whole_number(text: str, field: str, *, least: int = 1, most: int = 2**63 - 1) -> int:
+def whole_number(text: str, field: str, *, least: int = 1, most: int = INT64[-1]) -> int:
     """Return a number from a path or query."""
     if not (text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most):
-        raise Refusal(
-            400,
-            f"'{field}' must be a whole number from {least} to {most}.",
-            code="invalid_field_value",
-            field=field,
-        )
+        message = f"'{field}' must be a whole number from {least} to {most}."
+        raise Refusal(400, message, code="invalid_field_value", field=field)
     return int(text)
 
 
 def required_text(body: dict[str, Any], field: str) -> str:
     """Return a text that must be there."""
-    if body.get(field) is None:
-        raise Refusal(400, f"The '{field}' field is required.", code="missing_required_field", field=field)
-    return _text(body[field], field)
+    return _text(_required(body, field), field)
 
 
 def required_number(body: dict[str, Any], field: str) -> int:
-    """Return a whole number that must be there."""
-    value = body.get(field)
-    if value is None:
-        raise Refusal(400, f"The '{field}' field is required.", code="missing_required_field", field=field)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise Refusal(400, f"'{field}' must be an integer.", code="invalid_field_value", field=field)
+    """Return a 64-bit integer that must be there."""
+    value = _required(body, field)
+    if not isinstance(value, int) or isinstance(value, bool) or value not in INT64:
+        raise Refusal(400, f"'{field}' must be a 64-bit integer.", code="invalid_field_value", field=field)
     return value
+
+
+def optional_number(body: dict[str, Any], field: str, default: int) -> int:
+    """Return a 64-bit integer, or the default when it is absent or null."""
+    return default if body.get(field) is None else required_number(body, field)
 
 
 def time_zone(body: dict[str, Any]) -> str:
@@ -80,12 +71,9 @@ def time_zone(body: dict[str, Any]) -> str:
     if body.get("timezone") is None:
         return "UTC"
     name = _text(body["timezone"], "timezone")
-    if name not in {zone for _, zone in TIME_ZONES}:
-        try:
-            zoneinfo.ZoneInfo(name)
-        except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-            message = f"'{name}' is not an IANA time zone."
-            raise Refusal(400, message, code="invalid_field_value", field="timezone") from None
+    if not is_time_zone(name):
+        message = "'timezone' must be the name of an IANA time zone."
+        raise Refusal(400, message, code="invalid_field_value", field="timezone")
     return name
 
 
@@ -103,9 +91,7 @@ def primary_keys(body: dict[str, Any]) -> list[str]:
 
 def records(body: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of an ingestion."""
-    value = body.get("records")
-    if value is None:
-        raise Refusal(400, "The 'records' field is required.", code="missing_required_field", field="records")
+    value = _required(body, "records")
     found = cast("list[object]", value) if isinstance(value, list) else [None]
     if not all(isinstance(record, dict) for record in found):
         raise Refusal(400, "'records' must be a list of objects.", code="schema_mismatch", field="records")
@@ -115,7 +101,7 @@ def records(body: dict[str, Any]) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", found)
 
 
-def fault_of(record: dict[str, Any], keys: Sequence[str]) -> str | None:
+def problem_of(record: dict[str, Any], keys: Sequence[str]) -> str | None:
     """Return why a single record is rejected, or None when it is not."""
     for column, value in record.items():
         if isinstance(value, dict | list):
@@ -133,6 +119,13 @@ def key_of(record: dict[str, Any], keys: Sequence[str]) -> str:
     return json.dumps(plain, ensure_ascii=False)
 
 
+def _required(body: dict[str, Any], field: str) -> Any:
+    value = body.get(field)
+    if value is None:
+        raise Refusal(400, f"The '{field}' field is required.", code="missing_required_field", field=field)
+    return value
+
+
 def _text(value: Any, field: str) -> str:
     if not isinstance(value, str):
         raise Refusal(400, f"'{field}' must be a string.", code="invalid_field_value", field=field)
@@ -141,3 +134,26 @@ def _text(value: Any, field: str) -> str:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text} is too large")
+    return value
+
+
+def _refuse_depth(value: object) -> None:
+    """Refuse what is nested so deeply that, stored once, it could not be read again."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _within(outer) if isinstance(inner, dict | list)]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
+
+
+def _within(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()

@@ -10,34 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from databox.sandbox import rules
+from databox.sandbox.catalogue import ACCOUNTS
+from databox.sandbox.database import emptied, opened
 from databox.sandbox.refusal import Refusal
 
 __all__ = ["World"]
-
-_SCHEMA = """
-create table if not exists data_sources (
-    id integer primary key, account_id integer not null, title text not null, created text not null,
-    timezone text not null);
-create table if not exists datasets (
-    id text primary key, data_source_id integer not null references data_sources on delete cascade,
-    title text not null, created text not null, primary_keys text not null,
-    row_count integer not null default 0, size integer not null default 0);
-create table if not exists columns (
-    dataset_id text not null references datasets on delete cascade, name text not null,
-    primary key (dataset_id, name)) without rowid;
-create table if not exists rows (
-    number integer primary key autoincrement, dataset_id text not null references datasets on delete cascade,
-    key text, record text not null);
-create unique index if not exists rows_by_key on rows (dataset_id, key);
-create table if not exists ingestions (
-    number integer primary key autoincrement, id text not null unique,
-    dataset_id text not null references datasets on delete cascade, timestamp text not null,
-    ready_at real not null, records text, answer text);
-create index if not exists ingestions_by_dataset on ingestions (dataset_id, number);
-create index if not exists open_ingestions on ingestions (number) where records is not null;
-"""
-_TABLES = ("ingestions", "rows", "columns", "datasets", "data_sources")
-_FIRST_DATA_SOURCE = 4754489
 
 
 class World:
@@ -46,16 +23,15 @@ class World:
     Args:
         state: a file that keeps it; in memory without.
         processing_delay: seconds until an accepted ingestion takes effect.
+
+    Raises:
+        ValueError: the file cannot be used, or is something else.
     """
 
     def __init__(self, state: str | Path | None, processing_delay: float) -> None:
         self._lock = threading.Lock()
         self._delay = processing_delay
-        self._db = sqlite3.connect(state or ":memory:", check_same_thread=False)
-        self._db.row_factory = sqlite3.Row
-        # The sandbox's file may be lost with the machine; it need not wait for the disk at each request.
-        self._db.executescript("pragma journal_mode = wal; pragma synchronous = off; pragma foreign_keys = on;")
-        self._db.executescript(_SCHEMA)
+        self._db = opened(state)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -65,8 +41,7 @@ class World:
     def reset(self) -> None:
         """Forget everything but the accounts."""
         with self._lock, self._db:
-            for table in _TABLES:
-                self._db.execute(f"delete from {table}")
+            emptied(self._db)
 
     # Data sources
 
@@ -81,11 +56,9 @@ class World:
         """Make a data source."""
         _known_account(account_id)
         with self._lock, self._db:
-            last = self._db.execute("select max(id) from data_sources").fetchone()[0] or _FIRST_DATA_SOURCE - 1
-            self._db.execute(
-                "insert into data_sources values (?, ?, ?, ?, ?)", (last + 1, account_id, title, _now(), timezone)
-            )
-            return _data_source(self._data_source(last + 1))
+            new = (account_id, title, _now(), timezone)
+            made = self._db.execute("insert into data_sources values (null, ?, ?, ?, ?)", new).lastrowid or 0
+            return _data_source(self._data_source(made))
 
     def delete_data_source(self, data_source_id: int) -> None:
         """Delete a data source with all that is in it."""
@@ -188,9 +161,10 @@ class World:
         keys: list[str] = json.loads(dataset["primary_keys"])
         appended = overwritten = 0
         size: int = dataset["size"]
+        columns: set[str] = set()
         errors: list[dict[str, Any]] = []
         for place, record in enumerate(records):
-            problem = rules.fault_of(record, keys)
+            problem = rules.problem_of(record, keys)
             if problem:
                 field = f"records[{place}]"
                 errors.append({"code": "schema_mismatch", "message": problem, "field": field, "type": "validation"})
@@ -208,8 +182,9 @@ class World:
                 new = (dataset_id, key, text)
                 self._db.execute("insert into rows (dataset_id, key, record) values (?, ?, ?)", new)
                 appended += 1
-            columns = [(dataset_id, column) for column in record]
-            self._db.executemany("insert or ignore into columns values (?, ?)", columns)
+            columns |= record.keys()
+        named = ((dataset_id, column) for column in columns)
+        self._db.executemany("insert or ignore into columns values (?, ?)", named)
         total = dataset["row_count"] + appended
         counts = (total, size, dataset_id)
         self._db.execute("update datasets set row_count = ?, size = ? where id = ?", counts)
@@ -243,7 +218,7 @@ class World:
 
 
 def _known_account(account_id: int) -> None:
-    if account_id not in {account["id"] for account in rules.ACCOUNTS}:
+    if account_id not in {account["id"] for account in ACCOUNTS}:
         raise Refusal(404, "The account does not exist.", field="accountId")
 
 

@@ -49,6 +49,9 @@ def test_the_same_wire_gives_the_generator_the_same_to_read(form: str, project: 
     other.write_bytes(described(form, load(project.description)))
     told: list[str] = []
     ours, theirs = (patched(project, path, told.append)[0] for path in (project.description, other))
+    # Their own description of the whole API is kept, and appears nowhere in the code.
+    theirs["info"].pop("description", None)
+    ours["info"].pop("description", None)
     assert theirs == ours
 
 

@@ -1,36 +1,33 @@
 """The sandbox over plain HTTP: what each operation answers, and its refusals."""
 
 import json
+import math
+import re
 import socket
+import time
+import uuid
+import zoneinfo
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from databox.sandbox import Sandbox
+from tests.sandbox.http import client, dataset_in
+from tests.sandbox.http import refusal as code
 
 
 @pytest.fixture
 def http(box: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=box.url, headers={"x-api-key": box.api_key}, timeout=10) as http:
+    with client(box) as http:
         yield http
 
 
 @pytest.fixture
-def dataset(http: httpx.Client) -> str:
-    source = http.post("/v1/data-sources", json={"title": "S"}).json()["id"]
-    asked = {"title": "D", "dataSourceId": source, "primaryKeys": ["id"]}
-    made: str = http.post("/v1/datasets", json=asked).json()["id"]
-    return made
-
-
-def code(answer: httpx.Response) -> tuple[int, str]:
-    body = answer.json()
-    assert body["status"] == "error"
-    assert body["requestId"]
-    assert set(body["errors"][0]) <= {"code", "message", "field", "type"}
-    return answer.status_code, body["errors"][0]["code"]
+def dataset(box: Sandbox) -> str:
+    return dataset_in(box, "id")
 
 
 def test_accounts(http: httpx.Client) -> None:
@@ -88,19 +85,70 @@ def test_single_rows_are_rejected_with_a_reason(http: httpx.Client, box: Sandbox
 
 
 def test_processing_takes_its_time() -> None:
-    with (
-        Sandbox(processing_delay=0.3) as box,
-        httpx.Client(base_url=box.url, headers={"x-api-key": box.api_key}) as http,
-    ):
-        source = http.post("/v1/data-sources", json={"title": "S"}).json()["id"]
-        dataset = http.post("/v1/datasets", json={"title": "D", "dataSourceId": source}).json()["id"]
-        made = http.post(f"/v1/datasets/{dataset}/data", json={"records": [{"a": 1}]}).json()["ingestionId"]
-        at = f"/v1/datasets/{dataset}/ingestions/{made}"
-        early = http.get(at).json()
+    with Sandbox(processing_delay=0.3) as box, client(box) as http:
+        at = f"/v1/datasets/{dataset_in(box)}"
+        dataset = at.rpartition("/")[2]
+        made = http.post(f"{at}/data", json={"records": [{"a": 1}]}).json()["ingestionId"]
+        early = http.get(f"{at}/ingestions/{made}").json()
         assert (early["status"], early["metrics"], box.rows(dataset)) == ("processing", None, [])
-        while http.get(at).json()["status"] == "processing":
-            pass
-        assert box.rows(dataset) == [{"a": 1}]
+        (listed,) = http.get(f"{at}/ingestions").json()["ingestions"]
+        assert listed == {name: early[name] for name in ("ingestionId", "timestamp", "status")}
+        while http.get(f"{at}/ingestions/{made}").json()["status"] == "processing":
+            time.sleep(0.01)
+        (listed,) = http.get(f"{at}/ingestions").json()["ingestions"]
+        assert (listed["status"], box.rows(dataset)) == ("success", [{"a": 1}])
+
+
+def test_processing_keeps_the_order_of_acceptance() -> None:
+    with Sandbox(processing_delay=0.1) as box, client(box) as http:
+        at = f"/v1/datasets/{dataset_in(box, 'id')}"
+        made = [http.post(f"{at}/data", json={"records": [{"id": 1, "n": n}]}).json()["ingestionId"] for n in range(5)]
+        time.sleep(0.15)
+        assert box.rows(at.rpartition("/")[2]) == [{"id": 1, "n": 4}]
+        metrics = [http.get(f"{at}/ingestions/{each}").json()["metrics"]["ingestionMetrics"] for each in made]
+        assert [each["overwrittenRecordsCount"] for each in metrics] == [0, 1, 1, 1, 1]
+
+
+def test_what_never_is_processed_stays_so() -> None:
+    with Sandbox(processing_delay=math.inf) as box, client(box) as http:
+        at = f"/v1/datasets/{dataset_in(box)}"
+        made = http.post(f"{at}/data", json={"records": [{"a": 1}]}).json()["ingestionId"]
+        assert http.get(f"{at}/ingestions/{made}").json()["status"] == "processing"
+
+
+def test_the_time_zones_are_some_dozens_and_all_taken(http: httpx.Client) -> None:
+    zones = http.get("/v1/accounts/timezones").json()["timezones"]
+    assert 36 <= len({zone["timezone"] for zone in zones}) == len(zones)
+    for zone in zones:
+        assert zone["timezone"] in zoneinfo.available_timezones()
+        january = datetime(2025, 1, 1, tzinfo=zoneinfo.ZoneInfo(zone["timezone"]))
+        july = january.replace(month=7)
+        hours, _, minutes = zone["offset"].removeprefix("UTC").partition(":")
+        assert timedelta(hours=int(hours), minutes=int(minutes or 0)) in {january.utcoffset(), july.utcoffset()}
+    assert http.post("/v1/data-sources", json={"title": "", "timezone": "Asia/Kathmandu"}).status_code == 200
+
+
+def test_no_id_comes_twice(http: httpx.Client, box: Sandbox) -> None:
+    first = http.post("/v1/data-sources", json={"title": "S"}).json()["id"]
+    http.delete(f"/v1/data-sources/{first}")
+    assert http.post("/v1/data-sources", json={"title": "S"}).json()["id"] > first
+    box.reset()
+    assert http.post("/v1/data-sources", json={"title": "S"}).json()["id"] == first == 4754489
+
+
+def test_fields_that_are_not_known_are_ignored(http: httpx.Client, box: Sandbox) -> None:
+    source = http.post("/v1/data-sources", json={"title": "S", "key": "mine", "x": {}}).json()
+    fields = "requestId status id title created timezone key ingestionSupported"
+    assert set(source) == set(fields.split())
+    assert (source["key"], source["ingestionSupported"], source["timezone"]) == ("ingestion", True, "UTC")
+    asked = {"title": "D", "dataSourceId": source["id"], "primaryKeys": None, "schema": [{"name": "a"}]}
+    dataset = http.post("/v1/datasets", json=asked).json()
+    assert set(dataset) == {"requestId", "status", "id", "title", "created"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", dataset["created"])
+    taken = http.post(f"/v1/datasets/{dataset['id']}/data", json={"records": [{"a": 1}], "data": 5}).json()
+    assert (taken["status"], taken["message"]) == ("success", "Data ingestion request accepted")
+    for identifier in (dataset["id"], taken["ingestionId"], taken["requestId"]):
+        assert str(uuid.UUID(identifier)) == identifier
 
 
 def test_pages(http: httpx.Client, dataset: str) -> None:
@@ -170,8 +218,9 @@ def test_bodies_that_are_none(http: httpx.Client, content: bytes, kind: str, ref
 
 @pytest.mark.parametrize("headers", [{}, {"x-api-key": "wrong"}, {"authorization": "Bearer x"}])
 def test_the_key_is_checked(box: Sandbox, headers: dict[str, str]) -> None:
-    for path in ("/v1/accounts", "/v1/auth/validate-key", "/v1/datasets/x/ingestions"):
-        assert code(httpx.get(box.url + path, headers=headers)) == (401, "invalid_api_key")
+    with httpx.Client(base_url=box.url, verify=False) as bare:
+        for path in ("/v1/accounts", "/v1/auth/validate-key", "/v1/datasets/x/ingestions"):
+            assert code(bare.get(path, headers=headers)) == (401, "invalid_api_key")
 
 
 def test_numbers_keep_their_digits(http: httpx.Client, box: Sandbox, dataset: str) -> None:

@@ -1,118 +1,27 @@
-"""The sandbox as a thing to have: faults, recording, limits, starting, stopping, the command."""
+"""The sandbox as a thing to have: recording, limits, state, starting, stopping."""
 
-import os
-import re
-import signal
-import subprocess
-import sys
+import asyncio
+import gc
+import socket
+import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
 from databox.sandbox import Fault, Sandbox
-
-
-def get(box: Sandbox, path: str = "/v1/accounts") -> httpx.Response:
-    return httpx.get(box.url + path, headers={"x-api-key": box.api_key})
-
-
-def create(box: Sandbox) -> httpx.Response:
-    return httpx.post(box.url + "/v1/data-sources", headers={"x-api-key": box.api_key}, json={"title": "S"})
-
-
-def sources(box: Sandbox) -> int:
-    return len(get(box, "/v1/accounts/123456/data-sources").json()["dataSources"])
-
-
-def test_a_status_instead_of_the_effect(box: Sandbox) -> None:
-    box.inject(Fault("data_sources.create", status=503, headers={"retry-after": "1"}, times=1))
-    answer = create(box)
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert answer.json()["errors"][0]["code"] == "service_unavailable"
-    assert sources(box) == 0
-    assert create(box).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("body", "kind", "text"),
-    [
-        ({"status": "error"}, "application/json", '{"status":"error"}'),
-        ("<html>", "text/html; charset=utf-8", "<html>"),
-        ("plain", "text/plain; charset=utf-8", "plain"),
-        (b"\xff", "text/plain; charset=utf-8", "\ufffd"),
-    ],
-)
-def test_any_body(box: Sandbox, body: Any, kind: str, text: str) -> None:
-    box.inject(Fault("*", body=body))
-    answer = get(box)
-    assert (answer.status_code, answer.headers["content-type"], answer.text) == (200, kind, text)
-
-
-def test_a_redirect_and_an_odd_status(box: Sandbox) -> None:
-    box.inject(Fault("accounts.list", status=302, headers={"location": "/x"}, times=1))
-    box.inject(Fault("accounts.list", status=520, times=1))
-    assert [get(box).status_code for _ in range(3)] == [302, 520, 200]
-
-
-@pytest.mark.parametrize(("drop", "made"), [("before", 0), ("after", 1)])
-def test_a_dropped_connection(box: Sandbox, drop: Any, made: int) -> None:
-    box.inject(Fault("create", drop=drop, times=1))
-    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
-        create(box)
-    assert sources(box) == made
-    assert box.requests[0].status is None
-
-
-def test_a_delay(box: Sandbox) -> None:
-    box.inject(Fault("list", delay=0.2, times=1))
-    started = time.monotonic()
-    assert get(box).status_code == 200
-    assert time.monotonic() - started >= 0.2
-
-
-def test_names_of_operations(box: Sandbox) -> None:
-    box.inject(Fault("delete", status=500, times=2))
-    box.inject(Fault("datasets.create", status=500, times=1))
-    headers = {"x-api-key": box.api_key}
-    assert httpx.delete(box.url + "/v1/datasets/x", headers=headers).status_code == 500
-    assert httpx.delete(box.url + "/v1/data-sources/1", headers=headers).status_code == 500
-    assert create(box).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"operation": "fly"},
-        {"operation": "*", "status": 99},
-        {"operation": "*", "status": 600},
-        {"operation": "*", "probability": 1.5},
-        {"operation": "*", "times": 0},
-        {"operation": "*", "delay": -1},
-        {"operation": "*", "drop": "during"},
-    ],
-)
-def test_faults_that_are_none(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - each names its own field
-        Fault(**options)
-
-
-def test_chances_come_from_the_seed() -> None:
-    def statuses(seed: int) -> list[int]:
-        with Sandbox(seed=seed) as box, httpx.Client(headers={"x-api-key": box.api_key}) as http:
-            box.inject(Fault("*", status=500, probability=0.5))
-            return [http.get(box.url + "/v1/accounts").status_code for _ in range(40)]
-
-    first = statuses(1)
-    assert set(first) == {200, 500}
-    assert statuses(1) == first != statuses(2)
+from databox.sandbox.limit import Limit
+from tests.sandbox.http import ask, client, create, dataset_in, get, sources
 
 
 def test_requests_are_recorded_and_the_key_is_masked(box: Sandbox) -> None:
-    httpx.post(box.url + "/v1/data-sources?a=b", headers={"x-api-key": box.api_key}, json={"title": "S"})
+    ask(box, "POST", "/v1/data-sources?a=b", json={"title": "S"})
     get(box, "/nothing%20here")
     first, second = box.requests
     assert (first.method, first.path, first.query, first.status) == ("POST", "/v1/data-sources", {"a": "b"}, 200)
@@ -183,40 +92,110 @@ def test_state_between_runs(tmp_path: Path) -> None:
         assert sources(box) == 1
 
 
-# The command
+def test_a_fraction_of_a_request_a_second() -> None:
+    limit = Limit((0.5, 10))
+    assert [limit.take(now) for now in (0.0, 0.5, 2.0, 3.9, 4.0)] == [None, 1.5, None, pytest.approx(0.1), None]
 
 
-def command(*arguments: str) -> "subprocess.Popen[str]":
-    program = [sys.executable, "-W", "error", "-c", "from databox.cli import main; main()", *arguments]
-    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def test_a_refused_request_uses_nothing_up() -> None:
+    limit = Limit((2, 3))
+    assert [limit.take(now) for now in (0.0, 0.1, 0.2, 0.3, 1.05)] == [None, None, 0.8, 0.7, None]
+    assert limit.take(1.2) == pytest.approx(3598.8)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_it_is_stopped(number: int, tmp_path: Path) -> None:
-    with command("sandbox", "--port", "0", "--state", str(tmp_path / "w.sqlite"), "--api-key", "mine-1") as running:
-        assert running.stdout
-        said = "".join(running.stdout.readline() for _ in range(3))
-        (url,) = re.findall(r"^export DATABOX_API_URL=(\S+)$", said, re.MULTILINE)
-        assert "export DATABOX_API_KEY=mine-1" in said
-        assert httpx.get(url + "/v1/accounts", headers={"x-api-key": "mine-1"}).status_code == 200
-        os.kill(running.pid, number)
-        _, errors = running.communicate(timeout=10)
-    assert (running.returncode, errors) == (0, "")
-    assert (tmp_path / "w.sqlite").exists()
+def test_a_wrong_key_uses_nothing_up() -> None:
+    with Sandbox(rate_limit=1) as box:
+        assert {get(box, headers={"x-api-key": "wrong"}).status_code for _ in range(5)} == {401}
+        assert [get(box).status_code for _ in range(2)] == [200, 429]
 
 
-def test_a_port_in_use_is_named(box: Sandbox) -> None:
-    with command("sandbox", "--port", box.url.rpartition(":")[2]) as running:
-        _, errors = running.communicate(timeout=10)
-    assert running.returncode == 2
-    assert "cannot be used" in errors
-    assert "Traceback" not in errors
+@pytest.mark.parametrize("delay", [-1, float("nan")])
+def test_delays_that_are_none(delay: float) -> None:
+    with pytest.raises(ValueError, match="processing_delay"):
+        Sandbox(processing_delay=delay)
 
 
-def test_wrong_usage_and_version() -> None:
-    with command("sandbox", "--api-key", "pak_1") as running:
-        _, errors = running.communicate(timeout=10)
-    assert (running.returncode, "Traceback" in errors) == (2, False)
-    with command("--version") as running:
-        output, _ = running.communicate(timeout=10)
-    assert re.fullmatch(r"databox-sdk \d+\.\d+\.\d+\n", output)
+@pytest.mark.parametrize("key", ["", "a b", "ä", "a\n"])
+def test_keys_that_no_header_can_carry(key: str) -> None:
+    with pytest.raises(ValueError, match="printable"):
+        Sandbox(api_key=key)
+
+
+def test_the_key_made_up_is_no_real_one() -> None:
+    assert not Sandbox().api_key.startswith("pak_")
+    assert Sandbox().api_key != Sandbox().api_key
+
+
+def test_rows_by_id_or_by_what_has_one(box: Sandbox) -> None:
+    made = dataset_in(box)
+    assert box.rows(made) == box.rows(SimpleNamespace(id=made)) == []
+    with pytest.raises(LookupError, match="'none'"):
+        box.rows("none")
+
+
+def test_one_that_is_not_running_says_so() -> None:
+    box = Sandbox()
+    for use in (lambda: box.rows("x"), box.reset):
+        with pytest.raises(RuntimeError, match="not running"):
+            use()
+    box.close()
+
+
+def test_a_start_that_fails_leaves_nothing_behind(box: Sandbox, tmp_path: Path) -> None:
+    before = threading.active_count()
+    with pytest.raises(OSError, match="in use"):
+        Sandbox(port=int(box.url.rpartition(":")[2]), state=tmp_path / "world.sqlite").start()
+    other = sqlite3.connect(tmp_path / "other.sqlite")
+    other.execute("create table mine (id)")
+    other.close()
+    (tmp_path / "text").write_text("no database " * 100)
+    for name in ("none/world.sqlite", "other.sqlite", "text"):
+        with pytest.raises(ValueError, match="cannot be used"):
+            Sandbox(state=tmp_path / name).start()
+    gc.collect()  # a socket or a connection left open would warn
+    assert threading.active_count() == before
+
+
+def test_closing_is_quick_with_connections_idle_and_bodies_half_sent() -> None:
+    with Sandbox() as box, client(box) as http, closing(connection(box)) as raw:
+        http.get("/v1/accounts")
+        raw.sendall(b"POST /v1/datasets HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nhalf")
+        time.sleep(0.05)
+        started = time.monotonic()
+        box.close()
+        assert time.monotonic() - started < 1
+        assert not raw.recv(100)
+    gc.collect()
+
+
+def connection(box: Sandbox) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(box.url.rpartition(":")[2])), timeout=5)
+
+
+def test_it_serves_tests_that_are_asynchronous() -> None:
+    async def statuses() -> list[int]:
+        with Sandbox() as box:
+            box.inject(Fault("list", delay=0.1))
+            headers = {"x-api-key": box.api_key}
+            async with httpx.AsyncClient(base_url=box.url, headers=headers, verify=False) as http:
+                answers = await asyncio.gather(*(http.get("/v1/accounts") for _ in range(20)))
+                return [answer.status_code for answer in answers]
+
+    started = time.monotonic()
+    assert asyncio.run(statuses()) == [200] * 20
+    assert time.monotonic() - started < 1.5
+
+
+def test_threads_lose_no_row(box: Sandbox) -> None:
+    dataset = dataset_in(box, "id")
+
+    def send(worker: int) -> None:
+        with client(box) as http:
+            for number in range(10):
+                records = [{"id": number * 10 + place, "by": worker} for place in range(10)]
+                assert http.post(f"/v1/datasets/{dataset}/data", json={"records": records}).status_code == 200
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(send, range(4)))
+    assert sorted(row["id"] for row in box.rows(dataset)) == list(range(100))
+    assert len(box.requests) == 42

@@ -1,0 +1,42 @@
+"""How many requests a key may send."""
+
+import math
+from collections import deque
+
+__all__ = ["HOURLY", "Limit"]
+
+HOURLY = 10_000
+
+
+class Limit:
+    """What a key has left, in a second and in an hour.
+
+    Args:
+        rate: requests a second, fractions too, or a pair for a second and an hour.
+
+    Raises:
+        ValueError: the rate is none.
+    """
+
+    def __init__(self, rate: float | tuple[float, float]) -> None:
+        pair = rate if isinstance(rate, tuple) else (rate, HOURLY)
+        if len(pair) != 2 or not all(0 < each < math.inf for each in pair):
+            raise ValueError(f"rate_limit must be requests a second, or a pair for a second and an hour, not {rate!r}.")
+        self._windows = [_window(pair[0], 1.0), _window(pair[1], 3600.0)]
+
+    def take(self, now: float) -> float | None:
+        """Count a request; return None, or the seconds to wait when it is one too many."""
+        for count, window, times in self._windows:
+            while times and times[0] <= now - window:
+                times.popleft()
+            if len(times) >= count:
+                return times[0] + window - now
+        for _, _, times in self._windows:
+            times.append(now)
+        return None
+
+
+def _window(rate: float, seconds: float) -> tuple[int, float, deque[float]]:
+    """Return a whole number of requests and the seconds they are for: half a request a second is one in two."""
+    count = max(1, int(rate))
+    return count, seconds * count / rate, deque()

@@ -1,0 +1,82 @@
+"""`databox sandbox` as a process."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from databox.sandbox import Sandbox
+
+
+def command(*arguments: str) -> "subprocess.Popen[str]":
+    program = [sys.executable, "-W", "error", "-c", "from databox.cli import main; main()", *arguments]
+    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_until_it_is_stopped(number: int, tmp_path: Path) -> None:
+    with command("sandbox", "--port", "0", "--state", str(tmp_path / "w.sqlite"), "--api-key", "mine-1") as running:
+        assert running.stdout
+        said = "".join(running.stdout.readline() for _ in range(3))
+        (url,) = re.findall(r"^export DATABOX_API_URL=(\S+)$", said, re.MULTILINE)
+        assert "export DATABOX_API_KEY=mine-1" in said
+        assert httpx.get(url + "/v1/accounts", headers={"x-api-key": "mine-1"}).status_code == 200
+        os.kill(running.pid, number)
+        _, errors = running.communicate(timeout=10)
+    assert (running.returncode, errors) == (0, "")
+    assert (tmp_path / "w.sqlite").exists()
+
+
+def test_a_port_in_use_is_named(box: Sandbox) -> None:
+    with command("sandbox", "--port", box.url.rpartition(":")[2]) as running:
+        _, errors = running.communicate(timeout=10)
+    assert running.returncode == 2
+    assert "cannot be used" in errors
+    assert "Traceback" not in errors
+
+
+def test_wrong_usage_and_version() -> None:
+    with command("sandbox", "--api-key", "pak_1") as running:
+        _, errors = running.communicate(timeout=10)
+    assert (running.returncode, "Traceback" in errors) == (2, False)
+    with command("--version") as running:
+        output, _ = running.communicate(timeout=10)
+    assert re.fullmatch(r"databox-sdk \d+\.\d+\.\d+\n", output)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--state", "{directory}/none/world.sqlite"],
+        ["--state", "{directory}/text"],
+        ["--processing-delay", "-1"],
+        ["--rate-limit", "0"],
+        ["--port", "70000"],
+    ],
+)
+def test_wrong_values_are_named(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no database " * 100)
+    with command("sandbox", "--port", "0", *(each.format(directory=tmp_path) for each in arguments)) as running:
+        _, errors = running.communicate(timeout=10)
+    assert (running.returncode, "Traceback" in errors) == (2, False)
+    assert "Invalid value" in errors
+
+
+@pytest.mark.parametrize(
+    ("missing", "program", "remedy"),
+    [
+        ("starlette", "import databox.sandbox", "databox-sdk[sandbox]"),
+        ("uvicorn", "import databox.sandbox", "databox-sdk[sandbox]"),
+        ("typer", "from databox.cli import main; main()", "databox-sdk[cli]"),
+    ],
+)
+def test_a_missing_extra_is_named(missing: str, program: str, remedy: str) -> None:
+    program = f"import sys; sys.modules[{missing!r}] = None; {program}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode != 0
+    assert f'pip install "{remedy}"' in done.stderr

@@ -1,0 +1,158 @@
+"""Failures on demand."""
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from databox.sandbox import Fault, Sandbox
+from tests.sandbox.http import ask, client, create, get, refusal, sources
+
+
+def test_a_status_instead_of_the_effect(box: Sandbox) -> None:
+    box.inject(Fault("data_sources.create", status=503, headers={"retry-after": "1"}, times=1))
+    answer = create(box)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["errors"][0]["code"] == "service_unavailable"
+    assert sources(box) == 0
+    assert create(box).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "text"),
+    [
+        ({"status": "error"}, "application/json", '{"status":"error"}'),
+        ("<html>", "text/html; charset=utf-8", "<html>"),
+        ("plain", "text/plain; charset=utf-8", "plain"),
+        (b"\xff", "text/plain; charset=utf-8", "\ufffd"),
+    ],
+)
+def test_any_body(box: Sandbox, body: Any, kind: str, text: str) -> None:
+    box.inject(Fault("*", body=body))
+    answer = get(box)
+    assert (answer.status_code, answer.headers["content-type"], answer.text) == (200, kind, text)
+
+
+def test_a_redirect_and_an_odd_status(box: Sandbox) -> None:
+    box.inject(Fault("accounts.list", status=302, headers={"location": "/x"}, times=1))
+    box.inject(Fault("accounts.list", status=520, times=1))
+    assert [get(box).status_code for _ in range(3)] == [302, 520, 200]
+
+
+@pytest.mark.parametrize(("drop", "made"), [("before", 0), ("after", 1)])
+def test_a_dropped_connection(box: Sandbox, drop: Any, made: int) -> None:
+    box.inject(Fault("create", drop=drop, times=1))
+    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+        create(box)
+    assert sources(box) == made
+    assert box.requests[0].status is None
+
+
+def test_a_delay(box: Sandbox) -> None:
+    box.inject(Fault("list", delay=0.2, times=1))
+    started = time.monotonic()
+    assert get(box).status_code == 200
+    assert time.monotonic() - started >= 0.2
+
+
+def test_names_of_operations(box: Sandbox) -> None:
+    box.inject(Fault("delete", status=500, times=2))
+    box.inject(Fault("datasets.create", status=500, times=1))
+    assert ask(box, "DELETE", "/v1/datasets/x").status_code == 500
+    assert ask(box, "DELETE", "/v1/data-sources/1").status_code == 500
+    assert create(box).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"operation": "fly"},
+        {"operation": "*", "status": 99},
+        {"operation": "*", "status": 600},
+        {"operation": "*", "probability": 1.5},
+        {"operation": "*", "times": 0},
+        {"operation": "*", "delay": -1},
+        {"operation": "*", "drop": "during"},
+    ],
+)
+def test_faults_that_are_none(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - each names its own field
+        Fault(**options)
+
+
+def test_chances_come_from_the_seed() -> None:
+    def statuses(seed: int) -> list[int]:
+        with Sandbox(seed=seed) as box, client(box) as http:
+            box.inject(Fault("*", status=500, probability=0.5))
+            return [http.get("/v1/accounts").status_code for _ in range(40)]
+
+    first = statuses(1)
+    assert set(first) == {200, 500}
+    assert statuses(1) == first != statuses(2)
+
+
+def test_a_status_alone_is_an_error_envelope(box: Sandbox) -> None:
+    for status, code in (
+        (200, "processing_failed"),
+        (302, "invalid_input"),
+        (429, "rate_limited"),
+        (502, "internal_error"),
+    ):
+        box.inject(Fault("list", status=status, times=1))
+        assert refusal(get(box)) == (status, code)
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_statuses_without_a_body_leave_the_connection_in_order(box: Sandbox, status: int) -> None:
+    box.inject(Fault("list", status=status, body={"a": 1}, times=1))
+    with client(box) as http:
+        answers = [http.get("/v1/accounts") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [status, 200]
+    assert answers[0].content == b""
+
+
+def test_headers_win(box: Sandbox) -> None:
+    box.inject(Fault("list", body={"a": 1}, headers={"Content-Type": "text/x"}, times=1))
+    box.inject(Fault("list", body="<p>", headers={"content-type": "text/x", "x-more": "1"}, times=1))
+    first, second = get(box), get(box)
+    assert (first.headers["content-type"], second.headers["content-type"]) == ("text/x", "text/x")
+    assert second.headers["x-more"] == "1"
+
+
+def test_faults_strike_in_the_order_they_came(box: Sandbox) -> None:
+    box.inject(Fault("*", status=500, times=2))
+    box.inject(Fault("accounts.list", status=503, times=1))
+    assert [get(box).status_code for _ in range(4)] == [500, 500, 503, 200]
+
+
+def test_a_delay_goes_before_the_rest(box: Sandbox) -> None:
+    box.inject(Fault("create", delay=0.1, status=503, times=1))
+    box.inject(Fault("create", delay=0.1, drop="after", times=1))
+    started = time.monotonic()
+    assert create(box).status_code == 503
+    with pytest.raises(httpx.RemoteProtocolError):
+        create(box)
+    assert time.monotonic() - started >= 0.2
+    assert sources(box) == 1
+
+
+@pytest.mark.parametrize("drop", ["before", "after"])
+def test_a_drop_whoever_the_client_says_it_is(box: Sandbox, drop: Any) -> None:
+    box.inject(Fault("list", drop=drop, times=1))
+    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+        get(box, headers={"x-forwarded-for": "192.0.2.1"})
+
+
+def test_a_drop_spares_other_connections(box: Sandbox) -> None:
+    box.inject(Fault("create", drop="before", times=1))
+    with client(box) as http:
+        http.get("/v1/accounts")
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            create(box)
+        assert http.get("/v1/accounts").status_code == 200
+
+
+def test_an_unknown_operation_is_told_what_there_is() -> None:
+    with pytest.raises(ValueError, match=r"'fly'.*create_ingestion.*datasets\.create"):
+        Fault("fly")
