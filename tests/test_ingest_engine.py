@@ -219,7 +219,7 @@ def test_cancelling_leaves_a_report(box: Sandbox) -> None:
     report = anyio.run(main).report  # type: ignore[attr-defined]
     assert adds_up(report)
     assert 0 < report.accepted < 100
-    assert report.ambiguous == 20  # four batches were on their way
+    assert 0 < report.ambiguous <= 20  # up to four batches were on their way
     assert report.rows < 100
 
 
