@@ -6,10 +6,13 @@ Source: the API's limits page, "10 requests per second and 10,000 per hour" for 
 import hashlib
 import threading
 from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
 
 import attrs
 
-__all__ = ["DOCUMENTED", "RateLimit", "RequestLog", "Slot", "shared_log"]
+__all__ = ["DOCUMENTED", "HOUR", "Log", "RateLimit", "RequestLog", "Slot", "next_time", "shared_log"]
 
 SECOND = 1.015
 HOUR = 3601.0
@@ -21,12 +24,28 @@ def _positive(_: object, attribute: "attrs.Attribute[int]", value: object) -> No
         raise ValueError(f"RateLimit.{attribute.name} must be a whole number of at least 1, not {value!r}.")
 
 
+def _path(value: object) -> Path | None:
+    if value is None:
+        return None
+    if isinstance(value, str | Path) and str(value):
+        return Path(value).absolute()
+    raise TypeError(f"RateLimit.store must be the path of a file, not {value!r}.")
+
+
 @attrs.frozen
 class RateLimit:
-    """The most requests that a key may send: in any second, and in any hour."""
+    """The most requests that a key may send: in any second, and in any hour.
+
+    Args:
+        per_second: 10 by the API's reference.
+        per_hour: 10,000 by the API's reference.
+        store: a file, by which all processes of a machine that name it keep the limit together; it is made when it is
+            not there, and must be on a local disk. Without it the limit holds within one process.
+    """
 
     per_second: int = attrs.field(default=10, validator=_positive)
     per_hour: int = attrs.field(default=10_000, validator=_positive)
+    store: Path | None = attrs.field(default=None, kw_only=True, converter=_path)
 
 
 DOCUMENTED = RateLimit()
@@ -40,12 +59,43 @@ class Slot:
     generation: int
 
 
-class RequestLog:
+class Log(Protocol):
     """When the requests of one key and host went, or will go, out. Safe to use from any thread.
 
     Times are seconds of one monotonic clock, given by the caller. Slots are handed out in order, so whoever asks
     first goes first.
     """
+
+    def reserve(self, now: float, limit: RateLimit) -> Slot:
+        """Return the next time at which a request keeps within both windows, and note it as taken."""
+        ...
+
+    def holds(self, slot: Slot) -> bool:
+        """Return whether the slot still counts; after a pause a new one has to be reserved."""
+        ...
+
+    def pause(self, now: float, seconds: float) -> None:
+        """Let nothing go out for some seconds, because the server asked for it; slots ahead are void."""
+        ...
+
+
+def next_time(limit: RateLimit, now: float, paused_until: float, latest: Callable[[int], float | None]) -> float:
+    """Return when the next request may go out.
+
+    `latest` gives the time of the n-th latest request that is noted, those to come included; None when there are less.
+    """
+    last, second, hour = latest(1), latest(limit.per_second), latest(limit.per_hour)
+    return max(
+        now,
+        paused_until,
+        now if last is None else last,
+        now if second is None else second + SECOND,
+        now if hour is None else hour + HOUR,
+    )
+
+
+class RequestLog:
+    """The log of one process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -58,13 +108,7 @@ class RequestLog:
         with self._lock:
             while self._times and self._times[0] <= now - HOUR:
                 self._times.popleft()
-            at = max(
-                now,
-                self._paused_until,
-                self._times[-1] if self._times else now,
-                self._earliest(limit.per_second, SECOND),
-                self._earliest(limit.per_hour, HOUR),
-            )
+            at = next_time(limit, now, self._paused_until, self._latest)
             self._times.append(at)
             return Slot(at, self._generation)
 
@@ -81,19 +125,29 @@ class RequestLog:
             while self._times and self._times[-1] > now:
                 self._times.pop()
 
-    def _earliest(self, count: int, window: float) -> float:
-        """The time at which the count-th latest request leaves the window."""
-        if len(self._times) < count:
-            return 0.0
-        return self._times[-count] + window
+    def _latest(self, count: int) -> float | None:
+        return self._times[-count] if len(self._times) >= count else None
 
 
-_logs: dict[tuple[str, str], RequestLog] = {}
+_logs: dict[tuple[str, Path | None], Log] = {}
 _logs_lock = threading.Lock()
 
 
-def shared_log(key: str, host: str) -> RequestLog:
-    """Return the log that all clients of this process with the same key and host share."""
-    name = (hashlib.sha256(key.encode()).hexdigest(), host)
+def shared_log(key: str, host: str, store: Path | None = None) -> Log:
+    """Return the log that all clients of this process with the same key, host and store share.
+
+    Raises:
+        ConfigurationError: the store cannot be used.
+    """
+    name = hashlib.sha256(f"{host} {key}".encode()).hexdigest()
     with _logs_lock:
-        return _logs.setdefault(name, RequestLog())
+        log = _logs.get((name, store))
+        if log is None:
+            log = _logs[name, store] = RequestLog() if store is None else _stored_log(store, name)
+        return log
+
+
+def _stored_log(store: Path, name: str) -> Log:
+    from databox.limit_store import StoredLog  # only who shares the limit needs SQLite
+
+    return StoredLog(store, name)

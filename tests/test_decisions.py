@@ -1,4 +1,4 @@
-"""Decisions without I/O: limits, waits, Retry-After, settling, batches. Mostly invariants."""
+"""Decisions without I/O: waits, Retry-After, settling, batches. Mostly invariants."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,63 +14,14 @@ from databox import (
     Ingestion,
     InvalidRecordError,
     NotFoundError,
-    RateLimit,
     ServerError,
 )
 from databox.ingest.batch import Batch, Batcher, body_of
 from databox.ingest.run import Answer, Run
 from databox.ingest.settle import is_settled, poll_waits, share_out
 from databox.ingest.verify import Polls
-from databox.limits import RequestLog, Slot
 from databox.models import ErrorDetail
 from databox.retry import retry_after, wait_before_retry
-
-# Limits
-
-
-@given(
-    limit=st.builds(RateLimit, per_second=st.integers(1, 12), per_hour=st.integers(1, 40)),
-    arrivals=st.lists(st.floats(0, 900), min_size=1, max_size=60),
-)
-def test_no_window_ever_holds_too_many(limit: RateLimit, arrivals: list[float]) -> None:
-    log = RequestLog()
-    times = [log.reserve(now, limit).at for now in sorted(arrivals)]
-    assert times == sorted(times)
-    assert all(at >= now for at, now in zip(times, sorted(arrivals), strict=True))
-    for count, window in ((limit.per_second, 1.0), (limit.per_hour, 3600.0)):
-        assert all(later - earlier >= window for earlier, later in zip(times, times[count:], strict=False))
-
-
-@given(st.lists(st.one_of(st.none(), st.floats(0.1, 50)), min_size=1, max_size=40))
-def test_nothing_goes_out_during_a_pause(events: list[float | None]) -> None:
-    """None asks to send, a number pauses for so many seconds; time goes on by 0.05 s each."""
-    log, limit, now = RequestLog(), RateLimit(10, 10_000), 0.0
-    paused_until = 0.0
-    for event in events:
-        if event is None:
-            assert log.reserve(now, limit).at >= paused_until
-        else:
-            log.pause(now, event)
-            paused_until = max(paused_until, now + event)
-        now += 0.05
-
-
-def test_a_pause_voids_the_slots_ahead() -> None:
-    log, limit = RequestLog(), RateLimit(1, 100)
-    log.reserve(0.0, limit)
-    ahead = log.reserve(0.0, limit)
-    log.pause(0.5, 10.0)
-    assert not log.holds(ahead)
-    again = log.reserve(0.5, limit)
-    assert log.holds(again)
-    assert again == Slot(10.5, 1)
-
-
-@pytest.mark.parametrize("limits", [(0, 1), (1, 0), (-1, 5), (1.5, 5), (True, 5)])
-def test_a_limit_is_a_positive_number(limits: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="RateLimit"):
-        RateLimit(*limits)
-
 
 # Waits
 

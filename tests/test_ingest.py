@@ -201,7 +201,7 @@ def test_outcomes_are_waited_for(driver: Driver) -> None:
 
 
 def test_what_is_still_open_is_unverified(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"databox._{driver.kind}.ingest.VERIFY_TIMEOUT", 0.1)
+    monkeypatch.setattr(f"databox._{driver.kind}.verification.TIMEOUT", 0.1)
     with Sandbox(processing_delay=60) as box:
         client = driver.client(box.api_key, box.url)
         dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))

@@ -21,7 +21,7 @@ class Pool(Generic[R]):
 
     def __init__(self, workers: int) -> None:
         self._tasks = anyio.create_task_group()
-        self._results: deque[R] = deque()
+        self._results: deque[R | Exception] = deque()
         self._came = anyio.Event()
         self.busy = 0
         """Calls whose results have not been taken."""
@@ -36,8 +36,7 @@ class Pool(Generic[R]):
         while not self._results:
             await self._came.wait()
             self._came = anyio.Event()
-        self.busy -= 1
-        return self._results.popleft()
+        return self._taken()
 
     def ready(self) -> bool:
         """Whether a result is there already."""
@@ -47,16 +46,25 @@ class Pool(Generic[R]):
         """Return the results that are there already."""
         found: list[R] = []
         while self.ready():
-            found.append(self._results.popleft())
-            self.busy -= 1
+            found.append(self._taken())
         return found
 
     async def sleep(self, seconds: float) -> None:
         """Wait, unless the run is stopped meanwhile."""
         await anyio.sleep(seconds)
 
+    def _taken(self) -> R:
+        self.busy -= 1
+        result = self._results.popleft()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
     async def _run(self, call: Callable[[], Awaitable[R]]) -> None:
-        self._results.append(await call())
+        try:
+            self._results.append(await call())
+        except Exception as error:  # noqa: BLE001 - a bug in the call is the caller's to see
+            self._results.append(error)
         self._came.set()
 
     async def __aenter__(self) -> Self:

@@ -6,8 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -15,29 +14,22 @@ from databox import operations
 from databox._sync.pool import Pool, Stopped
 from databox._sync.runtime import Source
 from databox._sync.transport import Transport
+from databox._sync.verification import Verification
 from databox.errors import APIError, ConfigurationError, IngestError, InvalidRecordError
 from databox.ingest.batch import Batch, Batcher
-from databox.ingest.encode import encode, plain
+from databox.ingest.encode import encode
+from databox.ingest.files import Files
 from databox.ingest.rows import rows_of
 from databox.ingest.run import Answer, Run
 from databox.ingest.settings import Settings
-from databox.ingest.settle import is_settled, rejection, share_out, shares_by_status
 from databox.ingest.tally import Tally
-from databox.ingest.verify import Polls
-from databox.models import Ingestion
 from databox.report import IngestReport
 from databox.retry import Attempts
 
 __all__ = ["Ingest"]
 
-if TYPE_CHECKING:
-    from databox.ingest.deadletter import DeadLetters
-    from databox.ingest.journal import Journal
-
 log = logging.getLogger("databox")
 
-VERIFY_TIMEOUT = 300.0
-"""Seconds to wait for outcomes after the last batch was accepted."""
 QUICK = 0.004
 """Seconds of an answer that comes so fast that sending beside the caller costs more than it gains."""
 
@@ -55,10 +47,7 @@ class Ingest:
         self._settings = settings
         self._run = Run(settings.concurrency)
         self._attempts: dict[int, Attempts] = {}
-        self._journal: Journal | None = None
-        self._dead: DeadLetters | None = None
         self._source_error: BaseException | None = None
-        self._file_error: ConfigurationError | None = None
         self._latencies: deque[float] = deque(maxlen=8)
 
     def __call__(self, records: Iterable[Any]) -> IngestReport:
@@ -71,14 +60,12 @@ class Ingest:
         settings = self._settings
         rows = rows_of(records)
         self._tally = Tally(self._run, records, settings)
+        about = {"dataset": self._dataset_id, "address": self._transport.config.base_url}
+        self._files = Files(settings, about | {"primary keys": ", ".join(settings.primary_keys)}, self._run)
         try:
-            self._open_files()
             self._through(rows)
         finally:
-            if self._journal:
-                self._journal.close()
-            if self._dead:
-                self._dead.close()
+            self._files.close()
         return self._report
 
     def _through(self, rows: Any) -> None:
@@ -90,16 +77,15 @@ class Ingest:
         try:
             with pool:
                 self._send_all(rows, pool)
-                if self._settings.verify:
-                    self._verify_all(pool)
+                self._verify(pool)
         except BaseException as error:  # noqa: BLE001 - an interrupt as well must leave a report behind
             problem = error
         for number, answer in pool.taken_at_once():
             if isinstance(answer, Answer):
                 self._settle(number, answer)
         for number, outcome in self._run.give_up(n for n, attempts in self._attempts.items() if attempts.open):
-            if self._journal and outcome != "unsent":
-                self._guarded(partial(self._journal.answered, number, outcome, None))
+            if outcome != "unsent":
+                self._files.answered(number, outcome)
         self._conclude(problem)
 
     def _conclude(self, problem: BaseException | None) -> None:
@@ -107,12 +93,8 @@ class Ingest:
         report = self._report = self._run.report(
             verify=self._settings.verify, requests=self._transport.requests, seconds=self._tally.seconds
         )
-        problem = problem or self._file_error or self._source_error
-        if self._dead:
-            try:
-                self._dead.write(self._run, keyed=bool(self._settings.primary_keys))
-            except ConfigurationError as error:
-                problem = problem or error
+        self._files.write_dead_letters()
+        problem = problem or self._files.error or self._source_error
         log.info("Ingested into %s: %s", self._dataset_id, str(report).partition("\n")[0])
         if problem is None:
             return
@@ -129,7 +111,7 @@ class Ingest:
 
     def _send_all(self, rows: Any, pool: Pool[Result]) -> None:
         """Send what the source gives, and wait for the answers."""
-        batcher = self._settings.batcher(self._journal.ends if self._journal else ())
+        batcher = self._settings.batcher(self._files.ends)
         take = partial(self._take, batcher, pool)
         source: Source | None = None
         while not self._run.stopped:
@@ -149,8 +131,8 @@ class Ingest:
         last = batcher.flush()
         if last:
             self._dispatch(last, pool)
-        if self._journal and not self._run.stopped and self._source_error is None:
-            self._journal.ended(self._run.batches)
+        if not self._run.stopped and self._source_error is None:
+            self._files.source_ended()
         while pool.busy:
             self._tell("answers")
             self._settle(*pool.take())
@@ -165,9 +147,7 @@ class Ingest:
             batch = batcher.add(index, data, key)
         except InvalidRecordError as error:
             self._run.invalid(error, index)
-            if self._dead:
-                reason = f"invalid: {error}"
-                self._guarded(partial(self._dead.keep_invalid, index, plain(record), reason))
+            self._files.invalid(index, record, error)
         if pool.busy and pool.ready():
             for done in pool.taken_at_once():
                 self._settle(*done)
@@ -176,17 +156,15 @@ class Ingest:
     def _dispatch(self, batch: Batch, pool: Pool[Result]) -> None:
         """Let a batch go, in this task or beside it, unless it went in an earlier run."""
         number = self._run.cut(batch)
-        if self._dead:
-            self._guarded(partial(self._dead.keep, number, batch))
-        if self._journal and self._went_before(number, batch, self._journal):
+        self._files.cut(number, batch)
+        if self._went_before(number, batch):
             return
         while not self._run.may_go(batch) and not self._run.stopped:
             self._tell("answers")
             self._settle(*pool.take())
         if self._run.stopped:
             return  # it stays unsent
-        if self._journal:
-            self._journal.sending(number, batch)
+        self._files.sending(number, batch)
         self._run.sending(number)
         self._attempts[number] = Attempts()
         send = partial(self._send, number, batch.body)
@@ -199,9 +177,9 @@ class Ingest:
         else:
             pool.start(send)
 
-    def _went_before(self, number: int, batch: Batch, journal: "Journal") -> bool:
+    def _went_before(self, number: int, batch: Batch) -> bool:
         """Whether an earlier run leaves nothing to do for a batch."""
-        entry = journal.entry(number, batch)
+        entry = self._files.entry(number, batch)
         if entry is None:
             return False
         if entry.state == "accepted":
@@ -213,120 +191,40 @@ class Ingest:
         return False
 
     def _send(self, number: int, body: bytes) -> Result:
+        answer = self._answer_to(number, body)
+        # Noted at once, by whoever sent: the caller's own task may be waiting for the source, for hours.
+        self._files.answered(number, answer.outcome, answer.ingestion_id)
+        return number, answer
+
+    def _answer_to(self, number: int, body: bytes) -> Answer:
         operation = operations.datasets_create_ingestion(self._dataset_id, body, repeatable=self._settings.resend)
         attempts = self._attempts[number]
         started = time.monotonic()
         try:
             receipt = self._transport.send(operation, attempts)
         except APIError as error:
-            return number, Answer(error=error, open=attempts.open)
+            return Answer(error=error, open=attempts.open)
         except Stopped:
-            return number, Answer(open=attempts.open)
+            return Answer(open=attempts.open)
+        except ConfigurationError as error:
+            self._files.fail(error)
+            return Answer(open=attempts.open)
         self._latencies.append(time.monotonic() - started)
-        return number, Answer(ingestion_id=receipt.ingestion_id)
+        return Answer(ingestion_id=receipt.ingestion_id)
 
     def _settle(self, number: int, answer: Answer) -> None:
-        outcome = self._run.answered(number, answer)
+        self._run.answered(number, answer)
         del self._attempts[number]
-        if self._journal:
-            # What was accepted stays so in the report, even when the journal cannot be written any more.
-            self._guarded(partial(self._journal.answered, number, outcome, answer.ingestion_id))
         self._tell("source")
 
-    # Verifying
-
-    def _verify_all(self, pool: Pool[Result]) -> None:
-        """Ask what became of the accepted batches until it is known or the time is over."""
-        accepted = {number: (ingestion_id, rows) for number, ingestion_id, rows in self._run.accepted()}
-        polls = Polls(accepted, time.monotonic(), VERIFY_TIMEOUT)
-        if self._settings.verify == "status":
-            self._verify_by_status(accepted, pool)
-            return
-        while not polls.done:
-            number = polls.due(time.monotonic()) if pool.busy < self._settings.concurrency else None
-            if number is not None:
-                pool.start(partial(self._fetch, number, accepted[number][0]))
-            elif pool.busy:
-                number, answer = pool.take()
-                rows = accepted[number][1]
-                polls.heard(number, settled=self._learn(number, rows, answer), now=time.monotonic())
-            else:
-                self._tell("outcomes")
-                pool.sleep(polls.wait(time.monotonic()))
-
-    def _fetch(self, number: int, ingestion_id: str) -> Result:
-        operation = operations.datasets_get_ingestion(self._dataset_id, ingestion_id)
-        try:
-            return number, self._transport.send(operation)
-        except (APIError, Stopped) as error:
-            return number, error
-
-    def _learn(self, number: int, rows: int, answer: Ingestion | Exception) -> bool:
-        """Note what an answer says about a batch; return whether there is nothing more to learn."""
-        if isinstance(answer, APIError):
-            self._run.verified(number, share_out(None, rows), answer)
-        elif isinstance(answer, Ingestion):
-            shares = share_out(answer, rows)
-            self._run.verified(number, shares, rejection(answer, shares))
-            if self._journal and not shares.unverified:
-                self._guarded(partial(self._journal.verified, number, shares))
-            self._tell("outcomes")
-            return is_settled(answer)
-        return True
-
-    def _verify_by_status(self, accepted: dict[int, tuple[str, int]], pool: Pool[Result]) -> None:
-        """Read the list of ingestions, one request a page, until no accepted batch stands open in it."""
-        numbers = {ingestion_id: number for number, (ingestion_id, _) in accepted.items()}
-        polls = Polls([0] if numbers else [], time.monotonic(), VERIFY_TIMEOUT)
-        while not polls.done:
-            if polls.due(time.monotonic()) is None:
-                self._tell("outcomes")
-                pool.sleep(polls.wait(time.monotonic()))
-                continue
-            page: int | None = 1
-            seen = 0
-            while page and numbers:
-                listing = self._transport.send(
-                    operations.datasets_list_ingestions(self._dataset_id, page=page, page_size=100)
-                )
-                seen += len(listing.items)
-                for item in listing.items:
-                    shares = (
-                        shares_by_status(item.status, accepted[numbers[item.id]][1]) if item.id in numbers else None
-                    )
-                    if shares:
-                        self._run.verified(numbers.pop(item.id), shares)
-                page = page + 1 if listing.more_after(seen, 100) else None
-            polls.heard(0, settled=not numbers, now=time.monotonic())
-
-    # Files and telling
-
-    def _open_files(self) -> None:
-        # Imported here, since few runs need SQLite and every import of the package would pay for it.
-        from databox.ingest.deadletter import DeadLetters
-        from databox.ingest.journal import Journal
-
-        settings = self._settings
-        if settings.journal:
-            about = {"dataset": self._dataset_id, "address": self._transport.config.base_url}
-            self._journal = Journal(settings.journal, about | {"primary keys": ", ".join(settings.primary_keys)})
-        if settings.dead_letter:
-            self._dead = DeadLetters(settings.dead_letter)
-            if self._journal:
-                name = f"offsets of {Path(settings.dead_letter).name}"
-                offsets = self._journal.value(name)
-                if offsets:
-                    self._dead.start_again_at(offsets)
-                else:
-                    self._journal.note(name, self._dead.offsets)
-
-    def _guarded(self, write: Any) -> None:
-        """Write to a file; a failure stops the run after what is under way, and is raised in the end."""
-        try:
-            write()
-        except ConfigurationError as error:
-            self._file_error = self._file_error or error
-            self._run.stop()
+    def _verify(self, pool: Pool[Result]) -> None:
+        """Learn what the server made of the accepted rows, as far as that is wanted."""
+        tell = partial(self._tell, "outcomes")
+        verification = Verification(self._transport, self._dataset_id, self._run, self._files, tell)
+        if self._settings.verify == "counts":
+            verification.by_counts(pool, self._settings.concurrency)
+        elif self._settings.verify == "status":
+            verification.by_status(pool)
 
     def _tell(self, waiting_for: Any) -> None:
         """Call `progress`; what it raises is the caller's mistake and costs no row."""

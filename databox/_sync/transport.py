@@ -24,7 +24,7 @@ from databox.errors import (
     RateLimitError,
 )
 from databox.exchange import Exchange
-from databox.limits import shared_log
+from databox.limits import Log, shared_log
 from databox.operations import Operation
 from databox.options import Options
 from databox.responses import Redactor, Response, read
@@ -50,7 +50,7 @@ class Transport:
         self._sleep: Pause = sleep
         self._closes = True
         self._connections = own_connections(config) if http_client is None else HttpxConnections(config, http_client)
-        self._log = shared_log(config.key.reveal(), config.host)
+        self._log = self._shared_log()
         self._redactor = Redactor(config.key)
 
     def with_options(self, options: Options, pause: Pause = sleep) -> "Transport":
@@ -60,7 +60,12 @@ class Transport:
         other.requests = 0
         other._sleep = pause
         other._closes = False
+        other._log = other._shared_log()
         return other
+
+    def _shared_log(self) -> Log:
+        limit = self.options.rate_limit
+        return shared_log(self.config.key.reveal(), self.config.host, limit.store if limit else None)
 
     def close(self) -> None:
         """Close the connections, unless they belong to somebody else."""

@@ -6,6 +6,7 @@ next run knows which batches were accepted, and which may have been.
 
 import hashlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -43,7 +44,7 @@ class Entry:
 
 
 class Journal:
-    """The journal of one input into one dataset.
+    """The journal of one input into one dataset. Safe to use from any thread.
 
     Args:
         path: the file; made when it is not there.
@@ -55,6 +56,7 @@ class Journal:
 
     def __init__(self, path: str | Path, about: dict[str, str]) -> None:
         self.path = Path(path)
+        self._lock = threading.Lock()
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=0.5, check_same_thread=False)
         except sqlite3.Error as error:
@@ -129,7 +131,8 @@ class Journal:
 
     def value(self, name: str) -> str | None:
         """Return what was noted under a name."""
-        row = self._db.execute("select value from about where name = ?", (name,)).fetchone()
+        with self._lock:
+            row = self._db.execute("select value from about where name = ?", (name,)).fetchone()
         return cast("str", row[0]) if row else None
 
     def note(self, name: str, value: str) -> None:
@@ -138,7 +141,8 @@ class Journal:
 
     def _write(self, query: str, values: tuple[object, ...]) -> None:
         try:
-            self._db.execute(query, values)
+            with self._lock:
+                self._db.execute(query, values)
         except sqlite3.Error as error:
             raise self._problem(f"cannot be written: {error}") from None
 

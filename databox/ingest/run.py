@@ -40,6 +40,17 @@ class Answer:
     error: APIError | None = None
     open: bool = False
 
+    @property
+    def outcome(self) -> Outcome:
+        """What that makes of the batch."""
+        if self.ingestion_id is not None:
+            return "accepted"
+        if self.open:
+            return "ambiguous"
+        if self.error is None:
+            return "unsent"
+        return "ambiguous" if effect_of(self.error) is Effect.OPEN else "failed"
+
 
 @attrs.define
 class _Sent:
@@ -131,10 +142,9 @@ class Run:
     def answered(self, number: int, answer: Answer) -> Outcome:
         """The sending of a batch ended; return what that makes of its rows."""
         self._held -= self._in_flight.pop(number, frozenset())
-        outcome = _outcome(answer)
         if isinstance(answer.error, FATAL):
             self.stop()
-        return self.ended(number, outcome, ingestion_id=answer.ingestion_id, error=answer.error)
+        return self.ended(number, answer.outcome, ingestion_id=answer.ingestion_id, error=answer.error)
 
     def ended(
         self,
@@ -205,13 +215,3 @@ class Run:
         outcomes.sort(key=lambda outcome: outcome.first_row)
         numbered = [attrs.evolve(outcome, index=index) for index, outcome in enumerate(outcomes)]
         return IngestReport.of(numbered, verify=verify, requests=requests, seconds=seconds)
-
-
-def _outcome(answer: Answer) -> Outcome:
-    if answer.ingestion_id is not None:
-        return "accepted"
-    if answer.open:
-        return "ambiguous"
-    if answer.error is None:
-        return "unsent"
-    return "ambiguous" if effect_of(answer.error) is Effect.OPEN else "failed"

@@ -1,0 +1,247 @@
+"""The rate limit: as a decision, in one process, and shared by the processes of a machine through a file."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from databox import ConfigurationError, IngestError, RateLimit, RateLimitError
+from databox.limit_store import StoredLog
+from databox.limits import Log, RequestLog, Slot
+from databox.sandbox import Fault, Sandbox
+from tests.drive import Driver
+from tests.scripted import ScriptedServer, answer
+
+KEY = "test-key-0123456789"
+
+
+@pytest.fixture(params=["memory", "file"])
+def new_log(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """A maker of empty logs of one kind."""
+    count = iter(range(100_000))
+    return lambda: RequestLog() if request.param == "memory" else stored(tmp_path / "limit", str(next(count)))
+
+
+def stored(path: Path, name: str = "log", offset: float = 0.0) -> StoredLog:
+    """A log in a file, whose clock is ahead of the caller's by so much."""
+    return StoredLog(path, name, lambda: offset)
+
+
+# One log
+
+
+FEW = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@FEW
+@given(
+    limit=st.builds(RateLimit, per_second=st.integers(1, 12), per_hour=st.integers(1, 40)),
+    arrivals=st.lists(st.floats(0, 900), min_size=1, max_size=60),
+)
+def test_no_window_ever_holds_too_many(new_log: Any, limit: RateLimit, arrivals: list[float]) -> None:
+    log: Log = new_log()
+    times = [log.reserve(now, limit).at for now in sorted(arrivals)]
+    assert times == sorted(times)
+    assert all(at >= now for at, now in zip(times, sorted(arrivals), strict=True))
+    for count, window in ((limit.per_second, 1.0), (limit.per_hour, 3600.0)):
+        assert all(later - earlier >= window for earlier, later in zip(times, times[count:], strict=False))
+
+
+@FEW
+@given(st.lists(st.one_of(st.none(), st.floats(0.1, 50)), min_size=1, max_size=40))
+def test_nothing_goes_out_during_a_pause(new_log: Any, events: list[float | None]) -> None:
+    """None asks to send, a number pauses for so many seconds; time goes on by 0.05 s each."""
+    log, limit, now = new_log(), RateLimit(10, 10_000), 0.0
+    paused_until = 0.0
+    for event in events:
+        if event is None:
+            assert log.reserve(now, limit).at >= paused_until
+        else:
+            log.pause(now, event)
+            paused_until = max(paused_until, now + event)
+        now += 0.05
+
+
+def test_a_pause_voids_the_slots_ahead(new_log: Any) -> None:
+    log, limit = new_log(), RateLimit(1, 100)
+    log.reserve(0.0, limit)
+    ahead = log.reserve(0.0, limit)
+    log.pause(0.5, 10.0)
+    assert not log.holds(ahead)
+    again = log.reserve(0.5, limit)
+    assert log.holds(again)
+    assert again == Slot(10.5, 1)
+
+
+@pytest.mark.parametrize("limits", [(0, 1), (1, 0), (-1, 5), (1.5, 5), (True, 5)])
+def test_a_limit_is_a_positive_number(limits: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="RateLimit"):
+        RateLimit(*limits)
+
+
+# A log in a file
+
+
+@pytest.mark.parametrize("wrong", ["", 5, b"bytes"])
+def test_a_store_is_a_path(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="store must be the path of a file"):
+        RateLimit(store=wrong)
+
+
+@FEW
+@given(
+    limit=st.builds(RateLimit, per_second=st.integers(1, 5), per_hour=st.integers(3, 20)),
+    events=st.lists(st.tuples(st.sampled_from("rrrp"), st.integers(0, 2), st.floats(0, 600)), max_size=40),
+)
+def test_processes_together_keep_what_one_would(
+    tmp_path_factory: pytest.TempPathFactory, limit: RateLimit, events: list[tuple[str, int, float]]
+) -> None:
+    """Three logs of one file, whoever is asked, answer as one in memory does."""
+    path = tmp_path_factory.mktemp("limit") / "limit"
+    alone, together, now = RequestLog(), [stored(path) for _ in range(3)], 0.0
+    for what, who, later in events:
+        now += later
+        if what == "p":
+            alone.pause(now, later)
+            together[who].pause(now, later)
+        else:
+            assert together[who].reserve(now, limit) == alone.reserve(now, limit)
+
+
+def test_names_do_not_share(tmp_path: Path) -> None:
+    one, other = stored(tmp_path / "limit", "one"), stored(tmp_path / "limit", "other")
+    limit = RateLimit(1, 10)
+    one.reserve(0.0, limit)
+    one.pause(0.0, 60.0)
+    assert other.reserve(0.0, limit).at == 0.0
+
+
+@given(back=st.floats(2, 1e7))
+@FEW
+def test_a_clock_that_is_set_back_neither_stops_nor_hurries_anybody(
+    tmp_path_factory: pytest.TempPathFactory, back: float
+) -> None:
+    path = tmp_path_factory.mktemp("limit") / "limit"
+    limit, before, after = RateLimit(2, 100), stored(path, offset=2e7), stored(path, offset=2e7 - back)
+    times = [before.reserve(100.0, limit).at for _ in range(3)]
+    times += [after.reserve(100.1, limit).at for _ in range(3)]
+    # What lies between is lost to the jump; what the windows ask for is not.
+    assert all(later - earlier >= 0.89 for earlier, later in zip(times, times[2:], strict=False))
+    assert times[-1] <= 104.0
+
+
+SENDS = """
+import sys
+from databox import Databox, RateLimit
+with Databox(rate_limit=RateLimit(8, 1000, store=sys.argv[1]), max_retries=0) as client:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for _ in range(10):
+        client.auth.validate_key()
+"""
+
+
+def test_processes_share_one_budget(tmp_path: Path) -> None:
+    """Each alone would send ten at once; the server allows eight a second, and answers 429 to the ninth."""
+    with Sandbox(rate_limit=(8, 1000)) as box:
+        environment = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
+        command = [sys.executable, "-W", "error", "-c", SENDS, str(tmp_path / "limit")]
+        processes = [
+            subprocess.Popen(
+                command, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(3)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            process.communicate("go\n")
+        assert [process.returncode for process in processes] == [0, 0, 0]
+        assert [request.status for request in box.requests] == [200] * 30
+
+
+def test_a_process_that_dies_holding_the_store_stops_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "limit"
+    log = stored(path)
+    holds = f"""
+import sqlite3, time
+db = sqlite3.connect({str(path)!r}, isolation_level=None)
+db.execute("begin immediate")
+db.execute("insert into requests values ('log', 1e9)")
+print("held", flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", holds], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        killer = threading.Timer(0.2, process.kill)
+        killer.start()
+        assert log.reserve(5.0, RateLimit()) == Slot(5.0, 0)  # waits, and the half-done write is undone
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_429_slows_all_who_share_the_store(driver: Driver, server: ScriptedServer, tmp_path: Path) -> None:
+    limit = RateLimit(store=tmp_path / "limit")
+    name = hashlib.sha256(f"{server.url.removeprefix('http://')} {KEY}".encode()).hexdigest()
+    other_process = StoredLog(tmp_path / "limit", name)
+    client = driver.client(KEY, server.url, rate_limit=limit)
+    server.will(answer(429, {}, headers={"Retry-After": "20"}))
+    before = time.monotonic()
+    with pytest.raises(RateLimitError):
+        client.auth.validate_key()
+    assert before + 20 <= other_process.reserve(time.monotonic(), limit).at <= time.monotonic() + 20
+
+
+def unusable(path: Path) -> None:
+    """Make the file one that is no database."""
+    path.write_bytes(b"This is a letter to my aunt. " * 100)
+
+
+def test_a_store_that_cannot_be_used_is_refused_at_once(driver: Driver, box: Sandbox, tmp_path: Path) -> None:
+    unusable(tmp_path / "limit")
+    for path in (tmp_path / "limit", tmp_path, tmp_path / "missing" / "limit"):
+        with pytest.raises(ConfigurationError, match=r"store of the rate limit, .* Nothing is sent without it"):
+            driver.client(box.api_key, box.url, rate_limit=RateLimit(store=path))
+    client = driver.client(box.api_key, box.url)
+    with pytest.raises(ConfigurationError, match="store of the rate limit"):
+        client.with_options(rate_limit=RateLimit(store=tmp_path))
+    assert not box.requests
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_store_that_breaks_under_way_loses_no_row(
+    driver: Driver, box: Sandbox, tmp_path: Path, concurrency: int
+) -> None:
+    limit = RateLimit(1000, 10_000, store=tmp_path / "limit")
+    client = driver.client(box.api_key, box.url, rate_limit=limit)
+    dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
+    box.inject(Fault("create_ingestion", delay=0.01))
+
+    def source() -> Iterator[dict[str, Any]]:
+        for n in range(100):
+            if n == 50:
+                unusable(tmp_path / "limit")
+            yield {"n": n}
+
+    with pytest.raises(IngestError, match="store of the rate limit") as caught:
+        client.datasets.ingest(dataset, source(), batch_size=5, concurrency=concurrency)
+    report = caught.value.report
+    assert isinstance(caught.value.__cause__, ConfigurationError)
+    assert report.rows == report.accepted + report.unsent
+    assert len(box.rows(dataset)) == report.accepted >= 40
+
+
+def test_the_same_file_by_another_name_is_one_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert RateLimit(store="limit") == RateLimit(store=tmp_path / "limit")
