@@ -1,0 +1,75 @@
+"""Every recorded answer is what the description says, and the facade makes of it what it should."""
+
+import attrs
+import pytest
+
+from tests.contract.calls import CALLS, ask, expected
+from tests.drive import Driver
+from tests.scripted import ScriptedServer, answer
+from tools.contract.description import Description
+from tools.contract.recording import ABSENT, RECORDINGS, Recording, read_all
+
+DESCRIPTION = Description.published()
+RECORDED = read_all("documentation", "live")
+each = pytest.mark.parametrize("recording", RECORDED, ids=lambda item: f"{item.provenance}/{item.name}")
+
+VALID_BODIES = {
+    "POST /v1/data-sources": {"title": "t"},
+    "POST /v1/datasets": {"title": "t", "dataSourceId": 1},
+    "POST /v1/datasets/{datasetId}/data": {"records": [{"a": 1}]},
+}
+"""For answers to requests that the facade would not send."""
+
+
+def parameters(recording: Recording) -> dict[str, str]:
+    found = DESCRIPTION.locate(recording.method, recording.path)
+    assert found, f"{recording.name}: {recording.method} {recording.path} is not described"
+    assert found[0].key == recording.operation
+    return found[1]
+
+
+def test_the_reference_is_recorded_whole() -> None:
+    documented = {item.operation for item in RECORDED if item.provenance == "documentation" and item.status == 200}
+    assert documented == set(CALLS) == {operation.key for operation in DESCRIPTION.ours}
+
+
+def test_only_real_provenances_are_kept() -> None:
+    assert {path.name for path in RECORDINGS.iterdir() if path.is_dir()} <= {"documentation", "live", "emulated"}
+
+
+@each
+def test_the_answer_is_as_described(recording: Recording) -> None:
+    found = DESCRIPTION.response_problems(
+        recording.operation, recording.status, recording.response.content, recording.response.content_type
+    )
+    # Word for word: neither a deviation that nobody declared, nor one that is gone.
+    assert found == list(recording.deviations)
+
+
+@each
+def test_the_request_is_as_described_where_it_was_well(recording: Recording) -> None:
+    if recording.status == 200:
+        sent = recording.request
+        problems = DESCRIPTION.request_problems(
+            recording.method, recording.path, query=recording.query, headers=sent.headers, body=sent.content
+        )
+        assert problems == []
+
+
+@each
+def test_the_facade_reads_the_answer(driver: Driver, server: ScriptedServer, recording: Recording) -> None:
+    server.will(answer(recording.status, recording.response.content, dict(recording.response.headers)))
+    client = driver.client(base_url=server.url)
+    path = parameters(recording)
+    body = recording.request.body if recording.status == 200 else VALID_BODIES.get(recording.operation)
+
+    found = ask(client, recording.operation, path, body)
+
+    assert found == expected(recording, path)
+    request = server.requests[0]
+    assert f"{request.method} {request.target.partition('?')[0]}" == f"{recording.method} {recording.path}"
+    if recording.status == 200 and recording.request.body is not ABSENT:
+        assert request.json == recording.request.body
+    models = found.result if isinstance(found.result, list) else [found.result]
+    if not any(deviation.endswith("is not described") for deviation in recording.deviations):
+        assert [model.extra for model in models if attrs.has(type(model)) and model.extra] == []

@@ -1,0 +1,1 @@
+"""Holding recordings, sandbox and facade against the published description."""
