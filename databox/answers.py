@@ -49,7 +49,7 @@ T = TypeVar("T")
 Json = Mapping[str, Any]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Listing(Generic[T]):
     """One page of a list as the API answered it."""
 

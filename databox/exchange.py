@@ -1,6 +1,7 @@
 """One request and what came of it: what a transport hands to its connections, and finds filled in."""
 
 import sys
+import time
 from collections.abc import Mapping
 
 import attrs
@@ -15,7 +16,7 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 USER_AGENT = f"databox-sdk/{VERSION} python/{sys.version_info.major}.{sys.version_info.minor}"
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Exchange:
     """A request, and as much of its answer as has come."""
 
@@ -25,11 +26,17 @@ class Exchange:
     body: bytes | None
     timeout: float | None
     """Seconds for the whole of it."""
+    end: float | None = None
+    """When that is over, on the monotonic clock; None for never."""
     sent: bool = False
     """Whether any part of the request may have left."""
     status: int | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     answer: bytes = b""
+
+    def begin(self) -> None:
+        """The time runs from now on."""
+        self.end = None if self.timeout is None else time.monotonic() + self.timeout
 
     def check_size(self, size: int) -> None:
         """Raise when an answer grows beyond all reason."""

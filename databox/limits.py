@@ -1,6 +1,6 @@
 """How many requests may go out, and when: the documented limits as a decision without I/O.
 
-Source: the API's limits page, "10 requests per second and 10,000 per hour" for each key.
+Source: the API's limits page, "10 requests per second and 10,000 per hour" for each key, and its reference.
 """
 
 import hashlib
@@ -12,8 +12,10 @@ from typing import Protocol
 
 import attrs
 
-__all__ = ["DOCUMENTED", "HOUR", "Log", "RateLimit", "RequestLog", "Slot", "next_time", "shared_log"]
+__all__ = ["DOCUMENTED", "HOUR", "MAX_RECORDS", "Log", "RateLimit", "RequestLog", "Slot", "next_time", "shared_log"]
 
+MAX_RECORDS = 100
+"""Rows in one ingestion at most."""
 SECOND = 1.015
 HOUR = 3601.0
 """Both as we count them: a little longer, since requests may arrive closer together than they were sent."""

@@ -31,7 +31,7 @@ T_co = TypeVar("T_co", covariant=True)
 Json = Mapping[str, Any]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, kw_only=True)
 class Operation(Generic[T_co]):
     """One request, ready to send, and how to read its answer."""
 

@@ -2,13 +2,18 @@
 
 import math
 from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 import attrs
 
 from databox.limits import DOCUMENTED, RateLimit
 
-__all__ = ["UNSET", "Options", "Unset"]
+__all__ = ["UNSET", "OnAmbiguous", "Options", "Unset", "Verify"]
+
+Verify = Literal["counts", "status"]
+"""How `ingest` learns what became of accepted rows: fetch each ingestion's counts, or read the list of statuses."""
+OnAmbiguous = Literal["auto", "resend", "report"]
+"""What `ingest` does with a batch whose answer was lost; auto: resend when there are primary keys."""
 
 
 class Unset(Enum):

@@ -1,6 +1,5 @@
 """From an HTTP response to what was asked for, or to the error that says what went wrong and what to do next."""
 
-import html
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
@@ -69,10 +68,11 @@ _ADVICE: dict[type[APIStatusError], str] = {
     ServerError: "The service failed; try again later, and quote the request id to support.",
 }
 _LONGEST = 300
+_MARKUP = frozenset("&<>\"'")
 _LOOKED_AT = 20_000
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Response:
     """What came back over HTTP, whole."""
 
@@ -86,7 +86,7 @@ class Redactor:
 
     def __init__(self, key: Secret) -> None:
         value = key.reveal()
-        self._forms = sorted({value, quote(value, safe=""), html.escape(value)}, key=len, reverse=True)
+        self._forms = sorted({value, quote(value, safe=""), _as_html(value)}, key=len, reverse=True)
         # A key of a few letters is a test's; taking it out of titles would falsify data.
         self._distinct = len(value) >= 8
 
@@ -239,7 +239,20 @@ def _excerpt(body: bytes, redactor: Redactor) -> str:
     if words.lstrip().startswith("<"):
         words = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", words, flags=re.DOTALL | re.IGNORECASE)
     # The key goes before the cut, which could leave half of it.
-    return _short(redactor.text(html.unescape(words)))
+    if "&" in words:
+        import html  # slow to import, and hardly ever needed
+
+        words = html.unescape(words)
+    return _short(redactor.text(words))
+
+
+def _as_html(value: str) -> str:
+    """The value as an HTML page shows it."""
+    if _MARKUP.isdisjoint(value):
+        return value
+    import html
+
+    return html.escape(value)
 
 
 def _short(words: str) -> str:

@@ -34,7 +34,7 @@ class Effect(Enum):
     """The API said no; the same request would meet the same answer."""
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Attempts:
     """What the attempts at one operation can have done so far."""
 

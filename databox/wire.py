@@ -97,7 +97,7 @@ def _detail(entry: object) -> ErrorDetail:
     return ErrorDetail(*(text(known.get(name)) for name in ("code", "message", "field", "type")))
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Field:
     """One attribute of a model: its wire name, or the path to it through nested objects, and how to read it."""
 
@@ -107,7 +107,7 @@ class Field:
     required: bool = False
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Shape(Generic[T]):
     """How one model is read from a JSON object."""
 

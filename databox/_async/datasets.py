@@ -1,4 +1,7 @@
-"""Datasets and their ingestions: one short method an operation, and the two that stand on several."""
+"""Datasets and their ingestions: one short method an operation, and the two that stand on several.
+
+What encodes and ingests is imported where it is used: not every program does so, and each would pay for the import.
+"""
 
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
@@ -8,7 +11,6 @@ from typing import Any
 import attrs
 
 from databox import operations
-from databox._async.ingest import AsyncIngest
 from databox._async.page import AsyncPage
 from databox._async.resources import AsyncResource, pick
 from databox._async.runtime import sleep
@@ -21,13 +23,11 @@ from databox.arguments import (
     page_size_of,
     text_of,
 )
-from databox.errors import APIError, IngestionTimeoutError, InvalidRecordError
-from databox.ingest.batch import MAX_RECORDS, body_of
-from databox.ingest.encode import encode
+from databox.errors import APIError, IngestionTimeoutError
 from databox.ingest.progress import IngestProgress
-from databox.ingest.settings import OnAmbiguous, Settings, Verify
-from databox.ingest.settle import is_settled, poll_waits
+from databox.limits import MAX_RECORDS
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
+from databox.options import OnAmbiguous, Verify
 from databox.report import IngestReport
 from databox.retry import Effect, effect_of
 
@@ -136,15 +136,10 @@ class AsyncDatasets(AsyncResource):
             TypeError, ValueError: the id cannot be one; nothing was sent.
             APIError: the request failed.
         """
-        dataset_id = dataset_id_of(dataset)
-        rows = [encode(record, index)[0] for index, record in enumerate(records)]
-        if not 1 <= len(rows) <= MAX_RECORDS:
-            raise InvalidRecordError(
-                f"One ingestion takes 1 to {MAX_RECORDS} records, not {len(rows)}. Use ingest for any number."
-            )
-        return await self._transport.send(
-            operations.datasets_create_ingestion(dataset_id, body_of(rows), repeatable=False)
-        )
+        from databox.ingest.batch import body_of_one_request
+
+        dataset_id, body = dataset_id_of(dataset), body_of_one_request(records)
+        return await self._transport.send(operations.datasets_create_ingestion(dataset_id, body, repeatable=False))
 
     async def list_ingestions(
         self, dataset: str | Dataset, *, page_size: int | None = None
@@ -208,6 +203,8 @@ class AsyncDatasets(AsyncResource):
             TypeError, ValueError: an id cannot be one; nothing was sent.
             APIError: a request failed.
         """
+        from databox.ingest.settle import is_settled, poll_waits
+
         end = time.monotonic() + timeout
         waits = poll_waits()
         while not is_settled(ingestion := await self.get_ingestion(dataset, ingestion_id)):
@@ -265,6 +262,9 @@ class AsyncDatasets(AsyncResource):
             ConfigurationError: the journal belongs to another input or dataset, or a file cannot be written.
             TypeError, ValueError: an argument is wrong; nothing was sent.
         """
+        from databox._async.ingest import AsyncIngest
+        from databox.ingest.settings import Settings
+
         keys = keys_of(primary_keys)
         if keys is None and isinstance(dataset, Dataset):
             keys = dataset.primary_keys

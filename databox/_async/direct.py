@@ -4,23 +4,36 @@ httpx would do the same with twice the work for each request, and its trace, whi
 costs a task switch for each step. Here the streams themselves note it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from contextvars import ContextVar
 from ssl import SSLContext
 from typing import Any
 
 import anyio
 import httpcore
+import httpx
 
+from databox._async.connections import AsyncHttpxConnections
 from databox.config import Config
 from databox.exchange import Exchange
-from databox.pooling import HELD_BACK, Origin, as_httpx_errors, finished, headers_of, new_pool_options
+from databox.pooling import (
+    HELD_BACK,
+    IDLE_SECONDS,
+    Origin,
+    certificates,
+    finished,
+    headers_of,
+    is_behind_proxy,
+)
 
 __all__ = ["AsyncDirectConnections", "own_connections"]
 
 
-def own_connections(config: Config) -> "AsyncDirectConnections":
+def own_connections(config: Config) -> "AsyncDirectConnections | AsyncHttpxConnections":
     """Return new connections; proxies and certificates as the environment has them."""
+    if is_behind_proxy(Origin(config.base_url)):
+        return AsyncHttpxConnections(config, httpx.AsyncClient(), closes=True)
     return AsyncDirectConnections(config)
 
 
@@ -83,7 +96,7 @@ class AsyncDirectConnections:
 
     def __init__(self, config: Config) -> None:
         self._key = config.key
-        self._base = Origin(config.base_url)
+        self._origin = Origin(config.base_url)
         self._pool: httpcore.AsyncConnectionPool | None = None
         self.is_closed = False
 
@@ -101,13 +114,19 @@ class AsyncDirectConnections:
             TimeoutError: it did not arrive in time.
         """
         if self._pool is None:
-            self._pool = httpcore.AsyncConnectionPool(network_backend=_Backend(), **new_pool_options(self._base))
+            self._pool = httpcore.AsyncConnectionPool(
+                ssl_context=certificates() if self._origin.scheme == "https" else None,
+                max_connections=100,
+                max_keepalive_connections=20,
+                keepalive_expiry=IDLE_SECONDS,
+                network_backend=_Backend(),
+            )
         token = _exchange.set(exchange)
         try:
-            with as_httpx_errors(), anyio.fail_after(exchange.timeout):
+            with _as_httpx_errors(), anyio.fail_after(exchange.timeout):
                 async with self._pool.stream(
                     exchange.method,
-                    self._base.url(exchange.target),
+                    self._url(exchange.target),
                     headers=[*exchange.request_headers().items(), ("x-api-key", self._key.reveal())],
                     content=exchange.body,
                 ) as response:
@@ -119,3 +138,35 @@ class AsyncDirectConnections:
                     exchange.answer = finished(exchange, bytes(answer))
         finally:
             _exchange.reset(token)
+
+    def _url(self, target: str) -> httpcore.URL:
+        origin = self._origin
+        return httpcore.URL(
+            scheme=origin.scheme.encode(),
+            host=origin.host.encode(),
+            port=origin.port,
+            target=origin.target(target).encode("ascii"),
+        )
+
+
+_HTTPX_ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
+    httpcore.ConnectTimeout: httpx.ConnectTimeout,
+    httpcore.ReadTimeout: httpx.ReadTimeout,
+    httpcore.WriteTimeout: httpx.WriteTimeout,
+    httpcore.PoolTimeout: httpx.PoolTimeout,
+    httpcore.ConnectError: httpx.ConnectError,
+    httpcore.ReadError: httpx.ReadError,
+    httpcore.WriteError: httpx.WriteError,
+    httpcore.LocalProtocolError: httpx.LocalProtocolError,
+    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
+}
+
+
+@contextmanager
+def _as_httpx_errors() -> Generator[None, None, None]:
+    """Let httpcore's errors out as httpx's, so that the transport knows one kind."""
+    try:
+        yield
+    except tuple(_HTTPX_ERRORS) as error:
+        kind = next(_HTTPX_ERRORS[base] for base in type(error).__mro__ if base in _HTTPX_ERRORS)
+        raise kind(str(error)) from error

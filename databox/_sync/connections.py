@@ -1,5 +1,5 @@
 # Derived from databox/_async/connections.py by tools/unasync.py; edit that one.
-"""Sends through an httpx client of the caller's."""
+"""Sends through an httpx client."""
 
 from collections.abc import Generator
 
@@ -24,20 +24,22 @@ class _KeyHeader(httpx.Auth):
 
 
 class HttpxConnections:
-    """The connections of an httpx client that belongs to the caller.
+    """The connections of an httpx client: the caller's, or one of our own where there is a proxy on the way.
 
     Args:
         config: the key and the address.
         http_client: the client to send through.
+        closes: whether it is ours, and closed with these connections.
     """
 
-    def __init__(self, config: Config, http_client: httpx.Client) -> None:
+    def __init__(self, config: Config, http_client: httpx.Client, *, closes: bool = False) -> None:
         if not isinstance(http_client, CLIENT_TYPE):
             expected = f"httpx.{CLIENT_TYPE.__name__}"
             raise TypeError(f"http_client must be an {expected}, not {type(http_client).__name__}.")
         self._base_url = config.base_url
         self._auth = _KeyHeader(config.key)
         self._http = http_client
+        self._closes = closes
 
     @property
     def is_closed(self) -> bool:
@@ -45,7 +47,9 @@ class HttpxConnections:
         return self._http.is_closed
 
     def close(self) -> None:
-        """Nothing: the client is the caller's to close."""
+        """Close the client, unless it is the caller's to close."""
+        if self._closes:
+            self._http.close()
 
     def run(self, exchange: Exchange) -> None:
         """Send a request and fill in its answer.

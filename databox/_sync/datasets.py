@@ -1,5 +1,8 @@
 # Derived from databox/_async/datasets.py by tools/unasync.py; edit that one.
-"""Datasets and their ingestions: one short method an operation, and the two that stand on several."""
+"""Datasets and their ingestions: one short method an operation, and the two that stand on several.
+
+What encodes and ingests is imported where it is used: not every program does so, and each would pay for the import.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,7 +12,6 @@ from typing import Any
 import attrs
 
 from databox import operations
-from databox._sync.ingest import Ingest
 from databox._sync.page import Page
 from databox._sync.resources import Resource, pick
 from databox._sync.runtime import sleep
@@ -22,13 +24,11 @@ from databox.arguments import (
     page_size_of,
     text_of,
 )
-from databox.errors import APIError, IngestionTimeoutError, InvalidRecordError
-from databox.ingest.batch import MAX_RECORDS, body_of
-from databox.ingest.encode import encode
+from databox.errors import APIError, IngestionTimeoutError
 from databox.ingest.progress import IngestProgress
-from databox.ingest.settings import OnAmbiguous, Settings, Verify
-from databox.ingest.settle import is_settled, poll_waits
+from databox.limits import MAX_RECORDS
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
+from databox.options import OnAmbiguous, Verify
 from databox.report import IngestReport
 from databox.retry import Effect, effect_of
 
@@ -137,13 +137,10 @@ class Datasets(Resource):
             TypeError, ValueError: the id cannot be one; nothing was sent.
             APIError: the request failed.
         """
-        dataset_id = dataset_id_of(dataset)
-        rows = [encode(record, index)[0] for index, record in enumerate(records)]
-        if not 1 <= len(rows) <= MAX_RECORDS:
-            raise InvalidRecordError(
-                f"One ingestion takes 1 to {MAX_RECORDS} records, not {len(rows)}. Use ingest for any number."
-            )
-        return self._transport.send(operations.datasets_create_ingestion(dataset_id, body_of(rows), repeatable=False))
+        from databox.ingest.batch import body_of_one_request
+
+        dataset_id, body = dataset_id_of(dataset), body_of_one_request(records)
+        return self._transport.send(operations.datasets_create_ingestion(dataset_id, body, repeatable=False))
 
     def list_ingestions(self, dataset: str | Dataset, *, page_size: int | None = None) -> Page[IngestionSummary]:
         """Return a dataset's ingestions, page by page (API: List ingestions). Their order is not documented.
@@ -203,6 +200,8 @@ class Datasets(Resource):
             TypeError, ValueError: an id cannot be one; nothing was sent.
             APIError: a request failed.
         """
+        from databox.ingest.settle import is_settled, poll_waits
+
         end = time.monotonic() + timeout
         waits = poll_waits()
         while not is_settled(ingestion := self.get_ingestion(dataset, ingestion_id)):
@@ -260,6 +259,9 @@ class Datasets(Resource):
             ConfigurationError: the journal belongs to another input or dataset, or a file cannot be written.
             TypeError, ValueError: an argument is wrong; nothing was sent.
         """
+        from databox._sync.ingest import Ingest
+        from databox.ingest.settings import Settings
+
         keys = keys_of(primary_keys)
         if keys is None and isinstance(dataset, Dataset):
             keys = dataset.primary_keys

@@ -1,164 +1,245 @@
-"""Connections that keep a deadline for a request as a whole.
+"""Connections of our own, over the standard library's `http.client`. The twin is `_async/direct.py`.
 
-httpx bounds each connect, read and write by itself, so a server that drips one byte a second never times out. Here
-every step gets only what is left of the time, through httpcore's public interface for network backends.
+httpx costs three times as much for each request, and bounds each connect, read and write by itself, so that a server
+that drips one byte a second never times out. Here every step gets only what is left of the time for the whole.
 """
 
+import http.client
+import io
+import select
 import socket
-import threading
 import time
-from collections.abc import Iterable
-from ssl import SSLContext
+from collections import deque
+from contextlib import suppress
 from typing import Any
 
-import httpcore
+import httpx
 
+from databox._sync.connections import HttpxConnections
 from databox.config import Config
 from databox.exchange import Exchange
-from databox.pooling import HELD_BACK, Origin, as_httpx_errors, finished, headers_of, new_pool_options
+from databox.pooling import HELD_BACK, IDLE_SECONDS, Origin, certificates, finished, is_behind_proxy
 
 __all__ = ["DirectConnections", "own_connections"]
 
+MOST_IDLE = 20
+READ_AT_ONCE = 65_536
 
-def own_connections(config: Config) -> "DirectConnections":
+
+def own_connections(config: Config) -> "DirectConnections | HttpxConnections":
     """Return new connections; proxies and certificates as the environment has them."""
+    if is_behind_proxy(Origin(config.base_url)):
+        return HttpxConnections(config, httpx.Client(), closes=True)
     return DirectConnections(config)
 
 
-class _Current(threading.local):
-    end: float | None = None
-    exchange: Exchange | None = None
+class _Socket:
+    """A connected socket, as far as `http.client` needs one, for one exchange after another."""
 
-
-current = _Current()
-"""The request that this thread is sending, and when it has to end."""
-
-_WRITE_CHUNK = 65_536
-
-
-def _left(timeout: float | None, error: type[Exception]) -> float | None:
-    """What a step may take: its own time-out, or what is left of the whole."""
-    if current.end is None:
-        return timeout
-    left = current.end - time.monotonic()
-    if left <= 0:
-        raise error("The time for the whole request is over.")
-    return left if timeout is None else min(left, timeout)
-
-
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
+    def __init__(self, inner: socket.socket) -> None:
         self._inner = inner
+        self._exchange: Exchange | None = None
         self._held = b""
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._held:
-            self._send(b"", timeout)
-        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+    def begin(self, exchange: Exchange) -> None:
+        """From now on all that is sent and read belongs to this exchange."""
+        self._exchange = exchange
+        self._held = b""
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if current.exchange is not None:
-            current.exchange.sent = True
-        if len(buffer) <= HELD_BACK and not self._held:
-            self._held = buffer  # the head of a request, which goes with its body in one packet
+    def sendall(self, data: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.sent = True
+        if len(data) <= HELD_BACK and not self._held:
+            self._held = data  # the head of a request, which goes with its body in one packet
         else:
-            self._send(buffer, timeout)
+            self._send(data)
 
-    def _send(self, buffer: bytes, timeout: float | None) -> None:
-        buffer, self._held = self._held + buffer, b""
-        # In parts, because the inner stream applies the time-out to each of its own writes.
-        for start in range(0, len(buffer), _WRITE_CHUNK):
-            part = buffer[start : start + _WRITE_CHUNK]
-            self._inner.write(part, _left(timeout, httpcore.WriteTimeout))
+    def recv_into(self, buffer: Any) -> int:
+        if self._held:
+            self._send(b"")
+        self._inner.settimeout(_left(self._exchange))
+        return self._inner.recv_into(buffer)
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self))
+
+    def is_readable(self) -> bool:
+        """Whether something came, be it the end: on an idle connection nothing good."""
+        if not hasattr(select, "poll"):
+            return bool(select.select([self._inner], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(self._inner, select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         self._inner.close()
 
-    def start_tls(
-        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+    def _send(self, data: bytes) -> None:
+        rest, self._held = memoryview(self._held + data), b""
+        while rest:
+            self._inner.settimeout(_left(self._exchange))
+            rest = rest[self._inner.send(rest) :]
 
 
-class _Backend(httpcore.NetworkBackend):
-    def __init__(self) -> None:
-        self._inner = httpcore.SyncBackend()
+class _Reader(io.RawIOBase):
+    def __init__(self, source: _Socket) -> None:
+        self._source = source
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        # Address by address, since the inner backend would give each of them the whole time.
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        for address in addresses:
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._source.recv_into(buffer)
+
+
+class _Connection(http.client.HTTPConnection):
+    debuglevel = 0  # whoever sets that of all connections, to see requests, would see the key
+
+    def __init__(self, origin: Origin) -> None:
+        self._tls = origin.scheme == "https"
+        self.default_port = 443 if self._tls else 80
+        super().__init__(origin.host, origin.port or self.default_port)
+        self.idle_since = 0.0
+
+    def open_for(self, exchange: Exchange) -> None:
+        """Connect, unless that was done for an earlier exchange.
+
+        Raises:
+            httpx.ConnectError: that failed; nothing of the exchange was sent.
+            TimeoutError: it took too long.
+        """
+        if self.sock is None:
             try:
-                left = _left(timeout, httpcore.ConnectTimeout)
-                return _Stream(self._inner.connect_tcp(address, port, left, local_address, socket_options))
-            except httpcore.ConnectError:
-                if address == addresses[-1]:
-                    raise
-        raise httpcore.ConnectError(f"{host} has no address.")
+                stream: Any = _Socket(self._connected(exchange))
+            except TimeoutError:
+                raise
+            except OSError as error:
+                raise httpx.ConnectError(str(error)) from error
+            self.sock = stream
+        self.stream.begin(exchange)
+
+    @property
+    def stream(self) -> _Socket:
+        """What is sent through and read from."""
+        stream: Any = self.sock
+        assert isinstance(stream, _Socket)
+        return stream
+
+    def _connected(self, exchange: Exchange) -> socket.socket:
+        # Address by address, since create_connection would give each of them the whole time.
+        problem: OSError = OSError(f"{self.host} has no address.")
+        for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            found = None
+            try:
+                found = socket.socket(family, kind, protocol)
+                found.settimeout(_left(exchange))
+                found.connect(address)
+                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as error:
+                problem = error
+                if found is not None:
+                    found.close()
+            else:
+                return self._secured(found, exchange)
+        raise problem
+
+    def _secured(self, found: socket.socket, exchange: Exchange) -> socket.socket:
+        if not self._tls:
+            return found
+        try:
+            found.settimeout(_left(exchange))
+            return certificates().wrap_socket(found, server_hostname=self.host)
+        except BaseException:
+            found.close()
+            raise
 
 
 class DirectConnections:
-    """Connections of httpcore's; each request ends in its time, whatever the server does."""
+    """A pool of connections; each request ends in its time, whatever the server does."""
 
     def __init__(self, config: Config) -> None:
         self._key = config.key
-        self._base = Origin(config.base_url)
-        self._pool: httpcore.ConnectionPool | None = None
-        self._lock = threading.Lock()
+        self._origin = Origin(config.base_url)
+        self._idle: deque[_Connection] = deque()
         self.is_closed = False
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; those in use, when their request has ended."""
         self.is_closed = True
-        if self._pool is not None:
-            self._pool.close()
+        while self._idle:
+            self._idle.pop().close()
 
     def run(self, exchange: Exchange) -> None:
         """Send a request and fill in its answer.
 
         Raises:
-            httpx.RequestError: something kept the answer from arriving whole, in time or at all.
+            httpx.RequestError: something kept the answer from arriving whole.
+            TimeoutError: it did not arrive in time.
         """
-        limit = exchange.timeout
-        current.end = None if limit is None else time.monotonic() + limit
-        current.exchange = exchange
+        exchange.begin()
+        connection = self._idle_connection() or _Connection(self._origin)
         try:
-            with (
-                as_httpx_errors(),
-                self._connections().stream(
-                    exchange.method,
-                    self._base.url(exchange.target),
-                    headers=[*exchange.request_headers().items(), ("x-api-key", self._key.reveal())],
-                    content=exchange.body,
-                    extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limit)},
-                ) as response,
-            ):
-                exchange.status, exchange.headers = response.status, headers_of(response.headers)
-                answer = bytearray()
-                for part in response.iter_stream():
-                    answer += part
-                    exchange.check_size(len(answer))
-                exchange.answer = finished(exchange, bytes(answer))
-        finally:
-            current.end = current.exchange = None
+            connection.open_for(exchange)
+            self._talk(connection, exchange)
+        except TimeoutError:
+            connection.close()
+            raise
+        except http.client.HTTPException as error:
+            connection.close()
+            raise httpx.RemoteProtocolError(str(error) or type(error).__name__) from error
+        except OSError as error:
+            connection.close()
+            raise httpx.ReadError(str(error)) from error
+        except BaseException:
+            connection.close()
+            raise
+        connection.idle_since = time.monotonic()
+        if connection.sock is not None:  # a server that does not keep it open has had it closed
+            self._idle.append(connection)
+        if self.is_closed or len(self._idle) > MOST_IDLE:
+            self._close_oldest()
 
-    def _connections(self) -> httpcore.ConnectionPool:
-        with self._lock:
-            if self._pool is None:
-                self._pool = httpcore.ConnectionPool(network_backend=_Backend(), **new_pool_options(self._base))
-            return self._pool
+    def _talk(self, connection: _Connection, exchange: Exchange) -> None:
+        headers = exchange.request_headers()
+        headers["x-api-key"] = self._key.reveal()
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may answer before it has read all, as with 413
+            connection.request(exchange.method, self._origin.target(exchange.target), exchange.body, headers)
+        response = connection.getresponse()
+        if response.status < 200:
+            raise http.client.UnknownProtocol(f"an answer that says {response.status} and nothing after it")
+        exchange.status = response.status
+        exchange.headers = {name.lower(): value for name, value in response.getheaders()}
+        announced = response.length
+        answer = bytearray()
+        while part := response.read(READ_AT_ONCE):
+            answer += part
+            exchange.check_size(len(answer))
+        if announced is not None and len(answer) < announced:
+            raise http.client.IncompleteRead(bytes(answer), announced - len(answer))
+        exchange.answer = finished(exchange, bytes(answer))
+
+    def _idle_connection(self) -> _Connection | None:
+        """The connection that was used last, if it still is one."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
+            if time.monotonic() - connection.idle_since < IDLE_SECONDS and not connection.stream.is_readable():
+                return connection
+            connection.close()
+
+    def _close_oldest(self) -> None:
+        with suppress(IndexError):  # another thread was quicker
+            self._idle.popleft().close()
+
+
+def _left(exchange: Exchange | None) -> float | None:
+    """The seconds that are left for an exchange, which is what its next step may take."""
+    end = exchange.end if exchange is not None else None
+    if end is None:
+        return None
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("The time for the whole request is over.")
+    return left

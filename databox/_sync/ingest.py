@@ -4,7 +4,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -112,7 +112,7 @@ class Ingest:
     def _send_all(self, rows: Any, pool: Pool[Result]) -> None:
         """Send what the source gives, and wait for the answers."""
         batcher = self._settings.batcher(self._files.ends)
-        take = partial(self._take, batcher, pool)
+        take = self._taker(batcher, pool)
         source: Source | None = None
         while not self._run.stopped:
             # Nothing is read before it can be sent.
@@ -137,21 +137,26 @@ class Ingest:
             self._tell("answers")
             self._settle(*pool.take())
 
-    def _take(self, batcher: Batcher, pool: Pool[Result], record: Any) -> Batch | None:
-        """Encode a row; return the batch that it completes, or STOP when no more are wanted."""
-        index = self._run.rows
-        self._run.rows = index + 1
-        batch = None
-        try:
-            data, key = encode(record, index, self._settings.primary_keys)
-            batch = batcher.add(index, data, key)
-        except InvalidRecordError as error:
-            self._run.invalid(error, index)
-            self._files.invalid(index, record, error)
-        if pool.busy and pool.ready():
-            for done in pool.taken_at_once():
-                self._settle(*done)
-        return batch or (STOP if self._run.stopped else None)
+    def _taker(self, batcher: Batcher, pool: Pool[Result]) -> Callable[[Any], Batch | None]:
+        """Return what encodes a row and gives the batch that it completes, or STOP when no more are wanted."""
+        run, primary_keys = self._run, self._settings.primary_keys  # this runs for every row
+
+        def take(record: Any) -> Batch | None:
+            index = run.rows
+            run.rows = index + 1
+            batch = None
+            try:
+                data, key = encode(record, index, primary_keys)
+                batch = batcher.add(index, data, key)
+            except InvalidRecordError as error:
+                run.invalid(error, index)
+                self._files.invalid(index, record, error)
+            if pool.busy and pool.ready():
+                for done in pool.taken_at_once():
+                    self._settle(*done)
+            return batch or (STOP if run.stopped else None)
+
+        return take
 
     def _dispatch(self, batch: Batch, pool: Pool[Result]) -> None:
         """Let a batch go, in this task or beside it, unless it went in an earlier run."""

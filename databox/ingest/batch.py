@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from databox.errors import InvalidRecordError
+from databox.ingest.encode import encode
+from databox.limits import MAX_RECORDS
 
-__all__ = ["MAX_RECORDS", "Batch", "Batcher", "body_of"]
-
-MAX_RECORDS = 100
-"""Rows in one ingestion at most, by the API's reference."""
+__all__ = ["Batch", "Batcher", "body_of", "body_of_one_request"]
 
 _HEAD, _TAIL = b'{"records":[', b"]}"
 _AROUND = len(_HEAD) + len(_TAIL) - 1
@@ -19,6 +18,19 @@ _AROUND = len(_HEAD) + len(_TAIL) - 1
 def body_of(rows: Sequence[bytes]) -> bytes:
     """Return the request body for some encoded rows."""
     return _HEAD + b",".join(rows) + _TAIL
+
+
+def body_of_one_request(records: Iterable[object]) -> bytes:
+    """Return the request body for rows that are to go in one request.
+
+    Raises:
+        InvalidRecordError: a row cannot be encoded, or there are none or too many.
+    """
+    rows = [encode(record, index)[0] for index, record in enumerate(records)]
+    if not 1 <= len(rows) <= MAX_RECORDS:
+        message = f"One ingestion takes 1 to {MAX_RECORDS} records, not {len(rows)}. Use ingest for any number."
+        raise InvalidRecordError(message)
+    return body_of(rows)
 
 
 @attrs.frozen

@@ -22,6 +22,7 @@ __all__ = ["encode", "plain"]
 
 _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 _PLAIN = frozenset({str, int, float, bool, type(None), datetime, date, UUID})
+_INFINITIES = frozenset({math.inf, -math.inf})
 _INFINITE = "is infinite, which JSON cannot say. Send None or a finite number"
 _LARGEST_INT = 2**64 - 1
 _SMALLEST_INT = -(2**63)
@@ -38,34 +39,33 @@ def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tupl
     Raises:
         InvalidRecordError: the row is no row, has no columns, or holds a value that cannot be sent.
     """
-    row: dict[Any, Any]
-    if type(record) is dict:
-        row = record  # pyright: ignore[reportUnknownVariableType]
-    else:
-        fields = as_mapping(record)
-        if fields is None:
-            message = f"Row {index} is {_kind(record)}, not a mapping from column to value."
-            raise InvalidRecordError(message, index=index)
-        row = dict(fields)
-    # Nearly all rows hold nothing but what orjson takes as it is, and need no look at each value.
-    if not row or not _PLAIN.issuperset(map(type, row.values())):
+    row: dict[Any, Any] = record if type(record) is dict else _fields(record, index)  # pyright: ignore[reportUnknownVariableType]
+    values = row.values()
+    # Nearly all rows hold nothing but what orjson takes as it is, and need no look at each value by itself. Infinity
+    # it would make null.
+    if not (row and _PLAIN.issuperset(map(type, values)) and _INFINITIES.isdisjoint(values)):
         row = _plain_row(row, index)
     try:
-        data = orjson.dumps(row, option=_OPTIONS)
+        data = orjson.dumps(row, None, _OPTIONS)
     except (TypeError, ValueError):
         row = _plain_row(row, index)
         try:
-            data = orjson.dumps(row, option=_OPTIONS)
+            data = orjson.dumps(row, None, _OPTIONS)
         except (TypeError, ValueError):
             # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot carry.
             column = next((name for name, value in row.items() if not _is_unicode(name, value)), None)
             raise _invalid(index, column, "is text that is not valid Unicode. Decode it rightly first") from None
-    # orjson makes null of infinity.
-    if b"null" in data and (math.inf in row.values() or -math.inf in row.values()):
-        _refuse_infinity(row, index)
     if not primary_keys:
         return data, None
     return data, orjson.dumps([_as_key(row.get(name)) for name in primary_keys], option=_OPTIONS)
+
+
+def _fields(record: object, index: int) -> dict[Any, Any]:
+    fields = as_mapping(record)
+    if fields is None:
+        message = f"Row {index} is {_kind(record)}, not a mapping from column to value."
+        raise InvalidRecordError(message, index=index)
+    return dict(fields)
 
 
 def _plain_row(given: dict[Any, Any], index: int) -> dict[str, Any]:
@@ -82,12 +82,6 @@ def _plain_row(given: dict[Any, Any], index: int) -> dict[str, Any]:
         except ValueError as problem:
             raise _invalid(index, column, str(problem)) from None
     return row
-
-
-def _refuse_infinity(row: dict[str, Any], index: int) -> None:
-    for column, value in row.items():
-        if type(value) is float and math.isinf(value):
-            raise _invalid(index, column, _INFINITE)
 
 
 def plain(record: object) -> bytes | None:

@@ -3,17 +3,15 @@
 from collections.abc import Callable, Iterable
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal
 
 import attrs
 
-from databox.ingest.batch import MAX_RECORDS, Batcher
+from databox.ingest.batch import Batcher
 from databox.ingest.progress import IngestProgress
+from databox.limits import MAX_RECORDS
+from databox.options import OnAmbiguous, Verify
 
-__all__ = ["OnAmbiguous", "Settings", "Verify"]
-
-Verify = Literal["counts", "status"]
-OnAmbiguous = Literal["auto", "resend", "report"]
+__all__ = ["Settings"]
 
 
 def _path(value: object) -> Path | None:
