@@ -43,12 +43,13 @@ from databox.version import VERSION
 if typing.TYPE_CHECKING:
     from databox._async.client import AsyncDatabox
     from databox._async.page import AsyncPage
+    from databox.files.reader import read_records
 
 __version__ = VERSION
 
 
 def __getattr__(name: str) -> typing.Any:
-    """Import the asynchronous half when it is first asked for: most programs need one of the two."""
+    """Import the asynchronous half and the reader of files when they are first asked for: few programs need all."""
     if name == "AsyncDatabox":
         from databox._async.client import AsyncDatabox
 
@@ -57,6 +58,10 @@ def __getattr__(name: str) -> typing.Any:
         from databox._async.page import AsyncPage
 
         return AsyncPage
+    if name == "read_records":
+        from databox.files.reader import read_records
+
+        return read_records
     raise AttributeError(f"module 'databox' has no attribute {name!r}")
 
 
@@ -97,4 +102,5 @@ __all__ = [
     "ServerError",
     "TimeZone",
     "__version__",
+    "read_records",
 ]

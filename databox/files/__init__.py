@@ -1,0 +1,1 @@
+"""Rows from files as people have them: the reader behind `databox.read_records`."""

@@ -1,0 +1,280 @@
+"""What each column of a file is, by a sample of its cells or by what the caller said."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import attrs
+
+from databox.errors import InvalidRecordError
+from databox.files.dates import DateForm, Order, date_reader, form_of, loose_dates, with_format
+from databox.files.numerals import Mark, loose_number, marks_of, strict_number
+
+__all__ = ["Column", "ColumnType", "Reading", "decide", "declared_reader"]
+
+ColumnType = Literal["text", "number", "date", "datetime", "boolean", "empty"]
+DECLARABLE = tuple(name for name in get_args(ColumnType) if name != "empty")
+
+_SHOWN = 40
+_NEARLY = 0.8
+"""The share of cells from which on it is worth telling what keeps the others from being a number or a date."""
+
+_WITH_SIGN = frozenset("$€£¥%")
+_TRUE, _FALSE = {"true", "yes", "y", "1", "t"}, {"false", "no", "n", "0", "f"}
+
+
+@attrs.frozen(kw_only=True)
+class Column:
+    """What became of one column."""
+
+    name: str
+    type: str
+    """`text`, `number`, `date`, `datetime`, `boolean`, or `empty` when the sample held no value."""
+    note: str = ""
+    """Why, where that is not plain."""
+    example: str = ""
+    """A value as it will be sent."""
+
+
+@attrs.frozen
+class Reading:
+    """How the cells of a file are to be read, as the caller wants it."""
+
+    declared: Mapping[str, str] = {}
+    decimal: Mark | None = None
+    order: Order | None = None
+    date_format: str | None = None
+    nulls: Collection[str] = ("",)
+
+
+@attrs.frozen
+class Decision:
+    """What a column is, and how its cells are read; None for as they are."""
+
+    column: Column
+    read: Callable[[str], Any] | None
+
+
+def decide(
+    source: str, names: Sequence[str], sample: Sequence[tuple[int, Sequence[str]]], reading: Reading, delimiter: str
+) -> list[Decision]:
+    """Return what each column is.
+
+    Args:
+        source: the file's name, for errors.
+        names: of the columns.
+        sample: line numbers and cells of the first rows.
+        reading: what the caller said.
+        delimiter: a comma as delimiter speaks against one as decimal mark.
+
+    Raises:
+        InvalidRecordError: days and months, or thousands and fractions, cannot be told apart; or a value is not what
+            its column was declared to be.
+    """
+    unknown = [name for name in reading.declared if name not in names]
+    if unknown:
+        raise InvalidRecordError(
+            f"{source} has no column {unknown[0]!r}. It has: {', '.join(map(repr, names))}.", column=unknown[0]
+        )
+    cells = [
+        [(line, cell) for line, row in sample if (cell := row[place].strip()) not in reading.nulls]
+        for place in range(len(names))
+    ]
+    open_columns = {
+        name: [cell for _, cell in found]
+        for name, found in zip(names, cells, strict=True)
+        if found and name not in reading.declared
+    }
+    context = _Context(source, reading, delimiter, open_columns)
+    return [context.decide(name, found) for name, found in zip(names, cells, strict=True)]
+
+
+def declared_reader(kind: str, reading: Reading) -> Callable[[str], Any] | None:
+    """Return what reads the cells of a column that was declared.
+
+    Raises:
+        ValueError: there is no such type.
+    """
+    kind, _, pattern = kind.partition(":")
+    if kind not in DECLARABLE or (pattern and kind not in {"date", "datetime"}):
+        raise ValueError(f"{kind!r} is no type of column. There are {', '.join(DECLARABLE)}, and date:FORMAT.")
+    pattern = pattern or reading.date_format or ""
+    match kind:
+        case "number":
+            return loose_number(reading.decimal)
+        case "date" | "datetime" if pattern:
+            return with_format(pattern)
+        case "date" | "datetime":
+            return loose_dates(reading.order, has_time=kind == "datetime")
+        case "boolean":
+            return _truth
+        case _:
+            return None
+
+
+class _Context:
+    """What the columns of one file say about each other."""
+
+    def __init__(self, source: str, reading: Reading, delimiter: str, columns: Mapping[str, list[str]]) -> None:
+        self._source, self._reading, self._delimiter = source, reading, delimiter
+        self._formatted = {name for name, cells in columns.items() if self._has_format(cells)}
+        self._forms: dict[str, DateForm] = {}
+        self._marks: dict[str, tuple[frozenset[Mark], bool]] = {}
+        for name, cells in columns.items():
+            if name in self._formatted:
+                continue
+            form = form_of(cells, reading.order)
+            if form:
+                self._forms[name] = form
+                continue
+            possible, matters = marks_of(cells)
+            if reading.decimal:
+                possible &= {reading.decimal}
+            if possible:
+                self._marks[name] = possible, matters
+        self._orders = {f.name: {n: f.order for n, f in self._forms.items() if f.order} for f in self._forms.values()}
+
+    def decide(self, name: str, cells: Sequence[tuple[int, str]]) -> Decision:
+        """Return what a column is."""
+        kind = self._reading.declared.get(name)
+        if kind is not None:
+            return self._declared(name, kind, cells)
+        if not cells:
+            return Decision(Column(name=name, type="empty", note="no value in the sample"), _unknown)
+        first = cells[0][1]
+        if name in self._formatted and self._reading.date_format:
+            read: Callable[[str], Any] = with_format(self._reading.date_format)
+            return _made(name, read, first, f"by {self._reading.date_format}")
+        if name in self._forms:
+            return self._dates(name, self._forms[name], cells)
+        if name in self._marks:
+            return self._numbers(name, cells)
+        note = self._near_miss(cells)
+        return Decision(Column(name=name, type="text", note=note, example=_shown(first)), None)
+
+    def _declared(self, name: str, kind: str, cells: Sequence[tuple[int, str]]) -> Decision:
+        read = declared_reader(kind, self._reading)
+        kind = kind.partition(":")[0]
+        example = cells[0][1] if cells else ""
+        if read is not None and cells:
+            try:
+                example = str(read(cells[0][1]))
+            except ValueError as problem:
+                line, cell = cells[0]
+                raise InvalidRecordError(
+                    f"{self._source}, line {line}, column {name!r}: {_shown(cell)!r} {problem}. "
+                    f"The column was declared to be {kind}.",
+                    column=name,
+                ) from None
+        return Decision(Column(name=name, type=kind, note="declared", example=_shown(example)), read)
+
+    def _dates(self, name: str, form: DateForm, cells: Sequence[tuple[int, str]]) -> Decision:
+        note = {"day": "day first", "month": "month first"}.get(form.order or "", "")
+        if form.needs_order:
+            # Dates written alike in one file have one order.
+            others = self._orders[form.name]
+            if len(set(others.values())) != 1:
+                line, cell = cells[0]
+                raise InvalidRecordError(
+                    f"{self._source}, line {line}, column {name!r}: {cell!r} may have the day or the month first, and "
+                    "no other date in it tells. Say dayfirst=True or False (--dayfirst, --no-dayfirst), or the whole "
+                    "form with date_format (--date-format, such as %d/%m/%Y).",
+                    column=name,
+                )
+            other, order = next(iter(others.items()))
+            form = attrs.evolve(form, order=order, needs_order=False)
+            note = f"{order} first, as in {other}"
+        return _made(name, date_reader(form), cells[0][1], note)
+
+    def _numbers(self, name: str, cells: Sequence[tuple[int, str]]) -> Decision:
+        possible, matters = self._marks[name]
+        mark = next(iter(possible)) if len(possible) == 1 else self._mark_of_the_file()
+        if mark is None and self._delimiter == "," and not (matters and any("," in cell for _, cell in cells)):
+            mark = "."  # as programs write it
+        if matters and mark is None:
+            line, cell = next((line, cell) for line, cell in cells if "." in cell or "," in cell)
+            raise InvalidRecordError(
+                f"{self._source}, line {line}, column {name!r}: the mark in {cell!r} may be for thousands or for a "
+                "fraction, and no other number in it tells. Say which mark is the decimal one: decimal=',' or '.' "
+                "(--decimal).",
+                column=name,
+            )
+        note = "decimal comma" if matters and mark == "," else ""
+        if not matters and all(len(cell) == 8 for _, cell in cells) and _all_compact_dates(cells):
+            note = f"looks like dates: {name}=date:%Y%m%d would make them such"
+        return _made(name, strict_number(mark), cells[0][1], note)
+
+    def _mark_of_the_file(self) -> Mark | None:
+        """The decimal mark that the columns with only one possibility agree on."""
+        sure: set[Mark] = {next(iter(possible)) for possible, _ in self._marks.values() if len(possible) == 1}
+        return next(iter(sure)) if len(sure) == 1 else None
+
+    def _has_format(self, cells: Sequence[str]) -> bool:
+        if self._reading.date_format is None:
+            return False
+        read = with_format(self._reading.date_format)
+        return all(_fits(read, cell) for cell in cells)
+
+    def _near_miss(self, cells: Sequence[tuple[int, str]]) -> str:
+        """What keeps a column of text from being something else, when that is little."""
+        if any(_has_leading_zero(cell) for _, cell in cells):
+            return "kept as text: leading zeros" if all(c[:1].isdecimal() for _, c in cells) else ""
+        numbers = [bool(marks_of([cell])[0]) for _, cell in cells]
+        dates = [form_of([cell], self._reading.order) is not None for _, cell in cells]
+        for what, fits in (("numbers", numbers), ("dates", dates)):
+            if _NEARLY * len(fits) <= sum(fits) < len(fits):
+                line, cell = cells[fits.index(False)]
+                return f"most are {what}, but not {_shown(cell)!r} in line {line}"
+        if all(numbers):
+            return "kept as text: decimal commas and points are mixed"
+        if all(dates):
+            return "kept as text: dates of several forms"
+        long = [cell for _, cell in cells if len(cell) > 15 and cell.lstrip("-").isdecimal()]
+        if long:
+            return "kept as text: too long for an exact number"
+        loose = loose_number(self._reading.decimal)
+        if all(_fits(loose, cell) and not _WITH_SIGN.isdisjoint(cell) for _, cell in cells):
+            return "kept as text; declared as number, the signs would be left out"
+        if self._reading.order and form_of([cell for _, cell in cells]):
+            return f"kept as text: dates, but not with the {self._reading.order} first"
+        return ""
+
+
+def _made(name: str, read: Callable[[str], Any], first: str, note: str) -> Decision:
+    value = read(first)
+    kind = "number" if isinstance(value, int | float) else str(type(value).__name__)
+    return Decision(Column(name=name, type=kind, note=note, example=_shown(str(value))), read)
+
+
+def _unknown(cell: str) -> Any:
+    raise ValueError("is the first value of a column that had none before, so nothing has told its type")
+
+
+def _truth(cell: str) -> bool:
+    word = cell.lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("is neither true nor false")
+
+
+def _fits(read: Callable[[str], Any], cell: str) -> bool:
+    try:
+        read(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _has_leading_zero(cell: str) -> bool:
+    return len(cell) > 1 and cell[0] == "0" and cell.isdecimal()
+
+
+def _all_compact_dates(cells: Sequence[tuple[int, str]]) -> bool:
+    read = with_format("%Y%m%d")
+    return all(_fits(read, cell) and 1900 <= int(cell[:4]) <= 2100 for _, cell in cells)
+
+
+def _shown(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"

@@ -1,0 +1,185 @@
+"""Dates and times as people write them, and what a column of them says about the order of day and month."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from functools import lru_cache
+from typing import Literal
+
+import attrs
+
+__all__ = ["DateForm", "date_reader", "form_of", "loose_dates", "with_format"]
+
+Order = Literal["day", "month"]
+"""Which of the two comes first."""
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAME = rf"(?P<name>{'|'.join(_MONTHS)})[a-z]*\.?"
+_TIME = (
+    r"(?:(?:T|,? +)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
+    r"(?: ?(?P<half>[ap])\.?m\.?)?(?: ?(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?)?"
+)
+
+
+def _pattern(day: str) -> re.Pattern[str]:
+    return re.compile(day + _TIME, re.ASCII | re.IGNORECASE)
+
+
+_FORMS = {
+    "year first": _pattern(r"(?P<year>\d{4})(?P<mark>-|/|\. ?)(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})\.?"),
+    "dots": _pattern(r"(?P<first>\d{1,2})\. ?(?P<last>\d{1,2})\. ?(?P<year>\d{4}|\d{2})"),
+    "slashes": _pattern(r"(?P<first>\d{1,2})/(?P<last>\d{1,2})/(?P<year>\d{4}|\d{2})"),
+    "hyphens": _pattern(r"(?P<first>\d{1,2})-(?P<last>\d{1,2})-(?P<year>\d{4})"),
+    "day and name": _pattern(rf"(?P<day>\d{{1,2}})\.?[ -]?{_NAME},?[ -]?(?P<year>\d{{4}}|\d{{2}})"),
+    "name and day": _pattern(rf"{_NAME} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}})"),
+}
+
+
+@attrs.frozen
+class DateForm:
+    """How the dates of a column are written."""
+
+    name: str
+    order: Order | None
+    """None while it is open, and where there is no choice."""
+    needs_order: bool
+    has_time: bool
+
+
+def form_of(cells: Iterable[str], order: Order | None = None) -> DateForm | None:
+    """Return the one form that all cells have, or None.
+
+    With dots the day comes first, as in every country that writes them, unless the dates themselves or `order` say
+    otherwise.
+    """
+    names = set(_FORMS)
+    orders: set[Order] = {"day", "month"} if order is None else {order}
+    has_time = short = seen = False
+    for cell in cells:
+        seen = True
+        matches = {name: match for name in names if (match := _FORMS[name].fullmatch(cell))}
+        if not matches:
+            return None
+        names = set(matches)
+        match = next(iter(matches.values()))
+        has_time = has_time or match["hour"] is not None
+        short = short or len(match["year"]) == 2
+        groups = match.groupdict()
+        if "first" in groups:
+            orders -= {"day"} if int(groups["last"]) > 12 else set()
+            orders -= {"month"} if int(groups["first"]) > 12 else set()
+        if not _is_real(match, orders):
+            return None
+    if not seen or not names:
+        return None
+    name = next(each for each in _FORMS if each in names)
+    if name not in {"dots", "slashes", "hyphens"}:
+        return DateForm(name, None, needs_order=False, has_time=has_time)
+    if name == "dots" and "day" in orders:
+        return DateForm(name, "day", needs_order=False, has_time=has_time)
+    # 25/12/31 may as well begin with the year, and only a month in front rules that out.
+    sure = len(orders) == 1 and not (short and orders == {"day"} and order is None)
+    return DateForm(name, next(iter(orders)) if sure else None, needs_order=not sure, has_time=has_time)
+
+
+def date_reader(form: DateForm) -> Callable[[str], date]:
+    """Return what reads the dates of a column; its times too, when the form has them."""
+    pattern, order = _FORMS[form.name], form.order
+
+    @lru_cache(maxsize=4096)
+    def read(cell: str) -> date:
+        match = pattern.fullmatch(cell)
+        if match is None:
+            raise ValueError("is not a date of this form")
+        if match["hour"] is not None and not form.has_time:
+            raise ValueError("has a time, and the dates before it had none")
+        try:
+            return _moment(match, order) if form.has_time else _day(match, order)
+        except ValueError:
+            raise ValueError("is not a date that exists") from None
+
+    return read
+
+
+def loose_dates(order: Order | None, *, has_time: bool) -> Callable[[str], date]:
+    """Return what reads the dates of a column that was declared to be of dates, each in whatever form it has."""
+
+    @lru_cache(maxsize=4096)
+    def read(cell: str) -> date:
+        form = form_of([cell], order)
+        if form is None:
+            raise ValueError("is not a date")
+        if form.needs_order:
+            raise ValueError("may have the day or the month first: say dayfirst=True or False, or a date_format")
+        return date_reader(attrs.evolve(form, has_time=has_time or form.has_time))(cell)
+
+    def checked(cell: str) -> date:
+        found = read(cell)
+        if isinstance(found, datetime) and not has_time:
+            raise ValueError("has a time: declare the column as datetime")
+        return found
+
+    return checked
+
+
+def with_format(pattern: str) -> Callable[[str], date]:
+    """Return what reads dates of a strptime pattern such as `%d/%m/%Y`."""
+    has_time = any(f"%{letter}" in pattern for letter in "HIMSfpXcs")
+
+    @lru_cache(maxsize=4096)
+    def read(cell: str) -> date:
+        try:
+            found = datetime.strptime(cell, pattern)
+        except ValueError:
+            raise ValueError(f"is not a date of the form {pattern}") from None
+        return found if has_time else found.date()
+
+    return read
+
+
+def _is_real(match: re.Match[str], orders: set[Order]) -> bool:
+    """Whether the date exists in one of the orders at least."""
+    for order in orders:
+        try:
+            _moment(match, order)
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+def _day(match: re.Match[str], order: Order | None) -> date:
+    groups = match.groupdict()
+    year = int(groups["year"])
+    if len(groups["year"]) == 2:
+        year += 1900 if year >= 69 else 2000  # as strptime has it
+    if "first" in groups:
+        first, last = int(groups["first"]), int(groups["last"])
+        return date(year, first, last) if order == "month" else date(year, last, first)
+    name = groups.get("name")
+    month = _MONTHS.index(name.lower()) + 1 if name else int(groups["month"])
+    return date(year, month, int(groups["day"]))
+
+
+def _moment(match: re.Match[str], order: Order | None) -> datetime:
+    day = _day(match, order)
+    if match["hour"] is None:
+        return datetime(day.year, day.month, day.day)
+    hour = int(match["hour"])
+    if match["half"]:
+        if not 1 <= hour <= 12:
+            raise ValueError("no such hour")
+        hour = hour % 12 + (12 if match["half"].lower() == "p" else 0)
+    part = int((match["part"] or "0")[:6].ljust(6, "0"))
+    clock = time(hour, int(match["minute"]), int(match["second"] or 0), part)
+    return datetime.combine(day, clock, _zone(match["zone"]))
+
+
+def _zone(text: str | None) -> timezone | None:
+    if text is None:
+        return None
+    if text[0] not in "+-":
+        return UTC
+    digits = text[1:].replace(":", "").ljust(4, "0")
+    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return timezone(-offset if text[0] == "-" else offset)

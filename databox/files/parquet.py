@@ -1,0 +1,96 @@
+"""Parquet to rows, some at a time."""
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+from databox.errors import InvalidRecordError
+from databox.files.columns import Column
+from databox.files.source import Source, missing
+
+__all__ = ["Parquet"]
+
+_AT_ONCE = 1000
+_UNSENDABLE = {
+    "is_nested": "nested values. Take its parts as columns of their own, or make it text",
+    "is_binary": "bytes. Decode it to text first",
+    "is_large_binary": "bytes. Decode it to text first",
+    "is_fixed_size_binary": "bytes. Decode it to text first",
+    "is_time": "times of day, for which the API has no type. Make it text, or seconds",
+    "is_duration": "durations, for which the API has no type. Make it seconds",
+}
+_TYPES = {
+    "is_boolean": "boolean",
+    "is_integer": "number",
+    "is_floating": "number",
+    "is_decimal": "number",
+    "is_date": "date",
+    "is_timestamp": "datetime",
+}
+
+
+class Parquet:
+    """The rows of a Parquet file.
+
+    Raises:
+        InvalidRecordError: it is none, or a column cannot be sent.
+        ImportError: PyArrow is not installed.
+    """
+
+    def __init__(self, source: Source) -> None:
+        try:
+            self._pyarrow: Any = importlib.import_module("pyarrow")
+            parquet: Any = importlib.import_module("pyarrow.parquet")
+        except ImportError:
+            raise missing("PyArrow", "parquet", "Parquet files") from None
+        self._name = source.name
+        self._stream = source.seekable()
+        try:
+            self._file: Any = parquet.ParquetFile(self._stream)
+        except (self._pyarrow.ArrowException, OSError) as error:
+            raise InvalidRecordError(f"{source.name} is not a Parquet file: {_first_line(error)}.") from None
+        self.total_rows = int(self._file.metadata.num_rows)
+        self.columns = tuple(self._column(field) for field in self._file.schema_arrow)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield row by row.
+
+        Raises:
+            InvalidRecordError: the file is damaged.
+        """
+        pa = self._pyarrow
+        schema = pa.schema(
+            [pa.field(field.name, self._in_microseconds(field.type)) for field in self._file.schema_arrow]
+        )
+        try:
+            for batch in self._file.iter_batches(batch_size=_AT_ONCE):
+                table = pa.Table.from_batches([batch])
+                yield from table.cast(schema, safe=False).to_pylist()
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidRecordError(f"{self._name} is damaged: {_first_line(error)}.") from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._stream.close()
+
+    def _column(self, field: Any) -> Column:
+        kind = field.type.value_type if self._pyarrow.types.is_dictionary(field.type) else field.type
+        for test, problem in _UNSENDABLE.items():
+            if getattr(self._pyarrow.types, test)(kind):
+                raise InvalidRecordError(
+                    f"{self._name}: column {field.name!r} ({field.type}) holds {problem}, or leave it out.",
+                    column=field.name,
+                )
+        types = self._pyarrow.types
+        name = next((name for test, name in _TYPES.items() if getattr(types, test)(kind)), "text")
+        return Column(name=field.name, type="empty" if types.is_null(kind) else name, note=str(field.type))
+
+    def _in_microseconds(self, kind: Any) -> Any:
+        """Python's datetimes end at microseconds."""
+        if self._pyarrow.types.is_timestamp(kind) and kind.unit == "ns":
+            return self._pyarrow.timestamp("us", tz=kind.tz)
+        return kind
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,257 @@
+"""Where the bytes come from: a path, an open file or standard input; unpacked, and looked at before they are read."""
+
+import gzip
+import importlib
+import io
+import os
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable
+from os import PathLike, fspath
+from typing import IO, Any, BinaryIO, cast
+
+from databox.errors import InvalidRecordError
+
+__all__ = ["BLOCK", "Encoded", "Source", "missing"]
+
+BLOCK = 1 << 16
+HEAD = 1 << 20
+"""Bytes to look at before the format, the encoding and the columns are decided."""
+
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_FOREIGN = {
+    b"PK\x03\x04": "a ZIP archive or an Excel workbook. Unpack it, or save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook. Save the sheet as CSV",
+    b"BZh": "packed with bzip2. Unpack it, or pack it with gzip or zstd",
+    b"\xfd7zXZ": "packed with xz. Unpack it, or pack it with gzip or zstd",
+    b"%PDF": "a PDF. Export the table as CSV",
+}
+
+
+def missing(name: str, extra: str, what: str) -> ImportError:
+    """Return the error for a library that is not installed."""
+    return ImportError(f'Reading {what} needs {name}: pip install "databox-sdk[{extra}]"', name=name)
+
+
+class _Replayed(io.RawIOBase):
+    """A stream whose first bytes have been looked at, and come again."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head = memoryview(head)
+        # A pipe is passed on as it flows.
+        self._read: Callable[[int], bytes] = getattr(rest, "read1", rest.read)
+        self.taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head[: len(buffer)] if self._head else self._read(len(buffer))
+        self._head = self._head[len(data) :]
+        buffer[: len(data)] = data
+        self.taken += len(data)
+        return len(data)
+
+
+class Encoded(io.RawIOBase):
+    """Text as UTF-8 bytes."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text = text
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._left or self._text.read(BLOCK).encode()
+        self._left = data[len(buffer) :]
+        data = data[: len(buffer)]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Unpacked(io.RawIOBase):
+    """The bytes of a packed stream.
+
+    Raises:
+        InvalidRecordError: the packed data is damaged or cut off.
+    """
+
+    def __init__(self, packed: "gzip.GzipFile | _Frames", what: str) -> None:
+        self._packed = packed
+        self._what = what
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._packed.read1(len(buffer))
+        except (EOFError, OSError, ValueError, zlib.error) as error:
+            raise InvalidRecordError(f"{self._what} cannot be unpacked to its end: {error}.") from None
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Frames:
+    """The bytes of a zstd stream; unlike the library's own reader it tells when the last frame is cut off."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        try:
+            self._zstandard: Any = importlib.import_module("zstandard")
+        except ImportError:
+            raise missing("zstandard", "files", "zstd files") from None
+        self._stream = stream
+        self._frame: Any = None
+        self._left = memoryview(b"")
+
+    def read1(self, count: int) -> "bytes | memoryview":
+        while not self._left:
+            rest: bytes = self._frame.unused_data if self._frame and self._frame.eof else b""
+            # Little at a time, as a kilobyte may hold many megabytes.
+            packed = rest or self._stream.read(256)
+            if not packed:
+                if self._frame and not self._frame.eof:
+                    raise EOFError("it ends in the middle")
+                break
+            if self._frame is None or self._frame.eof:
+                self._frame = self._zstandard.ZstdDecompressor().decompressobj()
+            try:
+                self._left = memoryview(self._frame.decompress(packed))
+            except self._zstandard.ZstdError as error:
+                raise ValueError(error) from None
+        data, self._left = self._left[:count], self._left[count:]
+        return data
+
+
+class Source:
+    """An open input.
+
+    Args:
+        source: a path, `-` for standard input, or a file open for reading.
+
+    Raises:
+        OSError: it cannot be opened.
+        InvalidRecordError: it is packed in a way, or of a kind, that cannot be read.
+        ImportError: it is packed with zstd, and the library is not installed.
+        TypeError: it is none of these.
+    """
+
+    def __init__(self, source: str | PathLike[str] | IO[bytes] | IO[str]) -> None:
+        self.is_text = False
+        """Whether it is text already, so that its encoding is known."""
+        self._closes = False
+        raw = self._raw = self._opened(source)
+        try:
+            self._look(raw)
+        except BaseException:
+            self.close()
+            raise
+
+    def _look(self, raw: IO[bytes]) -> None:
+        size = _size(raw)
+        start = bytes(_read_up_to(raw, 8))
+        counter = _Replayed(start, raw)
+        self._counter, self._size = counter, size
+        self.packed: str | None = None
+        """`gzip`, `zstd` or None."""
+        self._stream: IO[bytes] = io.BufferedReader(counter, BLOCK)
+        if start.startswith(_GZIP):
+            self.packed = "gzip"
+            self._stream = self._unpacked(gzip.GzipFile(fileobj=self._stream))
+        elif start.startswith(_ZSTD):
+            self.packed = "zstd"
+            self._stream = self._unpacked(_Frames(self._stream))
+        self.head = bytes(_read_up_to(self._stream, HEAD))
+        self.is_whole = len(self.head) < HEAD
+        """Whether `head` is all there is."""
+        for magic, what in _FOREIGN.items():
+            if self.head.startswith(magic):
+                raise InvalidRecordError(f"{self.name} is {what}.")
+
+    @property
+    def fraction(self) -> float | None:
+        """How much of it has been read, 0 to 1; None when its size is not known."""
+        return min(1.0, self._counter.taken / self._size) if self._size else None
+
+    def stream(self) -> BinaryIO:
+        """Return the unpacked bytes from the beginning; once."""
+        return cast("BinaryIO", io.BufferedReader(_Replayed(self.head, self._stream), BLOCK))
+
+    def seekable(self) -> BinaryIO:
+        """Return the unpacked bytes as a file in which one can seek, kept on disk when it has to be."""
+        if self.packed is None and self._size is not None and not self.is_text:
+            self._raw.seek(self._beginning)
+            return cast("BinaryIO", self._raw)
+        spooled = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever reads it
+        stream = self.stream()
+        while block := stream.read(BLOCK):
+            spooled.write(block)
+        spooled.seek(0)
+        return cast("BinaryIO", spooled)
+
+    def check_rest(self, check: Callable[[bytes], object]) -> None:
+        """Hand what follows the head to `check`, block by block, where that costs little: on disk and not packed."""
+        if self.packed or self._size is None or self.is_whole or self.is_text:
+            return
+        here = self._raw.tell()
+        self._raw.seek(self._beginning + len(self.head))
+        try:
+            for _ in range(31):
+                check(self._raw.read(HEAD))
+        finally:
+            self._raw.seek(here)
+
+    def close(self) -> None:
+        """Close it, if it was opened here."""
+        if self._closes:
+            self._raw.close()
+
+    def _unpacked(self, packed: gzip.GzipFile | _Frames) -> IO[bytes]:
+        return cast("IO[bytes]", io.BufferedReader(_Unpacked(packed, f"{self.name} ({self.packed})"), BLOCK))
+
+    def _opened(self, source: Any) -> IO[bytes]:
+        self._beginning = 0
+        if source == "-" or source is sys.stdin:
+            self.name = "standard input"
+            return sys.stdin.buffer
+        if isinstance(source, str | PathLike):
+            self.name = os.fsdecode(fspath(cast("str", source)))
+            self._closes = True
+            return open(self.name, "rb")
+        if not hasattr(source, "read"):
+            kind = type(source).__name__
+            raise TypeError(f'read_records takes a path, "-" or a file open for reading, not {kind}.')
+        named = getattr(source, "name", None)
+        self.name = named if isinstance(named, str) else "the file"
+        if isinstance(source, io.TextIOBase):
+            self.is_text = True
+            return cast("IO[bytes]", io.BufferedReader(Encoded(cast("IO[str]", source)), BLOCK))
+        stream = cast("IO[bytes]", source)
+        if _can_seek(stream):
+            self._beginning = stream.tell()
+        return stream
+
+
+def _read_up_to(stream: IO[bytes], count: int) -> bytearray:
+    """The first bytes, as many as there are up to a number."""
+    found = bytearray()
+    while len(found) < count and (block := stream.read(count - len(found))):
+        found += block
+    return found
+
+
+def _can_seek(stream: IO[bytes]) -> bool:
+    return bool(hasattr(stream, "seekable") and stream.seekable())
+
+
+def _size(stream: IO[bytes]) -> int | None:
+    """The bytes from here to the end, or None for what has no end that is known."""
+    if not _can_seek(stream):
+        return None
+    here = stream.tell()
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(here)
+    return end - here

@@ -1,0 +1,198 @@
+"""JSON, JSON Lines and Parquet."""
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from databox import InvalidRecordError, read_records
+
+ROWS = [{"id": n, "name": f"n°{n}", "x": n / 4, "ok": n % 2 == 0, "none": None} for n in range(300)]
+
+
+def read(data: str | bytes, **options: Any) -> list[dict[str, Any]]:
+    return list(read_records(io.BytesIO(data.encode() if isinstance(data, str) else data), **options))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(ROWS),
+        json.dumps(ROWS, indent=2),
+        "\n  " + json.dumps(ROWS),
+        json.dumps({"records": ROWS}),
+        json.dumps({"meta": {"a": [1]}, "records": ROWS}, indent=1),
+        "\n".join(map(json.dumps, ROWS)),
+        "\n\n".join(map(json.dumps, ROWS)) + "\n\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_all_forms_of_json(text: str, encoding: str) -> None:
+    assert read(text.encode(encoding)) == ROWS
+
+
+def test_the_name_decides_unless_the_content_cannot_be_that(tmp_path: Path) -> None:
+    for name, text in (("a.json", json.dumps(ROWS)), ("b.json", "\n".join(map(json.dumps, ROWS)))):
+        path = tmp_path / name
+        path.write_text(text)
+        assert list(read_records(path)) == ROWS
+
+
+def test_columns_are_told_by_the_first_rows() -> None:
+    records = read_records(io.BytesIO(json.dumps([*ROWS, {"id": "x"}][::-1]).encode()))
+    assert {column.name: column.type for column in records.columns} == {
+        "id": "text or number",
+        "name": "text",
+        "x": "number",
+        "ok": "boolean",
+        "none": "empty",
+    }
+    records.close()
+
+
+def test_declared_columns_are_converted() -> None:
+    rows = [{"n": "1,5", "d": "31.12.2025", "t": 7, "x": "-"}, {"n": 2, "d": None, "t": "8", "x": "y"}]
+    declared = {"n": "number", "d": "date", "t": "text"}
+    assert read(json.dumps(rows), columns=declared, nulls=["-"]) == [
+        {"n": 1.5, "d": date(2025, 12, 31), "t": "7", "x": None},
+        {"n": 2, "d": None, "t": "8", "x": "y"},
+    ]
+    bad = json.dumps([*rows, {"n": "many"}])
+    with pytest.raises(InvalidRecordError, match="row 2, column 'n': 'many' is not a number") as caught:
+        read(bad, columns=declared)
+    assert caught.value.index == 2
+    records = read_records(io.BytesIO(bad.encode()), columns=declared, misfits="null")
+    assert [row["n"] for row in records] == [1.5, 2, None]
+    assert records.misfits == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1, 2]", "row 0 is 1, not an object"),
+        ('[{"a": 1}, [2]]', "row 1"),
+        ('[{"a": 1}, {"a"', "not JSON after its first 1 rows"),
+        ('[{"a": 1} {"a": 2}]', "not JSON after its first 1 rows"),
+        ('{"a": 1}\n7\n', "line 2 is 7, not an object"),
+        ('{"a": 1}\n{"a": \n', "line 2 is not JSON"),
+        ('{\n"a": 1}', "without rows in `records`"),
+    ],
+)
+def test_what_is_no_table_of_rows_is_named(text: str, words: str) -> None:
+    with pytest.raises(InvalidRecordError, match=words):
+        read(text)
+
+
+@pytest.mark.parametrize("text", ["", "  ", '"text"', "7"])
+def test_what_was_said_to_be_json(text: str) -> None:
+    with pytest.raises(InvalidRecordError, match="array of objects"):
+        read(text, format="json")
+
+
+# Parquet
+
+
+def parquet(table: pa.Table) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(table, file, row_group_size=100)
+    return file.getvalue()
+
+
+def test_parquet_comes_with_its_types() -> None:
+    moment = datetime(2025, 12, 31, 10, 30, tzinfo=UTC)
+    table = pa.table(
+        {
+            "i": pa.array([1, None], pa.int64()),
+            "f": pa.array([1.5, None], pa.float32()),
+            "s": pa.array(["ü", None]),
+            "c": pa.array(["x", "y"]).dictionary_encode(),
+            "d": pa.array([date(2025, 12, 31), None]),
+            "t": pa.array([moment, None], pa.timestamp("ns", tz="UTC")),
+            "n": pa.array([Decimal("1.50"), None]),
+            "b": pa.array([True, None]),
+        }
+    )
+    records = read_records(io.BytesIO(parquet(table)))
+    assert records.total_rows == 2
+    assert [column.type for column in records.columns] == [
+        *("number", "number", "text", "text", "date", "datetime", "number", "boolean")
+    ]
+    first, second = records
+    assert first == {
+        "i": 1,
+        "f": 1.5,
+        "s": "ü",
+        "c": "x",
+        "d": date(2025, 12, 31),
+        "t": moment,
+        "n": Decimal("1.50"),
+    } | {"b": True}
+    assert second == dict.fromkeys(first) | {"c": "y"}
+
+
+def test_nanoseconds_that_python_does_not_know_are_cut() -> None:
+    table = pa.table({"t": pa.array([1_700_000_000_123_456_789], pa.timestamp("ns"))})
+    assert read(parquet(table))[0]["t"].microsecond == 123_456
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([{"a": 1}]),
+        pa.array([[1]]),
+        pa.array([b"x"]),
+        pa.array([1], pa.duration("s")),
+        pa.array([1], pa.time32("s")),
+    ],
+)
+def test_columns_that_cannot_be_sent_are_refused_at_once(values: pa.Array) -> None:
+    with pytest.raises(InvalidRecordError, match=r"column 'bad'.* or leave it out"):
+        read_records(io.BytesIO(parquet(pa.table({"good": [1], "bad": values}))))
+
+
+def test_parquet_through_a_pipe_and_packed() -> None:
+    import gzip
+
+    data = parquet(pa.table({"a": list(range(5000))}))
+
+    class Pipe(io.RawIOBase):
+        def __init__(self) -> None:
+            self._inner = io.BytesIO(data)
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            return self._inner.readinto(buffer)
+
+    assert len(list(read_records(io.BufferedReader(Pipe())))) == 5000
+    assert len(read(gzip.compress(data))) == 5000
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-10], lambda data: data[:100] + b"\xff" * 800 + data[900:]])
+def test_damaged_parquet_is_named(damage: Any) -> None:
+    data = parquet(pa.table({"a": [f"{n * 7919}" for n in range(5000)]}))
+    with pytest.raises(InvalidRecordError, match=r"not a Parquet file|damaged"):
+        read(damage(data))
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    def sources() -> Iterator[tuple[str, bytes, str]]:
+        yield "pyarrow", parquet(pa.table({"a": [1]})), "parquet"
+        yield "ijson", b"[]", "files"
+        yield "zstandard", b"\x28\xb5\x2f\xfd" + bytes(20), "files"
+
+    for module, data, extra in sources():
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, module, None)
+            with pytest.raises(ImportError, match=rf'pip install "databox-sdk\[{extra}\]"'):
+                read(data)
