@@ -168,7 +168,7 @@ STEPS = (
         text='{"records": [{"invoice_id": "INV-1"}]}',
         content_type="text/plain",
     ),
-    Step(name="list-ingestions", operation=_INGESTIONS, query={"page": "1", "pageSize": "100"}),
+    Step(name="list-ingestions", operation=_INGESTIONS),
     Step(name="list-ingestions-second-page", operation=_INGESTIONS, query={"page": "2", "pageSize": "1"}),
     Step(name="list-ingestions-page-zero", operation=_INGESTIONS, refused=True, query={"page": "0"}),
     Step(name="get-ingestion-unknown", operation=_INGESTION, refused=True, path={"ingestionId": UNKNOWN_ID}),
