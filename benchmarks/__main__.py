@@ -17,8 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from tempfile import TemporaryDirectory
 
-import httpx
-from httpx_aiohttp import AiohttpTransport
+import aiohttp
 
 from benchmarks import contestants
 from benchmarks.server import running, stats
@@ -54,8 +53,8 @@ def databox_aiohttp(url: str, count: int) -> int:
     """This library, asynchronous, over aiohttp (extra `fast`)."""
 
     async def run() -> int:
-        async with httpx.AsyncClient(transport=AiohttpTransport()) as client:
-            return await contestants.ingest_async(url, count, client)
+        async with aiohttp.ClientSession() as session:
+            return await contestants.ingest_async(url, count, session)
 
     return asyncio.run(run())
 
@@ -117,7 +116,7 @@ def memory() -> None:
 
 
 def importing() -> None:
-    """The processor time of importing this library, by that of `import httpx, attrs`. The median of many runs by turns."""
+    """The processor time of importing this library, by that of `import httpx, attrs`; the median of many pairs."""
     # httpx imports its own command with rich and click where they are installed; most programs have neither.
     plain = "import sys; sys.modules['click'] = None; "
     programs = [plain + "import databox", plain + "import httpx, attrs"]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import httpx
 import requests
 
@@ -115,7 +116,7 @@ def httpx_async_loop(url: str, count: int) -> int:
     return asyncio.run(_async_loop(url, count, 4))
 
 
-async def ingest_async(url: str, count: int, http_client: httpx.AsyncClient | None = None) -> int:
+async def ingest_async(url: str, count: int, http_client: aiohttp.ClientSession | None = None) -> int:
     async with AsyncDatabox(KEY, url, rate_limit=None, http_client=http_client) as client:
         return (await client.datasets.ingest("d", rows(count), verify=None)).accepted
 

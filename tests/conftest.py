@@ -23,9 +23,9 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
 
 
-@pytest.fixture(params=["sync", "async"])
+@pytest.fixture
 def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
-    """Run the test once with each client."""
+    """Run the test once with each client; which, `pytest_generate_tests` says."""
     with anyio.from_thread.start_blocking_portal() as portal:
         driver = Driver(request.param, portal)
         yield driver
@@ -64,3 +64,10 @@ def dataset(client: Any) -> Any:
     """A dataset keyed by `id` in the sandbox."""
     source = client.data_sources.create("Source")
     return client.datasets.create("Set", data_source=source, primary_keys=["id"])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs a driver with each client; modules about connections also over aiohttp."""
+    if "driver" in metafunc.fixturenames:
+        third = ["aiohttp"] if getattr(metafunc.module, "EVERY_CONNECTION", False) else []
+        metafunc.parametrize("driver", ["sync", "async", *third], indirect=True)

@@ -4,26 +4,30 @@ import inspect
 from collections.abc import AsyncIterable
 from typing import Any
 
+import aiohttp
 from anyio.from_thread import BlockingPortal
 
 from databox import AsyncDatabox, Databox
 
 
 class Driver:
-    """Makes clients of one kind and runs their calls to the end.
+    """Makes clients of one kind and runs their calls to the end: sync, async, or async over an aiohttp session.
 
     An asynchronous client's calls all run in one event loop in a thread of its own, as its connections belong to it.
     """
 
     def __init__(self, kind: str, portal: BlockingPortal) -> None:
         self.kind = kind
-        self.is_async = kind == "async"
+        self.is_async = kind != "sync"
         self._portal = portal
         self._clients: list[Any] = []
+        self._sessions: list[aiohttp.ClientSession] = []
 
     def client(self, api_key: str | None = "test-key-0123456789", base_url: str | None = None, **options: Any) -> Any:
         """Return a client without limits and retries, unless asked for, wrapped so that its calls run at once."""
         options = {"rate_limit": None, "max_retries": 0} | options
+        if self.kind == "aiohttp" and "http_client" not in options:
+            options["http_client"] = self._portal.call(self._session)
         made = (AsyncDatabox if self.is_async else Databox)(api_key, base_url, **options)
         self._clients.append(made)
         return Driven(made, self)
@@ -64,6 +68,12 @@ class Driver:
         """Close all clients."""
         for client in self._clients:
             self.run(client.aclose() if self.is_async else client.close())
+        for session in self._sessions:
+            self._portal.call(session.close)
+
+    async def _session(self) -> aiohttp.ClientSession:
+        self._sessions.append(aiohttp.ClientSession())
+        return self._sessions[-1]
 
 
 class Driven:

@@ -3,6 +3,7 @@
 import json
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -31,7 +32,8 @@ class Received:
 class ScriptedServer:
     """Answers one step a request; the last step repeats."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.requests: list[Received] = []
         self._steps: list[Step] = [answer(200, {"requestId": "r", "status": "success"})]
         self._stopping = threading.Event()
@@ -43,7 +45,8 @@ class ScriptedServer:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -69,14 +72,14 @@ class ScriptedServer:
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                while (received := self._receive(connection)) is not None:
+        try:
+            with self._tls.wrap_socket(connection, server_side=True) if self._tls else connection as stream:
+                while (received := self._receive(stream)) is not None:
                     self.requests.append(received)
                     step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
-                    step(connection)
-            except OSError:
-                return
+                    step(stream)
+        except OSError:
+            return
 
     def _receive(self, connection: socket.socket) -> Received | None:
         data = b""
@@ -98,7 +101,8 @@ class ScriptedServer:
 
     def _read(self, connection: socket.socket) -> bytes:
         while not self._stopping.is_set():
-            if select.select([connection], [], [], 0.01)[0]:
+            read_already = isinstance(connection, ssl.SSLSocket) and connection.pending()
+            if read_already or select.select([connection], [], [], 0.01)[0]:
                 return connection.recv(65_536)
         return b""
 

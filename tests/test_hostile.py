@@ -26,6 +26,8 @@ from databox import (
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, Step, answer, drip, drop, head, reset, silence, wire
 
+EVERY_CONNECTION = True
+
 JSON = {"content-type": "application/json"}
 HTML = "<html><head><style>b{}</style><title>Oops</title></head><body><h1>502 Bad&nbsp;Gateway</h1></body></html>"
 OK = {"requestId": "r-1", "status": "success"}

@@ -12,6 +12,8 @@ from databox import APIError, Databox, InvalidResponseError
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, Step, answer, drop, silence
 
+EVERY_CONNECTION = True
+
 KEY = "k3y+with&signs<9876543210"
 ECHO = f"You sent {KEY} as your key"
 

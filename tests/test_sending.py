@@ -24,6 +24,8 @@ from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, Step, answer, drip, drop, head, silence
 
+EVERY_CONNECTION = True
+
 OK = answer(200, {"requestId": "r", "status": "success", "accounts": [], "id": 1, "ingestionId": "i"})
 
 SURELY_WITHOUT_EFFECT = [answer(408), answer(429), answer(503), answer(200, {"errors": [{"code": "rate_limited"}]})]

@@ -4,7 +4,7 @@
     python -m tools.unasync --check   say what differs, and exit 1 if anything does
 
 Tokens are replaced by the table below and nothing else, and ruff formats the result. The modules `runtime`,
-`pool` and `direct` of both are written by hand: they are what really differs.
+`pool` and `direct` of both, and `aiohttp`, are written by hand: they are what really differs.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "databox" / "_async"
 TARGET = ROOT / "databox" / "_sync"
-BY_HAND = {"__init__.py", "runtime.py", "pool.py", "direct.py"}
+BY_HAND = {"__init__.py", "aiohttp.py", "direct.py", "pool.py", "runtime.py"}
 
 NAMES = {
     "__aenter__": "__enter__",

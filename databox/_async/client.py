@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
 from databox import operations
 from databox._async.datasets import AsyncDatasets
 from databox._async.resources import AsyncAccounts, AsyncAuth, AsyncDataSources
+from databox._async.runtime import HttpClient
 from databox._async.transport import AsyncTransport
 from databox.arguments import request_of
 from databox.config import load_config
@@ -29,7 +28,8 @@ class AsyncDatabox:
         max_retries: further attempts after the first; 0 means exactly one.
         rate_limit: the most requests a second and an hour, shared by all clients in the process with the same key
             and host; None switches it off.
-        http_client: an httpx client of your own, for proxies, certificates or transports. It is not closed here.
+        http_client: a client of your own, for proxies, certificates or transports; it is not closed here. Of
+            httpx; the asynchronous client takes an `aiohttp.ClientSession` as well, which is faster.
 
     Raises:
         ConfigurationError: there is no key, or the key, the URL or the stored file cannot be used.
@@ -43,7 +43,7 @@ class AsyncDatabox:
         timeout: float | None = 30.0,
         max_retries: int = 4,
         rate_limit: RateLimit | None = DOCUMENTED,
-        http_client: httpx.AsyncClient | None = None,
+        http_client: HttpClient = None,
     ) -> None:
         options = Options(timeout, max_retries, rate_limit)
         self._assemble(AsyncTransport(load_config(api_key, base_url), options, http_client))

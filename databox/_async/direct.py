@@ -8,12 +8,13 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from ssl import SSLContext
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import httpcore
 import httpx
 
+from databox._async.aiohttp import AiohttpConnections
 from databox._async.connections import AsyncHttpxConnections
 from databox.config import Config
 from databox.exchange import Exchange
@@ -27,14 +28,35 @@ from databox.pooling import (
     is_behind_proxy,
 )
 
-__all__ = ["AsyncDirectConnections", "own_connections"]
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+__all__ = ["AsyncDirectConnections", "connections_for"]
 
 
-def own_connections(config: Config) -> "AsyncDirectConnections | AsyncHttpxConnections":
-    """Return new connections; proxies and certificates as the environment has them."""
+def connections_for(
+    config: Config, http_client: "httpx.AsyncClient | ClientSession | None"
+) -> "AsyncDirectConnections | AsyncHttpxConnections | AiohttpConnections":
+    """Return connections: the caller's, or new ones with proxies and certificates as the environment has them.
+
+    Raises:
+        TypeError: what the caller gave has none.
+    """
+    if isinstance(http_client, httpx.AsyncClient):
+        return AsyncHttpxConnections(config, http_client)
+    if http_client is not None:
+        return _aiohttp_connections(config, http_client)
     if is_behind_proxy(Origin(config.base_url)):
         return AsyncHttpxConnections(config, httpx.AsyncClient(), closes=True)
     return AsyncDirectConnections(config)
+
+
+def _aiohttp_connections(config: Config, session: object) -> AiohttpConnections:
+    kind = type(session)
+    # Without importing aiohttp, which may not be there.
+    if any(base.__name__ == "ClientSession" and base.__module__.startswith("aiohttp.") for base in kind.__mro__):
+        return AiohttpConnections(config, cast("ClientSession", session))
+    raise TypeError(f"http_client must be an httpx.AsyncClient or an aiohttp.ClientSession, not {kind.__name__}.")
 
 
 _exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
@@ -69,7 +91,13 @@ class _Stream(httpcore.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+        try:
+            return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+        except BaseException:
+            # httpcore closes the connection after a failure, but not when it is cancelled.
+            with anyio.CancelScope(shield=True):
+                await self._inner.aclose()
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

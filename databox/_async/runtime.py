@@ -2,16 +2,20 @@
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
-import httpx
 
-__all__ = ["CLIENT_TYPE", "Deadline", "Pause", "Source", "sleep", "trace"]
+if TYPE_CHECKING:
+    import aiohttp
+    import httpx
+
+__all__ = ["Deadline", "HttpClient", "Pause", "Source", "sleep", "trace"]
 
 T = TypeVar("T")
 
-CLIENT_TYPE = httpx.AsyncClient
+HttpClient: TypeAlias = "httpx.AsyncClient | aiohttp.ClientSession | None"
+"""What the caller may bring; None for connections of our own."""
 Pause = Callable[[float], Awaitable[None]]
 sleep: Pause = anyio.sleep
 

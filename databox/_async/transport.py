@@ -9,9 +9,8 @@ from typing import TypeVar, cast
 
 import httpx
 
-from databox._async.connections import AsyncHttpxConnections
-from databox._async.direct import own_connections
-from databox._async.runtime import Pause, sleep
+from databox._async.direct import connections_for
+from databox._async.runtime import HttpClient, Pause, sleep
 from databox.config import Config
 from databox.errors import (
     APIConnectionError,
@@ -37,7 +36,7 @@ log = logging.getLogger("databox")
 class AsyncTransport:
     """Sends operations: within the limits, again where that is safe, and never past its time."""
 
-    def __init__(self, config: Config, options: Options, http_client: httpx.AsyncClient | None = None) -> None:
+    def __init__(self, config: Config, options: Options, http_client: HttpClient = None) -> None:
         if config.exposes_key:
             log.warning("The key will cross the network unencrypted: %s is not https.", config.base_url)
         self.config = config
@@ -48,9 +47,7 @@ class AsyncTransport:
         """How many requests went out through this transport, repeated attempts included."""
         self._sleep: Pause = sleep
         self._closes = True
-        self._connections = (
-            own_connections(config) if http_client is None else AsyncHttpxConnections(config, http_client)
-        )
+        self._connections = connections_for(config, http_client)
         self._log = self._shared_log()
         self._redactor = Redactor(config.key)
 

@@ -20,14 +20,22 @@ from databox.config import Config
 from databox.exchange import Exchange
 from databox.pooling import HELD_BACK, IDLE_SECONDS, Origin, certificates, finished, is_behind_proxy
 
-__all__ = ["DirectConnections", "own_connections"]
+__all__ = ["DirectConnections", "connections_for"]
 
 MOST_IDLE = 20
 READ_AT_ONCE = 65_536
 
 
-def own_connections(config: Config) -> "DirectConnections | HttpxConnections":
-    """Return new connections; proxies and certificates as the environment has them."""
+def connections_for(config: Config, http_client: httpx.Client | None) -> "DirectConnections | HttpxConnections":
+    """Return connections: the caller's, or new ones with proxies and certificates as the environment has them.
+
+    Raises:
+        TypeError: what the caller gave has none.
+    """
+    if isinstance(http_client, httpx.Client):
+        return HttpxConnections(config, http_client)
+    if http_client is not None:
+        raise TypeError(f"http_client must be an httpx.Client, not {type(http_client).__name__}.")
     if is_behind_proxy(Origin(config.base_url)):
         return HttpxConnections(config, httpx.Client(), closes=True)
     return DirectConnections(config)
@@ -92,7 +100,17 @@ class _Reader(io.RawIOBase):
         return self._source.recv_into(buffer)
 
 
+class _Response(http.client.HTTPResponse):
+    def begin(self) -> None:
+        super().begin()
+        while 101 < self.status < 200:  # such as 103 Early Hints, after which the answer comes
+            no_headers: Any = None
+            self.headers = no_headers
+            super().begin()
+
+
 class _Connection(http.client.HTTPConnection):
+    response_class = _Response
     debuglevel = 0  # whoever sets that of all connections, to see requests, would see the key
 
     def __init__(self, origin: Origin) -> None:

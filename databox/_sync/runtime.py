@@ -3,15 +3,16 @@
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
-__all__ = ["CLIENT_TYPE", "Deadline", "Pause", "Source", "sleep", "trace"]
+__all__ = ["Deadline", "HttpClient", "Pause", "Source", "sleep", "trace"]
 
 T = TypeVar("T")
 
-CLIENT_TYPE = httpx.Client
+HttpClient: TypeAlias = httpx.Client | None
+"""What the caller may bring; None for connections of our own."""
 Pause = Callable[[float], None]
 sleep: Pause = time.sleep
 

@@ -1,0 +1,281 @@
+"""What is between client and server: TLS, proxies, connections that are kept, answers that come early."""
+
+import http.client
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from databox import APIConnectionError, APITimeoutError, Databox, RequestTooLargeError
+from databox.pooling import certificates
+from tests.drive import Driver
+from tests.scripted import ScriptedServer, answer, head, wire
+
+EVERY_CONNECTION = True
+KEY = "test-key-0123456789"
+OK = answer(200, {"requestId": "r", "status": "success", "accounts": []})
+
+
+# TLS
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
+    """A certificate authority that the system trusts."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    certificates.cache_clear()
+    yield authority
+    certificates.cache_clear()
+
+
+def secured(authority: trustme.CA, name: str) -> ScriptedServer:
+    """A server with a certificate for a name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return ScriptedServer(context)
+
+
+def test_tls(driver: Driver, authority: trustme.CA) -> None:
+    if driver.kind == "aiohttp":
+        return  # the session is the caller's, and so are its certificates
+    with secured(authority, "127.0.0.1") as server:
+        server.will(answer(200, {"requestId": "r", "status": "success", "accounts": [], "padding": "x" * 100_000}))
+        client = driver.client(KEY, server.url)
+        for _ in range(3):
+            assert client.accounts.list().items == ()
+        assert [request.headers["x-api-key"] for request in server.requests] == [KEY] * 3
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_certificate_that_does_not_hold_is_final(driver: Driver, authority: trustme.CA, trusted: bool) -> None:
+    """For another host, or by nobody known: another attempt would not mend it, and nothing was sent."""
+    with secured(authority if trusted else trustme.CA(), "other.example") as server:
+        client = driver.client(KEY, server.url, max_retries=3)
+        started = time.monotonic()
+        with pytest.raises(APIConnectionError, match="did not reach the API") as caught:
+            client.data_sources.create("t")
+        assert time.monotonic() - started < 5
+        assert "certificate" in str(caught.value).lower()
+        assert server.requests == []
+
+
+def test_a_handshake_that_never_ends_times_out(driver: Driver) -> None:
+    if driver.kind == "aiohttp":
+        return  # it does end, but asyncio leaves the connection to the garbage collector, which warns
+    with closing(socket.create_server(("127.0.0.1", 0))) as mute:
+        client = driver.client(KEY, f"https://127.0.0.1:{mute.getsockname()[1]}", timeout=0.3)
+        started = time.monotonic()
+        with pytest.raises(APITimeoutError):
+            client.accounts.list()
+        assert time.monotonic() - started < 3
+
+
+def test_a_handshake_that_drips_times_out(driver: Driver) -> None:
+    """The head of a large record, then a byte at a time: each read succeeds, and the whole never ends."""
+    if driver.kind == "aiohttp":
+        return  # it does end, but asyncio leaves the connection to the garbage collector, which warns
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            try:
+                connection.sendall(b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb")
+                for _ in range(200):
+                    connection.sendall(b"\x03")
+                    time.sleep(0.02)
+            except OSError:
+                return
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        client = driver.client(KEY, f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=0.4)
+        started = time.monotonic()
+        with pytest.raises(APIConnectionError):
+            client.accounts.list()
+        assert time.monotonic() - started < 2
+        thread.join()
+
+
+# Proxies
+
+
+@pytest.fixture
+def proxied(driver: Driver, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
+    """The scripted server as the proxy for everything but loopback."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, server.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,direct.invalid")
+    server.will(OK)
+    return server
+
+
+def test_a_proxy_of_the_environment_is_used(driver: Driver, proxied: ScriptedServer) -> None:
+    if driver.kind == "aiohttp":
+        return  # the session is the caller's, and so are its proxies
+    client = driver.client(KEY, "http://api.invalid/base")
+    assert client.accounts.list().items == ()
+    assert [request.target for request in proxied.requests] == ["http://api.invalid/base/v1/accounts"]
+    client.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        client.accounts.list()
+
+
+def test_a_proxy_never_sees_the_key_of_https(driver: Driver, proxied: ScriptedServer) -> None:
+    if driver.kind == "aiohttp":
+        return
+    proxied.will(answer(403, "Forbidden"))
+    with pytest.raises(APIConnectionError, match="did not reach the API"):
+        driver.client(KEY, "https://api.invalid").data_sources.create("t")
+    assert [(request.method, request.target) for request in proxied.requests] == [("CONNECT", "api.invalid:443")]
+    assert KEY not in str(proxied.requests[0].headers)
+
+
+def test_some_hosts_need_no_proxy(driver: Driver, proxied: ScriptedServer) -> None:
+    assert driver.client(KEY, proxied.url).accounts.list().items == ()
+    assert [request.target for request in proxied.requests] == ["/v1/accounts"]
+    with pytest.raises(APIConnectionError):
+        driver.client(KEY, "http://direct.invalid").accounts.list()
+    assert len(proxied.requests) == 1
+
+
+# Connections
+
+
+def test_connections_are_kept(driver: Driver) -> None:
+    with Counting() as server:
+        client = driver.client(KEY, server.url)
+        for _ in range(5):
+            client.accounts.list()
+        assert server.connections == 1
+
+
+def test_a_connection_that_the_server_closed_is_not_used_again(driver: Driver) -> None:
+    with Counting() as server:
+        server.will(wire(head(200, {"content-length": "2"}) + b"{}", close=True))
+        client = driver.client(KEY, server.url)
+        for number in range(3):
+            client.request("POST", "/v1/x")
+            time.sleep(0.05)  # the end arrives
+            assert server.connections == number + 1
+        assert len(server.requests) == 3
+
+
+def test_a_closed_client_leaves_no_connection_behind(driver: Driver) -> None:
+    with Counting() as server:
+        client = driver.client(KEY, server.url)
+        client.accounts.list()
+        client.close()
+        if driver.kind == "aiohttp":
+            return  # they are the caller's to close
+        deadline = time.monotonic() + 5
+        while server.open and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert server.open == 0
+
+
+class Counting(ScriptedServer):
+    """A server that counts its connections."""
+
+    connections = open = 0
+
+    def __enter__(self) -> "Counting":
+        super().__enter__()
+        self.will(OK)
+        return self
+
+    def _serve(self, connection: socket.socket) -> None:
+        self.connections += 1
+        self.open += 1
+        super()._serve(connection)
+        self.open -= 1
+
+
+# Answers
+
+
+def early(status: int, body: bytes) -> Any:
+    """Answer as soon as the head is there, and close without reading the body."""
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            data = b""
+            while b"\r\n\r\n" not in data:
+                data += connection.recv(1000)
+            connection.sendall(head(status, {"content-length": str(len(body))}) + body)
+            connection.shutdown(socket.SHUT_WR)
+            time.sleep(0.2)
+
+    return serve
+
+
+def test_an_answer_that_comes_before_all_was_sent(driver: Driver) -> None:
+    body = b'{"requestId": "r", "status": "error", "errors": [{"code": "request_too_large", "message": "Too large."}]}'
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        thread = threading.Thread(target=early(413, body), args=(listener,))
+        thread.start()
+        client = driver.client(KEY, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises((RequestTooLargeError, APIConnectionError)) as caught:
+            client.request("POST", "/v1/x", json={"large": "x" * 20_000_000})
+        thread.join()
+    # Whether the answer survives the reset is up to the system; what is told must be one of the two.
+    if isinstance(caught.value, APIConnectionError):
+        assert "may have taken effect" in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_what_comes_before_the_answer_is_passed_over(driver: Driver, server: ScriptedServer, status: int) -> None:
+    hint = head(status, {"link": "</style.css>; rel=preload"})
+    server.will(wire(hint + hint + head(200, {"content-length": "16"}) + b'{"accounts": []}'))
+    client = driver.client(KEY, server.url)
+    for _ in range(2):
+        assert client.accounts.list().items == ()
+
+
+def test_what_follows_an_answer_is_not_taken_for_the_next(server: ScriptedServer) -> None:
+    """A second answer that nobody asked for must not answer the next request of our own connections."""
+    forged = head(200, {"content-length": "50"}) + b'{"accounts": [{"id": 666, "name": "x", "type": ""}]}'
+    good = head(200, {"content-length": "16"}) + b'{"accounts": []}'
+    server.will(wire(good + forged), wire(good))
+    with Databox(KEY, server.url) as client:
+        for _ in range(2):
+            assert client.accounts.list().items == ()
+
+
+def test_the_debug_switch_of_the_standard_library_does_not_show_the_key(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 5)
+    server.will(OK)
+    with Databox(KEY, server.url) as client:
+        client.accounts.list()
+    assert KEY not in "".join(capfd.readouterr())
+
+
+def test_host_names_and_ports_reach_the_server(driver: Driver, server: ScriptedServer) -> None:
+    server.will(OK)
+    port = server.url.rpartition(":")[2]
+    driver.client(KEY, f"http://LOCALHOST:{port}/prefix/").accounts.list()
+    assert server.requests[0].headers["host"] == f"localhost:{port}"
+    assert server.requests[0].target == "/prefix/v1/accounts"
+    assert server.requests[0].headers["user-agent"].startswith("databox-sdk/")
+
+
+def test_forked_and_threaded_use_share_nothing_open() -> None:
+    """Importing and making a client opens nothing."""
+    before = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
+    client = Databox(KEY, "http://127.0.0.1:9")
+    after = set(os.listdir("/proc/self/fd")) if before else set()
+    client.close()
+    assert len(after) <= len(before)
