@@ -1,15 +1,20 @@
 """The `databox` command."""
 
 import sys
+from collections.abc import Sequence
 
 __all__ = ["main"]
 
 
-def main() -> None:
-    """Run the command."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command, and leave with its exit code: 0 fine, 1 the API said no or rows were lost, 2 wrong usage.
+
+    Args:
+        arguments: what follows the command's name; the process's own without.
+    """
     try:
-        from databox.cli.app import app
-    except ImportError as error:  # typer comes with an extra
+        from databox.cli.failures import guarded
+    except ImportError as error:  # typer and rich come with an extra
         print(f'The command needs its extra: pip install "databox-sdk[cli]" ({error})', file=sys.stderr)
         sys.exit(2)
-    app()
+    guarded(sys.argv[1:] if arguments is None else list(arguments))

@@ -4,12 +4,19 @@ from typing import Annotated
 
 import typer
 
+from databox.cli import account, auth, data_source, dataset
+from databox.cli.doctor import doctor
 from databox.cli.sandbox import sandbox
 from databox.version import VERSION
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(auth.app, name="auth")
+app.add_typer(account.app, name="account")
+app.add_typer(data_source.app, name="data-source")
+app.add_typer(dataset.app, name="dataset")
+app.command()(doctor)
 app.command()(sandbox)
 
 

@@ -61,6 +61,8 @@ class Delimited:
         filled = [(line, self._cut(row)) for line, row in sample if not all(cell.strip() in nulls for cell in row)]
         self._decisions: list[Decision] = decide(source.name, self._names, filled, reading, self._layout.delimiter)
         self._sampled = len(filled)
+        self.total_rows = len(filled) if source.is_whole and len(sample) < SAMPLE else None
+        """How many rows there are, when all of them were in the sample."""
         for place, decision in enumerate(self._decisions):
             self._check_sample(decision, [(line, row[place]) for line, row in filled])
 

@@ -195,11 +195,13 @@ class Records(Iterator[dict[str, Any]]):
         self._delimited = Delimited(self._source, self.encoding, delimiter, header, reading, misfits)
         self.misfits = self._delimited.misfits
         self.columns = self._delimited.columns
+        self.total_rows = self._delimited.total_rows
         self.description = f"{self.format.upper()}, {self._delimited.description}"
         self._rows = self._delimited.rows()
 
     def _read_documents(self, rows: Iterator[Any], reading: Reading, misfits: Misfits) -> None:
         first = list(islice(rows, _PREVIEWED))
+        self.total_rows = len(first) if len(first) < _PREVIEWED else None
         self.columns = tuple(_columns_of(first, reading))
         self.description = "JSON Lines" if self.format == "jsonl" else "JSON"
         self._rows = self._converted(chain(first, rows), reading, misfits)

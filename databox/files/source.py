@@ -174,11 +174,16 @@ class Source:
     @property
     def fraction(self) -> float | None:
         """How much of it has been read, 0 to 1; None when its size is not known."""
-        return min(1.0, self._counter.taken / self._size) if self._size else None
+        if not self._size or self.is_text:
+            return None
+        return min(1.0, self._counter.taken / self._size)
 
     def stream(self) -> BinaryIO:
         """Return the unpacked bytes from the beginning; once."""
-        return cast("BinaryIO", io.BufferedReader(_Replayed(self.head, self._stream), BLOCK))
+        replayed = _Replayed(self.head, self._stream)
+        if self.packed is None:
+            self._counter = replayed  # what was looked at in advance does not count
+        return cast("BinaryIO", io.BufferedReader(replayed, BLOCK // 4))
 
     def seekable(self) -> BinaryIO:
         """Return the unpacked bytes as a file in which one can seek, kept on disk when it has to be."""

@@ -1,0 +1,37 @@
+"""`databox account`: what the key can reach."""
+
+from typing import Annotated
+
+import typer
+
+from databox import Databox
+from databox.answers import ACCOUNT, DATA_SOURCE, TIME_ZONE
+from databox.cli.output import Json, show_list
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Accounts and what is in them.")
+
+
+@app.command("list")
+def list_accounts(as_json: Json = False) -> None:
+    """List the accounts that the key's user can reach."""
+    with Databox() as client:
+        show_list(ACCOUNT, client.accounts.list().items, as_json=as_json)
+
+
+@app.command()
+def timezones(as_json: Json = False) -> None:
+    """List the time zones that a data source can have."""
+    with Databox() as client:
+        show_list(TIME_ZONE, client.accounts.list_timezones().items, as_json=as_json)
+
+
+@app.command("data-sources")
+def data_sources(
+    account_id: Annotated[int, typer.Argument(metavar="ACCOUNT_ID", help="The account's number.")],
+    as_json: Json = False,
+) -> None:
+    """List an account's data sources."""
+    with Databox() as client:
+        show_list(DATA_SOURCE, client.accounts.list_data_sources(account_id).items, as_json=as_json)

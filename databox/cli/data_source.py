@@ -1,0 +1,45 @@
+"""`databox data-source`: containers of datasets."""
+
+from typing import Annotated
+
+import typer
+
+from databox import Databox
+from databox.answers import DATA_SOURCE, DATASET
+from databox.cli.confirmation import Force, confirm
+from databox.cli.output import Json, as_wire, show_list, show_one
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Data sources, which hold datasets.")
+
+Id = Annotated[int, typer.Argument(metavar="DATA_SOURCE_ID", help="The data source's number.")]
+
+
+@app.command()
+def create(
+    title: Annotated[str, typer.Option(help="For people; titles need not be unique.")],
+    account_id: Annotated[int | None, typer.Option(help="Where to make it; the key's own account without.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="An IANA name such as Europe/Berlin.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Create a data source."""
+    with Databox() as client:
+        made = client.data_sources.create(title, account_id=account_id, timezone=timezone)
+    show_one(as_wire(DATA_SOURCE, made), as_json=as_json)
+
+
+@app.command()
+def datasets(data_source_id: Id, as_json: Json = False) -> None:
+    """List a data source's datasets."""
+    with Databox() as client:
+        show_list(DATASET, client.data_sources.list_datasets(data_source_id).items, as_json=as_json)
+
+
+@app.command()
+def delete(data_source_id: Id, force: Force = False, as_json: Json = False) -> None:
+    """Delete a data source with all its datasets and their rows, for good."""
+    with Databox() as client:
+        confirm(f"Delete data source {data_source_id} with all its datasets and their rows, for good?", force)
+        client.data_sources.delete(data_source_id)
+    show_one({"status": "success", "id": data_source_id, "message": "Data source deleted."}, as_json=as_json)

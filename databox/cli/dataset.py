@@ -1,0 +1,85 @@
+"""`databox dataset`: tables of rows. `ingest` is in a module of its own."""
+
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from databox import Databox
+from databox.answers import DATASET, INGESTION, INGESTION_SUMMARY
+from databox.cli.confirmation import Force, confirm
+from databox.cli.ingest import ingest
+from databox.cli.output import Json, as_wire, show_list, show_one
+from databox.cli.values import Keys, keys_of
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Datasets and the rows in them.")
+app.command()(ingest)
+
+Id = Annotated[str, typer.Argument(metavar="DATASET_ID", help="The dataset's id.")]
+
+
+@app.command()
+def create(
+    title: Annotated[str, typer.Option(help="For people; titles need not be unique.")],
+    data_source_id: Annotated[int, typer.Option(help="The data source to make it in.")],
+    primary_keys: Keys = None,
+    as_json: Json = False,
+) -> None:
+    """Create a dataset. Its primary keys cannot be changed or asked for later."""
+    with Databox() as client:
+        made = client.datasets.create(title, data_source=data_source_id, primary_keys=keys_of(primary_keys))
+    document = as_wire(DATASET, made)
+    if primary_keys:
+        document["primaryKeys"] = keys_of(primary_keys)
+    show_one(document, as_json=as_json)
+
+
+@app.command()
+def ingestions(
+    dataset_id: Id,
+    page: Annotated[int, typer.Option(min=1, help="The page to show.")] = 1,
+    page_size: Annotated[int | None, typer.Option(min=1, help="Ingestions in a page.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show all pages.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List a dataset's ingestions."""
+    with Databox() as client:
+        first = client.datasets.list_ingestions(dataset_id, page_size=page_size)
+        if everything:
+            show_list(INGESTION_SUMMARY, list(first), as_json=as_json)
+            return
+        found = next(islice(first.by_page(), page - 1, None), None)
+        items = found.items if found else ()
+    hint = f"Page {page}, of {first.total:,} ingestions in all." if first.total is not None else f"Page {page}."
+    show_list(INGESTION_SUMMARY, items, as_json=as_json, hint=hint)
+
+
+@app.command()
+def ingestion(
+    dataset_id: Id,
+    ingestion_id: Annotated[str, typer.Argument(metavar="INGESTION_ID", help="The ingestion's id.")],
+    as_json: Json = False,
+) -> None:
+    """Show what became of one ingestion."""
+    with Databox() as client:
+        show_one(as_wire(INGESTION, client.datasets.get_ingestion(dataset_id, ingestion_id)), as_json=as_json)
+
+
+@app.command()
+def purge(dataset_id: Id, force: Force = False, as_json: Json = False) -> None:
+    """Remove all rows of a dataset, for good, and keep the dataset."""
+    with Databox() as client:
+        confirm(f"Remove all rows of dataset {dataset_id}, for good?", force)
+        client.datasets.purge(dataset_id)
+    show_one({"status": "success", "id": dataset_id, "message": "All rows removed."}, as_json=as_json)
+
+
+@app.command()
+def delete(dataset_id: Id, force: Force = False, as_json: Json = False) -> None:
+    """Delete a dataset with its rows, for good."""
+    with Databox() as client:
+        confirm(f"Delete dataset {dataset_id} with its rows, for good?", force)
+        client.datasets.delete(dataset_id)
+    show_one({"status": "success", "id": dataset_id, "message": "Dataset deleted."}, as_json=as_json)

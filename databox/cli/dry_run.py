@@ -1,0 +1,73 @@
+"""What an ingest would do: everything but sending."""
+
+from typing import Any
+
+import attrs
+from rich.console import Console
+from rich.text import Text
+
+from databox import InvalidRecordError, RateLimit
+from databox.cli.inputs import Inputs
+from databox.cli.output import counted
+from databox.cli.progress import duration
+from databox.ingest.encode import encode
+from databox.ingest.progress import least_seconds
+from databox.ingest.settings import Settings
+
+__all__ = ["Estimate", "estimate"]
+
+_LISTED = 3
+_LISTING = 100
+"""Ingestions in one page of their list."""
+
+
+@attrs.frozen
+class Estimate:
+    """What it would come to."""
+
+    rows: int
+    invalid: int
+    bytes: int
+    requests: int
+    seconds: float
+    problems: tuple[str, ...]
+
+    def show(self, console: Console) -> None:
+        """Show it to a person."""
+        console.print(Text("Nothing was sent.", "bold"))
+        console.print(f"{counted(self.rows, 'row')}, {self.bytes / 1e6:,.1f} MB, {counted(self.requests, 'request')}.")
+        console.print(f"At the limit this takes {duration(self.seconds)} at least.")
+        if self.invalid:
+            console.print(Text(f"{counted(self.invalid, 'row')} cannot be sent:", "red"))
+        for problem in self.problems:
+            console.print(Text(problem), soft_wrap=True)
+
+    def as_document(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {"status": "error" if self.invalid else "success", "dryRun": True, **attrs.asdict(self)}
+
+
+def estimate(inputs: Inputs, settings: Settings, limit: RateLimit | None) -> Estimate:
+    """Return what sending the rows would come to, having read, converted and sized each.
+
+    Raises:
+        InvalidRecordError: the files cannot be read to their end.
+    """
+    batcher = settings.batcher()
+    rows = invalid = size = batches = 0
+    problems: list[str] = []
+    for index, row in enumerate(inputs):
+        rows += 1
+        try:
+            batch = batcher.add(index, *encode(row, index, settings.primary_keys))
+        except InvalidRecordError as error:
+            invalid += 1
+            problems += [str(error)] if len(problems) < _LISTED else []
+            continue
+        if batch:
+            batches, size = batches + 1, size + len(batch.body)
+    last = batcher.flush()
+    if last:
+        batches, size = batches + 1, size + len(last.body)
+    polls = {"counts": batches, "status": -(-batches // _LISTING)}.get(settings.verify or "", 0)
+    return Estimate(rows, invalid, size, batches + polls, least_seconds(batches + polls, limit), tuple(problems))

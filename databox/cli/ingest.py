@@ -1,0 +1,272 @@
+"""`databox dataset ingest`: files into a dataset."""
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Generator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from databox import Databox, IngestError, InvalidRecordError
+from databox.cli import dry_run, preview
+from databox.cli.failures import REFUSED
+from databox.cli.inputs import Inputs, inline
+from databox.cli.output import Json, console, echo_json, errors
+from databox.cli.progress import Bar, Lines, Meter
+from databox.cli.summary import Ending, resuming
+from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, share_of
+from databox.ingest.settings import Settings
+from databox.report import IngestReport
+
+__all__ = ["ingest"]
+
+
+class Format(StrEnum):
+    """What a file may be."""
+
+    csv = "csv"
+    tsv = "tsv"
+    json = "json"
+    jsonl = "jsonl"
+    parquet = "parquet"
+
+
+class Verification(StrEnum):
+    """How to learn what became of the accepted rows."""
+
+    counts = "counts"
+    status = "status"
+    none = "none"
+
+
+class Misfit(StrEnum):
+    """What to do with a value that is not what its column is."""
+
+    stop = "raise"
+    null = "null"
+
+
+_VERIFY: dict[Verification, Literal["counts", "status"] | None] = {
+    Verification.counts: "counts",
+    Verification.status: "status",
+    Verification.none: None,
+}
+READING = "How files are read"
+
+
+def ingest(
+    context: typer.Context,
+    dataset_id: Annotated[str, typer.Argument(metavar="DATASET_ID", help="The dataset's id.")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Files to send; - is standard input.")
+    ] = None,
+    file: Annotated[
+        list[str] | None, typer.Option("--file", metavar="FILE", help="A file to send; may be given several times.")
+    ] = None,
+    records: Annotated[str | None, typer.Option(metavar="JSON", help="Rows themselves, as a JSON array.")] = None,
+    primary_keys: Keys = None,
+    verify: Annotated[
+        Verification,
+        typer.Option(
+            help="Ask what became of each batch (counts), read the list (status), or stop at accepted (none)."
+        ),
+    ] = Verification.counts,
+    journal: Annotated[
+        Path | None, typer.Option(help="A file that keeps what was sent, so that a second run goes on from there.")
+    ] = None,
+    dead_letter: Annotated[
+        Path | None, typer.Option(help="A file for the rows that do not make it; it can be ingested again.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=100, help="Requests in flight at most.")] = 4,
+    limit_share: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Use this share of the key's limit, such as 0.5 or 50%.")
+    ] = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Read, convert and size all rows, and send nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing unless something is wrong.")] = False,
+    as_json: Json = False,
+    format: Annotated[
+        Format | None, typer.Option(help="By the name or the content without.", rich_help_panel=READING)
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Found without.", rich_help_panel=READING)] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="A character, or comma, semicolon, tab, pipe.", rich_help_panel=READING)
+    ] = None,
+    header: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Names, when no line has them.", rich_help_panel=READING)
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=TYPE",
+            help="What a column is: text, number, date, datetime, boolean, date:%d/%m/%Y.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
+    decimal: Annotated[str | None, typer.Option(help="The decimal mark, , or .", rich_help_panel=READING)] = None,
+    dayfirst: Annotated[
+        bool | None,
+        typer.Option("--dayfirst/--no-dayfirst", help="Whether 03/04/2025 is in April.", rich_help_panel=READING),
+    ] = None,
+    date_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="Such as %d/%m/%Y.", rich_help_panel=READING)
+    ] = None,
+    null: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="Means nothing, such as n/a.", rich_help_panel=READING)
+    ] = None,
+    misfits: Annotated[
+        Misfit,
+        typer.Option(help="Stop at a value that does not fit its column, or send null.", rich_help_panel=READING),
+    ] = Misfit.stop,
+) -> None:
+    """Send the rows of files into a dataset, and account for every one.
+
+    Without a file, rows come from standard input. What each column is taken for is shown before anything is sent.
+    """
+    keys = keys_of(primary_keys)
+    settings = Settings(
+        primary_keys=tuple(keys or ()),
+        concurrency=concurrency,
+        verify=_VERIFY[verify],
+        journal=journal,
+        dead_letter=dead_letter,
+    )
+    limit = share_of(limit_share)
+    client = None if dry else Databox(rate_limit=limit)  # a missing key is told before a large file is read
+    inputs = Inputs(
+        _sources([*(file or ()), *(paths or ())], records),
+        {
+            "format": format and format.value,
+            "encoding": encoding,
+            "delimiter": delimiter_of(delimiter),
+            "header": header_of(header),
+            "columns": columns_of(column),
+            "decimal": decimal,
+            "dayfirst": dayfirst,
+            "date_format": date_format,
+            "nulls": tuple(null or ()),
+            "misfits": misfits.value,
+        },
+    )
+    with contextlib.closing(inputs):
+        _check_keys(inputs, settings.primary_keys)
+        if not quiet:
+            preview.show(inputs, errors())
+        if client is None:
+            _show_estimate(dry_run.estimate(inputs, settings, limit), inputs, quiet=quiet, as_json=as_json)
+            return
+        meter = (Bar if sys.stderr.isatty() else Lines)(
+            lambda: inputs.fraction, limit, asks_each=settings.verify == "counts"
+        )
+        with client:
+            ending = _sent(client, dataset_id, inputs, settings, None if quiet else meter, context.obj or sys.argv[1:])
+    if as_json:
+        echo_json(ending.as_document() | preview.as_document(inputs))
+    if not as_json and not quiet:
+        ending.show(console())
+    elif not ending.ok:
+        ending.show(errors())
+    raise typer.Exit(0 if ending.ok else REFUSED)
+
+
+def _sent(
+    client: Databox, dataset_id: str, inputs: Inputs, settings: Settings, meter: Meter | None, arguments: list[str]
+) -> Ending:
+    """Send the rows, and return how that ended."""
+    own = settings.journal is None
+    journal = settings.journal or _temporary_journal()
+    problem: str | None = None
+    interrupted = False
+    try:
+        with meter or contextlib.nullcontext(), _interruptible():
+            report = client.datasets.ingest(
+                dataset_id,
+                inputs,
+                primary_keys=settings.primary_keys,
+                concurrency=settings.concurrency,
+                verify=settings.verify,
+                raise_on_failure=False,
+                dead_letter=settings.dead_letter,
+                journal=journal,
+                progress=meter,
+            )
+    except IngestError as error:
+        report = error.report
+        problem = str(error.__cause__ or error)
+    except KeyboardInterrupt as error:
+        found: IngestReport | None = getattr(error, "report", None)
+        report = found or IngestReport.of([], verify=settings.verify, requests=0, seconds=0.0)
+        interrupted = True
+    except BaseException:
+        if own:
+            journal.unlink(missing_ok=True)
+        raise
+    unfinished = interrupted or problem is not None or not report.ok
+    # Rows that the API rejected, or that cannot be encoded, will fare no better in a second run of the same.
+    left = interrupted or problem or report.failed or report.unsent or report.ambiguous or report.unverified
+    begun = report.accepted or report.ambiguous  # else the same command does as well
+    resume = resuming(arguments, journal) if unfinished and left and begun else None
+    if own and resume is None:
+        journal.unlink(missing_ok=True)
+    return Ending(
+        report=report,
+        inputs=inputs,
+        dataset_id=dataset_id,
+        problem=problem,
+        interrupted=interrupted,
+        dead_letter=settings.dead_letter,
+        resume=resume,
+    )
+
+
+def _sources(paths: list[str], records: str | None) -> list[Any]:
+    """Where the rows come from."""
+    if records is not None and paths:
+        raise typer.BadParameter("either --records or files.", param_hint="--records")
+    if records is not None:
+        return [inline(records)]
+    if not paths and sys.stdin.isatty():
+        raise typer.BadParameter("name a file, give --records, or pipe rows in.", param_hint="--file")
+    if paths.count("-") > 1:
+        raise typer.BadParameter("standard input can be read once.", param_hint="--file")
+    return list(paths) or ["-"]
+
+
+def _check_keys(inputs: Inputs, keys: tuple[str, ...]) -> None:
+    """Refuse a key that no file has as a column."""
+    names = {column.name for column in inputs.columns}
+    for key in keys:
+        if names and key not in names:
+            raise InvalidRecordError(
+                f"There is no column {key!r} to be a primary key. There are: {', '.join(map(repr, sorted(names)))}.",
+                column=key,
+            )
+
+
+def _show_estimate(found: dry_run.Estimate, inputs: Inputs, *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        echo_json(found.as_document() | preview.as_document(inputs))
+    elif not quiet or found.invalid:
+        found.show(console())
+    raise typer.Exit(REFUSED if found.invalid else 0)
+
+
+def _temporary_journal() -> Path:
+    """A journal of our own, so that a run can be gone on with that nobody thought would need one."""
+    handle, name = tempfile.mkstemp(prefix="databox-", suffix=".journal")
+    os.close(handle)
+    return Path(name)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Generator[None]:
+    """Let a request to terminate end as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,139 @@
+"""How results are shown: tables and lines for people, one JSON document for programs."""
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, cast
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from databox.answers import DATASET_METRICS
+from databox.models import DatasetMetrics, Model
+from databox.wire import Field, Shape
+
+__all__ = ["Json", "as_wire", "console", "counted", "echo_error", "echo_json", "errors", "show_list", "show_one"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+_UNBOUNDED = 100_000
+"""Columns of what is no terminal: nothing is cut off for a program that reads on."""
+
+
+def console() -> Console:
+    """Return standard output."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _UNBOUNDED)
+
+
+def errors() -> Console:
+    """Return standard error, where everything goes that is not the result."""
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _UNBOUNDED)
+
+
+def echo_error(message: str) -> None:
+    """Say what went wrong."""
+    errors().print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=not sys.stderr.isatty())
+
+
+def echo_json(document: Any) -> None:
+    """Print the one JSON document."""
+    print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def as_wire(shape: Shape[Any], model: Model) -> dict[str, Any]:
+    """Return a model under the API's own names, as scripts for the official client expect them."""
+    # The envelope's id is left to errors: the official client shows none in lists either.
+    document: dict[str, Any] = {}
+    for field in shape.fields:
+        value = getattr(model, field.attribute)
+        inner = as_wire(DATASET_METRICS, value) if isinstance(value, DatasetMetrics) else _plain(value)
+        _put(document, field.path, inner)
+    return document | dict(model.extra)
+
+
+def show_list(shape: Shape[Any], models: Sequence[Model], *, as_json: bool, hint: str = "") -> None:
+    """Show some models, each in a line."""
+    if as_json:
+        echo_json([as_wire(shape, model) for model in models])
+        return
+    if not models:
+        console().print("Nothing found.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for field in shape.fields:
+        table.add_column(_label(field.path[-1]), overflow="fold")
+    for model in models:
+        table.add_row(*(_cell(field, model) for field in shape.fields))
+    console().print(table)
+    if hint:
+        errors().print(Text(hint, style="dim"))
+
+
+def show_one(document: Mapping[str, Any], *, as_json: bool) -> None:
+    """Show one thing, a line for each of its values."""
+    if as_json:
+        echo_json(document)
+        return
+    lines = dict(_flat(document))
+    width = max((len(name) for name in lines), default=0)
+    for name, value in lines.items():
+        console().print(Text.assemble((f"{name:<{width}}  ", "bold"), "-" if value is None else str(value)))
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with what it counts."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    *way, last = path
+    for name in way:
+        document = document.setdefault(name, {})
+    document[last] = value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, tuple):
+        return [_plain(each) for each in cast("Any", value)]
+    if hasattr(value, "__attrs_attrs__"):
+        names = (name for name in value.__attrs_attrs__ if name.name not in {"extra", "request_id"})
+        return {name.name: _plain(getattr(value, name.name)) for name in names}
+    return value
+
+
+def _cell(field: Field, model: Model) -> Text:
+    value = _plain(getattr(model, field.attribute))
+    return Text("-" if value is None else str(value))
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in document.items():
+        label = f"{prefix}{_label(name)}"
+        if isinstance(value, dict):
+            found += _flat(cast("dict[str, Any]", value))
+        elif isinstance(value, list):
+            entries = cast("Any", value)
+            if entries:
+                found.append((label, "; ".join(_words(entry) for entry in entries)))
+        else:
+            found.append((label, value))
+    return found
+
+
+def _words(entry: Any) -> str:
+    if not isinstance(entry, dict):
+        return str(entry)
+    return ": ".join(str(value) for value in cast("dict[str, Any]", entry).values() if value is not None)
+
+
+def _label(name: str) -> str:
+    """`dataSourceId` as `Data source id`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("_", " "))
+    return words[:1].upper() + re.sub(r"\b[A-Z](?=[a-z])", lambda match: match[0].lower(), words[1:])

@@ -1,0 +1,147 @@
+"""How far an ingest is, on standard error: a bar in a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from databox import IngestProgress, RateLimit
+from databox.cli.output import errors
+from databox.ingest.progress import least_seconds
+
+__all__ = ["Bar", "Lines", "Meter", "duration", "seconds_left"]
+
+_EVERY = 10.0
+"""Seconds between plain lines."""
+_BATCH = 100
+_WIDE = 80
+"""Columns of a terminal from which on there is room for a bar."""
+_WAITING = {"source": "reading", "answers": "sending", "outcomes": "verifying", "nothing": "done"}
+
+
+class Meter(Protocol):
+    """Shows how far an ingest is, for as long as the `with` block lasts."""
+
+    def __call__(self, now: IngestProgress) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def seconds_left(
+    now: IngestProgress, fraction: float | None, limit: RateLimit | None, *, asks_each: bool
+) -> float | None:
+    """Return how long the rest will take at least, or None when that cannot be known.
+
+    It is the longer of what the limits allow and what the pace so far says.
+
+    Args:
+        now: how far it is.
+        fraction: how much of the rows has been read, 0 to 1.
+        limit: the requests that are allowed.
+        asks_each: whether each batch costs a second request, for its outcome.
+    """
+    unverified = (now.accepted - now.verified) / _BATCH if asks_each else 0
+    if now.waiting_for == "outcomes":
+        return least_seconds(round(unverified), limit)
+    if not fraction or not now.rows:
+        return None
+    rows = now.rows / fraction - now.rows
+    by_limit = least_seconds(round(rows / _BATCH * (2 if asks_each else 1) + unverified), limit)
+    answered = now.accepted + now.failed
+    by_pace = rows * now.seconds / answered if answered else 0.0
+    return max(by_limit, by_pace)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people say it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+class _Shown:
+    """What both kinds say."""
+
+    def __init__(self, fraction: Callable[[], float | None], limit: RateLimit | None, *, asks_each: bool) -> None:
+        self._fraction = fraction
+        self._limit = limit
+        self._asks_each = asks_each
+
+    def share(self, now: IngestProgress) -> float | None:
+        """How much of the run is done: rows are read, and then verified."""
+        if now.waiting_for == "outcomes":
+            return now.verified / now.accepted if now.accepted else 1.0
+        return self._fraction()
+
+    def words(self, now: IngestProgress) -> str:
+        left = seconds_left(now, self._fraction(), self._limit, asks_each=self._asks_each)
+        pace = now.accepted / now.seconds if now.seconds else 0.0
+        if now.waiting_for == "outcomes":
+            parts = [f"{now.verified:,} of {now.accepted:,} rows verified"]
+        else:
+            doing = "sending" if self._fraction() == 1 else _WAITING[now.waiting_for]
+            parts = [f"{now.accepted:,} rows accepted", f"{pace:,.0f}/s", doing]
+        if now.failed:
+            parts.insert(0, f"{now.failed:,} failed")
+        if left is not None and left >= 1:
+            parts.insert(0, f"about {duration(left)} left")
+        share = self.share(now)
+        return " · ".join(parts if share is None else [f"{share:.0%}", *parts])
+
+
+class Bar:
+    """A bar in a terminal."""
+
+    def __init__(self, fraction: Callable[[], float | None], limit: RateLimit | None, *, asks_each: bool) -> None:
+        self._shown = _Shown(fraction, limit, asks_each=asks_each)
+        terminal = errors()
+        words = TextColumn("{task.description}")
+        columns = [BarColumn(bar_width=20), words] if terminal.width >= _WIDE else [words]
+        self._progress = Progress(*columns, console=terminal, transient=True)
+        self._task: TaskID = self._progress.add_task("reading", total=None)
+
+    def __call__(self, now: IngestProgress) -> None:
+        """Show how far it is."""
+        share = self._shown.share(now)
+        total = None if share is None else 1.0
+        self._progress.update(self._task, total=total, completed=share or 0.0, description=self._shown.words(now))
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+
+class Lines:
+    """A line now and then, for logs."""
+
+    def __init__(self, fraction: Callable[[], float | None], limit: RateLimit | None, *, asks_each: bool) -> None:
+        self._shown = _Shown(fraction, limit, asks_each=asks_each)
+        self._next = time.monotonic() + _EVERY
+
+    def __call__(self, now: IngestProgress) -> None:
+        """Show how far it is, unless that was shown a moment ago."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _EVERY
+        print(self._shown.words(now), file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to do."""

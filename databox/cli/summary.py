@@ -1,0 +1,130 @@
+"""What became of the rows, for people and for programs."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+from rich.console import Console
+from rich.text import Text
+
+from databox import IngestReport
+from databox.cli.inputs import Inputs
+from databox.cli.output import counted
+from databox.cli.progress import duration
+
+__all__ = ["Ending", "resuming"]
+
+_LISTED = 3
+
+
+@attrs.frozen(kw_only=True)
+class Ending:
+    """How an ingest ended."""
+
+    report: IngestReport
+    inputs: Inputs
+    dataset_id: str
+    problem: str | None
+    """What stopped it, if anything did."""
+    interrupted: bool
+    dead_letter: Path | None
+    resume: str | None
+    """The command that goes on where it stopped, or sends again what failed; None when there is nothing to do."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row of every file is stored, as far as that was to be verified."""
+        return self.report.ok and not self.interrupted and self.problem is None
+
+    def show(self, console: Console) -> None:
+        """Show it to a person."""
+        report = self.report
+        verified = bool(report.verify)
+        lines = [
+            ("read", report.rows, True, ""),
+            ("accepted", report.accepted, True, "" if verified else "not verified: accepted is not yet stored"),
+            ("  appended", report.appended, verified, ""),
+            ("  overwritten", report.overwritten, verified, ""),
+            ("  rejected", report.rejected, verified, "by the API, after it had accepted them"),
+            (
+                "  unverified",
+                report.unverified,
+                bool(report.unverified and verified),
+                "their outcome was not known in time",
+            ),
+            ("failed", report.failed, True, "refused, or attempts exhausted"),
+            ("invalid", report.invalid, bool(report.invalid), "could not be encoded, and were not sent"),
+            (
+                "ambiguous",
+                report.ambiguous,
+                bool(report.ambiguous),
+                "sent, but the answer was lost: they may be stored",
+            ),
+            ("unsent", report.unsent, bool(report.unsent), "not tried"),
+        ]
+        head = ("Interrupted.", "bold yellow") if self.interrupted else ("Done.", "bold green")
+        if not self.ok and not self.interrupted:
+            head = ("Not every row is stored.", "bold red")
+        seconds = f" {duration(report.seconds)}, {counted(report.requests, 'request')}." if report.rows else ""
+        console.print(Text.assemble(head, seconds))
+        width = max(len(f"{count:,}") for _, count, _, _ in lines)
+        bad = {"  rejected", "failed", "invalid", "ambiguous", "unsent", "  unverified"}
+        for name, count, wanted, meaning in lines:
+            if wanted:
+                style = "red" if name in bad and count else ""
+                note = f"  {meaning}" if meaning and (count or name == "accepted") else ""
+                console.print(Text.assemble(f"  {name:<13} ", (f"{count:>{width},}", style), (note, "dim")))
+        for line in self._notes():
+            console.print(Text(line), soft_wrap=True)
+
+    def _notes(self) -> list[str]:
+        lines = [self.problem] if self.problem else []
+        failed = [batch for batch in self.report.batches if batch.error]
+        lines += [f"From row {batch.first_row + 1:,}: {batch.error}" for batch in failed[:_LISTED]]
+        if len(failed) > _LISTED:
+            lines.append(f"More errors, in {len(failed) - _LISTED:,} further batches; --json lists all of them.")
+        if self.inputs.blank:
+            lines.append(f"Passed over: {counted(self.inputs.blank, 'line')} without any value.")
+        for name, count in self.inputs.misfits.items():
+            lines.append(f"Sent as null, because they did not fit: {counted(count, 'value')} of column {name!r}.")
+        if self.dead_letter and self.dead_letter.exists():
+            lines.append(
+                f"The rows that did not make it are in {self.dead_letter}, and why in {self.dead_letter}.reasons.jsonl."
+            )
+        if self.resume:
+            goes_on = self.interrupted or self.report.unsent or self.problem
+            lines.append("To go on where it stopped:" if goes_on else "To send again what did not make it:")
+            lines.append(f"  {self.resume}")
+        return lines
+
+    def as_document(self) -> dict[str, Any]:
+        """Return it for programs."""
+        report = self.report
+        counts = attrs.asdict(report, filter=attrs.filters.exclude("batches"))
+        return {
+            "status": "success" if self.ok else "interrupted" if self.interrupted else "error",
+            "datasetId": self.dataset_id,
+            **counts,
+            "seconds": round(report.seconds, 3),
+            "blankLines": self.inputs.blank,
+            "misfits": dict(self.inputs.misfits),
+            "ingestionIds": [batch.ingestion_id for batch in report.batches if batch.ingestion_id],
+            "errors": [
+                {"firstRow": batch.first_row, "rows": batch.rows, "outcome": batch.outcome, "message": str(batch.error)}
+                for batch in report.batches
+                if batch.error
+            ],
+            "message": self.problem,
+            "deadLetter": str(self.dead_letter) if self.dead_letter and self.dead_letter.exists() else None,
+            "resume": self.resume,
+        }
+
+
+def resuming(arguments: Sequence[str], journal: Path) -> str:
+    """Return the command that goes on with a journal."""
+    words = list(arguments)
+    if not any(word == "--journal" or word.startswith("--journal=") for word in words):
+        words += ["--journal", str(journal)]
+    return shlex.join(["databox", *words])

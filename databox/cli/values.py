@@ -1,0 +1,62 @@
+"""Values of options: their words to what the library takes."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from databox.limits import DOCUMENTED, RateLimit
+
+__all__ = ["Keys", "columns_of", "delimiter_of", "header_of", "keys_of", "share_of"]
+
+Keys = Annotated[
+    list[str] | None,
+    typer.Option("--primary-keys", metavar="COLUMN", help="A column that identifies a row; several times or a,b."),
+]
+
+_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}
+
+
+def keys_of(values: Sequence[str] | None) -> list[str] | None:
+    """Return the names of key columns, given one by one or with commas between them."""
+    names = [name.strip() for value in values or () for name in value.split(",")]
+    if not all(names):
+        raise typer.BadParameter("a name is empty.", param_hint="--primary-keys")
+    return names or None
+
+
+def columns_of(values: Sequence[str] | None) -> dict[str, str]:
+    """Return the declared types of columns, given as name=type."""
+    declared: dict[str, str] = {}
+    for value in values or ():
+        name, equals, kind = value.rpartition("=")
+        if not equals or not name or not kind:
+            raise typer.BadParameter(f"{value!r} is not like amount=number.", param_hint="--column")
+        if name in declared:
+            raise typer.BadParameter(f"{name!r} is declared twice.", param_hint="--column")
+        declared[name] = kind
+    return declared
+
+
+def delimiter_of(value: str | None) -> str | None:
+    """Return a delimiter, given as itself or in a word."""
+    return value if value is None else _DELIMITERS.get(value.lower(), value)
+
+
+def header_of(value: str | None) -> list[str] | None:
+    """Return column names, given with commas between them."""
+    return None if value is None else [name.strip() for name in value.split(",")]
+
+
+def share_of(value: str | None) -> RateLimit:
+    """Return the documented limit, or a share of it that is given as 0.5 or 50%."""
+    if value is None:
+        return DOCUMENTED
+    try:
+        share = float(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise typer.BadParameter(f"{value!r} is not a share such as 0.5 or 50%.", param_hint="--limit-share")
+    per_second, per_hour = int(DOCUMENTED.per_second * share), int(DOCUMENTED.per_hour * share)
+    return RateLimit(max(1, per_second), max(1, per_hour))

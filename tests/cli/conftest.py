@@ -1,0 +1,69 @@
+"""The command in this process, against a sandbox over real HTTP."""
+
+import io
+import json
+import sys
+from typing import Any
+
+import attrs
+import pytest
+
+from databox import Databox
+from databox.cli import main
+from databox.sandbox import Sandbox
+
+
+@attrs.frozen
+class Done:
+    """What a command returned and said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON document on standard output."""
+        return json.loads(self.out)
+
+
+class Command:
+    """Runs the command as the shell would."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *arguments: object, stdin: bytes = b"") -> Done:
+        self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as leaving:
+            main([str(argument) for argument in arguments])
+        said = self._capsys.readouterr()
+        assert "Traceback" not in said.err
+        return Done(int(leaving.value.code or 0), said.out, said.err)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command without a key."""
+    monkeypatch.setenv("COLUMNS", "100")
+    return Command(monkeypatch, capsys)
+
+
+@pytest.fixture
+def databox(command: Command, box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command with the sandbox's key."""
+    monkeypatch.setenv("DATABOX_API_KEY", box.api_key)
+    monkeypatch.setenv("DATABOX_API_URL", box.url)
+    # Each test may send its ten requests at once; all of them have one key.
+    monkeypatch.setattr("databox.limits._logs", {})
+    return command
+
+
+@pytest.fixture
+def dataset_id(box: Sandbox) -> str:
+    """A dataset keyed by `id` in the sandbox."""
+    with Databox(box.api_key, box.url) as client:
+        source = client.data_sources.create("Source")
+        return client.datasets.create("Set", data_source=source, primary_keys=["id"]).id

@@ -1,0 +1,365 @@
+"""`databox dataset ingest`."""
+
+import gzip
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from databox import IngestProgress, RateLimit
+from databox.cli.progress import duration, seconds_left
+from databox.sandbox import Fault, Sandbox
+from tests.cli.conftest import Command
+
+GERMAN = "id;Datum;Betrag;PLZ;Größe\n1;31.12.2025;1.234,56;01067;1,5\n2;01.02.2026;-3,00;80331;2\n"
+GERMAN_ROWS = [
+    {"id": 1, "Datum": "2025-12-31", "Betrag": 1234.56, "PLZ": "01067", "Größe": 1.5},
+    {"id": 2, "Datum": "2026-02-01", "Betrag": -3.0, "PLZ": "80331", "Größe": 2},
+]
+
+
+def csv(path: Path, rows: int, first: int = 0) -> Path:
+    path.write_text("id,name\n" + "".join(f"{n},name {n}\n" for n in range(first, first + rows)))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals that are left behind are in the test's own directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+def test_a_german_file_goes_in_right_at_the_first_try(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    Path("umsatz.csv").write_bytes(GERMAN.encode("latin-1"))
+    done = databox("dataset", "ingest", dataset_id, "--file", "umsatz.csv", "--primary-keys", "id")
+    assert done.code == 0
+    assert box.rows(dataset_id) == GERMAN_ROWS
+    for words in ("umsatz.csv: CSV, semicolon, Windows-1252", "decimal comma", "leading zeros", "--encoding"):
+        assert words in done.err
+    assert re.search(r"read +2\n +accepted +2 *\n +appended +2\n +overwritten +0\n +rejected +0\n +failed +0", done.out)
+    assert not list(Path().glob("*.journal"))
+
+
+def test_several_files_of_all_kinds(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    csv(Path("a.csv"), 150)
+    Path("b.tsv").write_text("id\tname\n1000\tx\n")
+    Path("c.json").write_text('[{"id": 1001, "name": "y"}]')
+    Path("d.jsonl.gz").write_bytes(gzip.compress(b'{"id": 1002, "name": "z"}\n'))
+    arguments = ["--file", "a.csv", "b.tsv", "--file", "c.json", "d.jsonl.gz", "-"]
+    done = databox("dataset", "ingest", dataset_id, *arguments, "--json", stdin=b"id,name\n1003,w\n")
+    assert done.code == 0
+    assert done.json["rows"] == done.json["appended"] == 154
+    assert [file["name"] for file in done.json["files"]][-1] == "standard input"
+    assert {row["id"] for row in box.rows(dataset_id)} >= {0, 149, 1000, 1001, 1002, 1003}
+
+
+def test_a_column_has_one_type_in_all_files(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    Path("a.csv").write_text("id,zip\n1,\n")
+    Path("b.csv").write_text("id,zip\n2,12345\n")
+    Path("c.csv").write_text("id,zip\n3,01067\n")
+    done = databox("dataset", "ingest", dataset_id, "a.csv", "b.csv", "c.csv")
+    assert done.code == 2
+    assert "'zip' is number in b.csv and text in c.csv" in done.err
+    assert box.rows(dataset_id) == []
+    done = databox("dataset", "ingest", dataset_id, "a.csv", "b.csv", "c.csv", "--column", "zip=text")
+    assert [row["zip"] for row in box.rows(dataset_id)] == [None, "12345", "01067"]
+    assert databox("dataset", "ingest", dataset_id, "a.csv", "b.csv").code == 0
+
+
+@pytest.mark.parametrize("records", ['[{"id": 1}, {"id": 2}]', '{"id": 1}'])
+def test_records_on_the_command_line(databox: Command, box: Sandbox, dataset_id: str, records: str) -> None:
+    assert databox("dataset", "ingest", dataset_id, "--records", records).code == 0
+    assert box.rows(dataset_id)[0] == {"id": 1}
+
+
+def test_rows_are_piped_in_as_with_the_official_client(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    assert databox("dataset", "ingest", dataset_id, stdin=b'[{"id": 1, "x": 0.5}]').code == 0
+    assert box.rows(dataset_id) == [{"id": 1, "x": 0.5}]
+
+
+def test_quiet_is_quiet(databox: Command, dataset_id: str) -> None:
+    done = databox("dataset", "ingest", dataset_id, "--quiet", "--records", '[{"id": 1}]')
+    assert (done.code, done.out, done.err) == (0, "", "")
+    done = databox("dataset", "ingest", dataset_id, "--quiet", "--records", '[{"no": 1}]')
+    assert (done.code, done.out) == (1, "")
+    assert "rejected" in done.err
+
+
+def test_options_reach_the_reader(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    data = "1~03/04/2025~1.234~-~12%\n".encode("utf-16-le")
+    done = databox(
+        *("dataset", "ingest", dataset_id, "-", "--format", "csv", "--encoding", "utf-16-le", "--delimiter", "~"),
+        *("--header", "id,day,n,gap,rate", "--dayfirst", "--decimal", ",", "--null", "-", "--column", "rate=number"),
+        stdin=data,
+    )
+    assert done.code == 0
+    assert box.rows(dataset_id) == [{"id": 1, "day": "2025-04-03", "n": 1234, "gap": None, "rate": 12}]
+    databox("dataset", "ingest", dataset_id, "--date-format", "%m/%d/%Y", stdin=b"id,day\n9,03/04/2025\n")
+    assert box.rows(dataset_id)[-1] == {"id": 9, "day": "2025-03-04"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "words"),
+    [
+        ([], b"id,d\n1,03/04/2025\n", "--dayfirst"),
+        (["--file", "none.csv"], b"", "none.csv: No such file"),
+        (["--records", "[1]"], b"", "not a JSON array of objects"),
+        (["--records", "nonsense"], b"", "not JSON"),
+        (["--records", "[]", "--file", "x"], b"", "either --records or files"),
+        (["-", "-"], b"", "can be read once"),
+        (["--column", "a"], b"a\n1\n", "not like amount=number"),
+        (["--column", "a=int"], b"a\n1\n", "no type of column"),
+        (["--column", "b=text"], b"a\n1\n", "no column 'b'"),
+        (["--primary-keys", "key"], b"a\n1\n", "no column 'key'"),
+        (["--primary-keys", "a,a"], b"a\n1\n", "names a column twice"),
+        (["--limit-share", "2"], b"a\n1\n", "not a share"),
+        (["--limit-share", "half"], b"a\n1\n", "not a share"),
+        (["--concurrency", "0"], b"a\n1\n", "0 is not in the range"),
+        (["--verify", "twice"], b"a\n1\n", "'twice' is not one of"),
+        (["--encoding", "klingon"], b"a\n1\n", "no encoding 'klingon'"),
+        (["--delimiter", "::"], b"a\n1\n", "one character"),
+        (["--journal", "no/such/directory"], b"a\n1\n", "journal"),
+        (["--dead-letter", "no/such/directory"], b"a\n1\n", "dead letters"),
+    ],
+)
+def test_wrong_usage_sends_nothing(
+    databox: Command, box: Sandbox, dataset_id: str, arguments: list[str], stdin: bytes, words: str
+) -> None:
+    before = len(box.requests)
+    done = databox("dataset", "ingest", dataset_id, *arguments, "--json", stdin=stdin)
+    assert done.code == 2
+    assert words in done.err
+    assert done.json["status"] == "error"
+    assert len(box.requests) == before
+    assert not list(Path().glob("*.journal"))
+
+
+def test_a_missing_key_is_told_before_the_file_is_read(command: Command) -> None:
+    done = command("dataset", "ingest", "some-id", "none.csv")
+    assert done.code == 2
+    assert "databox auth login" in done.err
+
+
+# Nothing is sent
+
+
+def test_a_dry_run_needs_no_key_and_sends_nothing(command: Command, box: Sandbox) -> None:
+    csv(Path("a.csv"), 2501)
+    done = command("dataset", "ingest", "some-id", "a.csv", "--dry-run")
+    assert done.code == 0
+    assert "Nothing was sent." in done.out
+    assert "2,501 rows, 0.1 MB, 52 requests." in done.out
+    found = command("dataset", "ingest", "some-id", "a.csv", "--dry-run", "--json", "--verify", "none").json
+    assert (found["rows"], found["requests"], found["columns"][0]["type"]) == (2501, 26, "number")
+    slower = command("dataset", "ingest", "some-id", "a.csv", "--dry-run", "--json", "--limit-share", "10%").json
+    assert slower["seconds"] == 52.0
+    assert box.requests == ()
+
+
+def test_a_dry_run_finds_rows_that_cannot_be_sent(command: Command) -> None:
+    done = command("dataset", "ingest", "some-id", "--dry-run", "--records", '[{"id": 1}, {"id": [2]}, {}]')
+    assert done.code == 1
+    assert "2 rows cannot be sent" in done.out
+    assert "Row 1, column 'id'" in done.out
+    late = b"id,zip\n" + b"1,10000\n" * 10_001 + b"1,01067\n"
+    done = command("dataset", "ingest", "some-id", "--dry-run", stdin=late)
+    assert done.code == 2
+    assert "line 10,003, column 'zip': '01067'" in done.err
+
+
+# Rows that do not make it
+
+
+def test_rejected_rows_are_a_failure_and_are_kept(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    rows = json.dumps([{"id": 1}, {"name": "no key"}])
+    done = databox("dataset", "ingest", dataset_id, "--records", rows, "--primary-keys", "id", "--dead-letter", "dead")
+    assert done.code == 1
+    assert "Not every row is stored." in done.out
+    assert re.search(r"rejected +1 ", done.out)
+    assert "The rows that did not make it are in dead, and why in dead.reasons.jsonl" in done.out
+    assert "--journal" not in done.out  # the same again would fare no better
+    assert databox("dataset", "ingest", dataset_id, "dead", "--format", "jsonl", "--dry-run").code == 0
+
+
+def test_what_failed_is_sent_again_by_the_command_that_is_shown(
+    databox: Command, box: Sandbox, dataset_id: str
+) -> None:
+    csv(Path("a.csv"), 350)
+    databox("dataset", "ingest", dataset_id, "-q", "--records", '[{"id": 9999, "name": "x"}]')
+    box.inject(Fault("create_ingestion", status=400, times=1))
+    done = databox("dataset", "ingest", dataset_id, "a.csv", "--json", "--concurrency", "1")
+    assert done.code == 1
+    assert (done.json["accepted"], done.json["failed"]) == (250, 100)
+    assert done.json["errors"][0]["rows"] == 100
+    resume = shlex.split(done.json["resume"])
+    assert resume[0] == "databox"
+    assert done.json["resume"] in done.err
+    again = databox(*resume[1:])
+    assert (again.code, again.json["rows"], again.json["accepted"]) == (0, 350, 350)
+    assert len(box.rows(dataset_id)) == 351
+
+
+def test_a_wrong_dataset_stops_at_once(databox: Command, box: Sandbox) -> None:
+    csv(Path("a.csv"), 5000)
+    done = databox("dataset", "ingest", "no-such-dataset", "a.csv", "--json")
+    assert (done.code, done.json["accepted"]) == (1, 0)
+    assert "404" in done.err
+    assert len([each for each in box.requests if each.method == "POST"]) <= 2
+    assert done.json["resume"] is None
+    assert not list(Path().glob("*.journal"))
+
+
+def test_a_value_that_does_not_fit_stops_and_can_be_mended(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    wide = "x" * 3000
+    text = "id,zip,text\n" + "".join(f"{n},{10_000 + n},{wide}\n" for n in range(400))
+    Path("a.csv").write_text(text + "400,01067,x\n401,2,x\n")
+    done = databox("dataset", "ingest", dataset_id, "a.csv")
+    assert done.code == 1
+    assert "a.csv, line 402, column 'zip': '01067'" in done.out
+    assert "To go on where it stopped:" in done.out
+    assert len(box.rows(dataset_id)) == 400
+    resume = shlex.split(done.out.splitlines()[-1])
+    before = len(box.requests)
+    again = databox(*resume[1:], "--misfits", "null")
+    assert again.code == 0
+    assert "Sent as null, because they did not fit: 1 value of column 'zip'." in again.out
+    assert [row["zip"] for row in box.rows(dataset_id)][-2:] == [None, 2]
+    sent = [each for each in box.requests[before:] if each.method == "POST"]
+    assert sum(len(each.json["records"]) for each in sent) == 2
+
+
+def test_verification_can_be_cheaper_or_left_out(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    csv(Path("a.csv"), 250)
+    ingest = ("dataset", "ingest", dataset_id, "a.csv", "--json", "--verify")
+    assert databox(*ingest, "none").json["requests"] == 3
+    assert databox(*ingest, "status").json["requests"] == 4
+    assert databox(*ingest, "counts").json["requests"] == 6
+    assert "not verified" in databox(*ingest[:-2], "--verify", "none").out
+
+
+def test_a_journal_of_ones_own_is_kept(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    csv(Path("a.csv"), 250)
+    for _ in range(2):
+        done = databox(
+            "dataset", "ingest", dataset_id, "a.csv", "--journal", "a.journal", "--json", "--limit-share", "0.5"
+        )
+        assert (done.code, done.json["accepted"]) == (0, 250)
+    assert len([each for each in box.requests if each.operation == "datasets.create_ingestion"]) == 3
+    csv(Path("a.csv"), 250, first=1)
+    done = databox("dataset", "ingest", dataset_id, "a.csv", "--journal", "a.journal")
+    assert done.code in (1, 2)
+    assert "journal" in done.out + done.err
+
+
+# As a process
+
+PROGRAM = [sys.executable, "-W", "error", "-c", "from databox.cli import main; main()"]
+
+
+def process(box: Sandbox, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
+    environ = os.environ | {
+        "DATABOX_API_KEY": box.api_key,
+        "DATABOX_API_URL": box.url,
+        "TMPDIR": str(Path().absolute()),
+    }
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+    return subprocess.Popen([*PROGRAM, *arguments], env=environ, text=True, **(pipes | options))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_with_a_summary_and_goes_on_later(
+    databox: Command, box: Sandbox, dataset_id: str, number: int
+) -> None:
+    csv(Path("a.csv"), 1200)
+    box.inject(Fault("create_ingestion", delay=0.3, times=12))
+    with process(box, "dataset", "ingest", dataset_id, "a.csv", "--primary-keys", "id", "--json") as running:
+        while len(box.rows(dataset_id)) < 300:
+            time.sleep(0.01)
+        os.kill(running.pid, number)
+        out, err = running.communicate(timeout=20)
+    assert running.returncode == 1
+    assert "Traceback" not in err
+    document = json.loads(out)
+    assert document["status"] == "interrupted"
+    assert 0 < document["accepted"] < 1200
+    assert document["rows"] == sum(document[name] for name in ("accepted", "failed", "invalid", "ambiguous", "unsent"))
+    assert "To go on where it stopped:" in err
+    before = len(box.requests)
+    again = databox(*shlex.split(document["resume"])[1:])
+    assert (again.code, again.json["rows"], again.json["accepted"]) == (0, 1200, 1200)
+    assert [row["id"] for row in box.rows(dataset_id)] == list(range(1200))
+    sent = [each for each in box.requests[before:] if each.method == "POST"]
+    assert len(sent) <= 12 - document["accepted"] // 100
+
+
+PEAK = """
+import resource
+from databox.cli import main
+try:
+    main()
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_the_file() -> None:
+    Path("big.csv").write_text("id,text\n" + f"1,{'some text that takes room ' * 40}\n" * 40_000)  # 40 MB
+    csv(Path("small.csv"), 10)
+    peaks: list[int] = []
+    for name in ("small.csv", "big.csv"):
+        program = [sys.executable, "-c", PEAK, "dataset", "ingest", "some-id", name, "-q", "--dry-run"]
+        done = subprocess.run(program, capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout.splitlines()[-1]))
+    assert peaks[1] - peaks[0] < 20_000  # kilobytes
+
+
+def test_plain_lines_and_no_bar_where_there_is_no_terminal(box: Sandbox, dataset_id: str) -> None:
+    csv(Path("a.csv"), 300)
+    with process(box, "dataset", "ingest", dataset_id, "a.csv") as running:
+        out, err = running.communicate(timeout=20)
+    assert running.returncode == 0
+    assert "\x1b" not in out + err
+    assert "━" not in out + err
+    assert max(map(len, err.splitlines())) > 20
+
+
+def test_a_reader_that_goes_away_does_no_harm(box: Sandbox) -> None:
+    with process(box, "account", "timezones", "--json") as running:
+        assert running.stdout
+        running.stdout.close()
+        assert running.stderr
+        err = running.stderr.read()
+    assert "Traceback" not in err
+
+
+# What is left to go
+
+
+def test_the_time_that_is_left_is_the_longer_of_limit_and_pace() -> None:
+    def now(**changed: Any) -> IngestProgress:
+        values: dict[str, Any] = dict.fromkeys(("rows", "accepted", "failed", "verified", "batches", "requests"), 0)
+        values |= {
+            "total_rows": None,
+            "rows_per_second": 0.0,
+            "seconds_left": None,
+            "waiting_for": "answers",
+            "seconds": 1.0,
+        }
+        return IngestProgress(**(values | changed))
+
+    limit = RateLimit()
+    assert seconds_left(now(), None, limit, asks_each=True) is None
+    assert seconds_left(now(rows=1000, accepted=1000, verified=1000), 0.5, limit, asks_each=False) == 1.0
+    assert seconds_left(now(rows=1000, accepted=1000, verified=1000), 0.1, limit, asks_each=True) == 18.0
+    assert seconds_left(now(rows=100, accepted=100, seconds=60.0), 0.5, limit, asks_each=False) == 60.0
+    assert seconds_left(now(accepted=5000, waiting_for="outcomes"), 1.0, limit, asks_each=True) == 5.0
+    assert [duration(seconds) for seconds in (0.2, 75, 600, 7260)] == ["1 s", "75 s", "10 min", "2 h 1 min"]
