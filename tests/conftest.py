@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from databox.sandbox import Sandbox
+from tests.contract.watch import requests_are_described  # noqa: F401 - for all tests
 from tests.drive import Driver
 from tests.scripted import ScriptedServer
 
