@@ -25,7 +25,7 @@ from databox import (
 )
 from tools.contract.recording import Recording
 
-__all__ = ["CALLS", "Call", "Outcome", "ask", "expected"]
+__all__ = ["CALLS", "VALID_BODIES", "Call", "Outcome", "ask", "expected"]
 
 Json = Mapping[str, Any]
 
@@ -175,6 +175,14 @@ CALLS: dict[str, Call] = {
     ),
 }
 """By method and path, as the names of operations differ between descriptions."""
+
+VALID_BODIES = {
+    "POST /v1/data-sources": {"title": "t"},
+    "POST /v1/datasets": {"title": "t", "dataSourceId": 1},
+    "POST /v1/datasets/{datasetId}/data": {"records": [{"a": 1}]},
+}
+"""For answers to requests that the facade would not send."""
+
 
 ERRORS = {
     400: "BadRequestError",

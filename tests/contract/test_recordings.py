@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from tests.contract.calls import CALLS, ask, expected
+from tests.contract.calls import CALLS, VALID_BODIES, ask, expected
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, answer
 from tools.contract.description import Description
@@ -12,13 +12,6 @@ from tools.contract.recording import ABSENT, RECORDINGS, Recording, read_all
 DESCRIPTION = Description.published()
 RECORDED = read_all("documentation", "live")
 each = pytest.mark.parametrize("recording", RECORDED, ids=lambda item: f"{item.provenance}/{item.name}")
-
-VALID_BODIES = {
-    "POST /v1/data-sources": {"title": "t"},
-    "POST /v1/datasets": {"title": "t", "dataSourceId": 1},
-    "POST /v1/datasets/{datasetId}/data": {"records": [{"a": 1}]},
-}
-"""For answers to requests that the facade would not send."""
 
 
 def parameters(recording: Recording) -> dict[str, str]:
