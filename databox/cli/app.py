@@ -1,15 +1,15 @@
 """The `databox` command: what is common to all, and the list of them. Each has a module beside this one."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from databox.cli import account, auth, data_source, dataset
 from databox.cli.doctor import doctor
-from databox.cli.sandbox import sandbox
 from databox.version import VERSION
 
-__all__ = ["app"]
+__all__ = ["app_for"]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(auth.app, name="auth")
@@ -17,7 +17,19 @@ app.add_typer(account.app, name="account")
 app.add_typer(data_source.app, name="data-source")
 app.add_typer(dataset.app, name="dataset")
 app.command()(doctor)
-app.command()(sandbox)
+
+
+def app_for(arguments: Sequence[str]) -> typer.Typer:
+    """Return the command. Only who may want the sandbox pays for the import of a web server."""
+    if arguments[:1] not in (["auth"], ["account"], ["data-source"], ["dataset"], ["doctor"]) and not _has("sandbox"):
+        from databox.cli.sandbox import sandbox
+
+        app.command()(sandbox)
+    return app
+
+
+def _has(name: str) -> bool:
+    return any(command.callback and command.callback.__name__ == name for command in app.registered_commands)
 
 
 def _show_version(wanted: bool) -> None:

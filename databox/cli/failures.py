@@ -20,13 +20,13 @@ USAGE = 2
 
 def guarded(arguments: Sequence[str]) -> None:
     """Run the command and leave with its exit code."""
-    from databox.cli.app import app
+    from databox.cli.app import app_for
 
     # What the library warns of is for the person as well.
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr, force=True)
     as_json = "--json" in arguments
     try:
-        app(args=list(arguments), prog_name="databox", obj=list(arguments))
+        app_for(arguments)(args=list(arguments), prog_name="databox", obj=list(arguments))
     except SystemExit as leaving:
         if leaving.code == USAGE and as_json and not _help_is_shown(arguments):
             echo_json({"status": "error", "message": "Wrong usage; standard error says what is wrong."})

@@ -5,7 +5,7 @@ import io
 from datetime import date, datetime
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databox import read_records
@@ -43,6 +43,7 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[str], list[tuple[Any, ...]]
     return names, types, draw(st.lists(rows, max_size=8))
 
 
+@settings(max_examples=60)
 @given(tables(), DIALECTS, ENCODINGS)
 def test_declared_columns_come_back(
     table: tuple[list[str], list[str], list[tuple[Any, ...]]], dialect: dict[str, Any], encoding: str
