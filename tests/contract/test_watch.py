@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from databox.sandbox import Sandbox
-from tests.contract.watch import watch
+from tests.contract.watch import WATCH
 from tests.drive import Driver
 from tests.scripted import ScriptedServer
 
@@ -18,7 +18,7 @@ def send(url: str, method: str, path: str, headers: dict[str, str | None] | None
     given = {name: value for name, value in (AS_THE_FACADE | (headers or {})).items() if value is not None}
     with httpx.Client(base_url=url, headers=given, verify=False) as http:
         http.request(method, path, **sent)
-    return watch().problems()
+    return WATCH.problems()
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_nothing_is_forgotten_with_the_server() -> None:
         http.get("/v1/one")
         box.reset()
         http.get("/v1/two")
-    assert [problem.split()[1] for problem in watch().problems()] == ["/v1/one", "/v1/two"]
+    assert [problem.split()[1] for problem in WATCH.problems()] == ["/v1/one", "/v1/two"]
 
 
 def test_others_may_send_what_they_like(box: Sandbox) -> None:
@@ -72,4 +72,4 @@ def test_the_facade_is_seen_whatever_it_does(driver: Driver, box: Sandbox) -> No
     with pytest.raises(Exception, match="404"):
         driver.client(box.api_key, box.url).request("GET", "/v1/not/described")
     assert [request.path for request in box.requests] == ["/v1/accounts", "/v1/not/described"]
-    assert watch().problems() == []  # the second was asked for by hand
+    assert WATCH.problems() == []  # the second was asked for by hand

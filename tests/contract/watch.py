@@ -20,7 +20,7 @@ from databox.sandbox import Sandbox
 from tests.scripted import ScriptedServer
 from tools.contract.description import Description
 
-__all__ = ["requests_are_described", "watch"]
+__all__ = ["WATCH", "requests_are_described"]
 
 
 @attrs.frozen
@@ -107,22 +107,19 @@ def _before(kind: type, name: str, first: Callable[..., None]) -> None:
 
 
 @functools.cache
-def watch() -> Watch:
-    """Return the watch of this process."""
-    return Watch()
-
-
-@functools.cache
 def _description() -> Description:
     return Description.published()
+
+
+WATCH = Watch()
+"""Set up on import, before any server starts."""
 
 
 @pytest.fixture(autouse=True)
 def requests_are_described() -> Iterator[None]:
     """Fail a test in which the facade sent what the description does not know."""
-    watch()
     yield
-    assert watch().problems() == [], "The facade sent what the description does not allow."
+    assert WATCH.problems() == [], "The facade sent what the description does not allow."
 
 
 def _is_ours(sent: Sent) -> bool:
