@@ -153,6 +153,9 @@ def ingest(
         },
     )
     with contextlib.closing(inputs):
+        if inputs.total_rows == 0 and not (file or paths or records):
+            # A forgotten file in a job without a terminal would pass for success.
+            raise typer.BadParameter("nothing came on standard input; name a file.", param_hint="--file")
         _check_keys(inputs, settings.primary_keys)
         if not quiet:
             preview.show(inputs, errors())

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, cast
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -63,12 +64,21 @@ def show_list(shape: Shape[Any], models: Sequence[Model], *, as_json: bool, hint
     if not models:
         console().print("Nothing found.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for field in shape.fields:
-        table.add_column(_label(field.path[-1]), overflow="fold")
-    for model in models:
-        table.add_row(*(_cell(field, model) for field in shape.fields))
-    console().print(table)
+    heads = [_label(field.path[-1]) for field in shape.fields]
+    rows = [[_cell(field, model) for field in shape.fields] for model in models]
+    widths = (max(map(cell_len, column)) for column in zip(heads, *rows, strict=True))
+    if sum(widths) + 2 * len(heads) > console().width:
+        # An id that is broken over two lines cannot be copied.
+        for model in models:
+            show_one(as_wire(shape, model), as_json=False)
+            console().print()
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for head in heads:
+            table.add_column(head, no_wrap=True)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console().print(table)
     if hint:
         errors().print(Text(hint, style="dim"))
 
@@ -81,7 +91,9 @@ def show_one(document: Mapping[str, Any], *, as_json: bool) -> None:
     lines = dict(_flat(document))
     width = max((len(name) for name in lines), default=0)
     for name, value in lines.items():
-        console().print(Text.assemble((f"{name:<{width}}  ", "bold"), "-" if value is None else str(value)))
+        console().print(
+            Text.assemble((f"{name:<{width}}  ", "bold"), "-" if value is None else str(value)), soft_wrap=True
+        )
 
 
 def counted(number: int, what: str) -> str:
@@ -107,9 +119,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _cell(field: Field, model: Model) -> Text:
+def _cell(field: Field, model: Model) -> str:
     value = _plain(getattr(model, field.attribute))
-    return Text("-" if value is None else str(value))
+    return "-" if value is None else str(value)
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
