@@ -39,11 +39,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_holds_both_packages_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_both_packages_the_plugin_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.partition("/")[0] for name in names}
-    assert tops == {"databox", "databox_openapi", wheel.name.partition("-py3")[0] + ".dist-info"}
+    assert tops == {"databox", "databox_openapi", "pytest_databox.py", wheel.name.partition("-py3")[0] + ".dist-info"}
     assert {"databox/py.typed", "databox_openapi/py.typed"} <= set(names)
     assert not [name for name in names if name.endswith((".pyc", ".yaml"))]
 
