@@ -64,6 +64,7 @@ class Api:
         faults: FaultBook,
         recorder: Recorder,
         limit: Limit | None,
+        retry_after: bool,
         max_body_bytes: int,
         drop: Callable[[Scope], None],
     ) -> None:
@@ -72,6 +73,7 @@ class Api:
         self._faults = faults
         self._recorder = recorder
         self._limit = limit
+        self._retry_after = retry_after
         self._max_body_bytes = max_body_bytes
         self._drop = drop
 
@@ -140,7 +142,8 @@ class Api:
             raise Refusal(401, "The API key is missing, wrong or expired.")
         wait = self._limit.take(time.monotonic()) if self._limit else None
         if wait is not None:
-            raise Refusal(429, "Too many requests.", headers={"retry-after": str(math.ceil(wait))})
+            headers = {"retry-after": str(math.ceil(wait))} if self._retry_after else {}
+            raise Refusal(429, "Too many requests.", headers=headers)
         if incoming.cut:
             raise incoming.cut
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

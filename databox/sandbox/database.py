@@ -14,7 +14,7 @@ create table datasets (
     title text not null, created text not null, primary_keys text not null,
     row_count integer not null default 0, size integer not null default 0);
 create table columns (
-    dataset_id text not null references datasets on delete cascade, name text not null,
+    dataset_id text not null references datasets on delete cascade, name text not null, type text not null,
     primary key (dataset_id, name)) without rowid;
 create table rows (
     number integer primary key autoincrement, dataset_id text not null references datasets on delete cascade,
@@ -23,13 +23,13 @@ create unique index rows_by_key on rows (dataset_id, key);
 create table ingestions (
     number integer primary key autoincrement, id text not null unique,
     dataset_id text not null references datasets on delete cascade, timestamp text not null,
-    ready_at real not null, records text, answer text);
+    ready_at real not null, polls integer not null default 0, records text, answer text);
 create index ingestions_by_dataset on ingestions (dataset_id, number);
 create index open_ingestions on ingestions (number) where records is not null;
 """
 _TABLES = ("ingestions", "rows", "columns", "datasets", "data_sources", "sqlite_sequence")
 _FIRST_DATA_SOURCE = 4754489
-_OURS = 0x44425831
+_OURS = 0x44425832
 """Marks a file as a sandbox's; to change with the schema."""
 
 

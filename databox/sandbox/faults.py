@@ -88,6 +88,17 @@ class FaultBook:
         with self._lock:
             self._waiting.append(_Waiting(fault))
 
+    def sow(self, seed: int) -> None:
+        """Start the chances anew, from another seed."""
+        with self._lock:
+            self._seed = seed
+            self._random = random.Random(seed)
+
+    def waiting(self) -> list[tuple[Fault, int]]:
+        """Return the faults that wait, and how often each has struck."""
+        with self._lock:
+            return [(waiting.fault, waiting.struck) for waiting in self._waiting]
+
     def next_for(self, operation: str) -> Fault | None:
         """Return the first fault that strikes this request."""
         with self._lock:

@@ -22,10 +22,21 @@ class Limit:
         pair = rate if isinstance(rate, tuple) else (rate, HOURLY)
         if len(pair) != 2 or not all(0 < each < math.inf for each in pair):
             raise ValueError(f"rate_limit must be requests a second, or a pair for a second and an hour, not {rate!r}.")
+        self._ahead = 0.0
         self._windows = [_window(pair[0], 1.0), _window(pair[1], 3600.0)]
+
+    def advance(self, seconds: float) -> None:
+        """Let the time go forward."""
+        self._ahead += seconds
+
+    def renew(self) -> None:
+        """Begin both windows anew."""
+        for _, _, times in self._windows:
+            times.clear()
 
     def take(self, now: float) -> float | None:
         """Count a request; return None, or the seconds to wait when it is one too many."""
+        now += self._ahead
         for count, window, times in self._windows:
             while times and times[0] <= now - window:
                 times.popleft()

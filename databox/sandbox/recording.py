@@ -7,7 +7,10 @@ from typing import Any
 
 import attrs
 
-__all__ = ["RecordedRequest", "Recorder"]
+__all__ = ["MOST", "RecordedRequest", "Recorder"]
+
+MOST = 100_000
+MOST_BYTES = 256 * 1024 * 1024
 
 
 @attrs.frozen(kw_only=True)
@@ -35,18 +38,22 @@ class RecordedRequest:
 
 
 class Recorder:
-    """Keeps requests in the order in which they came."""
+    """Keeps the latest requests in the order in which they came: `MOST` of them, and `MOST_BYTES` of bodies."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._requests: dict[int, RecordedRequest] = {}
-        self._next = 0
+        self._next = self._forgotten = 0
+        self._bytes = 0
 
     def came(self, request: RecordedRequest) -> int:
         """Note a request; return its number."""
         with self._lock:
             number, self._next = self._next, self._next + 1
             self._requests[number] = request
+            self._bytes += len(request.body)
+            while len(self._requests) > MOST or self._bytes > MOST_BYTES:
+                self._bytes -= len(self._requests.pop(next(iter(self._requests))).body)
             return number
 
     def answered(self, number: int, status: int) -> None:
@@ -60,7 +67,19 @@ class Recorder:
         with self._lock:
             return tuple(self._requests.values())
 
+    @property
+    def count(self) -> int:
+        """How many came since the last time that they were forgotten."""
+        return self._next - self._forgotten
+
+    def numbered(self, after: int = -1) -> list[tuple[int, RecordedRequest]]:
+        """Return the requests that came after one, with their numbers."""
+        with self._lock:
+            return [(number, request) for number, request in self._requests.items() if number > after]
+
     def clear(self) -> None:
         """Forget them."""
         with self._lock:
             self._requests.clear()
+            self._bytes = 0
+            self._forgotten = self._next

@@ -55,20 +55,17 @@ def required_text(body: dict[str, Any], field: str) -> str:
 
 def required_number(body: dict[str, Any], field: str) -> int:
     """Return a 64-bit integer that must be there."""
-    value = _required(body, field)
-    if not isinstance(value, int) or isinstance(value, bool) or value not in INT64:
-        raise Refusal(400, f"'{field}' must be a 64-bit integer.", code="invalid_field_value", field=field)
-    return value
+    return _number(_required(body, field), field)
 
 
 def optional_number(body: dict[str, Any], field: str, default: int) -> int:
-    """Return a 64-bit integer, or the default when it is absent or null."""
-    return default if body.get(field) is None else required_number(body, field)
+    """Return a 64-bit integer, or the default when it is absent; null is no number."""
+    return _number(body[field], field) if field in body else default
 
 
 def time_zone(body: dict[str, Any]) -> str:
-    """Return the time zone asked for, or UTC."""
-    if body.get("timezone") is None:
+    """Return the time zone asked for, or UTC; null is none."""
+    if "timezone" not in body:
         return "UTC"
     name = _text(body["timezone"], "timezone")
     if not is_time_zone(name):
@@ -123,6 +120,12 @@ def _required(body: dict[str, Any], field: str) -> Any:
     value = body.get(field)
     if value is None:
         raise Refusal(400, f"The '{field}' field is required.", code="missing_required_field", field=field)
+    return value
+
+
+def _number(value: Any, field: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value not in INT64:
+        raise Refusal(400, f"'{field}' must be a 64-bit integer.", code="invalid_field_value", field=field)
     return value
 
 

@@ -1,29 +1,25 @@
-"""The sandbox as a server in a thread of this process."""
+"""The sandbox, as a program starts and asks it."""
 
-import asyncio
-import contextlib
+import ipaddress
 import secrets
 import socket
-import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import uvicorn
-from starlette.types import Scope
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
+from databox.sandbox.admin import Admin
 from databox.sandbox.app import Api
 from databox.sandbox.faults import Fault, FaultBook
 from databox.sandbox.limit import Limit
 from databox.sandbox.recording import RecordedRequest, Recorder
 from databox.sandbox.refusal import Refusal
+from databox.sandbox.serving import Server
+from databox.sandbox.snapshot import exported, imported
 from databox.sandbox.world import World
 
 __all__ = ["Sandbox"]
-
-HOST = "127.0.0.1"
 
 
 class Sandbox:
@@ -31,16 +27,20 @@ class Sandbox:
 
     Args:
         rate_limit: requests a second to allow, or a pair for a second and an hour; None for any number.
-        processing_delay: seconds until an accepted ingestion takes effect; `math.inf` for never.
+        processing_delay: seconds until an accepted ingestion takes effect; `math.inf` for not before `process()`.
         state: a file that keeps the world between runs; without one it is forgotten.
         port: the port; 0 takes a free one.
         api_key: the key to accept; made up without. One that looks real (`pak_…`) is refused.
         seed: for the chances of faults.
         max_body_bytes: a larger body is answered with 413.
+        processing_polls: how often an accepted ingestion is asked about before it takes effect.
+        retry_after: whether a 429 says how long to wait.
+        host: the address to listen on; one that is not of this machine's loopback is refused.
+        allow_remote: listen on `host` whatever it is. Anyone who reaches it can see and change all that is there.
 
     Raises:
-        ValueError: the key looks like a real one, the limit or the delay is none, or (on starting) the state
-            file cannot be used.
+        ValueError: the key looks like a real one, a number is out of bounds, the host is not loopback, or (on
+            starting) the state file cannot be used.
         OSError: (on starting) the port is in use.
     """
 
@@ -53,55 +53,71 @@ class Sandbox:
         api_key: str | None = None,
         seed: int = 0,
         max_body_bytes: int = 1_000_000,
+        *,
+        processing_polls: int = 0,
+        retry_after: bool = True,
+        host: str = "127.0.0.1",
+        allow_remote: bool = False,
     ) -> None:
         if not processing_delay >= 0:  # nan neither
             raise ValueError(f"processing_delay must be seconds, 0 or more, not {processing_delay}.")
+        if isinstance(processing_polls, bool) or processing_polls < 0:
+            raise ValueError(f"processing_polls must be a whole number, 0 or more, not {processing_polls}.")
+        if not allow_remote and not _is_loopback(host):
+            raise ValueError(f"The sandbox listens on loopback addresses, not on {host}, unless allow_remote is set.")
         self.api_key = _usable(api_key) or f"sandbox-{secrets.token_hex(16)}"
         """The key that it accepts."""
+        self._host = host
         self._port = port
-        self._connections: dict[tuple[str, int], asyncio.Transport] = {}
+        self._allow_remote = allow_remote
         self._faults = FaultBook(seed)
         self._recorder = Recorder()
         self._limit = None if rate_limit is None else Limit(rate_limit)
-        self._processing_delay = processing_delay
+        self._retry_after = retry_after
+        self._processing = (processing_delay, processing_polls)
         self._state = state
         self._max_body_bytes = max_body_bytes
         self._world: World | None = None
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
+        self._server: Server | None = None
 
     def start(self) -> Self:
         """Start serving; the `with` statement does it for you."""
         if self._world is not None:
             raise RuntimeError("This sandbox is running already.")
-        world = World(self._state, self._processing_delay)
+        world = World(self._state, *self._processing)
         try:
-            listener = socket.create_server((HOST, self._port), backlog=512)
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            listener = socket.create_server((self._host, self._port), family=family, backlog=512)
         except BaseException:
             world.close()
             raise
         self._world = world
         self._port = listener.getsockname()[1]
-        self._server = uvicorn.Server(self._configured(world))
-        settled = threading.Event()
-        self._thread = threading.Thread(
-            target=_serve, args=(self._server, listener, settled), name="databox-sandbox", daemon=True
+        self._server = Server(listener)
+        api = Api(
+            world,
+            key=self.api_key,
+            faults=self._faults,
+            recorder=self._recorder,
+            limit=self._limit,
+            retry_after=self._retry_after,
+            max_body_bytes=self._max_body_bytes,
+            drop=self._server.drop,
         )
-        self._thread.start()
-        settled.wait()
-        if not self._server.started:
+        try:
+            self._server.start(Admin(self, api, world, self._faults, self._recorder, any_host=self._allow_remote))
+        except BaseException:
             self.close()
-            raise RuntimeError("The sandbox could not start; its thread has said why.")
+            raise
         return self
 
     def close(self) -> None:
         """Stop serving, at once; requests under way lose their connection."""
-        if self._world is None or self._server is None or self._thread is None:
+        if self._world is None or self._server is None:
             return
-        self._server.should_exit = True
-        self._thread.join()
+        self._server.close()
         self._world.close()
-        self._world = self._server = self._thread = None
+        self._world = self._server = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -114,11 +130,12 @@ class Sandbox:
     @property
     def url(self) -> str:
         """The address to use as `base_url`."""
-        return f"http://{HOST}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
 
     @property
     def requests(self) -> Sequence[RecordedRequest]:
-        """The requests so far, in the order in which they came."""
+        """The latest 100,000 requests, or 256 MiB of them, in the order in which they came."""
         return self._recorder.all()
 
     def rows(self, dataset: Any) -> list[dict[str, Any]]:
@@ -137,11 +154,42 @@ class Sandbox:
         """Let something go wrong from now on."""
         self._faults.add(fault)
 
+    def process(self) -> int:
+        """Let all ingestions that wait take effect now, in their order; return how many."""
+        return self._running().process()
+
+    def advance(self, seconds: float) -> datetime:
+        """Let the sandbox's clock go forward, and with it delays and rate limits; return what it says.
+
+        Raises:
+            ValueError: backward, or no number.
+        """
+        if not 0 <= seconds <= 1e9:
+            raise ValueError(f"The clock goes forward, by 0 to 1e9 seconds, not by {seconds}.")
+        self._running().advance(seconds)
+        if self._limit:
+            self._limit.advance(seconds)
+        return self._running().now
+
     def reset(self) -> None:
-        """Forget rows, datasets, data sources, faults and requests."""
+        """Forget rows, datasets, data sources, faults and requests; rate limits begin anew."""
         self._running().reset()
         self._faults.clear()
         self._recorder.clear()
+        if self._limit:
+            self._limit.renew()
+
+    def export_state(self) -> dict[str, Any]:
+        """Return the world as a JSON document, to be kept, compared, or imported."""
+        return self._running().with_database(exported)
+
+    def import_state(self, document: Mapping[str, Any]) -> None:
+        """Let the world be what a document says, and nothing else.
+
+        Raises:
+            ValueError: it is none that can be imported; the world stays as it is.
+        """
+        self._running().with_database(lambda db: imported(db, document))
 
     def __repr__(self) -> str:
         return f"<Sandbox at {self.url}>"
@@ -151,69 +199,12 @@ class Sandbox:
             raise RuntimeError("This sandbox is not running.")
         return self._world
 
-    def _configured(self, world: World) -> uvicorn.Config:
-        api = Api(
-            world,
-            key=self.api_key,
-            faults=self._faults,
-            recorder=self._recorder,
-            limit=self._limit,
-            max_body_bytes=self._max_body_bytes,
-            drop=self._drop,
-        )
-        return uvicorn.Config(
-            api,
-            http=self._protocol(),
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            proxy_headers=False,  # they would hide which connection to drop
-            timeout_keep_alive=60,
-            timeout_graceful_shutdown=0,
-        )
 
-    def _protocol(self) -> type[H11Protocol]:
-        """The HTTP protocol, which also remembers connections, since ASGI knows no way to cut one."""
-        connections = self._connections
-
-        class Protocol(H11Protocol):
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-                self.peer = transport.get_extra_info("peername")
-                connections[self.peer] = transport
-                # asyncio leaves this out for sockets that do not name their protocol, as those of create_server.
-                # Without it each answer waits some 40 ms for the client's acknowledgement.
-                transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                super().connection_made(transport)
-
-            def connection_lost(self, exc: Exception | None) -> None:
-                connections.pop(self.peer, None)
-                super().connection_lost(exc)
-
-        return Protocol
-
-    def _drop(self, scope: Scope) -> None:
-        connection = self._connections.get(tuple(scope["client"]))
-        if connection:
-            connection.abort()
-
-
-def _serve(server: uvicorn.Server, listener: socket.socket, settled: threading.Event) -> None:
-    """Serve until told to stop; `settled` is set once that has begun, or failed."""
-
-    async def run() -> None:
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.002)
-        settled.set()
-        await serving
-
+def _is_loopback(host: str) -> bool:
     try:
-        with contextlib.closing(listener):
-            asyncio.run(run())
-    finally:
-        settled.set()
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _usable(api_key: str | None) -> str | None:

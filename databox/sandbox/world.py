@@ -5,16 +5,19 @@ import sqlite3
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from databox.sandbox import rules
 from databox.sandbox.catalogue import ACCOUNTS
 from databox.sandbox.database import emptied, opened
+from databox.sandbox.intake import take_in
 from databox.sandbox.refusal import Refusal
 
 __all__ = ["World"]
+
+T = TypeVar("T")
 
 
 class World:
@@ -23,14 +26,17 @@ class World:
     Args:
         state: a file that keeps it; in memory without.
         processing_delay: seconds until an accepted ingestion takes effect.
+        processing_polls: how often it is asked about first.
 
     Raises:
         ValueError: the file cannot be used, or is something else.
     """
 
-    def __init__(self, state: str | Path | None, processing_delay: float) -> None:
+    def __init__(self, state: str | Path | None, processing_delay: float, processing_polls: int = 0) -> None:
         self._lock = threading.Lock()
         self._delay = processing_delay
+        self._polls = processing_polls
+        self._ahead = 0.0
         self._db = opened(state)
 
     def close(self) -> None:
@@ -56,7 +62,7 @@ class World:
         """Make a data source."""
         _known_account(account_id)
         with self._lock, self._db:
-            new = (account_id, title, _now(), timezone)
+            new = (account_id, title, self._stamp(), timezone)
             made = self._db.execute("insert into data_sources values (null, ?, ?, ?, ?)", new).lastrowid or 0
             return _data_source(self._data_source(made))
 
@@ -79,7 +85,7 @@ class World:
         """Make a dataset."""
         with self._lock, self._db:
             self._data_source(data_source_id, field="dataSourceId")
-            new = (str(uuid.uuid4()), data_source_id, title, _now(), json.dumps(primary_keys))
+            new = (str(uuid.uuid4()), data_source_id, title, self._stamp(), json.dumps(primary_keys))
             self._db.execute(
                 "insert into datasets (id, data_source_id, title, created, primary_keys) values (?, ?, ?, ?, ?)",
                 new,
@@ -118,7 +124,7 @@ class World:
             ingestion_id = str(uuid.uuid4())
             self._db.execute(
                 "insert into ingestions (id, dataset_id, timestamp, ready_at, records) values (?, ?, ?, ?, ?)",
-                (ingestion_id, dataset_id, _now(), time.time() + self._delay, json.dumps(records)),
+                (ingestion_id, dataset_id, self._stamp(), time.time() + self._ahead + self._delay, json.dumps(records)),
             )
             self._process()
             return ingestion_id
@@ -131,7 +137,8 @@ class World:
             where = "from ingestions where dataset_id = ?"
             total = self._db.execute(f"select count(*) {where}", (dataset_id,)).fetchone()[0]
             window = (dataset_id, page_size, min((page - 1) * page_size, 2**62))
-            found = self._db.execute(f"select * {where} order by number limit ? offset ?", window)
+            found = self._db.execute(f"select * {where} order by number limit ? offset ?", window).fetchall()
+            self._asked_about(found)
             return total, [_ingestion_summary(row) for row in found]
 
     def ingestion(self, dataset_id: str, ingestion_id: str) -> dict[str, Any]:
@@ -143,66 +150,61 @@ class World:
             row = self._db.execute(query, (dataset_id, ingestion_id)).fetchone()
             if row is None:
                 raise Refusal(404, "The ingestion does not exist.", field="ingestionId")
+            self._asked_about([row])
             done = json.loads(row["answer"]) if row["answer"] else {"metrics": None}
             return _ingestion_summary(row) | done
 
+    def process(self) -> int:
+        """Let all waiting ingestions take effect; return how many."""
+        with self._lock, self._db:
+            return self._take_in("true", ())
+
+    def with_database(self, use: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a function makes of the database, in one transaction."""
+        with self._lock, self._db:
+            self._process()
+            return use(self._db)
+
+    def advance(self, seconds: float) -> None:
+        """Let the clock go forward."""
+        with self._lock:
+            self._ahead += seconds
+
+    @property
+    def now(self) -> datetime:
+        """What the clock says."""
+        return datetime.fromtimestamp(time.time() + self._ahead, UTC)
+
     def _process(self) -> None:
-        """Let the ingestions take effect whose time has come, in their order."""
-        query = "select * from ingestions where records is not null and ready_at <= ? order by number"
-        for row in self._db.execute(query, (time.time(),)).fetchall():
-            answer = self._store(row["dataset_id"], json.loads(row["records"]))
+        """Let the ingestions take effect whose time has come and that were asked about often enough.
+
+        Being asked about counts for those before it in the dataset too, as rows of a key must not change their order.
+        """
+        due = """
+            ready_at <= ? and number <= (select max(number) from ingestions as due
+            where due.dataset_id = ingestions.dataset_id and due.records is not null
+            and due.ready_at <= ? and due.polls >= ?)"""
+        now = time.time() + self._ahead
+        self._take_in(due, (now, now, self._polls))
+
+    def _take_in(self, which: str, values: tuple[object, ...]) -> int:
+        query = f"select * from ingestions where records is not null and ({which}) order by number"
+        found = self._db.execute(query, values).fetchall()
+        for row in found:
+            answer = take_in(self._db, self._dataset(row["dataset_id"]), json.loads(row["records"]))
             self._db.execute(
                 "update ingestions set records = null, answer = ? where number = ?",
                 (json.dumps(answer), row["number"]),
             )
+        return len(found)
 
-    def _store(self, dataset_id: str, records: list[dict[str, Any]]) -> dict[str, Any]:
-        dataset = self._dataset(dataset_id)
-        keys: list[str] = json.loads(dataset["primary_keys"])
-        appended = overwritten = 0
-        size: int = dataset["size"]
-        columns: set[str] = set()
-        errors: list[dict[str, Any]] = []
-        for place, record in enumerate(records):
-            problem = rules.problem_of(record, keys)
-            if problem:
-                field = f"records[{place}]"
-                errors.append({"code": "schema_mismatch", "message": problem, "field": field, "type": "validation"})
-                continue
-            key = rules.key_of(record, keys) if keys else None
-            text = json.dumps(record)
-            size += len(text)
-            same_key = "select number, length(record) from rows where dataset_id = ? and key = ?"
-            old = key and self._db.execute(same_key, (dataset_id, key)).fetchone()
-            if old:
-                self._db.execute("update rows set record = ? where number = ?", (text, old[0]))
-                size -= old[1]
-                overwritten += 1
-            else:
-                new = (dataset_id, key, text)
-                self._db.execute("insert into rows (dataset_id, key, record) values (?, ?, ?)", new)
-                appended += 1
-            columns |= record.keys()
-        named = ((dataset_id, column) for column in columns)
-        self._db.executemany("insert or ignore into columns values (?, ?)", named)
-        total = dataset["row_count"] + appended
-        counts = (total, size, dataset_id)
-        self._db.execute("update datasets set row_count = ?, size = ? where id = ?", counts)
-        width = self._db.execute("select count(*) from columns where dataset_id = ?", (dataset_id,)).fetchone()[0]
-        metrics = {
-            "datasetMetrics": {
-                "columnsCount": width,
-                "datasetSizeMB": size / 1_000_000,
-                "totalDatasetRecordsCount": total,
-            },
-            "ingestionMetrics": {
-                "receivedRecordsCount": len(records),
-                "appendedRecordsCount": appended,
-                "overwrittenRecordsCount": overwritten,
-                "rejectedRecordsCount": len(errors),
-            },
-        }
-        return {"metrics": metrics, **({"errors": errors} if errors else {})}
+    def _stamp(self) -> str:
+        return self.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def _asked_about(self, rows: Iterable[sqlite3.Row]) -> None:
+        if self._polls:
+            waiting = [(row["number"],) for row in rows if row["records"] is not None]
+            self._db.executemany("update ingestions set polls = polls + 1 where number = ?", waiting)
 
     def _data_source(self, data_source_id: int, *, field: str | None = None) -> sqlite3.Row:
         row = self._db.execute("select * from data_sources where id = ?", (data_source_id,)).fetchone()
@@ -220,10 +222,6 @@ class World:
 def _known_account(account_id: int) -> None:
     if account_id not in {account["id"] for account in ACCOUNTS}:
         raise Refusal(404, "The account does not exist.", field="accountId")
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _data_source(row: sqlite3.Row) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
 
 from databox.sandbox import Sandbox
 from tests.sandbox.http import client
+from tests.sandbox.model import Columns
 
 scalars = st.one_of(st.integers(0, 3), st.sampled_from(["a", 1.0, 2.5, True, None, 10**25]))
 cells = st.one_of(scalars, st.sampled_from([[], {"deep": 1}]))
@@ -37,6 +38,7 @@ class Model(RuleBasedStateMachine):
         self.keys: dict[str, list[str]] = {}
         self.rows: dict[str, dict[Any, dict[str, Any]]] = {}
         self.ingestions: dict[str, list[str]] = {}
+        self.columns: dict[str, Columns] = {}
         self.within: dict[int, list[str]] = {}
 
     def teardown(self) -> None:
@@ -62,6 +64,7 @@ class Model(RuleBasedStateMachine):
             return multiple()
         made: str = self.said("POST", "/v1/datasets", body)["id"]
         self.keys[made], self.rows[made], self.ingestions[made] = keys, {}, []
+        self.columns[made] = Columns()
         self.within[source].append(made)
         return made
 
@@ -85,7 +88,8 @@ class Model(RuleBasedStateMachine):
         refused = []
         for place, record in enumerate(batch):
             nested = any(isinstance(value, list | dict) for value in record.values())
-            if nested or not record or any(record.get(key) is None for key in keys):
+            keyless = any(record.get(key) is None for key in keys)
+            if nested or not record or keyless or not self.columns[dataset].take(record):
                 refused.append(place)
                 continue
             # True equals 1 in Python, and not in JSON.
@@ -100,6 +104,7 @@ class Model(RuleBasedStateMachine):
         if dataset in self.rows:
             self.said("POST", f"/v1/datasets/{dataset}/purge")
             self.rows[dataset].clear()
+            self.columns[dataset] = Columns()
 
     @rule(dataset=consumes(datasets))
     def delete_dataset(self, dataset: str) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databox.sandbox.world import World
+from tests.sandbox.model import Columns
 
 values = st.one_of(st.integers(0, 4), st.sampled_from(["a", "b", None, 1.0, 2.5, True]))
 records = st.lists(st.fixed_dictionaries({"id": values, "v": values}), min_size=1, max_size=6)
@@ -20,14 +21,16 @@ def test_rows_and_counts_are_those_of_the_model(steps: list[Any], keys: list[str
     source = world.create_data_source("S", 123456, "UTC")["id"]
     dataset = world.create_dataset("D", source, keys)["id"]
     expected: dict[Any, dict[str, Any]] = {}
+    columns = Columns()
     for number, step in enumerate(steps):
         if step is None:
             world.purge_dataset(dataset)
             expected.clear()
+            columns = Columns()
             continue
         counts = {"appended": 0, "overwritten": 0, "rejected": 0}
         for place, record in enumerate(step):
-            if any(record[key] is None for key in keys):
+            if any(record[key] is None for key in keys) or not columns.take(record):
                 counts["rejected"] += 1
                 continue
             # True equals 1 in Python, and not in JSON.

@@ -1,0 +1,66 @@
+"""What type a column has, and which values it takes: decisions without state.
+
+The reference names three types, string, number and datetime, and says that they are inferred from the rows. How is not
+documented; this is a guess that refuses what no reading could let pass.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+__all__ = ["LONGEST_TEXT", "misfit", "widened"]
+
+LONGEST_TEXT = 65_535
+"""Bytes of one text; a guess too."""
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
+
+
+def misfit(record: Mapping[str, Any], types: Mapping[str, str]) -> str | None:
+    """Return why a record does not fit columns of these types, or None when it does."""
+    for column, value in record.items():
+        if isinstance(value, dict | list):
+            return f"Column '{column}' holds a nested value."
+        if isinstance(value, str) and len(value) > LONGEST_TEXT // 4 and len(value.encode()) > LONGEST_TEXT:
+            return f"Column '{column}' holds a text of more than {LONGEST_TEXT} bytes."
+        if value is not None and not _fits(value, types.get(column, "")):
+            return f"Column '{column}' is of type {types[column]}, and the value is a {_kind(value)}."
+    return None
+
+
+def widened(record: Mapping[str, Any], types: Mapping[str, str]) -> dict[str, str]:
+    """Return the types of columns that are new with a record, or that it makes strings."""
+    found: dict[str, str] = {}
+    for column, value in record.items():
+        if value is None:
+            continue
+        kind = "string" if isinstance(value, bool) else _kind(value)
+        if not types.get(column) or (types[column] == "datetime" and kind == "string"):
+            found[column] = kind
+    return found
+
+
+def _fits(value: Any, type_: str) -> bool:
+    """A column of strings takes anything; one of dates takes other texts too, and is one of strings from then on."""
+    if type_ == "number":
+        return _kind(value) == "number"
+    return type_ != "datetime" or isinstance(value, str)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return "datetime" if _is_date(value) else "string"
+
+
+def _is_date(text: str) -> bool:
+    if len(text) > 40 or not _DATE.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,183 @@
+"use strict";
+// Shows what is in the sandbox, anew every second. Texts go into the page as texts, never as markup.
+
+const PAGE = 50;
+const CHARTED = 1000;
+const at = (id) => document.getElementById(id);
+const shown = { dataset: null, offset: 0, last: null, signature: "", overview: null };
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value != null) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+async function ask(path, options) {
+  const answer = await fetch(path, options);
+  const found = await answer.json();
+  if (!answer.ok) throw new Error(found.error);
+  return found;
+}
+
+function table(headings, rows) {
+  const cells = headings.map(([text, kind, note]) =>
+    element("th", { scope: "col", class: kind }, text, ...(note ? [element("small", {}, note)] : [])));
+  return element("table", {}, element("thead", {}, element("tr", {}, ...cells)), element("tbody", {}, ...rows));
+}
+
+function value(cell) {
+  if (cell === null || cell === undefined) return element("td", { class: "null" }, cell === null ? "null" : "");
+  const text = String(cell);
+  return element("td", { class: typeof cell === "number" ? "number" : null, title: text.length > 40 ? text : null }, text);
+}
+
+function datasets() {
+  return shown.overview.dataSources.flatMap((source) => source.datasets);
+}
+
+function showSources() {
+  const focused = document.activeElement?.dataset?.id;
+  const parts = shown.overview.dataSources.flatMap((source) => [
+    element("h2", {}, source.title),
+    source.datasets.length
+      ? element("ul", {}, ...source.datasets.map((dataset) => {
+          const current = dataset.id === shown.dataset;
+          const button = element("button", { type: "button", "aria-current": current ? "true" : "false", "data-id": dataset.id },
+            element("span", {}, dataset.title), element("span", {}, dataset.rowCount.toLocaleString("en")));
+          button.addEventListener("click", () => choose(dataset.id));
+          return element("li", {}, button);
+        }))
+      : element("p", { class: "quiet" }, "No datasets."),
+  ]);
+  at("sources").replaceChildren(...(parts.length ? parts : [element("p", { class: "quiet" }, "No data sources yet. Send something.")]));
+  if (focused) at("sources").querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
+}
+
+async function choose(id) {
+  shown.dataset = id;
+  shown.offset = 0;
+  shown.signature = "";
+  showSources();
+  await showRows();
+}
+
+async function showRows() {
+  const dataset = datasets().find((each) => each.id === shown.dataset);
+  at("pages").hidden = !dataset;
+  if (!dataset) {
+    at("dataset").textContent = "Rows";
+    at("about").textContent = "Choose a dataset.";
+    at("chart").hidden = true;
+    at("rows").replaceChildren();
+    return;
+  }
+  shown.offset = Math.max(0, Math.min(shown.offset, Math.floor((dataset.rowCount - 1) / PAGE) * PAGE));
+  const first = Math.max(0, dataset.rowCount - CHARTED);
+  const [page, charted] = await Promise.all([
+    ask(`rows/${encodeURIComponent(dataset.id)}?offset=${shown.offset}&limit=${PAGE}`),
+    ask(`rows/${encodeURIComponent(dataset.id)}?offset=${first}&limit=${CHARTED}`),
+  ]);
+  if (dataset.id !== shown.dataset) return;
+  const names = [...new Set(page.rows.flatMap((row) => Object.keys(row)))];
+  const types = dataset.columns;
+  const keys = dataset.primaryKeys;
+  at("dataset").textContent = dataset.title;
+  at("about").textContent = `${dataset.rowCount.toLocaleString("en")} rows, ${Object.keys(types).length} columns` +
+    (keys.length ? `, identified by ${keys.join(", ")}` : ", no primary keys") + ` · ${dataset.id}`;
+  at("rows").replaceChildren(table(
+    names.map((name) => [name, types[name] === "number" ? "number" : null, (types[name] || "null") + (keys.includes(name) ? ", key" : "")]),
+    page.rows.map((row) => element("tr", {}, ...names.map((name) => value(row[name]))))));
+  at("place").textContent = page.rows.length ? `${shown.offset + 1} to ${shown.offset + page.rows.length} of ${dataset.rowCount.toLocaleString("en")}` : "no rows";
+  at("earlier").disabled = shown.offset === 0;
+  at("later").disabled = shown.offset + PAGE >= dataset.rowCount;
+  showChart(charted.rows, first, types, keys);
+}
+
+function showChart(rows, first, types, keys) {
+  const time = Object.keys(types).find((name) => types[name] === "datetime");
+  const column = Object.keys(types).find((name) => types[name] === "number" && !keys.includes(name));
+  const points = rows
+    .map((row, place) => time ? [Date.parse(row[time]), row[column], String(row[time]).slice(0, 10)] : [place, row[column], `row ${first + place + 1}`])
+    .filter(([when, number]) => Number.isFinite(when) && typeof number === "number")
+    .sort((a, b) => a[0] - b[0]);
+  at("chart").hidden = points.length < 2 || points[0][0] === points[points.length - 1][0];
+  if (at("chart").hidden) return;
+  const [from, to] = [points[0], points[points.length - 1]];
+  const numbers = points.map(([, number]) => number);
+  const low = Math.min(0, ...numbers);
+  const high = Math.max(...numbers) > low ? Math.max(...numbers) : low + 1;
+  const x = (when) => ((when - from[0]) / (to[0] - from[0])) * 1000;
+  const y = (number) => 100 - ((number - low) / (high - low)) * 96;
+  const line = points.map(([when, number]) => `${x(when).toFixed(1)} ${y(number).toFixed(1)}`).join(" L ");
+  const caption = `${column}${time ? ` by ${time}` : ""}, ${from[2]} to ${to[2]}: ${Math.min(...numbers)} to ${Math.max(...numbers)}`;
+  const draw = (tag, attributes) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, text] of Object.entries(attributes)) made.setAttribute(name, text);
+    return made;
+  };
+  const picture = draw("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img", "aria-label": caption });
+  picture.append(draw("path", { class: "area", d: `M 0 ${y(low)} L ${line} L 1000 ${y(low)} Z` }), draw("path", { class: "line", d: `M ${line}` }));
+  at("chart").replaceChildren(picture, element("figcaption", {}, caption));
+}
+
+function showIngestions() {
+  const titles = new Map(datasets().map((dataset) => [dataset.id, dataset.title]));
+  const count = (number, kind) => element("td", { class: `number ${number ? kind : ""}` }, number == null ? "–" : String(number));
+  const rows = shown.overview.ingestions.map((each) => element("tr", {},
+    element("td", {}, each.timestamp.slice(11, 19)),
+    element("td", {}, titles.get(each.datasetId) ?? each.datasetId),
+    element("td", { class: each.status === "success" ? "good" : "wait" }, each.status),
+    count(each.received, ""), count(each.appended, "good"), count(each.overwritten, ""), count(each.rejected, "bad"),
+    element("td", {}, each.errors.map((error) => error.message).join(" "))));
+  at("ingestions").replaceChildren(rows.length
+    ? table([["Time"], ["Dataset"], ["Status"], ["Received", "number"], ["Appended", "number"], ["Overwritten", "number"], ["Rejected", "number"], ["Errors"]], rows)
+    : element("p", { class: "quiet" }, "None yet."));
+}
+
+function showRequests(requests) {
+  const rows = requests.reverse().map((each) => element("tr", { class: each.number > (shown.last ?? Infinity) ? "fresh" : null },
+    element("td", { class: "number" }, String(each.number)),
+    element("td", {}, element("code", {}, `${each.method} ${each.path}`)),
+    element("td", {}, each.operation ?? "–"),
+    element("td", { class: `number ${each.status === null ? "wait" : each.status < 400 ? "good" : "bad"}` }, each.status === null ? "no answer" : String(each.status)),
+    element("td", { class: "number" }, each.bytes.toLocaleString("en"))));
+  shown.last = requests.length ? Math.max(...requests.map((each) => each.number)) : shown.last;
+  at("requests").replaceChildren(rows.length
+    ? table([["No.", "number"], ["Request"], ["Operation"], ["Status", "number"], ["Bytes", "number"]], rows)
+    : element("p", { class: "quiet" }, "None yet."));
+}
+
+async function refresh() {
+  try {
+    const overview = await ask("overview");
+    const { clock, ...lasting } = overview;
+    const signature = JSON.stringify(lasting);
+    at("state").textContent = `${overview.requests.toLocaleString("en")} requests · clock ${clock.slice(0, 19).replace("T", " ")} UTC`;
+    if (signature !== shown.signature) {
+      shown.overview = overview;
+      if (!datasets().some((dataset) => dataset.id === shown.dataset)) shown.dataset = datasets()[0]?.id ?? null;
+      showSources();
+      showIngestions();
+      showRequests((await ask("requests?bodies=false&limit=50")).requests);
+      await showRows();
+      shown.signature = signature;
+    }
+  } catch (error) {
+    at("state").textContent = `No answer from the sandbox (${error.message}). Trying again.`;
+  }
+}
+
+at("earlier").addEventListener("click", () => { shown.offset -= PAGE; showRows(); });
+at("later").addEventListener("click", () => { shown.offset += PAGE; showRows(); });
+at("process").addEventListener("click", async () => { await ask("process", { method: "POST" }); await refresh(); });
+at("live").addEventListener("click", () => {
+  const on = at("live").getAttribute("aria-pressed") !== "true";
+  at("live").setAttribute("aria-pressed", String(on));
+});
+
+refresh();
+setInterval(() => { if (at("live").getAttribute("aria-pressed") === "true" && !document.hidden) refresh(); }, 1000);
