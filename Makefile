@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check pull generate bench lock clean
+.PHONY: help setup demo test check pull generate record contract bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
 PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
@@ -47,6 +47,12 @@ pull: $(READY) ## fetch the published description; SPEC_URL= overrides the addre
 generate: $(READY) ## rebuild generated/ and databox/_sync; SPEC= takes another description
 	@$(RUN) -m tools.spec.generate $(if $(SPEC),--spec "$(SPEC)")
 	@$(RUN) -m tools.unasync
+
+record: $(READY) ## record real responses; needs a key and DATABOX_RECORD=1; BASE_URL= for another server
+	@$(RUN) -m tools.contract.record $(if $(BASE_URL),--base-url "$(BASE_URL)") $(if $(ACCOUNT),--account "$(ACCOUNT)")
+
+contract: $(READY) ## hold description, recordings, sandbox and client against one another; MINUTES= to fuzz
+	@$(RUN) -m tests.contract --minutes $(or $(MINUTES),4)
 
 bench: $(READY) ## measure, as ratios against the alternatives
 	@$(RUN) -m benchmarks
