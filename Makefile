@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check pull generate record contract bench lock clean
+.PHONY: help setup demo test test-engines browser check pull generate record contract bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
 PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
@@ -9,9 +9,14 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := $(BIN)/python
 READY := $(VENV)/.ready
+ENGINES := .venv-engines
+ENGINES_BIN := $(ENGINES)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+
+COMPILE := $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-annotate --no-emit-index-url pyproject.toml
 
 help: ## list the targets
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  %-10s %s\n' "$$name" "$$does"; done
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  %-12s %s\n' "$$name" "$$does"; done
 
 setup: $(READY) ## make .venv with everything that the other targets need
 
@@ -31,6 +36,20 @@ demo: $(READY) ## send 1,461 real rows to a sandbox, twice, and show what became
 
 test: $(READY) ## run all tests; no network is needed
 	@$(RUN) -m pytest -n 2 --dist worksteal -q
+
+test-engines: $(ENGINES)/.ready ## test and type-check the integrations with the real engines; takes some minutes
+	@$(ENGINES_BIN)/python -m mypy --no-error-summary --config-file tests/engines/mypy.ini
+	@$(ENGINES_BIN)/python -m pytest -q tests/engines
+
+$(ENGINES)/.ready: requirements-engines.lock pyproject.toml
+	@echo "Setting up $(ENGINES), once; the engines are large, and this takes some minutes."
+	@$(PYTHON) -m venv --clear $(ENGINES)
+	@$(ENGINES_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-engines.lock
+	@$(ENGINES_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(ENGINES)/.ready
+
+browser: $(READY) ## test the sandbox's page in a headless Chromium, which must be installed
+	@$(RUN) -m pytest -q tests/browser
 
 check: $(READY) ## lint, types, layers, and whether generated code is what its sources say
 	@$(RUN) -m ruff check --no-cache --quiet .
@@ -57,11 +76,11 @@ contract: $(READY) ## hold description, recordings, sandbox and client against o
 bench: $(READY) ## measure, as ratios against the alternatives
 	@$(RUN) -m benchmarks
 
-lock: $(READY) ## renew requirements.lock from pyproject.toml (needs the network)
+lock: $(READY) ## renew the lock files from pyproject.toml (needs the network)
 	@$(RUN) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet --disable-pip-version-check uv
-	@$(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --no-emit-index-url --all-extras --group dev pyproject.toml -o requirements.lock
+	@$(COMPILE) $(addprefix --extra ,sandbox fast files parquet cli redis) --group dev -o requirements.lock
+	@$(COMPILE) --all-extras --group engines -o requirements-engines.lock
 
 clean: ## remove what was built
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache
+	@rm -rf $(VENV) $(ENGINES) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
