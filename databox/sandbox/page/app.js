@@ -16,23 +16,34 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// Whole numbers that a double cannot hold stay what they are, in browsers that show a reviver the source.
+function exact(name, found, context) {
+  const cut = typeof found === "number" && Number.isInteger(found) && !Number.isSafeInteger(found);
+  return cut && /^-?\d+$/.test(context?.source ?? "") ? BigInt(context.source) : found;
+}
+
 async function ask(path, options) {
   const answer = await fetch(path, options);
-  const found = await answer.json();
+  const found = JSON.parse(await answer.text(), exact);
   if (!answer.ok) throw new Error(found.error);
   return found;
 }
 
-function table(headings, rows) {
+function table(name, headings, rows) {
   const cells = headings.map(([text, kind, note]) =>
     element("th", { scope: "col", class: kind }, text, ...(note ? [element("small", {}, note)] : [])));
-  return element("table", {}, element("thead", {}, element("tr", {}, ...cells)), element("tbody", {}, ...rows));
+  return element("table", { "aria-label": name }, element("thead", {}, element("tr", {}, ...cells)), element("tbody", {}, ...rows));
 }
 
 function value(cell) {
   if (cell === null || cell === undefined) return element("td", { class: "null" }, cell === null ? "null" : "");
   const text = String(cell);
-  return element("td", { class: typeof cell === "number" ? "number" : null, title: text.length > 40 ? text : null }, text);
+  return element("td", { class: ["number", "bigint"].includes(typeof cell) ? "number" : null, title: text.length > 40 ? text : null }, text);
+}
+
+// Columns may be called anything, also what every object has.
+function own(object, name) {
+  return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
 function datasets() {
@@ -88,9 +99,9 @@ async function showRows() {
   at("dataset").textContent = dataset.title;
   at("about").textContent = `${dataset.rowCount.toLocaleString("en")} rows, ${Object.keys(types).length} columns` +
     (keys.length ? `, identified by ${keys.join(", ")}` : ", no primary keys") + ` · ${dataset.id}`;
-  at("rows").replaceChildren(table(
-    names.map((name) => [name, types[name] === "number" ? "number" : null, (types[name] || "null") + (keys.includes(name) ? ", key" : "")]),
-    page.rows.map((row) => element("tr", {}, ...names.map((name) => value(row[name]))))));
+  at("rows").replaceChildren(table("Rows",
+    names.map((name) => [name, own(types, name) === "number" ? "number" : null, (own(types, name) || "null") + (keys.includes(name) ? ", key" : "")]),
+    page.rows.map((row) => element("tr", {}, ...names.map((name) => value(own(row, name)))))));
   at("place").textContent = page.rows.length ? `${shown.offset + 1} to ${shown.offset + page.rows.length} of ${dataset.rowCount.toLocaleString("en")}` : "no rows";
   at("earlier").disabled = shown.offset === 0;
   at("later").disabled = shown.offset + PAGE >= dataset.rowCount;
@@ -101,7 +112,8 @@ function showChart(rows, first, types, keys) {
   const time = Object.keys(types).find((name) => types[name] === "datetime");
   const column = Object.keys(types).find((name) => types[name] === "number" && !keys.includes(name));
   const points = rows
-    .map((row, place) => time ? [Date.parse(row[time]), row[column], String(row[time]).slice(0, 10)] : [place, row[column], `row ${first + place + 1}`])
+    .map((row, place) => [time === undefined ? place : Date.parse(own(row, time)), own(row, column),
+      time === undefined ? `row ${first + place + 1}` : String(own(row, time)).slice(0, 10)])
     .filter(([when, number]) => Number.isFinite(when) && typeof number === "number")
     .sort((a, b) => a[0] - b[0]);
   at("chart").hidden = points.length < 2 || points[0][0] === points[points.length - 1][0];
@@ -110,10 +122,11 @@ function showChart(rows, first, types, keys) {
   const numbers = points.map(([, number]) => number);
   const low = Math.min(0, ...numbers);
   const high = Math.max(...numbers) > low ? Math.max(...numbers) : low + 1;
+  const scale = Math.max(-low, high); // the difference of two doubles may be none
   const x = (when) => ((when - from[0]) / (to[0] - from[0])) * 1000;
-  const y = (number) => 100 - ((number - low) / (high - low)) * 96;
+  const y = (number) => 100 - ((number / scale - low / scale) / (high / scale - low / scale)) * 96;
   const line = points.map(([when, number]) => `${x(when).toFixed(1)} ${y(number).toFixed(1)}`).join(" L ");
-  const caption = `${column}${time ? ` by ${time}` : ""}, ${from[2]} to ${to[2]}: ${Math.min(...numbers)} to ${Math.max(...numbers)}`;
+  const caption = `${column}${time === undefined ? "" : ` by ${time}`}, ${from[2]} to ${to[2]}: ${Math.min(...numbers)} to ${Math.max(...numbers)}`;
   const draw = (tag, attributes) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [name, text] of Object.entries(attributes)) made.setAttribute(name, text);
@@ -134,7 +147,7 @@ function showIngestions() {
     count(each.received, ""), count(each.appended, "good"), count(each.overwritten, ""), count(each.rejected, "bad"),
     element("td", {}, each.errors.map((error) => error.message).join(" "))));
   at("ingestions").replaceChildren(rows.length
-    ? table([["Time"], ["Dataset"], ["Status"], ["Received", "number"], ["Appended", "number"], ["Overwritten", "number"], ["Rejected", "number"], ["Errors"]], rows)
+    ? table("Ingestions", [["Time"], ["Dataset"], ["Status"], ["Received", "number"], ["Appended", "number"], ["Overwritten", "number"], ["Rejected", "number"], ["Errors"]], rows)
     : element("p", { class: "quiet" }, "None yet."));
 }
 
@@ -147,8 +160,14 @@ function showRequests(requests) {
     element("td", { class: "number" }, each.bytes.toLocaleString("en"))));
   shown.last = requests.length ? Math.max(...requests.map((each) => each.number)) : shown.last;
   at("requests").replaceChildren(rows.length
-    ? table([["No.", "number"], ["Request"], ["Operation"], ["Status", "number"], ["Bytes", "number"]], rows)
+    ? table("Requests", [["No.", "number"], ["Request"], ["Operation"], ["Status", "number"], ["Bytes", "number"]], rows)
     : element("p", { class: "quiet" }, "None yet."));
+}
+
+// What a screen reader tells its user: each change once, so the clock has no place here.
+function say(status, figures) {
+  if (at("status").textContent !== status) at("status").textContent = status;
+  at("figures").textContent = figures;
 }
 
 async function refresh() {
@@ -156,7 +175,7 @@ async function refresh() {
     const overview = await ask("overview");
     const { clock, ...lasting } = overview;
     const signature = JSON.stringify(lasting);
-    at("state").textContent = `${overview.requests.toLocaleString("en")} requests · clock ${clock.slice(0, 19).replace("T", " ")} UTC`;
+    say("Connected", `· ${overview.requests.toLocaleString("en")} requests · clock ${clock.slice(0, 19).replace("T", " ")} UTC`);
     if (signature !== shown.signature) {
       shown.overview = overview;
       if (!datasets().some((dataset) => dataset.id === shown.dataset)) shown.dataset = datasets()[0]?.id ?? null;
@@ -167,7 +186,7 @@ async function refresh() {
       shown.signature = signature;
     }
   } catch (error) {
-    at("state").textContent = `No answer from the sandbox (${error.message}). Trying again.`;
+    say(`No answer from the sandbox (${error.message}). Trying again.`, "");
   }
 }
 
