@@ -18,7 +18,10 @@ def sandbox(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The loopback port; 0 takes a free one.")] = 8700,
     state: Annotated[Path | None, typer.Option(help="A file that keeps the world between runs.")] = None,
     processing_delay: Annotated[float, typer.Option(help="Seconds until an ingestion takes effect.")] = 0.0,
-    rate_limit: Annotated[float | None, typer.Option(help="Requests a second to allow.")] = None,
+    processing_polls: Annotated[int, typer.Option(help="Questions about an ingestion until it takes effect.")] = 0,
+    rate_limit: Annotated[float | None, typer.Option(help="Requests a second to allow, and 10,000 an hour.")] = None,
+    retry_after: Annotated[bool, typer.Option(help="Say in a 429 how long to wait.")] = True,
+    host: Annotated[str, typer.Option(help="The loopback address to listen on.")] = "127.0.0.1",
     api_key: Annotated[str | None, typer.Option(help="The key to accept; made up without.")] = None,
 ) -> None:
     """Serve a Databox API of your own until Ctrl-C."""
@@ -29,22 +32,26 @@ def sandbox(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupted)
-    with contextlib.closing(_started(rate_limit, processing_delay, state, port, api_key)) as box:
+    try:
+        box = Sandbox(
+            rate_limit,
+            processing_delay,
+            state,
+            port,
+            api_key,
+            processing_polls=processing_polls,
+            retry_after=retry_after,
+            host=host,
+        ).start()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    except OSError as error:
+        typer.echo(f"{host}:{port} cannot be used: {error.strerror}. Choose another with --port.", err=True)
+        raise typer.Exit(2) from None
+    with contextlib.closing(box):
         typer.echo(f"The sandbox listens at {box.url}. Point a client at it with:")
         typer.echo(f"export DATABOX_API_URL={box.url}")
         typer.echo(f"export DATABOX_API_KEY={shlex.quote(box.api_key)}")
         # A wait without an end cannot be interrupted on Windows.
         while not stop.wait(0.5):
             pass
-
-
-def _started(
-    rate_limit: float | None, processing_delay: float, state: Path | None, port: int, api_key: str | None
-) -> Sandbox:
-    try:
-        return Sandbox(rate_limit, processing_delay, state, port, api_key).start()
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    except OSError as error:
-        typer.echo(f"Port {port} cannot be used: {error.strerror}. Choose another with --port.", err=True)
-        raise typer.Exit(2) from None

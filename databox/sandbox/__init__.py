@@ -5,7 +5,9 @@ It keeps to the public reference and stands by itself, so that tests in any lang
 
 try:
     from databox.sandbox.server import Sandbox
-except ImportError as error:  # starlette and uvicorn come with an extra
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.partition(".")[0] not in {"starlette", "uvicorn"}:
+        raise
     raise ImportError('The sandbox needs its extra: pip install "databox-sdk[sandbox]"') from error
 from databox.sandbox.faults import Fault
 from databox.sandbox.recording import RecordedRequest

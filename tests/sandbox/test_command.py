@@ -32,6 +32,19 @@ def test_the_command_serves_until_it_is_stopped(number: int, tmp_path: Path) -> 
     assert (tmp_path / "w.sqlite").exists()
 
 
+def test_limits_and_processing_are_those_asked_for() -> None:
+    options = ["--rate-limit", "2", "--no-retry-after", "--processing-polls", "1", "--host", "::1", "--api-key", "mine"]
+    with command("sandbox", "--port", "0", *options) as running:
+        assert running.stdout
+        url = running.stdout.readline().split()[4].removesuffix(".")
+        assert url.startswith("http://[::1]:")
+        with httpx.Client(base_url=url, headers={"x-api-key": "mine"}) as http:
+            answers = [http.get("/v1/accounts") for _ in range(3)]
+        running.terminate()
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert "retry-after" not in answers[-1].headers
+
+
 def test_a_port_in_use_is_named(box: Sandbox) -> None:
     with command("sandbox", "--port", box.url.rpartition(":")[2]) as running:
         _, errors = running.communicate(timeout=10)
@@ -57,6 +70,8 @@ def test_wrong_usage_and_version() -> None:
         ["--processing-delay", "-1"],
         ["--rate-limit", "0"],
         ["--port", "70000"],
+        ["--processing-polls", "-1"],
+        ["--host", "0.0.0.0"],
     ],
 )
 def test_wrong_values_are_named(arguments: list[str], tmp_path: Path) -> None:
