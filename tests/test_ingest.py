@@ -109,6 +109,13 @@ def test_rejected_rows_are_told(client: Any, dataset: Any, box: Sandbox) -> None
     assert "2 rejected" in str(report)
 
 
+def test_a_reason_that_many_rows_share_is_told_once(client: Any, dataset: Any) -> None:
+    rows = [{"id": 1, "n": 1}, *({"id": n, "n": "one"} for n in range(2, 9))]
+    report = client.datasets.ingest(dataset, rows, raise_on_failure=False)
+    assert str(report).count("the value is a string") == 1
+    assert not str(report).endswith("..")
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_fatal_answer_stops_the_run_and_the_reading(
     driver: Driver, client: Any, dataset: Any, box: Sandbox, status: int

@@ -79,10 +79,10 @@ def rejection(ingestion: Ingestion, shares: Shares) -> DataboxError | None:
     """Return the API's reasons for rejected rows, or None when there are none."""
     if not shares.rejected:
         return None
-    said = "; ".join(": ".join(filter(None, (entry.code, entry.message))) for entry in ingestion.errors[:3])
-    return DataboxError(
-        f"The API rejected {shares.rejected} rows of ingestion {ingestion.id}: {said or 'it does not say why'}."
-    )
+    reasons = dict.fromkeys(": ".join(filter(None, (entry.code, entry.message))) for entry in ingestion.errors)
+    said = "; ".join(reason.rstrip(".") for reason in list(reasons)[:3]) or "it does not say why"
+    rows = "1 row" if shares.rejected == 1 else f"{shares.rejected} rows"
+    return DataboxError(f"The API rejected {rows} of ingestion {ingestion.id}: {said}.")
 
 
 def poll_waits() -> Iterator[float]:
