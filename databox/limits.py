@@ -26,12 +26,20 @@ def _positive(_: object, attribute: "attrs.Attribute[int]", value: object) -> No
         raise ValueError(f"RateLimit.{attribute.name} must be a whole number of at least 1, not {value!r}.")
 
 
-def _path(value: object) -> Path | None:
-    if value is None:
-        return None
-    if isinstance(value, str | Path) and str(value):
+_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+def _store(value: object) -> Path | str | None:
+    if value is None or (isinstance(value, str) and value.startswith(_SCHEMES)):
+        return value
+    if isinstance(value, str | Path) and str(value) and "://" not in str(value):
         return Path(value).absolute()
-    raise TypeError(f"RateLimit.store must be the path of a file, not {value!r}.")
+    shown = value.partition("://")[0] + "://…" if isinstance(value, str) and value else repr(value)
+    raise TypeError(f"RateLimit.store must be the path of a file or a redis:// address, not {shown}.")
+
+
+def _shown(store: Path | str | None) -> str:
+    return repr(store) if not isinstance(store, str) else f"'{store.partition('://')[0]}://…'"  # it may have a password
 
 
 @attrs.frozen
@@ -41,13 +49,15 @@ class RateLimit:
     Args:
         per_second: 10 by the API's reference.
         per_hour: 10,000 by the API's reference.
-        store: a file, by which all processes of a machine that name it keep the limit together; it is made when it is
-            not there, and must be on a local disk. Without it the limit holds within one process.
+        store: by which all who name it keep the limit together; without it the limit holds within one process.
+            For the processes of a machine, a file: it is made when it is not there, and must be on a local disk.
+            For several machines, the address of a Redis server: `redis://`, `rediss://` or `unix://`, as redis-py
+            reads it (extra `redis`). When the store cannot be used, nothing is sent.
     """
 
     per_second: int = attrs.field(default=10, validator=_positive)
     per_hour: int = attrs.field(default=10_000, validator=_positive)
-    store: Path | None = attrs.field(default=None, kw_only=True, converter=_path)
+    store: Path | str | None = attrs.field(default=None, kw_only=True, converter=_store, repr=_shown)
 
 
 DOCUMENTED = RateLimit()
@@ -131,11 +141,11 @@ class RequestLog:
         return self._times[-count] if len(self._times) >= count else None
 
 
-_logs: dict[tuple[str, Path | None], Log] = {}
+_logs: dict[tuple[str, Path | str | None], Log] = {}
 _logs_lock = threading.Lock()
 
 
-def shared_log(key: str, host: str, store: Path | None = None) -> Log:
+def shared_log(key: str, host: str, store: Path | str | None = None) -> Log:
     """Return the log that all clients of this process with the same key, host and store share.
 
     Raises:
@@ -149,7 +159,11 @@ def shared_log(key: str, host: str, store: Path | None = None) -> Log:
         return log
 
 
-def _stored_log(store: Path, name: str) -> Log:
+def _stored_log(store: Path | str, name: str) -> Log:
+    if isinstance(store, str):
+        from databox.limit_redis import RedisLog  # an extra
+
+        return RedisLog(store, name)
     from databox.limit_store import StoredLog  # only who shares the limit needs SQLite
 
     return StoredLog(store, name)

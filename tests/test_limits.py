@@ -1,5 +1,6 @@
 """The rate limit: as a decision, in one process, and shared by the processes of a machine through a file."""
 
+import asyncio
 import hashlib
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,21 +17,47 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from databox import ConfigurationError, IngestError, RateLimit, RateLimitError
+from databox import AsyncDatabox, ConfigurationError, IngestError, RateLimit, RateLimitError
+from databox.limit_redis import RedisLog
 from databox.limit_store import StoredLog
 from databox.limits import Log, RequestLog, Slot
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
+from tests.redis_server import NEEDS_REDIS, RedisServer
 from tests.scripted import ScriptedServer, answer
 
 KEY = "test-key-0123456789"
 
 
-@pytest.fixture(params=["memory", "file"])
+KINDS = ["memory", "file", pytest.param("redis", marks=NEEDS_REDIS)]
+
+
+@pytest.fixture(params=KINDS)
 def new_log(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """A maker of empty logs of one kind."""
-    count = iter(range(100_000))
-    return lambda: RequestLog() if request.param == "memory" else stored(tmp_path / "limit", str(next(count)))
+    if request.param == "memory":
+        return RequestLog
+    return maker(request, tmp_path)
+
+
+@pytest.fixture(params=KINDS[1:])
+def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """A maker of empty logs of a kind that processes share."""
+    return maker(request, tmp_path)
+
+
+def maker(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    if request.param == "file":
+        return lambda name=None: stored(tmp_path / "limit", name or uuid.uuid4().hex)
+    url = request.getfixturevalue("redis_server").url
+    return lambda name=None: RedisLog(url, name or uuid.uuid4().hex, lambda now: now)
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real server of our own, empty."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 def stored(path: Path, name: str = "log", offset: float = 0.0) -> StoredLog:
@@ -92,10 +120,11 @@ def test_a_limit_is_a_positive_number(limits: tuple[int, int]) -> None:
 # A log in a file
 
 
-@pytest.mark.parametrize("wrong", ["", 5, b"bytes"])
-def test_a_store_is_a_path(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="store must be the path of a file"):
+@pytest.mark.parametrize("wrong", ["", 5, b"bytes", "https://user:secret@host/limit"])
+def test_a_store_is_a_path_or_the_address_of_a_redis(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="store must be the path of a file or a redis:// address") as caught:
         RateLimit(store=wrong)
+    assert "secret" not in str(caught.value)
 
 
 @FEW
@@ -104,22 +133,24 @@ def test_a_store_is_a_path(wrong: Any) -> None:
     events=st.lists(st.tuples(st.sampled_from("rrrp"), st.integers(0, 2), st.floats(0, 600)), max_size=40),
 )
 def test_processes_together_keep_what_one_would(
-    tmp_path_factory: pytest.TempPathFactory, limit: RateLimit, events: list[tuple[str, int, float]]
+    new_store: Any, limit: RateLimit, events: list[tuple[str, int, float]]
 ) -> None:
-    """Three logs of one file, whoever is asked, answer as one in memory does."""
-    path = tmp_path_factory.mktemp("limit") / "limit"
-    alone, together, now = RequestLog(), [stored(path) for _ in range(3)], 0.0
+    """Three logs of one store, whoever is asked, answer as one in memory does."""
+    name = uuid.uuid4().hex
+    alone, together, now = RequestLog(), [new_store(name) for _ in range(3)], 0.0
     for what, who, later in events:
         now += later
         if what == "p":
             alone.pause(now, later)
             together[who].pause(now, later)
         else:
-            assert together[who].reserve(now, limit) == alone.reserve(now, limit)
+            slot = together[who].reserve(now, limit)
+            assert slot == alone.reserve(now, limit)
+            assert together[who].holds(slot)
 
 
-def test_names_do_not_share(tmp_path: Path) -> None:
-    one, other = stored(tmp_path / "limit", "one"), stored(tmp_path / "limit", "other")
+def test_names_do_not_share(new_store: Any) -> None:
+    one, other = new_store(), new_store()
     limit = RateLimit(1, 10)
     one.reserve(0.0, limit)
     one.pause(0.0, 60.0)
@@ -151,11 +182,13 @@ with Databox(rate_limit=RateLimit(8, 1000, store=sys.argv[1]), max_retries=0) as
 """
 
 
-def test_processes_share_one_budget(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_processes_share_one_budget(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Each alone would send ten at once; the server allows eight a second, and answers 429 to the ninth."""
     with Sandbox(rate_limit=(8, 1000)) as box:
         environment = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
-        command = [sys.executable, "-W", "error", "-c", SENDS, str(tmp_path / "limit")]
+        store = str(tmp_path / "limit") if kind == "file" else request.getfixturevalue("redis_server").url
+        command = [sys.executable, "-W", "error", "-c", SENDS, store]
         processes = [
             subprocess.Popen(
                 command, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -245,3 +278,127 @@ def test_a_store_that_breaks_under_way_loses_no_row(
 def test_the_same_file_by_another_name_is_one_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert RateLimit(store="limit") == RateLimit(store=tmp_path / "limit")
+
+
+# A log in Redis
+
+
+@pytest.mark.parametrize("back", [1.5, 60.0, 1e7])
+@NEEDS_REDIS
+def test_a_server_whose_clock_is_set_back_neither_stops_nor_hurries_anybody(
+    redis_server: RedisServer, back: float
+) -> None:
+    shift, limit = 0.0, RateLimit(2, 100)
+    log = RedisLog(redis_server.url, uuid.uuid4().hex, lambda now: now + 2e7 - shift)
+    log.pause(90.0, 5.0)
+    times = [log.reserve(100.0, limit).at for _ in range(3)]
+    shift = back
+    times += [log.reserve(100.1, limit).at for _ in range(3)]
+    assert all(later - earlier >= 0.89 for earlier, later in zip(times, times[2:], strict=False))
+    assert times[-1] <= 104.0
+
+
+@NEEDS_REDIS
+def test_the_clock_is_the_servers_and_slots_are_never_early(redis_server: RedisServer) -> None:
+    log, limit = RedisLog(redis_server.url, uuid.uuid4().hex), RateLimit(2, 100)
+    slots = [log.reserve(time.monotonic(), limit) for _ in range(5)]
+    assert all(later.at - earlier.at >= 1.0 for earlier, later in zip(slots, slots[2:], strict=False))
+    assert slots[-1].at - time.monotonic() <= 2.1
+    log.pause(time.monotonic(), 30)
+    assert not log.holds(slots[-1])
+    assert 29 < log.reserve(time.monotonic(), limit).at - time.monotonic() <= 30.1
+
+
+@NEEDS_REDIS
+def test_what_is_noted_goes_away_by_itself(redis_server: RedisServer) -> None:
+    log = RedisLog(redis_server.url, "expires")
+    log.reserve(time.monotonic(), RateLimit())
+    log.pause(time.monotonic(), 60)
+    lives = [int(redis_server.ask("ttl", f"databox:{{expires}}:{part}")) for part in ("times", "state")]
+    assert all(3600 < life <= 3662 for life in lives)
+
+
+@NEEDS_REDIS
+def test_a_server_that_restarts_holds_a_run_up_and_loses_no_row(driver: Driver, box: Sandbox, tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as redis:
+        client = driver.client(box.api_key, box.url, rate_limit=RateLimit(1000, 10_000, store=redis.url))
+        dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
+
+        def source() -> Iterator[dict[str, Any]]:
+            for n in range(100):
+                if n == 50:
+                    redis.stop()
+                    threading.Timer(0.3, redis.start).start()
+                yield {"n": n}
+
+        report = client.datasets.ingest(dataset, source(), batch_size=5)
+    assert (report.ok, report.accepted) == (True, 100)
+    assert sorted(row["n"] for row in box.rows(dataset)) == list(range(100))
+
+
+@NEEDS_REDIS
+def test_without_its_server_nothing_is_sent_and_no_row_is_lost(
+    driver: Driver, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("databox.limit_redis._ATTEMPTS", 1)
+    with RedisServer(tmp_path, password="secret-word") as redis:
+        limit = RateLimit(1000, 10_000, store=redis.url)
+        assert "secret-word" not in repr(limit)
+        client = driver.client(box.api_key, box.url, rate_limit=limit)
+        dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
+
+        def source() -> Iterator[dict[str, Any]]:
+            for n in range(100):
+                if n == 50:
+                    redis.stop()
+                yield {"n": n}
+
+        with pytest.raises(IngestError, match=r"store of the rate limit, redis://127.* Nothing is sent") as caught:
+            client.datasets.ingest(dataset, source(), batch_size=5)
+    report = caught.value.report
+    assert isinstance(caught.value.__cause__, ConfigurationError)
+    assert report.rows == report.accepted + report.unsent
+    assert len(box.rows(dataset)) == report.accepted >= 40
+    assert "secret-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://user:secret-word@127.0.0.1:1/0", "unix:///nowhere/s?password=secret-word", "redis://h:port"]
+)
+def test_a_server_that_is_not_there_is_named_without_its_password(
+    driver: Driver, box: Sandbox, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setattr("databox.limit_redis._ATTEMPTS", 1)
+    with pytest.raises(ConfigurationError, match="store of the rate limit") as caught:
+        driver.client(box.api_key, box.url, rate_limit=RateLimit(store=url))
+    assert "secret-word" not in str(caught.value)
+    assert not box.requests
+
+
+def test_the_missing_extra_is_named() -> None:
+    program = "import sys; sys.modules['redis'] = None; import databox; "
+    program += "databox.Databox('some-key-0123456789', rate_limit=databox.RateLimit(store='redis://127.0.0.1'))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert 'pip install "databox-sdk[redis]"' in done.stderr
+
+
+@NEEDS_REDIS
+def test_others_go_on_while_the_store_is_slow(box: Sandbox, redis_server: RedisServer) -> None:
+    """A server that takes half a second to answer must not stop the event loop."""
+
+    async def main() -> list[float]:
+        url = redis_server.url
+        async with AsyncDatabox(box.api_key, box.url, rate_limit=RateLimit(store=url)) as client:
+            await client.auth.validate_key()
+            redis_server.ask("client", "pause", "500", "ALL")
+            gaps, asked = [], asyncio.create_task(client.auth.validate_key())
+            while not asked.done():
+                before = time.monotonic()
+                await asyncio.sleep(0.01)
+                gaps.append(time.monotonic() - before)
+            await asked
+            return gaps
+
+    gaps = asyncio.run(main())
+    assert len(gaps) > 10
+    assert max(gaps) < 0.4

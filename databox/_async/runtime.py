@@ -5,12 +5,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
+import anyio.to_thread
 
 if TYPE_CHECKING:
     import aiohttp
     import httpx
 
-__all__ = ["Deadline", "HttpClient", "Pause", "Source", "sleep", "trace"]
+__all__ = ["Deadline", "HttpClient", "Pause", "Source", "aside", "sleep", "trace"]
 
 T = TypeVar("T")
 
@@ -18,6 +19,11 @@ HttpClient: TypeAlias = "httpx.AsyncClient | aiohttp.ClientSession | None"
 """What the caller may bring; None for connections of our own."""
 Pause = Callable[[float], Awaitable[None]]
 sleep: Pause = anyio.sleep
+
+
+async def aside(work: Callable[[], T]) -> T:
+    """Return what some work gives that may block; others go on meanwhile."""
+    return await anyio.to_thread.run_sync(work)
 
 
 class Deadline:

@@ -5,12 +5,14 @@ import logging
 import ssl
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TypeVar, cast
 
 import httpx
 
 from databox._async.direct import connections_for
-from databox._async.runtime import HttpClient, Pause, sleep
+from databox._async.runtime import HttpClient, Pause, aside, sleep
 from databox.config import Config
 from databox.errors import (
     APIConnectionError,
@@ -101,7 +103,7 @@ class AsyncTransport:
                 repeatable=operation.repeatable
                 and (operation.repeat_unreadable or not isinstance(failure, InvalidResponseError)),
             )
-            self._slow_down(failure, wait)
+            await self._slow_down(failure, wait)
             attempt += 1
             if wait is None:
                 if attempt > 1:
@@ -113,19 +115,24 @@ class AsyncTransport:
         limit = self.options.rate_limit
         if limit is None:
             return
-        slot = self._log.reserve(time.monotonic(), limit)
+        slot = await self._of_log(partial(self._log.reserve, time.monotonic(), limit))
         while (wait := slot.at - time.monotonic()) > 0:
             await self._sleep(wait)
-            if not self._log.holds(slot):  # the server asked everybody to wait meanwhile
-                slot = self._log.reserve(time.monotonic(), limit)
+            if not await self._of_log(partial(self._log.holds, slot)):  # the server asked all to wait meanwhile
+                slot = await self._of_log(partial(self._log.reserve, time.monotonic(), limit))
 
-    def _slow_down(self, failure: APIError, wait: float | None) -> None:
+    async def _of_log(self, ask: Callable[[], T]) -> T:
+        """Ask the log: at once in memory, and without holding others up where it is a file or far away."""
+        limit = self.options.rate_limit
+        return ask() if limit is None or limit.store is None else await aside(ask)
+
+    async def _slow_down(self, failure: APIError, wait: float | None) -> None:
         """Let all who share the key wait when the server says that it is too much."""
         if not isinstance(failure, APIStatusError):
             return
         if isinstance(failure, RateLimitError) or failure.retry_after is not None:
             seconds = wait if failure.retry_after is None else failure.retry_after
-            self._log.pause(time.monotonic(), min(seconds or 0.0, LONGEST_RETRY_AFTER))
+            await self._of_log(partial(self._log.pause, time.monotonic(), min(seconds or 0.0, LONGEST_RETRY_AFTER)))
 
     async def _attempt(self, operation: Operation[T], attempt: int) -> T:
         started = time.monotonic()

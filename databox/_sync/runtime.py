@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
-__all__ = ["Deadline", "HttpClient", "Pause", "Source", "sleep", "trace"]
+__all__ = ["Deadline", "HttpClient", "Pause", "Source", "aside", "sleep", "trace"]
 
 T = TypeVar("T")
 
@@ -15,6 +15,11 @@ HttpClient: TypeAlias = httpx.Client | None
 """What the caller may bring; None for connections of our own."""
 Pause = Callable[[float], None]
 sleep: Pause = time.sleep
+
+
+def aside(work: Callable[[], T]) -> T:
+    """Return what some work gives; nobody else is held up here."""
+    return work()
 
 
 class Deadline:

@@ -6,12 +6,14 @@ import logging
 import ssl
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TypeVar, cast
 
 import httpx
 
 from databox._sync.direct import connections_for
-from databox._sync.runtime import HttpClient, Pause, sleep
+from databox._sync.runtime import HttpClient, Pause, aside, sleep
 from databox.config import Config
 from databox.errors import (
     APIConnectionError,
@@ -114,11 +116,16 @@ class Transport:
         limit = self.options.rate_limit
         if limit is None:
             return
-        slot = self._log.reserve(time.monotonic(), limit)
+        slot = self._of_log(partial(self._log.reserve, time.monotonic(), limit))
         while (wait := slot.at - time.monotonic()) > 0:
             self._sleep(wait)
-            if not self._log.holds(slot):  # the server asked everybody to wait meanwhile
-                slot = self._log.reserve(time.monotonic(), limit)
+            if not self._of_log(partial(self._log.holds, slot)):  # the server asked all to wait meanwhile
+                slot = self._of_log(partial(self._log.reserve, time.monotonic(), limit))
+
+    def _of_log(self, ask: Callable[[], T]) -> T:
+        """Ask the log: at once in memory, and without holding others up where it is a file or far away."""
+        limit = self.options.rate_limit
+        return ask() if limit is None or limit.store is None else aside(ask)
 
     def _slow_down(self, failure: APIError, wait: float | None) -> None:
         """Let all who share the key wait when the server says that it is too much."""
@@ -126,7 +133,7 @@ class Transport:
             return
         if isinstance(failure, RateLimitError) or failure.retry_after is not None:
             seconds = wait if failure.retry_after is None else failure.retry_after
-            self._log.pause(time.monotonic(), min(seconds or 0.0, LONGEST_RETRY_AFTER))
+            self._of_log(partial(self._log.pause, time.monotonic(), min(seconds or 0.0, LONGEST_RETRY_AFTER)))
 
     def _attempt(self, operation: Operation[T], attempt: int) -> T:
         started = time.monotonic()

@@ -1,0 +1,70 @@
+"""A real Redis server on a free loopback port."""
+
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+__all__ = ["NEEDS_REDIS", "RedisServer"]
+
+NEEDS_REDIS = pytest.mark.skipif(
+    shutil.which("redis-server") is None, reason="there is no Redis server: apt-get install redis-server"
+)
+
+
+class RedisServer:
+    """A server that keeps its data in a directory over restarts, for as long as the `with` block lasts."""
+
+    def __init__(self, directory: Path, password: str | None = None) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self._directory = directory
+        self._password = password
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address for clients."""
+        login = f":{self._password}@" if self._password else ""
+        return f"redis://{login}127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        """Start serving; return when it answers."""
+        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._directory)]
+        options += ["--save", "", "--appendonly", "yes", *(["--requirepass", self._password] if self._password else [])]
+        self._process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", self._port), 1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        raise TimeoutError("The Redis server does not start.")
+
+    def stop(self) -> None:
+        """Stop serving."""
+        if self._process:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+    def ask(self, *command: str) -> str:
+        """Return what the server says to a command, by its own client."""
+        program = ["redis-cli", "-p", str(self._port), *command]
+        return subprocess.run(program, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
