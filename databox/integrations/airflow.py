@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from databox import Databox, DataboxError, IngestError, IngestReport, RateLimit, read_records
+from databox import ConfigurationError, Databox, DataboxError, IngestError, IngestReport, RateLimit, read_records
 from databox.integrations.transience import is_transient
 from databox.options import OnAmbiguous, Verify
 
@@ -47,10 +47,10 @@ class DataboxHook(BaseHook):
             ConfigurationError: the connection has no key, or one that cannot be used.
         """
         connection = self.get_connection(self.databox_conn_id)
-        # Never the key of the worker's environment: that the connection has none is a mistake.
-        key = connection.password or ""
+        if not connection.password:  # never the key of the worker's environment instead
+            raise ConfigurationError(f"The connection {self.databox_conn_id!r} has no password. Put the API key there.")
         limit = RateLimit(store=connection.extra_dejson.get("rate_limit_store"))
-        return Databox(key, _base_url(connection), rate_limit=limit)
+        return Databox(connection.password, _base_url(connection), rate_limit=limit)
 
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the key is valid, and what to tell the person who asked."""
