@@ -51,12 +51,13 @@ $(ENGINES)/.ready: requirements-engines.lock pyproject.toml
 browser: $(READY) ## test the sandbox's page in a headless Chromium, which must be installed
 	@$(RUN) -m pytest -q tests/browser
 
-check: $(READY) ## lint, types, layers, and whether generated code is what its sources say
+check: $(READY) ## lint, types, layers, workflows, and whether generated code is what its sources say
 	@$(RUN) -m ruff check --no-cache --quiet .
 	@$(RUN) -m ruff format --no-cache --quiet --check .
 	@$(RUN) -m mypy --no-error-summary
 	@$(BIN)/basedpyright --level error > $(VENV)/basedpyright.txt || { cat $(VENV)/basedpyright.txt; exit 1; }
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
+	@$(BIN)/zizmor --offline --quiet --no-progress .github
 	@$(RUN) -m tools.unasync --check
 	@$(RUN) -m tools.spec.check
 
