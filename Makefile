@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-engines browser check pull generate record contract bench lock clean
+.PHONY: help setup demo test test-engines browser docs check pull generate public record contract bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
 PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
@@ -51,13 +51,17 @@ $(ENGINES)/.ready: requirements-engines.lock pyproject.toml
 browser: $(READY) ## test the sandbox's page in a headless Chromium, which must be installed
 	@$(RUN) -m pytest -q tests/browser
 
+docs: $(READY) ## build the documentation into build/docs, with broken links as errors
+	@$(BIN)/properdocs --quiet build --strict --config-file mkdocs.yml
+	@echo "The documentation is in build/docs; open build/docs/index.html."
+
 check: $(READY) ## lint, types, layers, workflows, and whether generated code is what its sources say
 	@$(RUN) -m ruff check --no-cache --quiet .
 	@$(RUN) -m ruff format --no-cache --quiet --check .
 	@$(RUN) -m mypy --no-error-summary
 	@$(BIN)/basedpyright --level error > $(VENV)/basedpyright.txt || { cat $(VENV)/basedpyright.txt; exit 1; }
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
-	@$(BIN)/zizmor --offline --quiet --no-progress .github
+	@$(BIN)/zizmor --offline --quiet --no-progress .github > $(VENV)/zizmor.txt || { cat $(VENV)/zizmor.txt; exit 1; }
 	@$(RUN) -m tools.unasync --check
 	@$(RUN) -m tools.spec.check
 
@@ -67,6 +71,9 @@ pull: $(READY) ## fetch the published description; SPEC_URL= overrides the addre
 generate: $(READY) ## rebuild generated/ and databox/_sync; SPEC= takes another description
 	@$(RUN) -m tools.spec.generate $(if $(SPEC),--spec "$(SPEC)")
 	@$(RUN) -m tools.unasync
+
+public: $(READY) ## renew tests/public.txt, the names and signatures that users rely on
+	@$(RUN) -m tools.public
 
 record: $(READY) ## record real responses; needs a key and DATABOX_RECORD=1; BASE_URL= for another server
 	@$(RUN) -m tools.contract.record $(if $(BASE_URL),--base-url "$(BASE_URL)") $(if $(ACCOUNT),--account "$(ACCOUNT)")

@@ -1,5 +1,6 @@
 """The public surface: complete, typed, and the same in both clients."""
 
+import difflib
 import inspect
 import pickle
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 import databox
 from databox import AsyncDatabox, Databox, errors, models
+from tools.public import SNAPSHOT, surface
 
 EXPECTED_TREE = {
     "ConfigurationError": "DataboxError",
@@ -126,6 +128,13 @@ def test_every_method_says_what_the_caller_gets(client: type) -> None:
         parameters = [p for p in inspect.signature(method).parameters if p != "self"]
         undocumented = [p for p in parameters if f"{p}:" not in method.__doc__ and name != "with_options"]
         assert not undocumented, (name, undocumented)
+
+
+def test_the_public_surface_is_what_the_snapshot_says() -> None:
+    """A name or signature that goes away or changes breaks programs: then the CHANGELOG says so."""
+    before, now = SNAPSHOT.read_text("utf-8").splitlines(), surface().splitlines()
+    changes = "\n".join(difflib.unified_diff(before, now, "tests/public.txt", "databox", lineterm="", n=1))
+    assert not changes, f"The public surface has changed. If that is meant, run `make public`.\n{changes}"
 
 
 def test_the_clients_are_derived_from_one_source(capsys: pytest.CaptureFixture[str]) -> None:
