@@ -97,7 +97,7 @@ def wrong(client: Databox) -> None:
     """Mistakes that a checker must find: an unused ignore is an error, too."""
     client.datasets.ingest("id", [], verify="perhaps")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.data_sources.ensure("title")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    client.datasets.create("title", "source")  # type: ignore[call-arg, misc]  # pyright: ignore[reportCallIssue]
+    client.datasets.create("title", "source")  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]
     Fault("purge", drop="during")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
