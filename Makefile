@@ -52,7 +52,7 @@ browser: $(READY) ## test the sandbox's page in a headless Chromium, which must 
 	@$(RUN) -m pytest -q tests/browser
 
 docs: $(READY) ## build the documentation into build/docs, with broken links as errors
-	@$(BIN)/properdocs --quiet build --strict --config-file mkdocs.yml
+	@$(BIN)/properdocs build --strict --config-file mkdocs.yml
 	@echo "The documentation is in build/docs; open build/docs/index.html."
 
 check: $(READY) ## lint, types, layers, workflows, and whether generated code is what its sources say
