@@ -11,7 +11,7 @@ from databox.integrations.transience import is_transient
 from databox.options import OnAmbiguous, Verify
 
 try:
-    from airflow.sdk import BaseHook, BaseOperator, Context
+    from airflow.sdk import BaseHook, BaseOperator, Context, XComArg
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 except ImportError as error:
     raise ImportError('databox.integrations.airflow needs Airflow 3: pip install "databox-sdk[airflow]".') from error
@@ -89,7 +89,7 @@ class DataboxIngestOperator(BaseOperator):
     def __init__(
         self,
         *,
-        dataset_id: str,
+        dataset_id: str | XComArg,
         rows: Rows | None = None,
         path: str | None = None,
         primary_keys: Sequence[str] | None = None,
@@ -102,7 +102,7 @@ class DataboxIngestOperator(BaseOperator):
         super().__init__(**kwargs)
         if (rows is None) == (path is None):
             raise ValueError("DataboxIngestOperator takes either rows or path.")
-        self.dataset_id = dataset_id
+        self.dataset_id: Any = dataset_id  # a str by the time of execute
         self.rows = rows
         self.path = path
         self.primary_keys = primary_keys

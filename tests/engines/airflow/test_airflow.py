@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from databox import Databox, Dataset, DataSource
 from databox.integrations.airflow import DataboxHook, DataboxIngestOperator
 from databox.sandbox import Fault, Sandbox
 from tests.engines.airflow.conftest import HOME
+from tests.engines.page import ROOT, block
 
 ROWS = [{"id": n, "amount": n * 1.5} for n in range(250)]
 NOW = {"Retry-After": "0"}
@@ -239,6 +241,28 @@ def test_a_connection_without_a_key_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DATABOX_API_KEY", "another-key-of-the-worker")
     fine, said = DataboxHook().test_connection()
     assert (fine, said) == (False, "The connection 'databox_default' has no password. Put the API key there.")
+
+
+# What is shown
+
+
+def test_the_page_runs_as_printed(connection: None, box: Sandbox, client: Databox) -> None:
+    file = HOME / "dags" / "page.py"
+    file.write_text(block("Airflow").replace("\nshop()", "\nshown = shop()"))
+    task = runpy.run_path(str(file))["shown"].test().get_task_instance("ingest")
+    assert task.state == "success"
+    counts = task.xcom_pull(task_ids="ingest")
+    assert [row["order_id"] for row in box.rows(counts["dataset_id"])] == [1001]
+
+
+def test_the_example_runs(connection: None, box: Sandbox) -> None:
+    shutil.copytree(ROOT / "examples" / "data", HOME / "dags" / "data")
+    code = (ROOT / "examples" / "airflow_dag.py").read_text("utf-8")
+    file = HOME / "dags" / "airflow_dag.py"
+    file.write_text(code.replace("\nseattle_weather()", "\nshown = seattle_weather()"))
+    task = runpy.run_path(str(file))["shown"].test().get_task_instance("ingest")
+    assert task.state == "success"
+    assert len(box.rows(task.xcom_pull(task_ids="ingest")["dataset_id"])) == 1461
 
 
 # Without Airflow

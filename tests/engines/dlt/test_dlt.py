@@ -1,5 +1,7 @@
 """Real dlt pipelines load into the sandbox, which fails on demand."""
 
+import re
+import runpy
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from databox import Databox, DataSource
 from databox.integrations.dlt import databox_destination
 from databox.sandbox import Fault, Sandbox
+from tests.engines.page import ROOT, block
 
 ROWS = [{"id": n, "amount": n * 1.5} for n in range(450)]
 NOW = {"Retry-After": "0"}
@@ -365,6 +368,41 @@ def test_a_load_without_keys_that_is_killed_later_goes_on(
     killed(tmp_path, "unkeyed", lambda: any("/ingestions/" in request.path for request in box.requests)).load()
     assert stored(box, client, source) == MANY
     assert len(sent(box)) == 10
+
+
+# What is shown
+
+
+def test_the_page_runs_as_printed(
+    box: Sandbox, client: Databox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABOX_API_KEY", box.api_key)
+    monkeypatch.setenv("DATABOX_API_URL", box.url)
+    monkeypatch.setenv("DESTINATION__DATABOX__API_KEY", "")  # the page sets it; this puts it back
+    (tmp_path / "page.py").write_text(block("dlt"))
+    printed = runpy.run_path("page.py", run_name="__main__")
+    assert [row["order_id"] for row in stored(box, client, printed["source"])] == [1001, 1002]
+
+
+def test_the_configuration_works_as_printed(box: Sandbox, client: Databox, source: DataSource, tmp_path: Path) -> None:
+    dataset = client.datasets.create("Elsewhere", data_source=source, primary_keys=["id"])
+    printed = block("dlt", "toml").replace("…", box.api_key).replace("4754489", str(source.id))
+    printed = re.sub(r"(?<=orders = ).*(?= })", f'"{dataset.id}"', printed)
+    printed = printed.replace("/var/lib/databox", str(tmp_path))
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "secrets.toml").write_text(f'{printed}base_url = "{box.url}"\n')
+    command = [sys.executable, str(Path(__file__).with_name("load.py")), str(tmp_path), "keyed"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert stored(box, client, source, "Elsewhere") == MANY
+    assert (tmp_path / "limit").exists()
+
+
+def test_the_example_runs(tmp_path: Path) -> None:
+    example = ROOT / "examples" / "dlt_pipeline.py"
+    done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Loaded twice, stored once: the dataset holds 1,461 rows." in done.stdout
 
 
 # Without dlt
