@@ -1,6 +1,10 @@
-"""What the documentation shows runs as printed."""
+"""What the documentation shows runs as printed, over real HTTP against a sandbox."""
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,27 +12,79 @@ import pytest
 from databox.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
-BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+ELSEWHERE = {  # whose code needs more than a sandbox and a shell
+    "pipelines.md": "tests/engines",
+    "sandbox.md": "tests/sandbox",
+    "spark.md": "tests/engines",
+}
+PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name not in ELSEWHERE)]
 
 
-@pytest.mark.parametrize("code", BLOCKS, ids=lambda code: code.strip().splitlines()[-1])
-def test_the_readme_runs_as_printed(
-    code: str, box: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+CODE = [
+    pytest.param(page, code, id=f"{page.stem}-{n}") for page in PAGES for n, code in enumerate(blocks(page, "python"))
+]
+SCRIPTS = [page for page in PAGES if blocks(page, "sh") and page.name not in {"README.md"}]
+
+
+@pytest.fixture
+def surroundings(box: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty directory, the sandbox's key and address in the environment, and nothing of the limit used up."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABOX_API_KEY", box.api_key)
     monkeypatch.setenv("DATABOX_API_URL", box.url)
-    exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
-    if "print(report)" in code:
-        assert "250 rows read, 250 accepted" in capsys.readouterr().out
+    monkeypatch.setattr("databox.limits._logs", {})
+    return tmp_path
+
+
+@pytest.mark.parametrize(("page", "code"), CODE)
+def test_the_code_runs_as_printed(
+    page: Path, code: str, surroundings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(compile(code, page.name, "exec"), {"__name__": "__main__"})
+    said = capsys.readouterr().out
+    if page.name == "README.md" and "print(report)" in code:
+        assert "250 rows read, 250 accepted" in said
+    if page.name == "files.md":
+        assert "postcode text kept as text: leading zeros" in said
+
+
+@pytest.mark.parametrize("page", SCRIPTS, ids=lambda page: page.stem)
+def test_the_commands_run_as_printed(page: Path, surroundings: Path) -> None:
+    shim = surroundings / "bin" / "databox"
+    shim.parent.mkdir()
+    run = shlex.join([sys.executable, "-W", "error", "-c", "from databox.cli import main; main()"])
+    shim.write_text(f'#!/bin/sh\nexec {run} "$@"\n')
+    shim.chmod(0o755)
+    environ = os.environ | {"COLUMNS": "100", "PATH": f"{shim.parent}{os.pathsep}{os.environ['PATH']}"}
+    script = "set -e\n" + "".join(blocks(page, "sh"))
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=surroundings, env=environ, capture_output=True, text=True, timeout=55, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    if page.name == "cli.md":
+        (preview,) = (block for block in blocks(page, "text") if block.startswith("orders.csv:"))
+        said = [line.rstrip() for line in done.stderr.splitlines()]
+        assert all(line in said for line in preview.splitlines())
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_code_that_is_not_run_here_is_run_elsewhere(name: str) -> None:
+    if (ROOT / "docs" / name).exists():
+        tests = (path.read_text("utf-8") for path in (ROOT / ELSEWHERE[name]).rglob("*.py"))
+        assert any(f'"{name}"' in text for text in tests)
 
 
 def test_the_readme_has_the_examples_it_is_known_for() -> None:
-    assert len(BLOCKS) == 4
+    assert len(blocks(ROOT / "README.md", "python")) == 4
 
 
 def test_every_make_target_of_the_documentation_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    for page in ("README.md", "CONTRIBUTING.md", "openapi/README.md"):
-        named = set(re.findall(r"make ([a-z]+)`|^make ([a-z]+)", (ROOT / page).read_text("utf-8"), re.MULTILINE))
-        assert {a or b for a, b in named} <= targets
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "openapi" / "README.md"]:
+        named = set(re.findall(r"make ([a-z]+)`|^make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE))
+        assert {a or b for a, b in named} <= targets, page.name
