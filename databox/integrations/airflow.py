@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from databox import ConfigurationError, Databox, DataboxError, IngestError, IngestReport, RateLimit, read_records
 from databox.integrations.transience import is_transient
-from databox.options import OnAmbiguous, Verify
 
 try:
     from airflow.sdk import BaseHook, BaseOperator, Context, XComArg
@@ -94,8 +93,8 @@ class DataboxIngestOperator(BaseOperator):
         path: str | None = None,
         primary_keys: Sequence[str] | None = None,
         journal: str | None = None,
-        verify: Verify | None = "counts",
-        on_ambiguous: OnAmbiguous = "auto",
+        verify: Literal["counts", "status"] | None = "counts",
+        on_ambiguous: Literal["auto", "resend", "report"] = "auto",
         databox_conn_id: str = DataboxHook.default_conn_name,
         **kwargs: Any,
     ) -> None:

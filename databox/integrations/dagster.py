@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 from databox import Databox, DataboxError, Dataset, IngestError, IngestReport, RateLimit
 from databox.integrations.transience import is_transient
-from databox.options import OnAmbiguous, Verify
 
 try:
     from dagster import ConfigurableResource, Failure, MetadataValue
@@ -47,8 +46,8 @@ class DataboxResource(ConfigurableResource[Any]):
         *,
         primary_keys: Sequence[str] | None = None,
         journal: str | PathLike[str] | None = None,
-        verify: Verify | None = "counts",
-        on_ambiguous: OnAmbiguous = "auto",
+        verify: Literal["counts", "status"] | None = "counts",
+        on_ambiguous: Literal["auto", "resend", "report"] = "auto",
     ) -> IngestReport:
         """Return the report on rows that all arrived. The arguments are those of `datasets.ingest`.
 

@@ -8,11 +8,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from datetime import time
 from pathlib import Path
-from typing import Any, Optional, cast
+from typing import Any, Literal, Optional, cast
 
 from databox import Databox, DataboxError, IngestError, RateLimit
 from databox.integrations.transience import is_transient
-from databox.options import OnAmbiguous
 
 try:
     import dlt
@@ -27,6 +26,8 @@ from dlt.common.storages.load_package import ParsedLoadJobFileName
 from dlt.common.typing import TDataItems
 
 __all__ = ["databox_destination"]
+
+OnAmbiguous = Literal["auto", "resend", "report"]
 
 _one_at_a_time = threading.Lock()
 """Held while a dataset is looked up, made or purged, so that the files of one table, loaded in parallel, do it once."""
@@ -115,7 +116,7 @@ def _load_file(
     except (DataboxError, TypeError, ValueError) as error:
         transient = isinstance(error, DataboxError) and is_transient(error)
         kind = DestinationTransientException if transient else DestinationTerminalException
-        raise kind(f"Table {table.get('name')!r}: {error}{_advice(error)}") from error
+        raise kind(f"Table {table.get('name')!r}: {error}") from error
 
 
 def _load(
@@ -141,13 +142,18 @@ def _load(
             client.datasets.purge(dataset)
             purged.touch()
     rows = _parquet_rows(path, table) if file.file_format == "parquet" else _json_rows(path, table)
-    client.datasets.ingest(
-        dataset,
-        rows,
-        primary_keys=keys,
-        journal=folder / f"{file.table_name}.{file.file_id}.journal",
-        on_ambiguous=on_ambiguous,
-    )
+    try:
+        client.datasets.ingest(
+            dataset,
+            rows,
+            primary_keys=keys,
+            journal=folder / f"{file.table_name}.{file.file_id}.journal",
+            on_ambiguous=on_ambiguous,
+        )
+    except IngestError as error:
+        if error.report.ambiguous:
+            raise DestinationTerminalException(_ambiguity(error, name, dataset)) from error
+        raise
 
 
 def _dataset_id(
@@ -229,10 +235,16 @@ def _plain(row: dict[str, Any], table: TTableSchema) -> dict[str, Any]:
     }
 
 
-def _advice(error: Exception) -> str:
-    if isinstance(error, IngestError) and error.report.ambiguous:
-        return (
-            "\nThe table has no keys, so sending these rows again may store them twice. Look at the dataset; then load "
-            'again with on_ambiguous="resend", or give them up with pipeline.drop_pending_packages().'
-        )
-    return ""
+def _ambiguity(error: IngestError, name: str, dataset: str) -> str:
+    """What somebody has to know to decide about rows that may be stored."""
+    batches = error.report.batches
+    lost = [
+        f"{batch.first_row} to {batch.first_row + batch.rows - 1}" for batch in batches if batch.outcome == "ambiguous"
+    ]
+    known = [batch.ingestion_id for batch in batches if batch.ingestion_id]
+    return (
+        f"Table {name!r}: {error}\nThe rows {', '.join(lost)} of this file may be stored in dataset {dataset}, and "
+        "have no keys, so sending them again may store them twice. Ingestions of the file that are known: "
+        f"{', '.join(known) or 'none'}; if the dataset has another one, it is theirs. Then load again with "
+        'on_ambiguous="resend", or give the package up with pipeline.abort_packages().'
+    )
