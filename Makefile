@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-engines browser docs check pull generate public record contract bench lock clean
+.PHONY: help setup demo test test-engines browser docs check pull diff generate public record contract bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
 PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
@@ -67,6 +67,9 @@ check: $(READY) ## lint, types, layers, workflows, and whether generated code is
 
 pull: $(READY) ## fetch the published description; SPEC_URL= overrides the address
 	@SPEC_URL="$(SPEC_URL)" $(RUN) -m tools.spec.pull
+
+diff: $(READY) ## how two descriptions differ, in words: OLD=file NEW=file; the last commit and the work tree without
+	@$(RUN) -m tools.spec.diff $(if $(OLD),"$(OLD)") $(if $(NEW),"$(NEW)")
 
 generate: $(READY) ## rebuild generated/ and databox/_sync; SPEC= takes another description
 	@$(RUN) -m tools.spec.generate $(if $(SPEC),--spec "$(SPEC)")

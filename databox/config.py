@@ -11,9 +11,10 @@ import attrs
 
 from databox.errors import ConfigurationError
 
-__all__ = ["DEFAULT_BASE_URL", "Config", "Secret", "load_config"]
+__all__ = ["DEFAULT_BASE_URL", "KEY_HEADER", "Config", "Secret", "load_config"]
 
 DEFAULT_BASE_URL = "https://api.databox.com"
+KEY_HEADER = "x-api-key"
 KEY_VARIABLE = "DATABOX_API_KEY"
 URL_VARIABLE = "DATABOX_API_URL"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}

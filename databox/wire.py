@@ -12,7 +12,7 @@ import attrs
 
 from databox.models import ErrorDetail
 
-__all__ = ["Field", "Shape", "UnexpectedAnswer", "details", "instant", "integer", "items", "text", "truth"]
+__all__ = ["ENVELOPE", "Field", "Shape", "UnexpectedAnswer", "details", "instant", "integer", "items", "text", "truth"]
 
 T = TypeVar("T")
 Json = Mapping[str, Any]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx
 
-from databox.config import Config
+from databox.config import KEY_HEADER, Config
 from databox.exchange import Exchange
 from databox.pooling import Origin, headers_of
 
@@ -71,7 +71,7 @@ class AiohttpConnections:
         from aiohttp import ClientTimeout
         from yarl import URL
 
-        headers = exchange.request_headers() | {"accept-encoding": "identity", "x-api-key": self._key.reveal()}
+        headers = exchange.request_headers() | {"accept-encoding": "identity", KEY_HEADER: self._key.reveal()}
         if exchange.body is not None:
             headers["content-length"] = str(len(exchange.body))
         url = self._base.join(URL(self._origin.target(exchange.target), encoded=True))

@@ -5,7 +5,7 @@ from collections.abc import Generator
 import httpx
 
 from databox._async.runtime import Deadline, trace
-from databox.config import Config, Secret
+from databox.config import KEY_HEADER, Config, Secret
 from databox.exchange import Exchange
 
 __all__ = ["AsyncHttpxConnections"]
@@ -18,7 +18,7 @@ class _KeyHeader(httpx.Auth):
         self._key = key
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["x-api-key"] = self._key.reveal()
+        request.headers[KEY_HEADER] = self._key.reveal()
         yield request
 
 

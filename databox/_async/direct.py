@@ -16,7 +16,7 @@ import httpx
 
 from databox._async.aiohttp import AiohttpConnections
 from databox._async.connections import AsyncHttpxConnections
-from databox.config import Config
+from databox.config import KEY_HEADER, Config
 from databox.exchange import Exchange
 from databox.pooling import (
     HELD_BACK,
@@ -155,7 +155,7 @@ class AsyncDirectConnections:
                 async with self._pool.stream(
                     exchange.method,
                     self._url(exchange.target),
-                    headers=[*exchange.request_headers().items(), ("x-api-key", self._key.reveal())],
+                    headers=[*exchange.request_headers().items(), (KEY_HEADER, self._key.reveal())],
                     content=exchange.body,
                 ) as response:
                     exchange.status, exchange.headers = response.status, headers_of(response.headers)

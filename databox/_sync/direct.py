@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from databox._sync.connections import HttpxConnections
-from databox.config import Config
+from databox.config import KEY_HEADER, Config
 from databox.exchange import Exchange
 from databox.pooling import HELD_BACK, IDLE_SECONDS, Origin, certificates, finished, is_behind_proxy
 
@@ -219,7 +219,7 @@ class DirectConnections:
 
     def _talk(self, connection: _Connection, exchange: Exchange) -> None:
         headers = exchange.request_headers()
-        headers["x-api-key"] = self._key.reveal()
+        headers[KEY_HEADER] = self._key.reveal()
         with suppress(BrokenPipeError, ConnectionResetError):  # it may answer before it has read all, as with 413
             connection.request(exchange.method, self._origin.target(exchange.target), exchange.body, headers)
         response = connection.getresponse()

@@ -103,8 +103,8 @@ def strict(document: Document) -> Document:
     schemas = document["components"]["schemas"]
     schemas["created"] |= {"format": "date-time"}
     schemas["requestId"] |= {"format": "uuid"}
-    for schema in schemas.values():
-        if schema.get("type") == "object":
+    for name, schema in schemas.items():
+        if schema.get("type") == "object" and not name.endswith("Request"):  # there it would be another wire
             schema["required"] = list(schema.get("properties", {}))
     document["components"]["parameters"]["DatasetId"]["schema"] |= {"format": "uuid"}
     for _, _, operation in operations(document):
@@ -131,7 +131,7 @@ def awkward(document: Document) -> Document:
     paths = document["paths"]
     document["components"]["pathItems"] = {"Accounts": paths["/v1/accounts"]}
     paths["/v1/accounts"] = {"$ref": "#/components/pathItems/Accounts"}
-    header = {"name": "X-Trace", "in": "header", "required": True, "schema": {"type": "string"}}
+    header = {"name": "X-Trace", "in": "header", "schema": {"type": "string"}}
     paths["/v1/datasets"]["parameters"] = [header]
     return document
 
