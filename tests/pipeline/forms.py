@@ -136,8 +136,63 @@ def awkward(document: Document) -> Document:
     return document
 
 
+def scattered(document: Document) -> Document:
+    """Parameters of paths, references to references, null by anyOf, security on each operation, closed objects."""
+
+    def closed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [closed(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        new = {key: closed(item) for key, item in value.items()}
+        if isinstance(value.get("type"), list):
+            kind = next(kind for kind in value["type"] if kind != "null")
+            about = {"description": new.pop("description", "")}
+            new = {**about, "anyOf": [{**new, "type": kind}, {"type": "null"}]}
+        elif value.get("type") == "object" and "properties" in value and "additionalProperties" not in value:
+            new["additionalProperties"] = False
+        return new
+
+    document["components"]["schemas"] = closed(document["components"]["schemas"])
+    for path, method, operation in operations(document):
+        shared = [each for each in operation.get("parameters", []) if "Id" in str(each)]
+        if shared:
+            operation["parameters"] = [each for each in operation["parameters"] if each not in shared]
+            document["paths"][path]["parameters"] = shared
+        operation["security"] = document["security"]
+        operation["tags"] = ["Everything (v1)", *operation["tags"]]
+        operation["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
+        operation["responses"]["4XX"] = {"$ref": "#/components/responses/Problem"}
+        name = f"{method}-{path}".replace("/", ".").replace("{", "").replace("}", "")
+        document["components"]["responses"][name] = operation["responses"]["200"]
+        operation["responses"]["200"] = {"$ref": f"#/components/responses/{name}"}
+    del document["security"]
+    document["components"]["responses"]["Problem"] = {"$ref": "#/components/responses/BadRequest"}
+    document["servers"] = [{"url": "https://{host}", "variables": {"host": {"default": "api.databox.com"}}}]
+    return document
+
+
+def asp_net(document: Document) -> Document:
+    """Ids of another kind, text before JSON, titles, read-only fields, 3.0 with references beside nullable."""
+    old = inline_3_0(document)
+    for number, (_, _, operation) in enumerate(operations(old)):
+        operation["operationId"] = f"Api.V1-execute_{number}"
+        operation["tags"] = ["Api"]
+        for answer in operation["responses"].values():
+            for kind in ("text/plain", "text/json"):
+                answer["content"] = {kind: copy.deepcopy(answer["content"]["application/json"]), **answer["content"]}
+    old["components"]["schemas"] = {"Created": {"type": "string", "format": "date-time", "readOnly": True}}
+    created = old["paths"]["/v1/data-sources"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    for part in (created, *created.get("allOf", ())):
+        if "created" in part.get("properties", {}):
+            part["title"] = "DataSourceResponse"
+            part["properties"]["created"] = {"allOf": [{"$ref": "#/components/schemas/Created"}], "nullable": True}
+    return old
+
+
 FORMS: dict[str, Callable[[Document], Document]] = {
-    form.__name__: form for form in (inline_3_0, components_and_all_of, nameless_and_more, strict, awkward)
+    form.__name__: form
+    for form in (inline_3_0, components_and_all_of, nameless_and_more, strict, awkward, scattered, asp_net)
 }
 
 

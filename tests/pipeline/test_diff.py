@@ -62,7 +62,7 @@ def test_another_form_is_no_other_wire(form: str) -> None:
     assert back == []  # what the form has more is missed by nobody
 
 
-@pytest.mark.parametrize("form", ["inline_3_0", "components_and_all_of", "awkward"])
+@pytest.mark.parametrize("form", ["inline_3_0", "components_and_all_of", "awkward", "scattered"])
 def test_a_form_that_says_the_same_has_no_changes(form: str) -> None:
     told = {change.what for change in of(PUBLISHED, parse(described(form, PUBLISHED), form))}
     assert told <= {"header parameter x-trace is new"}

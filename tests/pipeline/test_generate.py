@@ -55,7 +55,7 @@ def test_the_same_wire_gives_the_generator_the_same_to_read(form: str, project: 
     assert theirs == ours
 
 
-@pytest.mark.parametrize("form", ["awkward", "strict"])
+@pytest.mark.parametrize("form", ["awkward", "strict", "asp_net"])
 def test_the_same_wire_gives_the_same_code(form: str, project: Project, tmp_path: Path) -> None:
     before = files(project)
     other = tmp_path / "other.yaml"

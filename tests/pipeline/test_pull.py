@@ -179,3 +179,43 @@ def test_both_files_or_neither(
     assert pulled(project, source.as_uri(), monkeypatch) == 1
     assert "Permission denied" in capsys.readouterr().err
     assert files(project) == before
+
+
+CHANGELOG = "# Changelog\r\n\r\n## 9.9.9 - unreleased\r\n\r\n### Added\r\n\r\n- Everything.\r\n\r\n## 9.9.8\r\n"
+
+
+def test_the_changelog_says_how_the_description_changed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.changelog.write_bytes(CHANGELOG.encode())
+    source = project.root / "published.yaml"
+    source.write_bytes(project.description.read_bytes().replace(b"accountType", b"kind"))
+    assert pulled(project, source.as_uri(), monkeypatch) == 0
+    text = project.changelog.read_bytes().decode()
+    head, _, tail = text.partition("## 9.9.9 - unreleased\r\n")
+    date = yaml.safe_load(project.lock.read_bytes())["date"]
+    assert tail.startswith(
+        f"\n### The API's description, {date}\n\nThe client relies on what is gone or changed here:\n"
+    )
+    assert "- GET /v1/accounts (accounts.list): answer field accounts[].accountType is gone\n" in tail
+    assert head + "## 9.9.9 - unreleased\r\n" + tail[tail.index("\r\n### Added") :] == CHANGELOG
+    assert pulled(project, source.as_uri(), monkeypatch) == 0
+    assert project.changelog.read_bytes().decode() == text  # nothing has changed since
+
+
+def test_only_so_much_is_told_of_what_breaks_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.changelog.write_text(CHANGELOG)
+    source = project.root / "published.yaml"
+    source.write_bytes(described("nameless_and_more", load(project.description)))
+    assert pulled(project, source.as_uri(), monkeypatch) == 0
+    told = project.changelog.read_text()
+    assert "Nothing that the client relies on is gone or changed." in told
+    assert "- and 21 more\n" in told
+
+
+def test_a_pull_mends_a_description_that_somebody_spoilt(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.changelog.write_text(CHANGELOG)
+    source = project.root / "published.yaml"
+    source.write_bytes(project.description.read_bytes())
+    project.description.write_bytes(b"openapi: [")
+    assert pulled(project, source.as_uri(), monkeypatch) == 0
+    assert project.description.read_bytes() == source.read_bytes()
+    assert "It could not be compared with the one before." in project.changelog.read_text()

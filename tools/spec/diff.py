@@ -54,7 +54,10 @@ def compare(project: Project, old: dict[str, Any], new: dict[str, Any]) -> list[
     wanted = pins(overlay)
     ours = only_pinned(apply(overlay, with_our_templates(_ours(project), wanted), _silent), _silent)
     names = _titles(new) | _titles(old) | _titles(ours)
-    relied = reliance(wanted, wire_of(ours))
+    try:
+        relied = reliance(wanted, wire_of(ours))
+    except Exception as error:  # noqa: BLE001 - code that is being edited can raise anything
+        raise SpecError(f"The client's code does not run: {type(error).__name__}: {error}. Mend it first.") from None
     return list(changes(wire_of(old), wire_of(new), relied, names))
 
 
@@ -127,13 +130,15 @@ def _redescribed(place: str, was: Fact, now: Fact) -> str:
     return f"{place} {', and '.join(new + gone)}"
 
 
-def in_words(found: list[Change]) -> str:
-    """Return the changes as a text for people, what matters first."""
+def in_words(found: list[Change], most: int | None = None) -> str:
+    """Return the changes as a text for people, what matters first; of what breaks nothing, only so many of a kind."""
     if not found:
         return "The wire is the same."
     parts: list[str] = []
     for weight, heading in _HEADINGS.items():
         lines = [f"- {change}" for change in found if change.weight == weight]
+        if most is not None and weight != "breaks" and len(lines) > most:
+            lines[most:] = [f"- and {len(lines) - most} more"]
         if lines:
             parts.append("\n".join([heading, "", *lines]))
     if not any(change.weight == "breaks" for change in found):

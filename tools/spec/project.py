@@ -31,6 +31,11 @@ class Project:
         return self.root / "openapi" / "spec.lock"
 
     @property
+    def changelog(self) -> Path:
+        """What people are told of changes."""
+        return self.root / "CHANGELOG.md"
+
+    @property
     def generator_config(self) -> Path:
         """What the generator is told."""
         return self.root / "generator-config.yaml"

@@ -2,16 +2,19 @@
 
     python -m tools.spec.pull        SPEC_URL= overrides the address, file:// too
 
-Both files change together or not at all, and what is not a whole OpenAPI 3 description is refused.
+Both files change together or not at all, and what is not a whole OpenAPI 3 description is refused. When it differs from
+the one that was there, the CHANGELOG gets a paragraph that says how.
 """
 
 import http.client
 import os
+import re
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tools.spec.diff import compare, in_words
 from tools.spec.document import SpecError, load, operations, parse, resolve_path_items
 from tools.spec.lock import Lock
 from tools.spec.overlay import pins, with_our_templates
@@ -20,6 +23,8 @@ from tools.spec.validity import fault
 
 __all__ = ["fetch", "pull"]
 
+MOST_TOLD = 40
+"""Changes of one kind in the CHANGELOG; `make diff` tells all."""
 TIMEOUT = 60.0
 LARGEST = 50 * 1024 * 1024
 
@@ -83,8 +88,24 @@ def pull(project: Project, address: str) -> Lock:
     content = fetch(address)
     count = accepted(content, address, project)
     lock = Lock.of(content, address=address, provenance="pulled", operations=count)
-    _replace_all({project.description: content, project.lock: lock.write()})
+    files = {project.description: content, project.lock: lock.write()}
+    if project.changelog.exists() and project.description.exists() and project.description.read_bytes() != content:
+        files[project.changelog] = _noted(project, content, lock.date)
+    _replace_all(files)
     return lock
+
+
+def _noted(project: Project, content: bytes, date: str) -> bytes:
+    """Return the CHANGELOG with a paragraph on top of its newest section."""
+    try:
+        old = load(project.description)
+        told = in_words(compare(project, old, parse(content, "the new description")), most=MOST_TOLD)
+    except SpecError as error:  # a pull is how a spoilt description is mended
+        told = f"It could not be compared with the one before. {error}"
+    before = project.changelog.read_bytes().decode()
+    newest = re.search(r"^## .*\n", before, re.MULTILINE)
+    place = newest.end() if newest else len(before)
+    return f"{before[:place]}\n### The API's description, {date}\n\n{told}\n{before[place:]}".encode()
 
 
 def _replace_all(files: dict[Path, bytes]) -> None:
@@ -116,7 +137,7 @@ def main(project: Project | None = None) -> int:
     except SpecError as error:
         print(f"Refused, and nothing was changed. {error}", file=sys.stderr)
         return 1
-    print(f"Pulled {lock.operations} operations from {address}. Look at the diff, then run `make generate`.")
+    print(f"Pulled {lock.operations} operations from {address}. See `make diff`, then run `make generate`.")
     return 0
 
 
