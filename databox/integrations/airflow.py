@@ -1,4 +1,4 @@
-"""For Airflow 3: a hook for connections of the type `databox`, and an operator that ingests rows."""
+"""For Airflow 3.2 and later: a hook for connections of the type `databox`, and an operator that ingests rows."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -13,7 +13,9 @@ try:
     from airflow.sdk import BaseHook, BaseOperator, Context, XComArg
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 except ImportError as error:
-    raise ImportError('databox.integrations.airflow needs Airflow 3: pip install "databox-sdk[airflow]".') from error
+    raise ImportError(
+        'databox.integrations.airflow needs Airflow 3.2 or later: pip install "databox-sdk[airflow]".'
+    ) from error
 
 __all__ = ["DataboxHook", "DataboxIngestOperator"]
 
