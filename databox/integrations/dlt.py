@@ -107,7 +107,7 @@ def _load_file(
 ) -> None:
     """Load a file of a package; dlt calls this, on a thread of its own, with its configuration."""
     try:
-        # Below the documented 10: dlt's many threads wake up late now and then, and their requests arrive in a bunch.
+        # Below the documented 10, at which dlt's many threads, some of which wake up late, met a 429 in each load.
         limit = RateLimit(per_second=8, store=rate_limit_store)
         with Databox(api_key, base_url, rate_limit=limit) as client:
             if not isinstance(items, str):
@@ -134,18 +134,21 @@ def _load(
     file = ParsedLoadJobFileName.parse(path)
     folder = Path(path).parents[1] / "databox"  # beside the folders that dlt sorts the package's files into
     folder.mkdir(exist_ok=True)
+    read = _parquet_rows if file.file_format == "parquet" else _json_rows
     keys = _primary_keys(table)
+    columns = table["columns"].values()
+    if any(column.get("merge_key") for column in columns) and not any(column.get("primary_key") for column in columns):
+        _refuse_repeated(keys, read(path, table))
     with _one_at_a_time:
         dataset = _dataset_id(client, name, keys, data_source_id, datasets)
         purged = folder / f"{file.table_name}.purged"
         if table["write_disposition"] == "replace" and not purged.exists():
             client.datasets.purge(dataset)
             purged.touch()
-    rows = _parquet_rows(path, table) if file.file_format == "parquet" else _json_rows(path, table)
     try:
         client.datasets.ingest(
             dataset,
-            rows,
+            read(path, table),
             primary_keys=keys,
             journal=folder / f"{file.table_name}.{file.file_id}.journal",
             on_ambiguous=on_ambiguous,
@@ -206,6 +209,19 @@ def _refuse_what_would_be_lost(table: TTableSchema) -> None:
         raise ValueError(f"the merge strategy {strategy!r} is more than the API can do. Use upsert.")
     if table["write_disposition"] == "merge" and not _primary_keys(table):
         raise ValueError("it is to be merged, and has no primary_key. Name one in the resource.")
+
+
+def _refuse_repeated(keys: list[str], rows: Iterator[dict[str, Any]]) -> None:
+    """Raise a ValueError when a merge_key is that of several rows, of which the API would keep one."""
+    seen: set[tuple[Any, ...]] = set()
+    for row in rows:
+        key = tuple(row.get(name) for name in keys)
+        if key in seen:
+            raise ValueError(
+                f"several rows have the same merge_key ({', '.join(keys)}), and the API keeps one row of a key. "
+                "Name a primary_key, which tells them apart."
+            )
+        seen.add(key)
 
 
 def _json_rows(path: str, table: TTableSchema) -> Iterator[dict[str, Any]]:

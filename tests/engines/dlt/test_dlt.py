@@ -270,6 +270,14 @@ def test_a_merge_key_is_the_key_where_there_is_no_primary_key(
     assert stored(box, client, source) == ROWS
 
 
+def test_a_merge_key_that_does_not_tell_rows_apart_is_refused(box: Sandbox, pipeline: dlt.Pipeline) -> None:
+    rows = [{"id": n, "day": "2026-01-31"} for n in range(3)]
+    with pytest.raises(PipelineStepFailed) as failure:
+        pipeline.run(table(rows, key=None, merge_key="day", write_disposition="merge"))
+    assert "Name a primary_key" in cause(failure, DestinationTerminalException)
+    assert sent(box) == []
+
+
 def test_a_table_goes_to_the_dataset_that_is_named_for_it(
     box: Sandbox, client: Databox, source: DataSource, configured: None
 ) -> None:
@@ -313,17 +321,20 @@ def test_the_key_does_not_show(
 
 
 def test_eight_tables_at_once_keep_the_limit() -> None:
-    with Sandbox(rate_limit=10) as box:
-        with Databox(box.api_key, box.url) as client:
+    command = [sys.executable, str(Path(__file__).with_name("limited.py"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url, key = process.stdout.readline().split()
+        with Databox(key, url) as client:
             source = client.data_sources.create("Warehouse")
-        destination = databox_destination(api_key=box.api_key, base_url=box.url, data_source_id=source.id)
-        pipeline = dlt.pipeline("parallel", destination=destination)
-        pipeline.run([table(ROWS[:200], name=f"orders_{n}") for n in range(8)])
-        assert [request.status for request in box.requests if request.status != 200] == []
-        with Databox(box.api_key, box.url) as client:
+            destination = databox_destination(api_key=key, base_url=url, data_source_id=source.id)
+            pipeline = dlt.pipeline("parallel", destination=destination)
+            pipeline.run([table(ROWS[:200], name=f"orders_{n}") for n in range(8)])
             datasets = client.data_sources.list_datasets(source).items
-        assert sorted(dataset.title or "" for dataset in datasets) == [f"orders_{n}" for n in range(8)]
-        assert all(len(box.rows(dataset)) == 200 for dataset in datasets)
+        statuses, _ = process.communicate()
+    assert sorted(dataset.title or "" for dataset in datasets) == [f"orders_{n}" for n in range(8)]
+    # A data source and at last a list; for each table a list, a dataset, two batches and the outcomes of both.
+    assert statuses.split() == ["200"] * (2 + 8 * 6)
 
 
 # Crashes
