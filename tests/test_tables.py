@@ -1,9 +1,11 @@
 """Tables of pandas, polars, PyArrow and DuckDB as they are, with the right types."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
@@ -12,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from databox import InvalidRecordError
 from databox.ingest.encode import encode
 from databox.ingest.rows import rows_of
 from databox.sandbox import Sandbox
@@ -54,8 +57,15 @@ SOURCES = {
 }
 
 
+TWICE = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
+"""In a row as a mapping one of the two would be lost."""
+
+
 def sent(source: Any) -> list[dict[str, Any]]:
-    return [json.loads(encode(row, index)[0]) for index, row in enumerate(rows_of(source))]
+    """The rows of a table as they go out; of a query, in DuckDB."""
+    with duckdb.connect() as db:  # of its own, since a result that is not read to its end keeps one busy
+        table = db.sql(source) if isinstance(source, str) else source
+        return [json.loads(encode(row, index)[0]) for index, row in enumerate(rows_of(table))]
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -119,12 +129,107 @@ def test_scalars_of_numpy_and_pandas(value: Any, expected: Any) -> None:
     ("source", "words"),
     [
         (POLARS.lazy(), "collect"),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "two columns"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "two columns named 'a'"),
+        (pd.DataFrame([[1, 2]]), r"named 0, no text.*map\(str\)"),
+        (pd.DataFrame([[1]], columns=[pd.Timestamp("2025-10-01")]), r"no text.*map\(str\)"),
+        (pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")])), "several levels"),
+        (TWICE, "two columns named 'a'"),
+        (TWICE.to_batches()[0], "two columns named 'a'"),
+        (TWICE.to_reader(), "two columns named 'a'"),
+        ("select 1 as a, 2 as a", "two columns named 'a'"),
     ],
 )
 def test_tables_that_cannot_be_sent(source: Any, words: str) -> None:
     with pytest.raises(TypeError, match=words):
-        rows_of(source)
+        sent(source)
+
+
+BERLIN = datetime(2025, 7, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (pd.DataFrame({"v": pd.Categorical(["x", None])}), ["x", None]),
+        (pd.DataFrame({"v": pd.Categorical([1, 2])}), [1, 2]),
+        (pl.DataFrame({"v": pl.Series(["x", None], dtype=pl.Categorical)}), ["x", None]),
+        (pl.DataFrame({"v": pl.Series(["x", "y"], dtype=pl.Enum(["x", "y"]))}), ["x", "y"]),
+        (pa.table({"v": pa.array(["x", None]).dictionary_encode()}), ["x", None]),
+        ("select 'x'::enum('x', 'y') as v", ["x"]),
+        (pd.DataFrame({"v": pd.array([2**60, None], dtype="Int64")}), [2**60, None]),
+        (pd.DataFrame({"v": pd.array([True, None], dtype="boolean")}), [True, None]),
+        (pd.DataFrame({"v": pd.array([1.5, None], dtype="Float64")}), [1.5, None]),
+        (pd.DataFrame({"v": pd.array(["a", None], dtype="string")}), ["a", None]),
+        (pd.DataFrame({"v": np.array([2**64 - 1], dtype="uint64")}), [2**64 - 1]),
+        (pl.DataFrame({"v": pl.Series([2**100], dtype=pl.Int128)}), [2**100]),
+        ("select 170141183460469231731687303715884105727::hugeint as v", [2**127 - 1]),
+        (pl.DataFrame({"v": [float("nan"), None, 1.0]}), [None, None, 1]),
+        (pa.table({"v": pa.array([float("nan"), None])}), [None, None]),
+        ("select 'nan'::double as v", [None]),
+        (pd.DataFrame({"v": [Decimal("1.10"), Decimal("NaN"), None]}), [1.1, None, None]),
+        (pl.DataFrame({"v": [Decimal("1.10")]}), [1.1]),
+        (pa.table({"v": pa.array([Decimal("1.10")], pa.decimal256(50, 2))}), [1.1]),
+        (pd.DataFrame({"v": [pd.Timestamp(BERLIN), pd.NaT]}), ["2025-07-01T12:00:00+02:00", None]),
+        (pl.DataFrame({"v": [BERLIN]}), ["2025-07-01T12:00:00+02:00"]),
+        (pa.table({"v": pa.array([BERLIN], pa.timestamp("ns", "Europe/Berlin"))}), ["2025-07-01T12:00:00+02:00"]),
+        (pd.DataFrame({"v": pd.to_timedelta([None, None])}), [None, None]),
+        (pd.DataFrame({"v": []}), []),
+        (pd.DataFrame(), []),
+        (pl.DataFrame(schema={"v": pl.Int64}), []),
+        (pa.table({"v": pa.array([], pa.int64())}), []),
+        ("select 1 as v where false", []),
+    ],
+)
+def test_types_of_columns(source: Any, expected: list[Any]) -> None:
+    assert [row["v"] for row in sent(source)] == expected
+
+
+FLAT = r"must be flat. Send its parts as columns, or as text \(json.dumps\)"
+NO_TYPE = "has no type. Send seconds, or text"
+
+
+@pytest.mark.parametrize(
+    ("source", "remedy"),
+    [
+        (pd.DataFrame({"v": [[1], [2]]}), FLAT),
+        (pd.DataFrame({"v": [np.array([1]), np.array([1, 2])]}), FLAT),
+        (pd.DataFrame({"v": pd.array([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64())))}), FLAT),
+        (pl.DataFrame({"v": [{"a": 1}]}), FLAT),
+        (pl.DataFrame({"v": [[1, 2]]}), FLAT),
+        (pa.table({"v": [{"a": 1}]}), FLAT),
+        (pa.table({"v": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))}), FLAT),
+        ("select {'a': 1} as v", FLAT),
+        ("select [1, 2] as v", FLAT),
+        (pd.DataFrame({"v": pd.to_timedelta(["1h"])}), NO_TYPE),
+        (pl.DataFrame({"v": [timedelta(hours=1)]}), NO_TYPE),
+        (pa.table({"v": pa.array([1], pa.duration("ns"))}), NO_TYPE),
+        ("select interval 1 day as v", NO_TYPE),
+        (pl.DataFrame({"v": [time(1)]}), NO_TYPE),
+        (pd.DataFrame({"v": [b"x"]}), "Decode it to text"),
+        (pl.DataFrame({"v": [b"x"]}), "Decode it to text"),
+        ("select 'x'::blob as v", "Decode it to text"),
+        (pd.DataFrame({"v": pd.period_range("2025-01", periods=1, freq="M")}), "Convert it to a number, text or date"),
+        ("select 'inf'::double as v", "Send None or a finite number"),
+    ],
+)
+def test_columns_that_cannot_be_sent_name_the_remedy(source: Any, remedy: str) -> None:
+    with pytest.raises(InvalidRecordError, match=rf"^Row 0, column 'v' .*{remedy}") as caught:
+        sent(source)
+    assert (caught.value.index, caught.value.column) == (0, "v")
+
+
+def test_the_index_is_not_sent() -> None:
+    frame = pd.DataFrame({"v": [1]}, index=pd.MultiIndex.from_tuples([("a", 1)], names=["k", "n"]))
+    assert sent(frame) == [{"v": 1}]
+    assert sent(frame.reset_index()) == [{"k": "a", "n": 1, "v": 1}]
+
+
+def test_names_of_numpy_and_of_enumerations_are_text() -> None:
+    class Name(StrEnum):
+        A = "a"
+
+    assert sent([{np.str_("n"): 1, Name.A: 2}]) == [{"n": 1, "a": 2}]
+    assert sent(pd.DataFrame([[1]], columns=np.array(["n"]))) == [{"n": 1}]
 
 
 def test_a_table_is_ingested(client: Any, dataset: Any, box: Sandbox) -> None:

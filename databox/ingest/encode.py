@@ -24,6 +24,7 @@ _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 _PLAIN = frozenset({str, int, float, bool, type(None), datetime, date, UUID})
 _INFINITIES = frozenset({math.inf, -math.inf})
 _INFINITE = "is infinite, which JSON cannot say. Send None or a finite number"
+_NO_TYPE = "is {}, for which the API has no type. Send seconds, or text"
 _LARGEST_INT = 2**64 - 1
 _SMALLEST_INT = -(2**63)
 
@@ -72,13 +73,13 @@ def _plain_row(given: dict[Any, Any], index: int) -> dict[str, Any]:
     """The row with all values as orjson takes them."""
     if not given:
         raise InvalidRecordError(f"Row {index} has no columns.", index=index)
-    row = dict(given)
+    row: dict[str, Any] = {}
     for column, value in given.items():
         if not isinstance(column, str):
             message = f"Row {index}: the column name {column!r} is {_kind(column)}. Make it a str."
             raise InvalidRecordError(message, index=index)
         try:
-            row[column] = _converted(value)
+            row[str.__str__(column)] = _converted(value)  # as plain text, should it be of NumPy or an enumeration
         except ValueError as problem:
             raise _invalid(index, column, str(problem)) from None
     return row
@@ -124,7 +125,7 @@ def _converted(value: Any) -> Any:
         case datetime() | date():
             return _moment(value)
         case time() | timedelta():
-            raise ValueError(f"is {_kind(value)}, for which the API has no type. Send seconds, or text")
+            raise ValueError(_NO_TYPE.format(_kind(value)))
         case bytes() | bytearray() | memoryview():
             raise ValueError("is bytes. Decode it to text first")
         case _:
@@ -153,7 +154,9 @@ def _foreign(value: Any) -> Any:
         plain = value.item()
         if type(plain).__module__.partition(".")[0] != "numpy":
             return _converted(plain)
-    if isinstance(value, Mapping | list | tuple | set | frozenset):
+    if name == "MonthDayNano":  # an interval of Arrow or DuckDB
+        raise ValueError(_NO_TYPE.format(kind))
+    if isinstance(value, Mapping | list | tuple | set | frozenset) or (package == "numpy" and name == "ndarray"):
         raise ValueError(f"is {kind}, and a row must be flat. Send its parts as columns, or as text (json.dumps)")
     raise ValueError(f"is {kind}, which cannot be sent. Convert it to a number, text or date")
 

@@ -37,7 +37,8 @@ def rows_of(source: Any) -> Any:
     """Return the rows of a table, or the source itself when it is none.
 
     Raises:
-        TypeError: the source is a single row or a text, or a table that has to be collected first.
+        TypeError: the source is a single row or a text; or a table that has to be collected first, or
+            whose columns have no names of their own.
     """
     if type(source) in (str, bytes, bytearray) or as_mapping(source) is not None:
         raise TypeError(f"records must be rows, not one {type(source).__name__}. Put a single row in a list.")
@@ -45,21 +46,22 @@ def rows_of(source: Any) -> Any:
     package = kind.__module__.partition(".")[0]
     name = kind.__name__
     if package == "pandas" and name == "DataFrame":
-        return _named(_unique(source.columns), source.itertuples(index=False, name=None))
+        return _named(_names(source.columns), source.itertuples(index=False, name=None))
     if package == "polars" and name == "LazyFrame":
         raise TypeError("records is a polars LazyFrame. Pass frame.collect().")
     if package == "polars" and name == "DataFrame":
         return source.iter_rows(named=True)
     if package == "pyarrow" and hasattr(source, "to_batches"):
-        return _arrow(source.to_batches(max_chunksize=_AT_ONCE))
+        return _arrow(source, source.to_batches(max_chunksize=_AT_ONCE))
     if package == "pyarrow" and name == "RecordBatch":
-        return _arrow(source.slice(start, _AT_ONCE) for start in range(0, source.num_rows, _AT_ONCE))
+        return _arrow(source, [source])
     if package == "pyarrow" and name.endswith("RecordBatchReader"):
-        return _arrow(source)
+        return _arrow(source, source)
     if name == "DuckDBPyRelation" and "fetchmany" in dir(kind):  # before DuckDB 2, which gives an Arrow stream
-        return _named(_unique(source.columns), _fetched(source))
+        return _named(_names(source.columns), _fetched(source))
     if hasattr(kind, "__arrow_c_stream__") and not hasattr(kind, "__iter__"):
-        return _arrow(_from_stream(source))
+        reader = _from_stream(source)
+        return _arrow(reader, reader)
     return source
 
 
@@ -73,15 +75,29 @@ def _named(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[dict
         yield dict(zip(columns, row, strict=True))
 
 
-def _unique(columns: Iterable[Any]) -> list[str]:
+def _names(columns: Iterable[Any]) -> list[str]:
+    """The names of a table's columns, of which none may be lost, as it would be in a row with two of one name."""
     names = list(columns)
-    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
-    if twice is not None:
-        raise TypeError(f"records has two columns named {twice!r}. Rename one.")
+    for place, name in enumerate(names):
+        if isinstance(name, tuple):
+            raise TypeError(
+                'records has columns of several levels. Join them: frame.columns = frame.columns.map("_".join)'
+            )
+        if not isinstance(name, str):
+            raise TypeError(
+                f"records has a column named {name!r}, no text. Name it: frame.columns = frame.columns.map(str)"
+            )
+        if name in names[:place]:
+            raise TypeError(f"records has two columns named {name!r}. Rename one.")
     return names
 
 
-def _arrow(batches: Iterable[Any]) -> Iterator[dict[str, Any]]:
+def _arrow(table: Any, batches: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    _names(table.schema.names)
+    return _pieces(batches)
+
+
+def _pieces(batches: Iterable[Any]) -> Iterator[dict[str, Any]]:
     for batch in batches:
         for start in range(0, batch.num_rows, _AT_ONCE):
             yield from batch.slice(start, _AT_ONCE).to_pylist()
