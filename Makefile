@@ -52,6 +52,7 @@ browser: $(READY) ## test the sandbox's page in a headless Chromium, which must 
 	@$(RUN) -m pytest -q tests/browser
 
 docs: $(READY) ## build the documentation into build/docs, with broken links as errors
+	@$(RUN) -m tools.docs
 	@$(BIN)/properdocs build --strict --config-file mkdocs.yml
 	@echo "The documentation is in build/docs; open build/docs/index.html."
 

@@ -12,6 +12,7 @@ import yaml
 
 import databox
 import databox.sandbox
+from tools.docs import of_repository
 
 ROOT = Path(__file__).resolve().parent.parent
 LOADING = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src", "use": "href"}
@@ -116,6 +117,14 @@ def test_programs_find_every_page_and_the_reference_in_words(site: Path) -> None
         assert ":::" not in (site / path).read_text("utf-8"), path
         assert (site / path).read_text("utf-8") in whole
     assert "on_ambiguous: what to do when the answer to a batch was lost" in whole
+
+
+def test_the_repository_lists_its_pages_for_programs() -> None:
+    listing = (ROOT / "llms.txt").read_text("utf-8")
+    assert listing == of_repository(), "`make docs` renews llms.txt"
+    paths = re.findall(r"\]\((docs/.+?)\)", listing)
+    assert len(paths) > 15
+    assert not [path for path in paths if not (ROOT / path).exists()]
 
 
 def test_every_page_has_its_place_in_the_navigation() -> None:

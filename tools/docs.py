@@ -1,6 +1,7 @@
-"""Adds to the built documentation what programs read: llms.txt, llms-full.txt, and each page as Markdown.
+"""Tells programs what is in the documentation: llms.txt, llms-full.txt, and each page as Markdown.
 
-A hook of the site builder, named in mkdocs.yml; llmstxt.org says what the files are.
+A hook of the site builder, named in mkdocs.yml, that writes them beside the built pages. As a program it renews
+llms.txt of the repository. llmstxt.org says what the files are.
 """
 
 import importlib
@@ -10,24 +11,40 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
 _DIRECTIVE = re.compile(r"^::: (\S+)\n(?: {4}.*\n)*", re.MULTILINE)
 
 
 def on_post_build(config: Any) -> None:
     """Write the files beside the pages."""
-    pages, site = Path(config["docs_dir"]), Path(config["site_dir"])
-    index = [f"# {config['site_name']}\n", f"> {config['site_description']}\n"]
-    whole = []
+    site = Path(config["site_dir"])
+    pages = {path: _in_words(path) for _, entries in _sections(config["nav"]) for _, path in entries}
+    for path, text in pages.items():
+        (site / path).write_text(text, "utf-8")
+    (site / "llms.txt").write_text(listing(config), "utf-8")
+    (site / "llms-full.txt").write_text("\n\n".join(pages.values()), "utf-8")
+
+
+def listing(config: Any, folder: str = "") -> str:
+    """Return llms.txt: every page with its first sentence. `folder` leads to the pages."""
+    lines = [f"# {config['site_name']}\n", f"> {config['site_description']}\n"]
     for section, entries in _sections(config["nav"]):
-        index.append(f"## {section}\n")
-        for title, path in entries:
-            text = _DIRECTIVE.sub(lambda found: _described(found[1]), (pages / path).read_text("utf-8"))
-            (site / path).write_text(text, "utf-8")
-            index.append(f"- [{title}]({path}): {_gist(text)}")
-            whole.append(text)
-        index.append("")
-    (site / "llms.txt").write_text("\n".join(index), "utf-8")
-    (site / "llms-full.txt").write_text("\n\n".join(whole), "utf-8")
+        lines.append(f"## {section}\n")
+        lines += [f"- [{title}]({folder}{path}): {_gist(_in_words(path))}" for title, path in entries]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def of_repository() -> str:
+    """Return llms.txt of the repository."""
+    return listing(yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8")), "docs/")
+
+
+def _in_words(path: str) -> str:
+    """A page, with what its directives stand for."""
+    return _DIRECTIVE.sub(lambda found: _described(found[1]), (ROOT / "docs" / path).read_text("utf-8"))
 
 
 def _sections(nav: list[dict[str, Any]]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -40,7 +57,8 @@ def _sections(nav: list[dict[str, Any]]) -> Iterator[tuple[str, list[tuple[str, 
 def _gist(text: str) -> str:
     """The first sentence of a page, which has to begin with one."""
     paragraph = next(part for part in text.split("\n\n")[1:] if not part.startswith(("#", "```", "|")))
-    return re.split(r"(?<=[.:])\s", " ".join(paragraph.split()), maxsplit=1)[0].rstrip(".:") + "."
+    text = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", " ".join(paragraph.split()))  # links lead elsewhere from there
+    return re.split(r"(?<=[.:])\s", text, maxsplit=1)[0].rstrip(".:") + "."
 
 
 def _described(name: str) -> str:
@@ -59,3 +77,7 @@ def _lines(name: str, thing: Any, level: int = 2) -> Iterator[str]:
         for member, value in vars(thing).items():
             if not member.startswith("_") and inspect.isfunction(value):
                 yield from _lines(member, value, level + 1)
+
+
+if __name__ == "__main__":
+    (ROOT / "llms.txt").write_text(of_repository(), "utf-8")
