@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-engines browser docs check pull diff generate public record contract bench lock clean
+.PHONY: help setup demo test test-engines browser docs check pull diff generate public record contract conformance bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
 PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
@@ -84,6 +84,9 @@ record: $(READY) ## record real responses; needs a key and DATABOX_RECORD=1; BAS
 
 contract: $(READY) ## hold description, recordings, sandbox and client against one another; MINUTES= to fuzz
 	@$(RUN) -m tests.contract --minutes $(or $(MINUTES),4)
+
+conformance: $(READY) ## hold a client against the cases: CLIENT="node conformance/clients/node/adapter.mjs"; ours without
+	@$(RUN) conformance/run.py -- $(or $(CLIENT),$(RUN) conformance/clients/python/adapter.py)
 
 bench: $(READY) ## measure, as ratios against the alternatives
 	@$(RUN) -m benchmarks

@@ -1,0 +1,288 @@
+"""This package as the runner asks it: a line of JSON in, a line of JSON out.
+
+python conformance/run.py -- python conformance/clients/python/adapter.py [--async]
+"""
+
+import asyncio
+import base64
+import inspect
+import json
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from databox import APIError, AsyncDatabox, Databox, DataboxError, Ingestion, InvalidRecordError, operations
+from databox.answers import Listing
+from databox.config import Secret
+from databox.errors import APIConnectionError, InvalidResponseError
+from databox.ingest.batch import Batch, Batcher, body_of_one_request
+from databox.ingest.encode import encode
+from databox.ingest.run import Answer, Run
+from databox.ingest.settle import is_settled, share_out, shares_by_status
+from databox.limits import RateLimit, RequestLog
+from databox.models import ErrorDetail
+from databox.operations import Operation
+from databox.report import BatchOutcome, IngestReport
+from databox.responses import Redactor, Response, read
+from databox.retry import effect_of, wait_before_retry
+
+KEY = "conformance-key-0123456789"
+ASYNCHRONOUS = "--async" in sys.argv[1:]
+Json = dict[str, Any]
+
+
+def operation_of(name: str, arguments: Json) -> Operation[Any]:
+    """Return one of the 13 operations, built from the arguments of a case."""
+    given = dict(arguments)
+    if "records" in given:
+        given["body"] = body_of_one_request(given.pop("records"))
+        given["repeatable"] = False
+    build = getattr(operations, name.replace(".", "_"))
+    missing = {each: None for each in inspect.signature(build).parameters if each not in given}
+    return build(**missing, **given)  # type: ignore[no-any-return]
+
+
+def requests(given: Json) -> Json:
+    made = operation_of(given["operation"], given["arguments"])
+    query = {name: str(value) for name, value in made.params.items()}
+    body = None if made.body is None else json.loads(made.body)
+    return {"method": made.method, "path": made.path, "query": query, "body": body}
+
+
+def received(given: Json) -> tuple[Operation[Any], Response]:
+    made = operation_of(given["operation"], given["arguments"])
+    return made, Response(given["status"], given["headers"], given["body"].encode())
+
+
+def answers(given: Json) -> Json:
+    made, response = received(given)
+    try:
+        result = read(made, response, Redactor(Secret(KEY)))
+    except APIError as error:
+        return {"error": told(error)}
+    if isinstance(result, Listing):
+        size = given["arguments"].get("page_size")
+        seen = size * given["arguments"]["page"] if size else len(result.items)
+        more = result.more_after(min(seen, result.total or seen), size)
+        return {"result": {**plain(result), "more": more}}
+    return {"result": plain(result)}
+
+
+def errors(given: Json) -> Json:
+    made, response = received(given)
+    try:
+        read(made, response, Redactor(Secret(KEY)))
+    except APIError as error:
+        return told(error)
+    return {"kind": None}
+
+
+def told(error: DataboxError) -> Json:
+    return {**plain(vars(error)), "kind": type(error).__name__, "message": str(error)}
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON can say of a model."""
+    if attrs.has(type(value)):
+        return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value))}
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def retry(given: Json) -> Json:
+    failure = failed(given["failure"])
+    wait = wait_before_retry(
+        failure,
+        attempt=given["attempt"],
+        max_retries=given["max_retries"],
+        repeatable=given["repeatable"],
+        randomness=lambda low, high: low + (high - low) * given["random"],
+    )
+    return {"effect": effect_of(failure).value, "retry": wait is not None, "wait": wait}
+
+
+def failed(how: Json) -> APIError:
+    """Return the error that a request would have ended in."""
+    about = {"method": "POST", "path": "/v1/datasets/d/data"}
+    if "connection" in how:
+        sent, retryable = how["connection"] == "lost", how["connection"] != "certificate"
+        return APIConnectionError("", request_sent=sent, retryable=retryable, **about)
+    if "unreadable" in how:
+        return InvalidResponseError("", status_code=how["unreadable"], **about)
+    entries = [{"code": how["code"], "message": "m"}] if "code" in how else []
+    headers = {"retry-after": str(how["retry_after"])} if "retry_after" in how else {}
+    body = json.dumps({"requestId": "r", "status": "error", "errors": entries}).encode()
+    try:
+        read(operations.datasets_purge("d"), Response(how["status"], headers, body), Redactor(Secret(KEY)))
+    except APIError as error:
+        return error
+    raise ValueError(f"{how} is no failure")
+
+
+def limits(given: Json) -> Json:
+    log, limit = RequestLog(), RateLimit(given["per_second"], given["per_hour"])
+    sent = []
+    for event in given["events"]:
+        if "pause" in event:
+            log.pause(event["at"], event["pause"])
+        else:
+            sent.append(log.reserve(event["at"], limit).at)
+    return {"sent_at": sent}
+
+
+def batches(given: Json) -> Json:
+    batcher = Batcher(given["batch_size"], given["max_batch_bytes"])
+    rows = [each["json"].encode() for each in given["rows"] for _ in range(each.get("times", 1))]
+    made: list[Batch | None] = []
+    invalid = []
+    for index, row in enumerate(rows):
+        try:
+            made.append(batcher.add(index, row, None))
+        except InvalidRecordError:
+            invalid.append(index)
+    made.append(batcher.flush())
+    return {"batches": [[b.first_row, len(b.rows), len(b.body)] for b in made if b], "invalid": invalid}
+
+
+VALUES: dict[str, Callable[[Any], Any]] = {
+    "$int": int,
+    "$decimal": Decimal,
+    "$float": float,
+    "$date": date.fromisoformat,
+    "$datetime": datetime.fromisoformat,
+    "$object": dict,
+    "$list": list,
+    "$bytes": base64.b64decode,
+    "$seconds": lambda seconds: timedelta(seconds=seconds),
+    "$surrogate": lambda code: chr(int(code, 16)),
+}
+
+
+def value_of(value: Any) -> Any:
+    if isinstance(value, dict):
+        ((tag, inner),) = value.items()
+        return VALUES[tag](inner)
+    return value
+
+
+def encoding(given: Json) -> Json:
+    try:
+        data, _ = encode({name: value_of(value) for name, value in given["columns"]}, 0)
+    except InvalidRecordError as error:
+        return {"error": {"column": error.column, "message": str(error)}}
+    return {"json": data.decode()}
+
+
+def order(given: Json) -> Json:
+    run, started = Run(given["concurrency"]), []
+    waiting = [Batch((n,), (b"{}",), tuple(key.encode() for key in keys)) for n, keys in enumerate(given["batches"])]
+    numbers = [run.cut(batch) for batch in waiting]
+    next_ = 0
+    for answered in [None, *given["answers"]]:
+        if answered is not None:
+            run.answered(answered, Answer(ingestion_id="i"))
+        now = []
+        while next_ < len(waiting) and run.may_go(waiting[next_]):
+            run.sending(numbers[next_])
+            now.append(numbers[next_])
+            next_ += 1
+        started.append(now)
+    return {"started": started}
+
+
+def verification(given: Json) -> Json:
+    rows = given["rows"]
+    if given["mode"] == "status":
+        shares = shares_by_status(given["status"], rows)
+        return attrs.asdict(shares) if shares else {"appended": 0, "rejected": 0, "unverified": rows}
+    told = dict(given["ingestion"])
+    entries = tuple(ErrorDetail(**entry) for entry in told.pop("errors", ()))
+    ingestion = Ingestion(id="i", errors=entries, **told)
+    return {"settled": is_settled(ingestion), **attrs.asdict(share_out(ingestion, rows))}
+
+
+def report(given: Json) -> Json:
+    outcomes = [BatchOutcome(index=n, first_row=n, **each) for n, each in enumerate(given["batches"])]
+    made = IngestReport.of(outcomes, verify=given["verify"], requests=0, seconds=0.0)
+    return shown(made)
+
+
+def shown(made: IngestReport) -> Json:
+    fields = {field.name: getattr(made, field.name) for field in attrs.fields(IngestReport) if field.name != "batches"}
+    return {**fields, "ok": made.ok}
+
+
+def ingest(given: Json) -> Json:
+    options = dict(given["options"])
+    runs = options.pop("runs", 1)
+    with tempfile.TemporaryDirectory() as folder:
+        journal, dead = Path(folder) / "journal", Path(folder) / "dead.jsonl"
+        files = {"journal": journal if options.pop("journal", False) else None}
+        files["dead_letter"] = dead if options.pop("dead_letter", False) else None
+        last = None
+        for _ in range(runs):
+            arguments = {"primary_keys": given["primary_keys"], "concurrency": 1, "raise_on_failure": False}
+            last = ingested(given["base_url"], given["rows"], {**options, **arguments, **files})
+        assert last
+        lines = dead.read_text("utf-8").splitlines() if dead.exists() else []
+        beside = dead.with_name("dead.jsonl.reasons.jsonl")
+        reasons = [json.loads(line) for line in beside.read_text("utf-8").splitlines()] if beside.exists() else []
+        noted = journal_rows(journal) if journal.exists() else []
+    return {"report": shown(last), "dead_letters": lines, "reasons": reasons, "journal": noted}
+
+
+def ingested(url: str, rows: list[Json], arguments: Json) -> IngestReport:
+    if not ASYNCHRONOUS:
+        with Databox(KEY, url, rate_limit=None) as client:
+            return client.datasets.ingest("dataset", rows, **arguments)
+
+    async def main() -> IngestReport:
+        async with AsyncDatabox(KEY, url, rate_limit=None) as client:
+            return await client.datasets.ingest("dataset", rows, **arguments)
+
+    return asyncio.run(main())
+
+
+def journal_rows(path: Path) -> list[Json]:
+    db = sqlite3.connect(path)
+    db.row_factory = sqlite3.Row
+    query = "select number, end_row, rows, state, ingestion_id from batches order by number"
+    found = [dict(row) for row in db.execute(query)]
+    db.close()
+    return found
+
+
+AREAS: dict[str, Callable[[Json], Json]] = {
+    each.__name__: each
+    for each in (requests, answers, errors, retry, limits, batches, encoding, order, verification, report, ingest)
+}
+
+
+def main() -> None:
+    """Answer line by line, until there are no more."""
+    for line in sys.stdin:
+        question = json.loads(line)
+        answer: Json = {"id": question["id"]}
+        area = AREAS.get(question["area"])
+        if area is None:
+            answer["unsupported"] = True
+        else:
+            try:
+                answer["result"] = area(question["input"])
+            except Exception as error:  # noqa: BLE001 - the runner shows it, and goes on
+                answer["error"] = f"{type(error).__name__}: {error}"
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

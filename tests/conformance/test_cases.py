@@ -1,0 +1,109 @@
+"""What a client must do in any language, held against ours: both halves of it, and the one in Node."""
+
+import copy
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from conformance.run import CASES, SERVED, Adapter, cases, differences, problems
+
+FOLDER = CASES.parent
+PYTHON = [sys.executable, "-W", "error", str(FOLDER / "clients" / "python" / "adapter.py")]
+NODE = ["node", str(FOLDER / "clients" / "node" / "adapter.mjs")]
+NEEDS_NODE = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node: apt-get install nodejs")
+ALL = [pytest.param(area, case, id=case["id"]) for area, case in cases()]
+IN_NODE = {"requests", "answers", "errors", "retry", "batches", "limits", "verification", "report", "ingest"}
+"""What the small client must not call unsupported, but for files and the values that JavaScript cannot hold."""
+
+
+def adapter_of(command: list[str]) -> Iterator[Adapter]:
+    adapter = Adapter(command)
+    yield adapter
+    adapter.close()
+
+
+@pytest.fixture(scope="module")
+def sync_adapter() -> Iterator[Adapter]:
+    yield from adapter_of(PYTHON)
+
+
+@pytest.fixture(scope="module")
+def async_adapter() -> Iterator[Adapter]:
+    yield from adapter_of([*PYTHON, "--async"])
+
+
+@pytest.fixture(scope="module")
+def node_adapter() -> Iterator[Adapter]:
+    yield from adapter_of(NODE)
+
+
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.json")), ids=lambda path: path.stem)
+def test_the_files_are_what_their_schemas_say(path: Path) -> None:
+    document = json.loads(path.read_text("utf-8"))
+    schema = json.loads((FOLDER / "schemas" / f"{path.stem}.schema.json").read_text("utf-8"))
+    Draft202012Validator.check_schema(schema)
+    found = [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(document)]
+    assert found == []
+
+
+def test_each_case_has_a_name_of_its_own() -> None:
+    names = [case["id"] for _, case in cases()]
+    assert len(names) == len(set(names)) > 150
+    assert {path.name.partition(".")[0] for path in (FOLDER / "schemas").iterdir()} == {area for area, _ in cases()}
+
+
+@pytest.mark.parametrize(("area", "case"), ALL)
+def test_the_synchronous_client(area: str, case: dict[str, Any], sync_adapter: Adapter) -> None:
+    assert problems(sync_adapter, area, case) == []
+
+
+@pytest.mark.parametrize(("area", "case"), [each for each in ALL if each.values[0] in SERVED])
+def test_the_asynchronous_client(area: str, case: dict[str, Any], async_adapter: Adapter) -> None:
+    assert problems(async_adapter, area, case) == []
+
+
+@NEEDS_NODE
+@pytest.mark.parametrize(("area", "case"), ALL)
+def test_the_client_in_node(area: str, case: dict[str, Any], node_adapter: Adapter) -> None:
+    found = problems(node_adapter, area, case)
+    assert not found
+    options = case["input"].get("options", {})
+    if area in IN_NODE and not {"journal", "dead_letter"} & options.keys():
+        assert found is not None, "unsupported"
+
+
+def wrong(value: Any) -> Any:
+    """Another value in the place of the first that is compared."""
+    if isinstance(value, dict) and value:
+        name = next(iter(value))
+        return value | {name: wrong(value[name])}
+    if isinstance(value, list) and value:
+        return [*value[:-1], wrong(value[-1])]
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int | float) else "something else"
+
+
+@pytest.mark.parametrize(("area", "case"), ALL[::5])
+def test_a_wrong_expectation_is_noticed(area: str, case: dict[str, Any], sync_adapter: Adapter) -> None:
+    other = copy.deepcopy(case)
+    other["expected"] = wrong(case["expected"])
+    assert problems(sync_adapter, area, other)
+
+
+def test_what_is_compared() -> None:
+    assert differences({"a": None}, {}) == []
+    assert differences({"a": [1, {"b": 2.0}]}, {"a": [1, {"b": 2.0000000001, "c": 3}]}) == []
+    assert differences({"a": 1}, {"a": True}) == ["result.a is true, not 1"]
+    assert differences(9007199254740993, 9007199254740992.0)
+    assert differences([1], [1, 1]) == ["result is [1, 1], not [1]"]
+    assert differences({"message_has": ["x"], "message_lacks": ["y"]}, {"message": "y"}) == [
+        "result.message lacks 'x': 'y'",
+        "result.message has 'y': 'y'",
+    ]
