@@ -19,8 +19,8 @@ from dlt.common.destination.exceptions import DestinationTerminalException, Dest
 from dlt.common.wei import Wei
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from databox import Databox, DataSource
-from databox.integrations.dlt import databox_destination
+from databox import Databox, DataSource, RateLimit
+from databox.integrations.dlt import REQUESTS_PER_SECOND, databox_destination
 from databox.sandbox import Fault, Sandbox
 from tests.engines.page import ROOT, block
 
@@ -45,6 +45,7 @@ def configured(box: Sandbox, source: DataSource, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("DESTINATION__DATABOX__API_KEY", box.api_key)
     monkeypatch.setenv("DESTINATION__DATABOX__BASE_URL", box.url)
     monkeypatch.setenv("DESTINATION__DATABOX__DATA_SOURCE_ID", str(source.id))
+    monkeypatch.setenv("DESTINATION__DATABOX__REQUESTS_PER_SECOND", "1000")  # this sandbox has no limit
 
 
 @pytest.fixture
@@ -325,7 +326,7 @@ def test_eight_tables_at_once_keep_the_limit() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url, key = process.stdout.readline().split()
-        with Databox(key, url) as client:
+        with Databox(key, url, rate_limit=RateLimit(per_second=REQUESTS_PER_SECOND)) as client:
             source = client.data_sources.create("Warehouse")
             destination = databox_destination(api_key=key, base_url=url, data_source_id=source.id)
             pipeline = dlt.pipeline("parallel", destination=destination)
@@ -413,7 +414,8 @@ def test_the_configuration_works_as_printed(box: Sandbox, client: Databox, sourc
     assert (tmp_path / "limit").exists()
 
 
-def test_the_example_runs(tmp_path: Path) -> None:
+def test_the_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESTINATION__DATABOX__REQUESTS_PER_SECOND", "1000")
     example = ROOT / "examples" / "dlt_pipeline.py"
     done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
