@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-engines browser docs check pull diff generate public record contract conformance bench lock clean
+.PHONY: help setup demo test test-engines browser docs check pull diff generate forms public record contract conformance bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
 PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
@@ -75,6 +75,9 @@ diff: $(READY) ## how two descriptions differ, in words: OLD=file NEW=file; the 
 generate: $(READY) ## rebuild generated/ and databox/_sync; SPEC= takes another description
 	@$(RUN) -m tools.spec.generate $(if $(SPEC),--spec "$(SPEC)")
 	@$(RUN) -m tools.unasync
+
+forms: $(READY) ## generate from the same API described in many other forms; MINUTES= for combinations of them
+	@$(RUN) -m tests.pipeline --minutes $(or $(MINUTES),0)
 
 public: $(READY) ## renew tests/public.txt, the names and signatures that users rely on
 	@$(RUN) -m tools.public

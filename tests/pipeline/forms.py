@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tools.spec.document import METHODS, dump
+from tools.spec.document import METHODS, dump, find
 
 Document = dict[str, Any]
 
@@ -18,10 +18,7 @@ def resolved(value: Any, document: Document) -> Any:
         return value
     reference = value.get("$ref")
     if isinstance(reference, str):
-        target: Any = document
-        for part in reference.split("/")[1:]:
-            target = target[part]
-        return resolved(target, document)
+        return resolved(find(document, reference), document)
     return {key: resolved(item, document) for key, item in value.items()}
 
 

@@ -185,8 +185,23 @@ def test_the_key_in_another_header_breaks_everything() -> None:
     (scheme,) = changed["components"]["securitySchemes"].values()
     scheme["name"] = "authorization-key"
     lines = breaking(of(changed))
+    assert len(lines) == 26
+    assert all(line.endswith(("x-api-key is gone", "authorization-key is new, and required")) for line in lines)
+
+
+def test_a_second_key_breaks_what_sends_one() -> None:
+    changed = copy.deepcopy(INLINE)
+    changed["components"]["securitySchemes"]["tenant"] = {"type": "apiKey", "in": "header", "name": "x-tenant"}
+    changed["security"] = [{"x-api-key": [], "tenant": []}]
+    lines = breaking(of(changed))
     assert len(lines) == 13
-    assert all(line.endswith("key in header x-api-key is gone") for line in lines)
+    assert all(line.endswith("key in header x-tenant is new, and required") for line in lines)
+
+
+def test_nothing_said_of_keys_is_no_change_of_keys() -> None:
+    changed = copy.deepcopy(INLINE)
+    del changed["security"], changed["components"]["securitySchemes"]
+    assert {change.weight for change in of(changed)} == {"described"}
 
 
 @pytest.mark.parametrize("required", [False, True])

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import attrs
 
-from tools.spec.document import SpecError, load, operations, parse, resolve_path_items
+from tools.spec.document import SpecError, load, operations, parse, resolve_path_items, wire_path
 from tools.spec.overlay import apply, only_pinned, pins, with_our_templates
 from tools.spec.project import Project
 from tools.spec.reliance import Reliance, reliance
@@ -89,9 +89,7 @@ def _within(title: str, old: Mapping[str, Fact], new: Mapping[str, Fact], ours: 
             if was.details != now.details:
                 yield Change(title, _redescribed(place, was, now), "described")
         elif was and _parent(place) in new.keys() | {None}:
-            # An error that is not described any more is still answered; a field that is gone from one is gone.
-            weight: Weight = "described" if place == "JSON error" else "breaks" if place in relied else "harmless"
-            yield Change(title, f"{place} is gone", weight)
+            yield Change(title, f"{place} is gone", _weight_of_loss(place, new, relied))
         elif now and _parent(place) in old.keys() | {None}:
             missed = now.required and place not in sent
             yield Change(title, f"{place} is new{', and required' * missed}", "breaks" if missed else "harmless")
@@ -104,6 +102,15 @@ def _parent(place: str) -> str | None:
         return None
     above = path[: max(path.rfind("."), path.rfind("["))] if path.endswith("[]") or "." in path else ""
     return f"{word} field {above}" if above else f"JSON {word}"
+
+
+def _weight_of_loss(place: str, new: Mapping[str, Fact], relied: Mapping[str, frozenset[str]]) -> Weight:
+    # An error that is not described any more is still answered; a field that is gone from one is gone.
+    only_described = place == "JSON error"
+    # Nor does a key stop being asked for because nothing is said of keys, or the header is told as a parameter.
+    if place.startswith("key "):
+        only_described = not any(other.startswith("key ") for other in new)
+    return "described" if only_described else "breaks" if place in relied else "harmless"
 
 
 def _weight_of_kinds(place: str, was: Fact, now: Fact, relied: Mapping[str, frozenset[str]]) -> Weight:
@@ -156,10 +163,9 @@ def _silent(line: str) -> None:
 
 def _titles(document: dict[str, Any]) -> dict[str, str]:
     """The operations as a description writes them, by their place on the wire."""
-    return {
-        f"{method.upper()} {blank(path)}": f"{method.upper()} {path}"
-        for path, method, _ in operations(resolve_path_items(document))
-    }
+    whole = resolve_path_items(document)
+    named = [(method.upper(), wire_path(whole, path)) for path, method, _ in operations(whole)]
+    return {f"{method} {blank(path)}": f"{method} {path}" for method, path in named}
 
 
 def _usable(content: bytes, name: str) -> dict[str, Any]:

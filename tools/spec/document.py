@@ -1,6 +1,7 @@
 """Reading descriptions: bytes to a document, or an error that says what is wrong with them."""
 
 import copy
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = [
     "operations",
     "parse",
     "resolve_path_items",
+    "wire_path",
 ]
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -65,7 +67,7 @@ def parse(content: bytes, name: str) -> dict[str, Any]:
         SpecError: it does not parse, or holds something else.
     """
     try:
-        document = yaml.load(content, Loader=_Loader)
+        document = _json(content) or yaml.load(content, Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         problem = " ".join(str(error).split())[:300]
         raise SpecError(f"{name} is not YAML: {problem}") from None
@@ -74,6 +76,14 @@ def parse(content: bytes, name: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise SpecError(f"{name} holds {type(document).__name__} where a mapping belongs; is it a web page?")
     return document
+
+
+def _json(content: bytes) -> Any:
+    """Return what some JSON holds, None when it is not: YAML reads most of it, but not every escape."""
+    try:
+        return json.loads(content) if content.lstrip().startswith(b"{") else None
+    except ValueError:
+        return None
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -96,6 +106,21 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
         for method, operation in item.items() if isinstance(item, dict) else ():
             if method in METHODS and isinstance(operation, dict):
                 yield str(path), method, operation
+
+
+def wire_path(document: dict[str, Any], path: str) -> str:
+    """Return a path as requests have it: with the path that all servers have in common, unless it is there already."""
+    bases = {_base(server) for server in document.get("servers") or () if isinstance(server, dict)}
+    base = bases.pop() if len(bases) == 1 else ""
+    return path if path.startswith(f"{base}/") else base + path
+
+
+def _base(server: dict[str, Any]) -> str:
+    """Return the path of a server's address, such as `/v1`; empty when it has none."""
+    address = str(server.get("url", ""))
+    for name, variable in (server.get("variables") or {}).items():
+        address = address.replace(f"{{{name}}}", str((variable or {}).get("default", "")))
+    return re.sub(r"^(\w+:)?//[^/]*", "", address).partition("?")[0].rstrip("/")
 
 
 def resolve_path_items(document: dict[str, Any]) -> dict[str, Any]:

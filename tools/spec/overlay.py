@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import jsonpath
 
-from tools.spec.document import SpecError, operations
+from tools.spec.document import SpecError, operations, wire_path
 
 __all__ = ["Pin", "apply", "only_pinned", "pins", "with_our_templates"]
 
@@ -74,9 +74,10 @@ def apply(overlay: dict[str, Any], document: dict[str, Any], report: Callable[[s
 
 
 def with_our_templates(document: dict[str, Any], wanted: list[Pin]) -> dict[str, Any]:
-    """Return the document with the parameters in its paths named as in ours: `/a/{id}` is `/a/{accountId}`.
+    """Return the document with its paths written as ours are: `/a/{id}` is `/a/{accountId}`.
 
-    Where several templates stand for one path, as not every publisher minds, their operations are put together.
+    What the servers' addresses have of it (`https://host/v1`) belongs to it. Where several templates stand for one
+    path, as not every publisher minds, their operations are put together.
     """
     pinned = {_blank(pin.path): pin.path for pin in wanted}
     paths = document.get("paths")
@@ -84,7 +85,8 @@ def with_our_templates(document: dict[str, Any], wanted: list[Pin]) -> dict[str,
         raise SpecError("The description has no paths.")
     renamed: dict[str, Any] = {}
     for path, item in paths.items():
-        ours = pinned.get(_blank(str(path)), str(path))
+        whole = wire_path(document, str(path))
+        ours = pinned.get(_blank(whole), whole)
         both = isinstance(item, dict) and isinstance(renamed.get(ours), dict)
         renamed[ours] = {**item, **renamed[ours]} if both else item
     return {**document, "paths": renamed}
@@ -99,7 +101,8 @@ def only_pinned(document: dict[str, Any], report: Callable[[str], None]) -> dict
     kept: dict[str, dict[str, Any]] = {}
     for path, method, operation in operations(document):
         if FACADE in operation:
-            kept.setdefault(path, {})[method] = operation
+            plain = {key: value for key, value in operation.items() if key == FACADE or not key.startswith("x-")}
+            kept.setdefault(path, {})[method] = plain
         else:
             report(f"left out: {method.upper()} {path}, which the facade does not use")
     if document.get("webhooks"):

@@ -71,11 +71,12 @@ def _of(pin: Pin, facts: Mapping[str, Fact]) -> Reliance:
     details([error])
     read = {f"answer field {path}" for path in answer.noted | set(ENVELOPE)}
     read |= {f"error field {path}" for path in (*ENVELOPE, "errors", *(f"errors[].{name}" for name in error.noted))}
-    places = _sent(operation) | read | {f"key in header {KEY_HEADER}", "JSON answer"}
+    key = f"key in header {KEY_HEADER}"
+    places = _sent(operation) | read | {key, "JSON answer"}
     return Reliance(
         facade=pin.facade,
         places={place: facts[place].kinds if place in facts else frozenset() for place in places},
-        always_sent=frozenset(_sent(build(**least))),
+        always_sent=frozenset(_sent(build(**least)) | {key, f"header parameter {KEY_HEADER}"}),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from tools.spec.document import find, operations, resolve_path_items
+from tools.spec.document import find, operations, resolve_path_items, wire_path
 
 __all__ = ["NUMBERS", "Fact", "Wire", "blank", "wire_of"]
 
@@ -50,7 +50,10 @@ class _Shape:
 def wire_of(document: dict[str, Any]) -> Wire:
     """Return the wire that a description is about."""
     whole = resolve_path_items(document)
-    return {f"{method.upper()} {blank(path)}": dict(_facts(whole, path, it)) for path, method, it in operations(whole)}
+    return {
+        f"{method.upper()} {blank(wire_path(whole, path))}": dict(_facts(whole, path, operation))
+        for path, method, operation in operations(whole)
+    }
 
 
 def blank(path: str) -> str:
@@ -65,8 +68,7 @@ def _facts(document: dict[str, Any], path: str, operation: dict[str, Any]) -> It
         if place != "path" and not (place == "header" and name in _IGNORED_HEADERS):
             shape = _shape(document, parameter.get("schema") or _json_schema(parameter))
             yield f"{place} parameter {name}", Fact(shape.kinds, parameter.get("required") is True, shape.details)
-    for name in _key_headers(document, operation):
-        yield f"key in header {name}", Fact()
+    yield from _keys(document, operation)
     body = _whole(document, operation.get("requestBody"))
     if _has_json(body):
         yield "JSON request", Fact(required=body.get("required") is True)
@@ -86,13 +88,15 @@ def _parameters(document: dict[str, Any], path: str, operation: dict[str, Any]) 
     return list({(each.get("in"), each.get("name")): each for each in both}.values())
 
 
-def _key_headers(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[str]:
+def _keys(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[tuple[str, Fact]]:
+    """What a request may show to be let in; required where every way in asks for it."""
     schemes = find(document, "#/components/securitySchemes") or {}
-    asked = operation.get("security", document.get("security")) or []
-    for name in dict.fromkeys(name for entry in asked for name in entry):
+    ways = operation.get("security", document.get("security")) or []
+    for name in dict.fromkeys(name for way in ways for name in way):
         scheme = _whole(document, schemes.get(name))
-        if scheme.get("type") == "apiKey" and scheme.get("in") == "header":
-            yield str(scheme.get("name")).lower()
+        where = f"in {scheme.get('in')} {str(scheme.get('name')).lower()}"
+        known = where if scheme.get("type") == "apiKey" else f"by {scheme.get('scheme', scheme.get('type'))}"
+        yield f"key {known}", Fact(required=all(name in way for way in ways))
 
 
 def _responses(document: dict[str, Any], operation: dict[str, Any]) -> tuple[list[Any], list[Any]]:
