@@ -1,5 +1,6 @@
 """What callers may pass for ids, titles and keys: refused here, before anything is sent."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, Ing
 
 __all__ = [
     "account_id_of",
+    "app_of",
     "data_source_id_of",
     "dataset_id_of",
     "ingestion_id_of",
@@ -16,6 +18,7 @@ __all__ = [
     "text_of",
 ]
 
+_TOKEN = r"[\w.!#$%&'*+^`|~-]+"
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
@@ -67,6 +70,15 @@ def keys_of(value: Sequence[str] | None) -> tuple[str, ...] | None:
 def page_size_of(value: int | None) -> int | None:
     """Return the number of items to ask for in a page."""
     return None if value is None else _number("page_size", value, "an int")
+
+
+def app_of(value: str | None) -> str:
+    """Return what to add to the User-Agent for a program that has a name (RFC 9110, section 10.1.5)."""
+    if value is None:
+        return ""
+    if not re.fullmatch(rf"{_TOKEN}(/{_TOKEN})?", text_of("app", value), re.ASCII):
+        raise ValueError(f"app must be a name, or a name and a version such as 'nightly-export/2.1', not {value!r}.")
+    return f" {value}"
 
 
 def request_of(method: str, path: str, params: Mapping[str, Any] | None) -> tuple[str, str]:

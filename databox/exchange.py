@@ -26,6 +26,7 @@ class Exchange:
     body: bytes | None
     timeout: float | None
     """Seconds for the whole of it."""
+    user_agent: str = USER_AGENT
     end: float | None = None
     """When that is over, on the monotonic clock; None for never."""
     sent: bool = False
@@ -45,7 +46,7 @@ class Exchange:
 
     def request_headers(self) -> dict[str, str]:
         """The headers to send, but for the key."""
-        headers = {"accept": "application/json", "user-agent": USER_AGENT}
+        headers = {"accept": "application/json", "user-agent": self.user_agent}
         if self.body is not None:
             headers["content-type"] = "application/json"
         return headers

@@ -313,3 +313,18 @@ def test_request_sends_json(driver: Driver, server: ScriptedServer) -> None:
     client = driver.client(base_url=server.url)
     client.request("POST", "/v1/datasets", json={"schema": [{"name": "a", "dataType": "string"}]})
     assert server.requests[0].json == {"schema": [{"name": "a", "dataType": "string"}]}
+
+
+def test_a_program_that_uses_the_client_may_say_so(driver: Driver, server: ScriptedServer) -> None:
+    client = driver.client("some-key-0123456789", server.url, app="nightly-export/2.1")
+    client.auth.validate_key()
+    client.with_options(timeout=5).auth.validate_key()
+    for request in server.requests:
+        assert request.headers["user-agent"].startswith("databox-sdk/")
+        assert request.headers["user-agent"].endswith(" nightly-export/2.1")
+
+
+@pytest.mark.parametrize("wrong", ["", " ", "two words", "a/b/c", "a\r\nx-evil: 1", "ü", 5])
+def test_what_is_no_name_of_a_program_is_refused(driver: Driver, server: ScriptedServer, wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="app"):
+        driver.client("some-key-0123456789", server.url, app=wrong)

@@ -9,7 +9,7 @@ from databox._async.datasets import AsyncDatasets
 from databox._async.resources import AsyncAccounts, AsyncAuth, AsyncDataSources
 from databox._async.runtime import HttpClient
 from databox._async.transport import AsyncTransport
-from databox.arguments import request_of
+from databox.arguments import app_of, request_of
 from databox.config import load_config
 from databox.limits import DOCUMENTED, RateLimit
 from databox.options import UNSET, Options, Unset
@@ -30,6 +30,7 @@ class AsyncDatabox:
             and host; None switches it off.
         http_client: a client of your own, for proxies, certificates or transports; it is not closed here. Of
             httpx; the asynchronous client takes an `aiohttp.ClientSession` as well, which is faster.
+        app: what your program is called, for the User-Agent: a name, or a name and a version such as `export/2.1`.
 
     Raises:
         ConfigurationError: there is no key, or the key, the URL or the stored file cannot be used.
@@ -44,9 +45,11 @@ class AsyncDatabox:
         max_retries: int = 4,
         rate_limit: RateLimit | None = DOCUMENTED,
         http_client: HttpClient = None,
+        *,
+        app: str | None = None,
     ) -> None:
         options = Options(timeout, max_retries, rate_limit)
-        self._assemble(AsyncTransport(load_config(api_key, base_url), options, http_client))
+        self._assemble(AsyncTransport(load_config(api_key, base_url), options, http_client, app_of(app)))
 
     def _assemble(self, transport: AsyncTransport) -> None:
         self._transport = transport

@@ -23,7 +23,7 @@ from databox.errors import (
     NotFoundError,
     RateLimitError,
 )
-from databox.exchange import Exchange
+from databox.exchange import USER_AGENT, Exchange
 from databox.limits import Log, shared_log
 from databox.operations import Operation
 from databox.options import Options
@@ -38,11 +38,12 @@ log = logging.getLogger("databox")
 class AsyncTransport:
     """Sends operations: within the limits, again where that is safe, and never past its time."""
 
-    def __init__(self, config: Config, options: Options, http_client: HttpClient = None) -> None:
+    def __init__(self, config: Config, options: Options, http_client: HttpClient = None, app: str = "") -> None:
         if config.exposes_key:
             log.warning("The key will cross the network unencrypted: %s is not https.", config.base_url)
         self.config = config
         self.options = options
+        self._user_agent = USER_AGENT + app
         self.closed = False
         self._counting = threading.Lock()
         self.requests = 0
@@ -165,7 +166,9 @@ class AsyncTransport:
         with self._counting:
             self.requests += 1
         query = f"?{httpx.QueryParams(operation.params)}" if operation.params else ""
-        exchange = Exchange(operation.method, operation.path + query, operation.body, self.options.timeout)
+        exchange = Exchange(
+            operation.method, operation.path + query, operation.body, self.options.timeout, self._user_agent
+        )
         try:
             await self._connections.run(exchange)
         except (httpx.RequestError, TimeoutError) as error:

@@ -10,7 +10,7 @@ from databox._sync.datasets import Datasets
 from databox._sync.resources import Accounts, Auth, DataSources
 from databox._sync.runtime import HttpClient
 from databox._sync.transport import Transport
-from databox.arguments import request_of
+from databox.arguments import app_of, request_of
 from databox.config import load_config
 from databox.limits import DOCUMENTED, RateLimit
 from databox.options import UNSET, Options, Unset
@@ -31,6 +31,7 @@ class Databox:
             and host; None switches it off.
         http_client: a client of your own, for proxies, certificates or transports; it is not closed here. Of
             httpx; the asynchronous client takes an `aiohttp.ClientSession` as well, which is faster.
+        app: what your program is called, for the User-Agent: a name, or a name and a version such as `export/2.1`.
 
     Raises:
         ConfigurationError: there is no key, or the key, the URL or the stored file cannot be used.
@@ -45,9 +46,11 @@ class Databox:
         max_retries: int = 4,
         rate_limit: RateLimit | None = DOCUMENTED,
         http_client: HttpClient = None,
+        *,
+        app: str | None = None,
     ) -> None:
         options = Options(timeout, max_retries, rate_limit)
-        self._assemble(Transport(load_config(api_key, base_url), options, http_client))
+        self._assemble(Transport(load_config(api_key, base_url), options, http_client, app_of(app)))
 
     def _assemble(self, transport: Transport) -> None:
         self._transport = transport
