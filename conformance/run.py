@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 CASES = Path(__file__).resolve().parent / "cases"
-SERVED = {"ingest"}
+SERVED = {"calls", "ingest"}
 """Areas whose cases need a server."""
 PREFIX = "/v1/datasets/dataset"
-"""Where the rows of those cases go."""
+"""Where the rows of an ingest go."""
 
 
 def cases(area: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -96,7 +96,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        step = self.server.came(self.path, body)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        step = self.server.came({"method": self.command, "target": self.path, "headers": headers}, body)
         if step.get("drop"):
             self.close_connection = True
             return
@@ -120,12 +121,18 @@ class _Server(http.server.ThreadingHTTPServer):
     def __init__(self, script: list[dict[str, Any]]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self._script = iter(script)
-        self.paths: list[str] = []
+        self.requests: list[dict[str, Any]] = []
         self.bodies: list[Any] = []
 
-    def came(self, path: str, body: bytes) -> dict[str, Any]:
+    @property
+    def seen(self) -> dict[str, Any]:
+        """What came, as the cases expect it."""
+        paths = [request["target"].removeprefix(PREFIX) for request in self.requests]
+        return {"requests": self.requests, "paths": paths, "bodies": self.bodies}
+
+    def came(self, request: dict[str, Any], body: bytes) -> dict[str, Any]:
         """Note a request; return what to do with it."""
-        self.paths.append(path.removeprefix(PREFIX))
+        self.requests.append(request)
         if body:
             self.bodies.append(json.loads(body))
         # One too many is told by an answer that no client takes for a good one.
@@ -230,8 +237,8 @@ def problems(adapter: Adapter, area: str, case: dict[str, Any]) -> list[str] | N
                 url = f"http://127.0.0.1:{server.server_port}"
                 asked = {name: value for name, value in given.items() if name != "script"} | {"base_url": url}
                 answer = adapter.ask({"id": case["id"], "area": area, "input": asked})
-            seen = {"bodies": server.bodies, "paths": server.paths}
-            answer = {**answer, "result": seen | answer["result"]} if isinstance(answer.get("result"), dict) else answer
+            if isinstance(answer.get("result"), dict):
+                answer["result"] |= server.seen
     except Broken as error:
         return [f"the adapter broke: {error}"]
     if answer.get("unsupported"):

@@ -18,7 +18,7 @@ PYTHON = [sys.executable, "-W", "error", str(FOLDER / "clients" / "python" / "ad
 NODE = ["node", str(FOLDER / "clients" / "node" / "adapter.mjs")]
 NEEDS_NODE = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node: apt-get install nodejs")
 ALL = [pytest.param(area, case, id=case["id"]) for area, case in cases()]
-IN_NODE = {"requests", "answers", "errors", "retry", "batches", "limits", "verification", "report", "ingest"}
+IN_NODE = {"requests", "answers", "errors", "retry", "calls", "batches", "limits", "verification", "report", "ingest"}
 """What the small client must not call unsupported, but for files and the values that JavaScript cannot hold."""
 
 

@@ -69,6 +69,15 @@ const AREAS = {
   report(given) {
     return report(given.batches, given.verify);
   },
+  async calls(given) {
+    const client = new Client('conformance-key-0123456789', given.base_url, { maxRetries: given.max_retries });
+    try {
+      return { result: await client.send(given.operation, given.arguments) };
+    } catch (error) {
+      if (!(error instanceof DataboxError)) throw error;
+      return { error: told(error) };
+    }
+  },
   async ingest(given) {
     const { verify, batch_size: batchSize, on_ambiguous: onAmbiguous, journal, dead_letter: deadLetter } = given.options;
     if (journal || deadLetter) return undefined;

@@ -1,5 +1,5 @@
 // A small client of the Databox API v1 for Node 20: its own fetch, no dependencies. It was written from GUIDE.md and
-// passes the cases for requests, answers, errors, retry, limits, batches, verification, the report and whole ingests.
+// passes the cases for requests, answers, errors, retry, calls, limits, batches, verification, the report and whole ingests.
 // Journal, dead letters and concurrency are left out.
 
 const FIRST_WAIT = 0.5, LONGEST_WAIT = 30, LONGEST_RETRY_AFTER = 120, SECOND = 1.012, HOUR = 3601;

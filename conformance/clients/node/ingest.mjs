@@ -20,13 +20,25 @@ export class Client {
       try {
         return read(name, request, await this.#exchange(request), args);
       } catch (error) {
-        failure = error;
+        failure = this.#hidden(error);
       }
+      // Gone after an attempt that may have done it: it did.
+      if (open && request.method === 'DELETE' && failure.status_code === 404) return null;
       open ||= effectOf(failure) === 'open';
-      const wait = waitBeforeRetry(failure, { attempt, max_retries: this.maxRetries, repeatable: request.repeatable });
-      if (wait === null) throw Object.assign(failure, { open });
+      // What stands in the API's place would meet the next attempt too; only rows are worth one more.
+      const repeatable = request.repeatable && (failure.kind !== 'InvalidResponseError' || name === 'datasets.create_ingestion');
+      const wait = waitBeforeRetry(failure, { attempt, max_retries: this.maxRetries, repeatable });
+      if (wait === null) {
+        if (open && request.method === 'POST') failure.message += ' It may have taken effect: look before you send it again.';
+        throw Object.assign(failure, { open });
+      }
       await sleep(wait);
     }
+  }
+
+  #hidden(error) {
+    error.message = error.message.replaceAll(this.key, '…'); // what a server repeats may hold the key
+    return error;
   }
 
   async #exchange({ method, path, query, body }) {

@@ -18,7 +18,17 @@ from typing import Any
 
 import attrs
 
-from databox import APIError, AsyncDatabox, Databox, DataboxError, Ingestion, InvalidRecordError, operations
+from databox import (
+    APIError,
+    AsyncDatabox,
+    AsyncPage,
+    Databox,
+    DataboxError,
+    Ingestion,
+    InvalidRecordError,
+    Page,
+    operations,
+)
 from databox.answers import Listing
 from databox.config import Secret
 from databox.errors import APIConnectionError, InvalidResponseError
@@ -90,6 +100,8 @@ def told(error: DataboxError) -> Json:
 
 def plain(value: Any) -> Any:
     """Return what JSON can say of a model."""
+    if isinstance(value, Page | AsyncPage):
+        return {"items": plain(value.items), "total": value.total, "request_id": value.request_id}
     if attrs.has(type(value)):
         return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value))}
     if isinstance(value, dict):
@@ -222,6 +234,23 @@ def shown(made: IngestReport) -> Json:
     return {**fields, "ok": made.ok}
 
 
+def calls(given: Json) -> Json:
+    group, _, name = given["operation"].partition(".")
+    options: Json = {"max_retries": given["max_retries"], "rate_limit": None}
+
+    async def main() -> Any:
+        async with AsyncDatabox(KEY, given["base_url"], **options) as client:
+            return await getattr(getattr(client, group), name)(*given["arguments"].values())
+
+    try:
+        if ASYNCHRONOUS:
+            return {"result": plain(asyncio.run(main()))}
+        with Databox(KEY, given["base_url"], **options) as client:
+            return {"result": plain(getattr(getattr(client, group), name)(*given["arguments"].values()))}
+    except APIError as error:
+        return {"error": told(error)}
+
+
 def ingest(given: Json) -> Json:
     options = dict(given["options"])
     runs = options.pop("runs", 1)
@@ -264,7 +293,20 @@ def journal_rows(path: Path) -> list[Json]:
 
 AREAS: dict[str, Callable[[Json], Json]] = {
     each.__name__: each
-    for each in (requests, answers, errors, retry, limits, batches, encoding, order, verification, report, ingest)
+    for each in (
+        requests,
+        answers,
+        errors,
+        retry,
+        limits,
+        batches,
+        encoding,
+        order,
+        verification,
+        report,
+        calls,
+        ingest,
+    )
 }
 
 
