@@ -31,6 +31,8 @@ class Exchange:
     """When that is over, on the monotonic clock; None for never."""
     sent: bool = False
     """Whether any part of the request may have left."""
+    left: float | None = None
+    """When it began to leave, on the monotonic clock; None where nobody tells."""
     status: int | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     answer: bytes = b""
@@ -38,6 +40,12 @@ class Exchange:
     def begin(self) -> None:
         """The time runs from now on."""
         self.end = None if self.timeout is None else time.monotonic() + self.timeout
+
+    def leaves(self) -> None:
+        """The request is on its way."""
+        self.sent = True
+        if self.left is None:
+            self.left = time.monotonic()
 
     def check_size(self, size: int) -> None:
         """Raise when an answer grows beyond all reason."""

@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
     raise ImportError('A rate limit in Redis needs its extra: pip install "databox-sdk[redis]"') from error
 
 from databox.errors import ConfigurationError
-from databox.limits import HOUR, SECOND, RateLimit, Slot
+from databox.limits import HOUR, SECOND, STRICT_SECOND, RateLimit, Slot
 
 __all__ = ["RedisLog"]
 
@@ -24,9 +24,10 @@ _TIMEOUT = 5.0
 _ATTEMPTS = 4
 """How often to ask before giving up: a restart of the server takes a few seconds."""
 
-# The clock is the server's, as the machines' own differ. When it is set back, all that is noted moves with it.
+# Two sorted sets have a slot's number and time: of all, and of those that went out. The clock is the server's, as the
+# machines' own differ. When it is set back, all that is noted moves with it.
 _BEGIN = """
-local times, state, given = KEYS[1], KEYS[2], ARGV[1]
+local times, gone, state, given, hour = KEYS[1], KEYS[2], KEYS[3], ARGV[1], tonumber(ARGV[2])
 local clock = redis.call('TIME')
 local now = tonumber(given) or (clock[1] + clock[2] / 1e6)
 local function text(seconds) return string.format('%.17g', seconds) end
@@ -34,32 +35,45 @@ local function field(name) return tonumber(redis.call('HGET', state, name) or 0)
 local paused_until, back = field('paused_until'), field('seen') - now
 if back > 1 then
     paused_until = paused_until - back
-    for place, at in ipairs(redis.call('LRANGE', times, 0, -1)) do
-        redis.call('LSET', times, place - 1, text(at - back))
+    for _, set in ipairs({times, gone}) do
+        for _, id in ipairs(redis.call('ZRANGE', set, 0, -1)) do redis.call('ZINCRBY', set, text(-back), id) end
     end
 end
-if back > 1 or back < 0 then redis.call('HSET', state, 'seen', text(now)) end
+if back > 1 or back < 0 then redis.call('HSET', state, 'seen', text(now), 'paused_until', text(paused_until)) end
+local function kept(seconds)
+    for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, math.ceil(seconds + hour)) end
+end
 """
-# The same decision as `limits.next_time`, where it can be made and noted in one step.
-_RESERVE = """
-local hour = tonumber(ARGV[5])
-while tonumber(redis.call('LINDEX', times, 0) or now) <= now - hour do redis.call('LPOP', times) end
+# The same decisions as in `limits`, where they can be made and noted in one step.
+_TAKE = """
+local per_second, per_hour, second, strict_second, id, generation = unpack(ARGV, 3)
+local of = gone
+if field('generation') == tonumber(generation) then
+    second = strict_second
+else
+    of, id = times, redis.call('HINCRBY', state, 'slots', 1)
+end
+for _, set in ipairs({times, gone}) do redis.call('ZREMRANGEBYSCORE', set, '-inf', text(now - hour)) end
 local function after(count, seconds)
-    local at = redis.call('LINDEX', times, -count)
+    local at = redis.call('ZREVRANGE', of, count - 1, count - 1, 'WITHSCORES')[2]
     return at and at + seconds or now
 end
-local at = math.max(now, paused_until, after(1, 0), after(ARGV[2], ARGV[4]), after(ARGV[3], hour))
-redis.call('RPUSH', times, text(at))
-redis.call('HSET', state, 'paused_until', text(paused_until))
-for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, math.ceil(at - now + hour)) end
-return {text(at), text(now), field('generation')}
+local at = math.max(now, paused_until, after(1, 0), after(per_second, second), after(per_hour, hour))
+redis.call('ZADD', times, text(at), id)
+if at <= now then redis.call('ZADD', gone, text(at), id) end
+kept(at - now)
+return {text(at), text(now), field('generation'), at <= now and 1 or 0, id}
+"""
+_CORRECT = """
+for _, set in ipairs({times, gone}) do redis.call('ZINCRBY', set, ARGV[3], ARGV[4]) end
+kept(0)
 """
 _PAUSE = """
-local seconds, hour = tonumber(ARGV[2]), tonumber(ARGV[3])
+local seconds = tonumber(ARGV[3])
 redis.call('HSET', state, 'paused_until', text(math.max(paused_until, now + seconds)))
 redis.call('HINCRBY', state, 'generation', 1)
-while tonumber(redis.call('LINDEX', times, -1) or now) > now do redis.call('RPOP', times) end
-for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, math.ceil(seconds + hour)) end
+redis.call('ZINTERSTORE', times, 1, gone)
+kept(seconds)
 """
 
 
@@ -80,7 +94,7 @@ class RedisLog:
 
     def __init__(self, url: str, name: str, clock: Callable[[float], float] | None = None) -> None:
         self._url = _without_password(url)
-        self._keys = [f"databox:{{{name}}}:times", f"databox:{{{name}}}:state"]  # one slot of a cluster
+        self._keys = [f"databox:{{{name}}}:{part}" for part in ("times", "gone", "state")]  # one slot of a cluster
         self._clock = clock
         try:
             self._redis = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
@@ -92,26 +106,37 @@ class RedisLog:
             )
         except ValueError as error:
             raise self._unusable(error) from None
-        self._reserve = self._redis.register_script(_BEGIN + _RESERVE)
-        self._pause = self._redis.register_script(_BEGIN + _PAUSE)
+        self._take, self._correct, self._pause = (
+            self._redis.register_script(_BEGIN + script) for script in (_TAKE, _CORRECT, _PAUSE)
+        )
         self._ask(self._redis.ping)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
-        """Return the next time at which a request keeps within both windows, and note it as taken."""
-        arguments = [self._given(now), limit.per_second, limit.per_hour, SECOND, HOUR]
-        at, then, generation = self._ask(lambda: self._reserve(keys=self._keys, args=arguments))
-        # The server counted from some moment before its answer came: to count from now on is never too early.
-        offset = (now if self._clock else time.monotonic()) - float(then)
-        return Slot(float(at) + offset, int(generation))
+        """Return a slot at the next time at which a request keeps within both windows, granted if that is now."""
+        return self._taken(now, limit, Slot(now, generation=-1))
 
-    def holds(self, slot: Slot) -> bool:
-        """Return whether the slot still counts; after a pause a new one has to be reserved."""
-        generation = self._ask(lambda: self._redis.hget(self._keys[1], "generation"))
-        return bool(slot.generation == int(generation or 0))
+    def claim(self, slot: Slot, now: float, limit: RateLimit) -> Slot:
+        """Return the slot, granted if the request may go out now; otherwise the one at which to ask again."""
+        return self._taken(now, limit, slot)
+
+    def correct(self, slot: Slot, at: float) -> None:
+        """Note that the request of a granted slot went out later than that."""
+        arguments = [self._given(at), HOUR, at - slot.at, slot.id]
+        self._ask(lambda: self._correct(keys=self._keys, args=arguments))
 
     def pause(self, now: float, seconds: float) -> None:
         """Let nothing go out for some seconds, because the server asked for it; slots ahead are void."""
-        self._ask(lambda: self._pause(keys=self._keys, args=[self._given(now), seconds, HOUR]))
+        self._ask(lambda: self._pause(keys=self._keys, args=[self._given(now), HOUR, seconds]))
+
+    def _taken(self, now: float, limit: RateLimit, slot: Slot) -> Slot:
+        limits = [limit.per_second, limit.per_hour, SECOND, STRICT_SECOND]
+        arguments = [self._given(now), HOUR, *limits, slot.id, slot.generation]
+        at, then, generation, granted, number = self._ask(lambda: self._take(keys=self._keys, args=arguments))
+        # The server looked at its clock between our asking and its answer; the safe end of that is the answer for
+        # a slot to come, and the asking for one that is granted, as `correct` adds what went by since.
+        until = now if self._clock or granted else time.monotonic()
+        offset = until - float(then)
+        return Slot(float(at) + offset, int(generation), bool(granted), int(number))
 
     def _given(self, now: float) -> float | str:
         return self._clock(now) if self._clock else ""

@@ -4,18 +4,20 @@ import sqlite3
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from databox.errors import ConfigurationError
-from databox.limits import HOUR, RateLimit, Slot, next_time
+from databox.limits import HOUR, STRICT_SECOND, RateLimit, Slot, next_time
 
 __all__ = ["StoredLog"]
 
 _SCHEMA = (
     """create table if not exists logs (
     name text primary key, seen real not null, paused_until real not null, generation integer not null)""",
-    "create table if not exists requests (log text not null, at real not null)",
-    "create index if not exists requests_in_order on requests (log, at)",
+    """create table if not exists slots (
+    id integer primary key autoincrement, log text not null, at real not null, gone integer not null)""",
+    "create index if not exists slots_in_order on slots (log, at)",
 )
 _PATIENCE = 10.0
 """Seconds to wait for another process to let go of the file, which it holds for less than a millisecond."""
@@ -48,20 +50,28 @@ class StoredLog:
             pass  # to learn now whether it can be used
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
-        """Return the next time at which a request keeps within both windows, and note it as taken."""
+        """Return a slot at the next time at which a request keeps within both windows, granted if that is now."""
         offset = self._offset()
         with self._transaction() as db:
-            paused_until, generation = self._state(db, now + offset)
-            db.execute("delete from requests where log = ? and at <= ?", (self._name, now + offset - HOUR))
-            at = next_time(limit, now + offset, paused_until, lambda count: self._latest(db, count))
-            db.execute("insert into requests values (?, ?)", (self._name, at))
-        return Slot(at - offset, generation)
+            return self._reserve(db, now + offset, offset, limit)
 
-    def holds(self, slot: Slot) -> bool:
-        """Return whether the slot still counts; after a pause a new one has to be reserved."""
+    def claim(self, slot: Slot, now: float, limit: RateLimit) -> Slot:
+        """Return the slot, granted if the request may go out now; otherwise the one at which to ask again."""
+        offset = self._offset()
+        now += offset
         with self._transaction() as db:
-            (generation,) = db.execute("select generation from logs where name = ?", (self._name,)).fetchone()
-        return bool(slot.generation == generation)
+            paused_until, generation = self._state(db, now)
+            if slot.generation != generation:
+                return self._reserve(db, now, offset, limit)
+            gone = partial(self._latest, db, "select at from slots where log = ? and gone")
+            at = next_time(limit, now, paused_until, gone, STRICT_SECOND)
+            db.execute("update slots set at = ?, gone = ? where id = ?", (at, at <= now, slot.id))
+            return Slot(at - offset, generation, at <= now, slot.id)
+
+    def correct(self, slot: Slot, at: float) -> None:
+        """Note that the request of a granted slot went out later than that."""
+        with self._transaction() as db:
+            db.execute("update slots set at = ? where id = ?", (at + self._offset(), slot.id))
 
     def pause(self, now: float, seconds: float) -> None:
         """Let nothing go out for some seconds, because the server asked for it; slots ahead are void."""
@@ -70,7 +80,16 @@ class StoredLog:
             self._state(db, now)
             query = "update logs set paused_until = max(paused_until, ?), generation = generation + 1 where name = ?"
             db.execute(query, (now + seconds, self._name))
-            db.execute("delete from requests where log = ? and at > ?", (self._name, now))
+            db.execute("delete from slots where log = ? and not gone", (self._name,))
+
+    def _reserve(self, db: sqlite3.Connection, now: float, offset: float, limit: RateLimit) -> Slot:
+        paused_until, generation = self._state(db, now)
+        db.execute("delete from slots where log = ? and at <= ?", (self._name, now - HOUR))
+        planned = partial(self._latest, db, "select at from slots where log = ?")
+        at = next_time(limit, now, paused_until, planned)
+        query = "insert into slots (log, at, gone) values (?, ?, ?)"
+        made = db.execute(query, (self._name, at, at <= now)).lastrowid or 0
+        return Slot(at - offset, generation, at <= now, made)
 
     def _state(self, db: sqlite3.Connection, now: float) -> tuple[float, int]:
         """Until when all wait, and how often they had to; moves what is noted if the clock was set back."""
@@ -79,14 +98,13 @@ class StoredLog:
         set_back = max(0.0, seen - now)
         if set_back > 1:  # less is the order in which processes came to look
             paused_until -= set_back
-            db.execute("update requests set at = at - ? where log = ?", (set_back, self._name))
+            db.execute("update slots set at = at - ? where log = ?", (set_back, self._name))
         if set_back > 1 or seen < now:
             db.execute("update logs set seen = ?, paused_until = ? where name = ?", (now, paused_until, self._name))
         return paused_until, generation
 
-    def _latest(self, db: sqlite3.Connection, count: int) -> float | None:
-        query = "select at from requests where log = ? order by at desc limit 1 offset ?"
-        row = db.execute(query, (self._name, count - 1)).fetchone()
+    def _latest(self, db: sqlite3.Connection, query: str, count: int) -> float | None:
+        row = db.execute(f"{query} order by at desc limit 1 offset ?", (self._name, count - 1)).fetchone()
         return row and float(row[0])
 
     @contextmanager

@@ -5,20 +5,38 @@ Source: the API's limits page, "10 requests per second and 10,000 per hour" for 
 
 import hashlib
 import threading
-from collections import deque
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import attrs
 
-__all__ = ["DOCUMENTED", "HOUR", "MAX_RECORDS", "Log", "RateLimit", "RequestLog", "Slot", "next_time", "shared_log"]
+__all__ = [
+    "DOCUMENTED",
+    "HOUR",
+    "LATE",
+    "MAX_RECORDS",
+    "SECOND",
+    "STRICT_SECOND",
+    "Log",
+    "RateLimit",
+    "RequestLog",
+    "Slot",
+    "next_time",
+    "shared_log",
+]
 
 MAX_RECORDS = 100
 """Rows in one ingestion at most."""
-SECOND = 1.012
+SECOND = 1.014
 HOUR = 3601.0
-"""Both as we count them: a little longer, since requests may arrive closer together than they were sent."""
+"""Both as we plan them: a little longer, since requests may arrive closer together than they were sent."""
+STRICT_SECOND = 1.010
+"""What must have gone by in truth: with the rest, a thread that wakes a little late costs no time."""
+LATE = 0.003
+"""Seconds after its slot from which a request is noted anew; less is in the margins above."""
 
 
 def _positive(_: object, attribute: "attrs.Attribute[int]", value: object) -> None:
@@ -65,25 +83,34 @@ DOCUMENTED = RateLimit()
 
 @attrs.frozen
 class Slot:
-    """Leave to send one request at the time `at`, unless the log was paused meanwhile."""
+    """A request's place in the log: when it may ask to go out, or has gone out."""
 
     at: float
     generation: int
+    """How many pauses there had been; after another one the place is void."""
+    granted: bool = False
+    """Whether it may go out now, and is noted as gone."""
+    id: int = attrs.field(default=0, eq=False)
 
 
 class Log(Protocol):
     """When the requests of one key and host went, or will go, out. Safe to use from any thread.
 
-    Times are seconds of one monotonic clock, given by the caller. Slots are handed out in order, so whoever asks
-    first goes first.
+    Times are seconds of one monotonic clock, given by the caller. Slots are planned in order, so whoever asks first
+    goes first. But a busy machine wakes a thread late, and a new connection takes its time: what counts in the end is
+    when requests went.
     """
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
-        """Return the next time at which a request keeps within both windows, and note it as taken."""
+        """Return a slot at the next time at which a request keeps within both windows, granted if that is now."""
         ...
 
-    def holds(self, slot: Slot) -> bool:
-        """Return whether the slot still counts; after a pause a new one has to be reserved."""
+    def claim(self, slot: Slot, now: float, limit: RateLimit) -> Slot:
+        """Return the slot, granted if the request may go out now; otherwise the one at which to ask again."""
+        ...
+
+    def correct(self, slot: Slot, at: float) -> None:
+        """Note that the request of a granted slot went out later than that."""
         ...
 
     def pause(self, now: float, seconds: float) -> None:
@@ -91,17 +118,19 @@ class Log(Protocol):
         ...
 
 
-def next_time(limit: RateLimit, now: float, paused_until: float, latest: Callable[[int], float | None]) -> float:
+def next_time(
+    limit: RateLimit, now: float, paused_until: float, latest: Callable[[int], float | None], second: float = SECOND
+) -> float:
     """Return when the next request may go out.
 
-    `latest` gives the time of the n-th latest request that is noted, those to come included; None when there are less.
+    `latest` gives the time of the n-th latest request; None when there are less. To plan, it includes those to come.
     """
-    last, second, hour = latest(1), latest(limit.per_second), latest(limit.per_hour)
+    last, of_second, hour = latest(1), latest(limit.per_second), latest(limit.per_hour)
     return max(
         now,
         paused_until,
         now if last is None else last,
-        now if second is None else second + SECOND,
+        now if of_second is None else of_second + second,
         now if hour is None else hour + HOUR,
     )
 
@@ -111,34 +140,62 @@ class RequestLog:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._times: deque[float] = deque()
+        self._times: list[float] = []
+        """Of all requests, gone and to come, in order."""
+        self._gone: list[float] = []
+        """Of those among them that went out."""
         self._paused_until = 0.0
         self._generation = 0
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
-        """Return the next time at which a request keeps within both windows, and note it as taken."""
+        """Return a slot at the next time at which a request keeps within both windows, granted if that is now."""
         with self._lock:
-            while self._times and self._times[0] <= now - HOUR:
-                self._times.popleft()
-            at = next_time(limit, now, self._paused_until, self._latest)
-            self._times.append(at)
-            return Slot(at, self._generation)
+            return self._reserve(now, limit)
 
-    def holds(self, slot: Slot) -> bool:
-        """Return whether the slot still counts; after a pause a new one has to be reserved."""
+    def claim(self, slot: Slot, now: float, limit: RateLimit) -> Slot:
+        """Return the slot, granted if the request may go out now; otherwise the one at which to ask again."""
         with self._lock:
-            return slot.generation == self._generation
+            if slot.generation != self._generation:
+                return self._reserve(now, limit)
+            _remove(self._times, slot.at)
+            at = next_time(limit, now, self._paused_until, partial(_latest, self._gone), STRICT_SECOND)
+            return self._noted(at, at <= now)
+
+    def correct(self, slot: Slot, at: float) -> None:
+        """Note that the request of a granted slot went out later than that."""
+        with self._lock:
+            for times in (self._times, self._gone):
+                _remove(times, slot.at)
+                insort(times, at)
 
     def pause(self, now: float, seconds: float) -> None:
         """Let nothing go out for some seconds, because the server asked for it; slots ahead are void."""
         with self._lock:
             self._paused_until = max(self._paused_until, now + seconds)
             self._generation += 1
-            while self._times and self._times[-1] > now:
-                self._times.pop()
+            self._times = self._gone.copy()
 
-    def _latest(self, count: int) -> float | None:
-        return self._times[-count] if len(self._times) >= count else None
+    def _reserve(self, now: float, limit: RateLimit) -> Slot:
+        for times in (self._times, self._gone):
+            del times[: bisect_right(times, now - HOUR)]
+        at = next_time(limit, now, self._paused_until, partial(_latest, self._times))
+        return self._noted(at, at <= now)
+
+    def _noted(self, at: float, granted: bool) -> Slot:
+        insort(self._times, at)
+        if granted:
+            insort(self._gone, at)
+        return Slot(at, self._generation, granted)
+
+
+def _latest(times: list[float], count: int) -> float | None:
+    return times[-count] if len(times) >= count else None
+
+
+def _remove(times: list[float], time: float) -> None:
+    place = bisect_left(times, time)
+    if times[place : place + 1] == [time]:
+        del times[place]
 
 
 _logs: dict[tuple[str, Path | str | None], Log] = {}

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 import trustme
 
-from databox import APIConnectionError, APITimeoutError, Databox, RequestTooLargeError
+from databox import APIConnectionError, APITimeoutError, Databox, RateLimit, RequestTooLargeError
 from databox.pooling import certificates
+from databox.sandbox import Sandbox
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, answer, head, wire
+from tests.slow_door import SlowDoor
 
 EVERY_CONNECTION = True
 KEY = "test-key-0123456789"
@@ -54,6 +56,24 @@ def test_tls(driver: Driver, authority: trustme.CA) -> None:
         for _ in range(3):
             assert client.accounts.list().items == ()
         assert [request.headers["x-api-key"] for request in server.requests] == [KEY] * 3
+
+
+def test_new_connections_that_take_their_time_do_not_break_the_limit(driver: Driver, authority: trustme.CA) -> None:
+    """What was let out at once leaves together with what was let out a little later."""
+    if driver.kind == "aiohttp":
+        return  # the session is the caller's, and so are its certificates
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with Sandbox() as box, SlowDoor(box.url, context, 0.4) as door:
+        client = driver.client(box.api_key, door.url, rate_limit=RateLimit())
+        dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
+        report = client.datasets.ingest(
+            dataset, ({"n": n} for n in range(24)), batch_size=1, concurrency=8, verify=None
+        )
+        assert report.ok
+        times = sorted(request.received_at for request in box.requests)
+        # One process is all of client, handshakes and server, so some take longer to arrive; 0.4 s is what it is about.
+        assert all(later - earlier > 0.95 for earlier, later in zip(times, times[10:], strict=False))
 
 
 @pytest.mark.parametrize("trusted", [True, False])

@@ -111,7 +111,7 @@ async def _once(request: "ClientRequest", send: "ClientHandlerType") -> "ClientR
 
 
 async def _noted(exchange: Exchange, body: bytes) -> AsyncIterator[bytes]:
-    exchange.sent = True
+    exchange.leaves()
     yield body
 
 

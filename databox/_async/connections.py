@@ -10,6 +10,8 @@ from databox.exchange import Exchange
 
 __all__ = ["AsyncHttpxConnections"]
 
+_LEAVES = "send_request_headers.started"
+
 
 class _KeyHeader(httpx.Auth):
     """Adds the key at the last moment, so that no request object shows it before."""
@@ -55,13 +57,19 @@ class AsyncHttpxConnections:
             TimeoutError: it did not arrive in time.
         """
         seen: list[str] = []
+
+        def note(event: str) -> None:
+            seen.append(event)
+            if event.endswith(_LEAVES):
+                exchange.leaves()
+
         request = self._http.build_request(
             exchange.method,
             self._base_url + exchange.target,
             content=exchange.body,
             headers=exchange.request_headers(),
             timeout=exchange.timeout,
-            extensions={"trace": trace(seen.append)},
+            extensions={"trace": trace(note)},
         )
         try:
             async with Deadline(exchange.timeout) as deadline:
@@ -87,6 +95,6 @@ class AsyncHttpxConnections:
         if isinstance(error, httpx.ProxyError):
             return False  # the proxy does not let us through; what it was sent so far is not the request
         if seen:
-            return any(event.endswith("send_request_headers.started") for event in seen)
+            return any(event.endswith(_LEAVES) for event in seen)
         # Not every transport tells its steps; then only a failed connection proves anything.
         return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)

@@ -75,7 +75,7 @@ class _Stream(httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         exchange = _exchange.get()
         if exchange is not None:
-            exchange.sent = True
+            exchange.leaves()
         if len(buffer) <= HELD_BACK and not self._held:
             self._held = buffer  # the head of a request, which goes with its body in one packet
         else:

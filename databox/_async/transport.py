@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar, cast
 
@@ -19,12 +20,13 @@ from databox.errors import (
     APIError,
     APIStatusError,
     APITimeoutError,
+    ConfigurationError,
     InvalidResponseError,
     NotFoundError,
     RateLimitError,
 )
 from databox.exchange import USER_AGENT, Exchange
-from databox.limits import Log, shared_log
+from databox.limits import LATE, Log, Slot, shared_log
 from databox.operations import Operation
 from databox.options import Options
 from databox.responses import Redactor, Response, read
@@ -88,10 +90,10 @@ class AsyncTransport:
         while True:
             if self.closed or self._connections.is_closed:
                 raise RuntimeError("This client is closed. Make a new one, or leave its `with` block later.")
-            await self._wait_for_slot()
+            slot = await self._slot()
             open_before, attempts.open = attempts.open, True
             try:
-                return await self._attempt(operation, attempt)
+                return await self._attempt(operation, attempt, slot)
             except APIError as error:
                 failure = error
             attempts.open = open_before or effect_of(failure) is Effect.OPEN
@@ -112,15 +114,23 @@ class AsyncTransport:
                 raise failure
             await self._sleep(wait)
 
-    async def _wait_for_slot(self) -> None:
+    async def _slot(self) -> Slot | None:
+        """Wait until the limit lets one request out."""
         limit = self.options.rate_limit
         if limit is None:
-            return
+            return None
         slot = await self._of_log(partial(self._log.reserve, time.monotonic(), limit))
-        while (wait := slot.at - time.monotonic()) > 0:
-            await self._sleep(wait)
-            if not await self._of_log(partial(self._log.holds, slot)):  # the server asked all to wait meanwhile
-                slot = await self._of_log(partial(self._log.reserve, time.monotonic(), limit))
+        while not slot.granted:
+            await self._sleep(max(0.0, slot.at - time.monotonic()))
+            slot = await self._of_log(partial(self._log.claim, slot, time.monotonic(), limit))
+        return slot
+
+    async def _correct(self, slot: Slot | None, left: float | None) -> None:
+        """Let others count from when the request left: a new connection may have held it up."""
+        if slot is None or left is None or left - slot.at <= LATE:
+            return
+        with suppress(ConfigurationError):  # the next request will tell; this one's answer must not be lost to it
+            await self._of_log(partial(self._log.correct, slot, left))
 
     async def _of_log(self, ask: Callable[[], T]) -> T:
         """Ask the log: at once in memory, and without holding others up where it is a file or far away."""
@@ -135,12 +145,12 @@ class AsyncTransport:
             seconds = wait if failure.retry_after is None else failure.retry_after
             await self._of_log(partial(self._log.pause, time.monotonic(), min(seconds or 0.0, LONGEST_RETRY_AFTER)))
 
-    async def _attempt(self, operation: Operation[T], attempt: int) -> T:
+    async def _attempt(self, operation: Operation[T], attempt: int, slot: Slot | None) -> T:
         started = time.monotonic()
         outcome: object = "no answer"
         request_id = None
         try:
-            response = await self._exchange(operation)
+            response = await self._exchange(operation, slot)
             outcome = response.status
             result = read(operation, response, self._redactor)
         except APIError as error:
@@ -161,7 +171,7 @@ class AsyncTransport:
                     attempt + 1,
                 )
 
-    async def _exchange(self, operation: Operation[T]) -> Response:
+    async def _exchange(self, operation: Operation[T], slot: Slot | None) -> Response:
         """Send one request and return the whole answer, or raise what kept it from arriving."""
         with self._counting:
             self.requests += 1
@@ -175,6 +185,8 @@ class AsyncTransport:
             problem = error
         else:
             return Response(exchange.status or 0, exchange.headers, exchange.answer)
+        finally:
+            await self._correct(slot, exchange.left)
         if exchange.status is not None and not 200 <= exchange.status < 300:
             # The status has arrived and says no; that the rest did not come changes nothing.
             return Response(exchange.status, exchange.headers, exchange.answer)

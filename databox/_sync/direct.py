@@ -56,7 +56,7 @@ class _Socket:
 
     def sendall(self, data: bytes) -> None:
         if self._exchange is not None:
-            self._exchange.sent = True
+            self._exchange.leaves()
         if len(data) <= HELD_BACK and not self._held:
             self._held = data  # the head of a request, which goes with its body in one packet
         else:

@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar, cast
 
@@ -20,12 +21,13 @@ from databox.errors import (
     APIError,
     APIStatusError,
     APITimeoutError,
+    ConfigurationError,
     InvalidResponseError,
     NotFoundError,
     RateLimitError,
 )
 from databox.exchange import USER_AGENT, Exchange
-from databox.limits import Log, shared_log
+from databox.limits import LATE, Log, Slot, shared_log
 from databox.operations import Operation
 from databox.options import Options
 from databox.responses import Redactor, Response, read
@@ -89,10 +91,10 @@ class Transport:
         while True:
             if self.closed or self._connections.is_closed:
                 raise RuntimeError("This client is closed. Make a new one, or leave its `with` block later.")
-            self._wait_for_slot()
+            slot = self._slot()
             open_before, attempts.open = attempts.open, True
             try:
-                return self._attempt(operation, attempt)
+                return self._attempt(operation, attempt, slot)
             except APIError as error:
                 failure = error
             attempts.open = open_before or effect_of(failure) is Effect.OPEN
@@ -113,15 +115,23 @@ class Transport:
                 raise failure
             self._sleep(wait)
 
-    def _wait_for_slot(self) -> None:
+    def _slot(self) -> Slot | None:
+        """Wait until the limit lets one request out."""
         limit = self.options.rate_limit
         if limit is None:
-            return
+            return None
         slot = self._of_log(partial(self._log.reserve, time.monotonic(), limit))
-        while (wait := slot.at - time.monotonic()) > 0:
-            self._sleep(wait)
-            if not self._of_log(partial(self._log.holds, slot)):  # the server asked all to wait meanwhile
-                slot = self._of_log(partial(self._log.reserve, time.monotonic(), limit))
+        while not slot.granted:
+            self._sleep(max(0.0, slot.at - time.monotonic()))
+            slot = self._of_log(partial(self._log.claim, slot, time.monotonic(), limit))
+        return slot
+
+    def _correct(self, slot: Slot | None, left: float | None) -> None:
+        """Let others count from when the request left: a new connection may have held it up."""
+        if slot is None or left is None or left - slot.at <= LATE:
+            return
+        with suppress(ConfigurationError):  # the next request will tell; this one's answer must not be lost to it
+            self._of_log(partial(self._log.correct, slot, left))
 
     def _of_log(self, ask: Callable[[], T]) -> T:
         """Ask the log: at once in memory, and without holding others up where it is a file or far away."""
@@ -136,12 +146,12 @@ class Transport:
             seconds = wait if failure.retry_after is None else failure.retry_after
             self._of_log(partial(self._log.pause, time.monotonic(), min(seconds or 0.0, LONGEST_RETRY_AFTER)))
 
-    def _attempt(self, operation: Operation[T], attempt: int) -> T:
+    def _attempt(self, operation: Operation[T], attempt: int, slot: Slot | None) -> T:
         started = time.monotonic()
         outcome: object = "no answer"
         request_id = None
         try:
-            response = self._exchange(operation)
+            response = self._exchange(operation, slot)
             outcome = response.status
             result = read(operation, response, self._redactor)
         except APIError as error:
@@ -162,7 +172,7 @@ class Transport:
                     attempt + 1,
                 )
 
-    def _exchange(self, operation: Operation[T]) -> Response:
+    def _exchange(self, operation: Operation[T], slot: Slot | None) -> Response:
         """Send one request and return the whole answer, or raise what kept it from arriving."""
         with self._counting:
             self.requests += 1
@@ -176,6 +186,8 @@ class Transport:
             problem = error
         else:
             return Response(exchange.status or 0, exchange.headers, exchange.answer)
+        finally:
+            self._correct(slot, exchange.left)
         if exchange.status is not None and not 200 <= exchange.status < 300:
             # The status has arrived and says no; that the rest did not come changes nothing.
             return Response(exchange.status, exchange.headers, exchange.answer)

@@ -48,9 +48,10 @@ const AREAS = {
   },
   limits(given) {
     const log = new RequestLog(), sent = [];
-    for (const { at, pause } of given.events) {
-      if (pause === undefined) sent.push(log.reserve(at, given.per_second, given.per_hour));
-      else log.pause(at, pause);
+    for (const { at, pause, leaves } of given.events) {
+      if (pause !== undefined) log.pause(at, pause);
+      else if (leaves !== undefined) log.correct(sent[leaves], at);
+      else sent.push(log.reserve(at, given.per_second, given.per_hour));
     }
     return { sent_at: sent };
   },

@@ -2,7 +2,7 @@
 // passes the cases for requests, answers, errors, retry, calls, limits, batches, verification, the report and whole ingests.
 // Journal, dead letters and concurrency are left out.
 
-const FIRST_WAIT = 0.5, LONGEST_WAIT = 30, LONGEST_RETRY_AFTER = 120, SECOND = 1.012, HOUR = 3601;
+const FIRST_WAIT = 0.5, LONGEST_WAIT = 30, LONGEST_RETRY_AFTER = 120, SECOND = 1.014, HOUR = 3601;
 
 // Requests: how each operation is asked.
 
@@ -212,6 +212,11 @@ export class RequestLog {
     const at = Math.max(now, this.pausedUntil, latest(1) ?? now, (latest(perSecond) ?? -Infinity) + SECOND, (latest(perHour) ?? -Infinity) + HOUR);
     this.times.push(at);
     return at;
+  }
+
+  correct(at, left) {
+    this.times.splice(this.times.indexOf(at), 1, left);
+    this.times.sort((one, other) => one - other);
   }
 
   pause(now, seconds) {

@@ -143,13 +143,15 @@ def failed(how: Json) -> APIError:
 
 def limits(given: Json) -> Json:
     log, limit = RequestLog(), RateLimit(given["per_second"], given["per_hour"])
-    sent = []
+    slots = []
     for event in given["events"]:
         if "pause" in event:
             log.pause(event["at"], event["pause"])
+        elif "leaves" in event:
+            log.correct(slots[event["leaves"]], event["at"])
         else:
-            sent.append(log.reserve(event["at"], limit).at)
-    return {"sent_at": sent}
+            slots.append(log.reserve(event["at"], limit))
+    return {"sent_at": [slot.at for slot in slots]}
 
 
 def batches(given: Json) -> Json:
