@@ -54,6 +54,8 @@ class SlowDoor:
             secured = self._tls.wrap_socket(outside, server_side=True)
             inside = socket.create_connection(self._inside)
             self._open += [secured, inside]
+            for each in (secured, inside):
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else some parts wait 40 ms for others
             ways = {secured: inside, inside: secured}
             while ready := [secured] if secured.pending() else select.select(list(ways), [], [])[0]:
                 for source in ready:

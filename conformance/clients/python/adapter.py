@@ -36,7 +36,7 @@ from databox.ingest.batch import Batch, Batcher, body_of_one_request
 from databox.ingest.encode import encode
 from databox.ingest.run import Answer, Run
 from databox.ingest.settle import is_settled, share_out, shares_by_status
-from databox.limits import RateLimit, RequestLog
+from databox.limits import RateLimit, RequestLog, Slot
 from databox.models import ErrorDetail
 from databox.operations import Operation
 from databox.report import BatchOutcome, IngestReport
@@ -143,7 +143,7 @@ def failed(how: Json) -> APIError:
 
 def limits(given: Json) -> Json:
     log, limit = RequestLog(), RateLimit(given["per_second"], given["per_hour"])
-    slots = []
+    slots: list[Slot] = []
     for event in given["events"]:
         if "pause" in event:
             log.pause(event["at"], event["pause"])
