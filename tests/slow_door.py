@@ -50,7 +50,7 @@ class SlowDoor:
     def _join(self, outside: socket.socket) -> None:
         self._open.append(outside)
         time.sleep(self._seconds * (1 + len(self._open) / 30))
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
             secured = self._tls.wrap_socket(outside, server_side=True)
             inside = socket.create_connection(self._inside)
             self._open += [secured, inside]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from databox import Databox
-from databox.sandbox import Sandbox
+from databox.sandbox import Fault, Sandbox
 
 PROGRAM = [sys.executable, "-W", "error", "-c", "from databox.cli import main; main()"]
 
@@ -54,6 +54,7 @@ def test_an_id_is_never_broken_over_two_lines(box: Sandbox, dataset_id: str, wid
 def test_a_bar_shows_how_far_it_is_and_goes_away(box: Sandbox, dataset_id: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,name\n" + "".join(f"{n},x\n" for n in range(900)))
+    box.inject(Fault("create_ingestion", delay=0.5, times=2))  # so that there is something to see meanwhile
     said = shown(box, 100, "dataset", "ingest", dataset_id, str(path))
     assert "━" in said
     assert "rows accepted" in said
