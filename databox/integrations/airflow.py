@@ -10,6 +10,7 @@ from databox import ConfigurationError, Databox, DataboxError, IngestError, Inge
 from databox.integrations.transience import is_transient
 
 try:
+    import airflow
     from airflow.sdk import BaseHook, BaseOperator, Context, XComArg
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 except ImportError as error:
@@ -51,7 +52,8 @@ class DataboxHook(BaseHook):
         if not connection.password:  # never the key of the worker's environment instead
             raise ConfigurationError(f"The connection {self.databox_conn_id!r} has no password. Put the API key there.")
         limit = RateLimit(store=connection.extra_dejson.get("rate_limit_store"))
-        return Databox(connection.password, _base_url(connection), rate_limit=limit)
+        app = f"airflow/{airflow.__version__}"
+        return Databox(connection.password, _base_url(connection), rate_limit=limit, app=app)
 
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the key is valid, and what to tell the person who asked."""

@@ -8,6 +8,7 @@ from databox import Databox, DataboxError, Dataset, IngestError, IngestReport, R
 from databox.integrations.transience import is_transient
 
 try:
+    import dagster
     from dagster import ConfigurableResource, Failure, MetadataValue
 except ImportError as error:
     raise ImportError('databox.integrations.dagster needs Dagster: pip install "databox-sdk[dagster]".') from error
@@ -37,7 +38,8 @@ class DataboxResource(ConfigurableResource[Any]):
         Raises:
             ConfigurationError: the key or the URL cannot be used.
         """
-        return Databox(self.api_key, self.base_url, rate_limit=RateLimit(store=self.rate_limit_store))
+        limit = RateLimit(store=self.rate_limit_store)
+        return Databox(self.api_key, self.base_url, rate_limit=limit, app=f"dagster/{dagster.__version__}")
 
     def ingest(
         self,

@@ -28,8 +28,9 @@ from dlt.common.typing import TDataItems
 __all__ = ["databox_destination"]
 
 REQUESTS_PER_SECOND = 5
-"""Half of the documented 10. dlt has many threads, of which some wake up late, and what was to go in one second arrives
-in the next: two such bunches are still within the limit. The limit of an hour allows 2.8 a second anyway."""
+"""Half of the documented 10. dlt has many files to send at once, so requests leave in bunches, of which the first may
+wait on its way for longer than the next: two bunches in one second are still within the limit. The limit of an hour
+allows 2.8 a second anyway."""
 
 OnAmbiguous = Literal["auto", "resend", "report"]
 
@@ -117,7 +118,7 @@ def _load_file(
     """Load a file of a package; dlt calls this, on a thread of its own, with its configuration."""
     try:
         limit = RateLimit(per_second=requests_per_second, store=rate_limit_store)
-        with Databox(api_key, base_url, rate_limit=limit) as client:
+        with Databox(api_key, base_url, rate_limit=limit, app=f"dlt/{dlt.__version__}") as client:
             if not isinstance(items, str):
                 raise TypeError("batch_size must be 0, for whole files to be loaded. Take it out of the configuration.")
             _load(client, items, table, data_source_id, datasets or {}, cast("OnAmbiguous", on_ambiguous))

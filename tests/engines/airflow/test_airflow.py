@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import airflow
 import pytest
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk import Connection
@@ -108,6 +109,7 @@ def test_keyed_rows_are_stored_once_whatever_happens(
     counts = task.xcom_pull(task_ids="ingest")
     assert counts["rows"] == counts["accepted"] == 250
     assert counts["dataset_id"] == keyed.id
+    assert box.requests[-1].headers["user-agent"].endswith(f" airflow/{airflow.__version__}")
 
 
 def test_rows_without_keys_are_stored_once_when_a_request_was_surely_refused(

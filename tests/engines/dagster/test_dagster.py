@@ -94,6 +94,7 @@ def test_keyed_rows_are_stored_once_whatever_happens(
     counts = {name: entry.value for name, entry in materialization.metadata.items()}
     assert counts["accepted"] == 250
     assert counts["failed"] == counts["ambiguous"] == 0
+    assert box.requests[-1].headers["user-agent"].endswith(f" dagster/{dagster.__version__}")
 
 
 def test_rows_without_keys_are_stored_once_when_a_request_was_surely_refused(

@@ -99,6 +99,10 @@ def test_keyed_rows_are_stored_once_whatever_happens(
     pipeline.run(table([{"id": 3, "amount": 0.0}, {"id": 250, "amount": 9.0}]))
     expected = [row for row in ROWS if row["id"] != 3] + [{"id": 3, "amount": 0.0}, {"id": 250, "amount": 9.0}]
     assert stored(box, client, source) == sorted(expected, key=lambda row: row["id"])
+    agents = {
+        request.headers["user-agent"] for request in box.requests if request.operation == "datasets.create_ingestion"
+    }
+    assert {agent.split()[-1] for agent in agents} == {f"dlt/{dlt.__version__}"}
 
 
 @pytest.mark.parametrize("status", [429, 503])
