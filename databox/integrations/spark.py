@@ -271,7 +271,7 @@ def _together(done: Iterable[_Written]) -> IngestReport:
     counts = {
         field.name: sum(getattr(message.report, field.name) for message in done)
         for field in attrs.fields(IngestReport)
-        if field.type is int or field.type == "int"
+        if field.type is int
     }
     seconds = max((message.ended for message in done), default=0.0) - min((m.started for m in done), default=0.0)
     verify = done[0].report.verify if done else None
