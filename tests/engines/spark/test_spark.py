@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -177,14 +176,14 @@ def test_rows_without_keys_are_stored_once_when_a_request_was_surely_refused(
 
 
 def test_rows_without_keys_whose_answer_was_lost_are_not_tried_again(
-    spark: SparkSession, box: Sandbox, unkeyed: Dataset, capfd: pytest.CaptureFixture[str]
+    spark: SparkSession, box: Sandbox, unkeyed: Dataset, tmp_path: Path
 ) -> None:
     box.inject(Fault("create_ingestion", drop="after", times=1))
     with pytest.raises(PySparkException, match="was tried before"):
-        write(frame(spark, rows=200, tasks=1), unkeyed)
+        write(frame(spark, rows=200, tasks=1), unkeyed, reportPath=str(tmp_path / "report"))
     ids = [row["id"] for row in box.rows(unkeyed)]
     assert len(ids) == len(set(ids))
-    assert "the write failed" in capfd.readouterr().err
+    assert told(tmp_path / "report")["stored"] is False
 
 
 def test_doubled_rows_may_be_asked_for(spark: SparkSession, box: Sandbox, unkeyed: Dataset) -> None:
@@ -336,19 +335,20 @@ def test_the_page_runs_as_printed(
 ) -> None:
     monkeypatch.setenv("DATABOX_API_KEY", box.api_key)
     monkeypatch.setenv("DATABOX_API_URL", box.url)
-    monkeypatch.chdir(tmp_path)
     arrive(tmp_path, "a.json", ROWS[:100])
     names: dict[str, Any] = {"spark": session, "frame": frame(session, rows=200, tasks=2), "dataset_id": keyed.id}
+    names |= {"folder": str(tmp_path / "in"), "checkpoint": str(tmp_path / "checkpoint")}
     for code in blocks_of("spark.md"):
         exec(compile(code, "spark.md", "exec"), names)
     assert stored(box, keyed) == ROWS[:200]
 
 
-def test_the_example_runs(session: SparkSession, capfd: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(ROOT / "examples" / "spark_job.py"), run_name="__main__")
-    said = capfd.readouterr()
-    assert "1,461 rows read, 1,461 accepted" in said.err
-    assert "1461 rows are stored" in said.out
+def test_the_example_runs_and_reports_at_the_driver(session: SparkSession) -> None:
+    command = [sys.executable, str(ROOT / "examples" / "spark_job.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True)
+    assert done.stderr.count("1,461 rows read, 1,461 accepted") == 2
+    assert "4 of 4 tasks, 0 of them tried again." in done.stderr
+    assert done.stdout == "Written twice, stored once: 1461 rows are stored.\n"
 
 
 def test_databox_does_not_import_spark() -> None:
