@@ -6,6 +6,7 @@ them can know what another sent. With primary keys that does no harm; without, i
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Literal, NoReturn, cast, get_args
 
 import attrs
@@ -181,6 +182,11 @@ def _refuse_repeats(cluster: Cluster, *, streaming: bool) -> None:
 
 def _limit(cluster: Cluster, shared: RateLimit, parallelism: str | None) -> RateLimit:
     """What a task takes: the whole limit together with others by a store, or a share of its own."""
+    if isinstance(shared.store, Path) and not cluster.local:
+        _refuse(
+            "The rate_limit_store is a file, which holds for one machine, and this is a cluster. Give register() the "
+            "redis:// address of a server that all executors reach, or no store, and each task takes a share."
+        )
     if shared.store is not None:
         return shared
     tasks = cluster.parallelism if parallelism is None else _count("parallelism", parallelism)

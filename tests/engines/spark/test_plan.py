@@ -36,6 +36,13 @@ def test_more_tasks_than_requests_need_a_store() -> None:
     assert plan(SAFE, options={"parallelism": "11"}, shared=shared).limit is shared
 
 
+def test_a_file_is_no_store_for_a_cluster() -> None:
+    shared = RateLimit(store="limit")
+    with pytest.raises(ConfigurationError, match="one machine"):
+        plan(SAFE, shared=shared)
+    assert plan({"spark.master": "local[4]"}, shared=shared).limit is shared
+
+
 @pytest.mark.parametrize(
     ("settings", "tasks"),
     [
