@@ -62,7 +62,7 @@ def read_records(
     Args:
         source: a path, `-` for standard input, or a file open for reading. It may be packed with gzip or zstd.
         format: `csv`, `tsv`, `json` (an array of objects), `jsonl` (one object a line) or `parquet`; found by the name
-            or the content without.
+            or the content without. A `delimiter` or a `header` says that it is `csv`, where the name does not tell.
         encoding: of the text; without, by its byte order mark, else UTF-8, else Windows-1252.
         delimiter: one character; found without.
         header: the columns' names, when the file has no line with them.
@@ -144,7 +144,7 @@ class Records(Iterator[dict[str, Any]]):
             self.encoding, note = find_encoding(source, encoding)
             if note:
                 self.notes.append(f"The encoding, {_spoken(self.encoding)}, is {note} (encoding=, --encoding).")
-            self.format = format or _format_by_content(source, self.encoding)
+            self.format = format or _format_by_content(source, self.encoding, delimiter, header)
             if self.format in {"csv", "tsv"}:
                 self._read_delimited("\t" if self.format == "tsv" else delimiter, header, reading, misfits)
             else:
@@ -251,9 +251,11 @@ def _format_by_name(source: Source) -> Format | None:
     return "parquet" if found is None and source.head.startswith(b"PAR1") else found
 
 
-def _format_by_content(source: Source, encoding: str) -> Format:
-    """The format by how the text begins, as far as the file's name leaves it open."""
+def _format_by_content(source: Source, encoding: str, delimiter: str | None, header: Sequence[str] | None) -> Format:
+    """The format by how the text begins, as far as the file's name leaves it open, and what only CSV has."""
     found = _format_by_name(source)
+    if found is None and (delimiter is not None or header is not None):
+        return "csv"
     if found not in {"json", None}:
         return found or "csv"
     start = head_text(source, encoding).lstrip("\ufeff \t\r\n")

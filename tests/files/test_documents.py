@@ -45,6 +45,17 @@ def test_the_name_decides_unless_the_content_cannot_be_that(tmp_path: Path) -> N
         assert list(read_records(path)) == ROWS
 
 
+def test_a_delimiter_or_a_header_says_that_it_is_csv(tmp_path: Path) -> None:
+    text = "[a];{b}\n1;2\n"
+    assert read(text, delimiter=";") == [{"[a]": 1, "{b}": 2}]
+    assert read(text, header=["x", "y"]) == [{"x": "[a]", "y": "{b}"}, {"x": "1", "y": "2"}]
+    with pytest.raises(InvalidRecordError, match="not JSON"):
+        read(text)
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(ROWS))
+    assert list(read_records(path, delimiter=";")) == ROWS  # one of several files, say, with the same options
+
+
 def test_columns_are_told_by_the_first_rows() -> None:
     records = read_records(io.BytesIO(json.dumps([*ROWS, {"id": "x"}][::-1]).encode()))
     assert {column.name: column.type for column in records.columns} == {
