@@ -50,12 +50,13 @@ class Cluster:
     def of(cls, settings: Mapping[str, str]) -> "Cluster":
         """Return the cluster that a session's settings describe."""
         repeats = []
-        local = settings["spark.master"].startswith("local")
+        master = settings.get("spark.master", "")  # which Spark Connect need not tell
+        one_process = master == "local" or master.startswith("local[")
         if settings.get("spark.speculation", "false") == "true":
             repeats.append("spark.speculation=false")
-        if not local and settings.get("spark.stage.maxConsecutiveAttempts", "4") != "1":
+        if not one_process and settings.get("spark.stage.maxConsecutiveAttempts", "4") != "1":
             repeats.append("spark.stage.maxConsecutiveAttempts=1")
-        return cls(local, _parallelism(settings), tuple(repeats))
+        return cls(master.startswith("local"), _parallelism(settings), tuple(repeats))
 
 
 @attrs.frozen

@@ -71,6 +71,8 @@ def test_how_many_tasks_run_at_once_is_known_or_asked(settings: dict[str, str], 
     ("settings", "remedy"),
     [
         ({"spark.master": "yarn"}, "spark.stage.maxConsecutiveAttempts=1"),
+        ({"spark.master": "local-cluster[2,1,1024]"}, "spark.stage.maxConsecutiveAttempts=1"),
+        ({}, "spark.stage.maxConsecutiveAttempts=1"),
         (SAFE | {"spark.speculation": "true"}, "spark.speculation=false"),
         ({"spark.master": "local[4]", "spark.speculation": "true"}, "spark.speculation=false"),
     ],
