@@ -9,11 +9,16 @@ import pytest
 from pyspark.sql import SparkSession
 
 
-@pytest.fixture(scope="session")
-def session() -> Iterator[SparkSession]:
-    """A local Spark, which needs a Java."""
+def needs_java() -> None:
+    """Skip the test where Spark cannot run."""
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("Spark needs Java 17 or later, and there is none here (Debian: openjdk-17-jre-headless)")
+
+
+@pytest.fixture(scope="session")
+def session() -> Iterator[SparkSession]:
+    """A local Spark."""
+    needs_java()
     os.environ["PYSPARK_PYTHON"] = sys.executable
     spark = (
         SparkSession.builder.master("local[8,4]")
