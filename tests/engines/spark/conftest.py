@@ -1,5 +1,6 @@
 """One Spark session for all tests: eight tasks at once, of which each may be tried four times."""
 
+import logging
 import os
 import shutil
 import sys
@@ -33,6 +34,7 @@ def session() -> Iterator[SparkSession]:
     spark.sparkContext.setLogLevel("OFF")
     yield spark
     spark.stop()
+    logging.getLogger("py4j").setLevel(logging.ERROR)  # it says goodbye when the streams are closed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
