@@ -168,6 +168,8 @@ def main() -> None:
     """Run what was asked for."""
     parts = {part.__name__: part for part in (sending, limits, memory, importing, starting)}
     wanted = sys.argv[1:] or list(parts)
+    if not parts.keys() >= set(wanted):
+        sys.exit(f"usage: python -m benchmarks [{' | '.join(parts)}] …")
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores")
     for name in wanted:
         print(f"{name}: {(parts[name].__doc__ or '').strip()}")
