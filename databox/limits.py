@@ -15,6 +15,7 @@ import attrs
 
 __all__ = [
     "DOCUMENTED",
+    "EVEN",
     "HOUR",
     "LATE",
     "MAX_RECORDS",
@@ -37,6 +38,8 @@ STRICT_SECOND = 1.010
 """What must have gone by in truth: with the rest, a thread that wakes a little late costs no time."""
 LATE = 0.003
 """Seconds after its slot from which a request is noted anew; less is in the margins above."""
+EVEN = 0.75
+"""How much of an even distance is kept, so that what a late thread lost can be made up for."""
 
 
 def _positive(_: object, attribute: "attrs.Attribute[int]", value: object) -> None:
@@ -71,11 +74,14 @@ class RateLimit:
             For the processes of a machine, a file: it is made when it is not there, and must be on a local disk.
             For several machines, the address of a Redis server: `redis://`, `rediss://` or `unix://`, as redis-py
             reads it (extra `redis`). When the store cannot be used, nothing is sent.
+        evenly: spread the requests over the second, instead of letting all of them go at once. For many threads,
+            processes or machines: what arrives a little late then does not meet what comes after it.
     """
 
     per_second: int = attrs.field(default=10, validator=_positive)
     per_hour: int = attrs.field(default=10_000, validator=_positive)
     store: Path | str | None = attrs.field(default=None, kw_only=True, converter=_store, repr=_shown)
+    evenly: bool = attrs.field(default=False, kw_only=True, validator=attrs.validators.instance_of(bool))
 
 
 DOCUMENTED = RateLimit()
@@ -126,10 +132,11 @@ def next_time(
     `latest` gives the time of the n-th latest request; None when there are less. To plan, it includes those to come.
     """
     last, of_second, hour = latest(1), latest(limit.per_second), latest(limit.per_hour)
+    distance = EVEN * second / limit.per_second if limit.evenly else 0.0
     return max(
         now,
         paused_until,
-        now if last is None else last,
+        now if last is None else last + distance,
         now if of_second is None else of_second + second,
         now if hour is None else hour + HOUR,
     )

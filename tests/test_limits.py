@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import heapq
+import itertools
 import os
 import random
 import signal
@@ -119,9 +120,33 @@ def test_what_counts_is_when_requests_leave(
         assert all(later - earlier >= window for earlier, later in zip(left, left[count:], strict=False))
 
 
-def test_threads_that_wake_late_lose_little_time(new_log: Any) -> None:
-    """Ten a second for ten seconds, with every wake-up up to 80 ms late."""
-    log, limit, late = new_log(), RateLimit(), random.Random(1)
+@FEW
+@given(
+    limit=st.builds(RateLimit, per_second=st.integers(1, 12), per_hour=st.integers(2, 40), evenly=st.just(True)),
+    requests=st.lists(st.tuples(st.floats(0, 20), st.floats(0, 1.5)), min_size=1, max_size=60),
+)
+def test_requests_are_spread_over_the_second_whoever_wakes_late(
+    new_log: Any, limit: RateLimit, requests: list[tuple[float, float]]
+) -> None:
+    log, left = new_log(), []
+    steps: list[tuple[float, int, Slot | None]] = [(at, n, None) for n, (at, _) in enumerate(requests)]
+    heapq.heapify(steps)
+    while steps:
+        now, n, slot = heapq.heappop(steps)
+        slot = log.claim(slot, now, limit) if slot else log.reserve(now, limit)
+        if slot.granted:
+            left.append(now)
+        else:
+            heapq.heappush(steps, (slot.at + requests[n][1], n, slot))
+    assert len(left) == len(requests)
+    assert all(later - earlier >= 0.75 / limit.per_second for earlier, later in itertools.pairwise(left))
+    assert all(later - earlier >= 3600 for earlier, later in zip(left, left[limit.per_hour :], strict=False))
+
+
+@pytest.mark.parametrize(("evenly", "most"), [(False, 0.08), (True, 0.02)])
+def test_threads_that_wake_late_lose_little_time(new_log: Any, evenly: bool, most: float) -> None:
+    """Ten a second for ten seconds, with every wake-up up to 80 ms late, or 20 where requests are spread."""
+    log, limit, late = new_log(), RateLimit(evenly=evenly), random.Random(1)
     steps: list[tuple[float, int, Slot | None]] = [(0.0, n, None) for n in range(8)]
     gone: list[float] = []
     while len(gone) < 100:
@@ -131,7 +156,7 @@ def test_threads_that_wake_late_lose_little_time(new_log: Any) -> None:
             gone.append(now)
             heapq.heappush(steps, (now + 0.15, n, None))
         else:
-            heapq.heappush(steps, (slot.at + late.uniform(0, 0.08), n, slot))
+            heapq.heappush(steps, (slot.at + late.uniform(0, most), n, slot))
     assert gone[-1] < 9 * SECOND * 1.1
 
 

@@ -84,7 +84,7 @@ def register(
     cluster = Cluster.of(spark.conf.getAll)
     if rate_limit_store is None and cluster.local:
         rate_limit_store = str(_own_directory() / "limit")
-    limit = RateLimit(per_second=requests_per_second, store=rate_limit_store)
+    limit = RateLimit(per_second=requests_per_second, store=rate_limit_store, evenly=True)
     door = _Door(api_key, base_url)
     door.client(limit).close()  # it checks the key and the URL
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from databox import ConfigurationError, RateLimit
-from databox.integrations.spark_plan import Cluster, Column, Plan, plan_of
+from databox.integrations.spark_plan import REQUESTS_PER_SECOND, Cluster, Column, Plan, plan_of
 
 ID = [Column("id", "bigint"), Column("amount", "double")]
 SAFE = {"spark.master": "yarn", "spark.stage.maxConsecutiveAttempts": "1"}
@@ -14,17 +14,18 @@ SAFE = {"spark.master": "yarn", "spark.stage.maxConsecutiveAttempts": "1"}
 
 def plan(settings: dict[str, str], *, keys: str = "id", **changes: Any) -> Plan:
     options = {"datasetId": "d", "primaryKeys": keys} | changes.pop("options", {})
-    shared = changes.pop("shared", RateLimit(per_second=5))
+    shared = changes.pop("shared", RateLimit(per_second=REQUESTS_PER_SECOND, evenly=True))
     arguments: dict[str, Any] = {"overwrite": False, "streaming": False} | changes
     return plan_of(options, arguments.pop("columns", ID), Cluster.of(settings), shared, **arguments)
 
 
 @pytest.mark.parametrize(
-    ("tasks", "per_second", "per_hour"), [(1, 5, 10_000), (2, 2, 5_000), (5, 1, 2_000), (8, 1, 1_250), (10, 1, 1_000)]
+    ("tasks", "per_second", "per_hour"),
+    [(1, 9, 10_000), (2, 4, 5_000), (3, 2, 3_333), (5, 1, 2_000), (8, 1, 1_250), (10, 1, 1_000)],
 )
 def test_tasks_of_a_cluster_share_the_limit(tasks: int, per_second: int, per_hour: int) -> None:
     limit = plan(SAFE, options={"parallelism": str(tasks)}).limit
-    assert limit == RateLimit(per_second=per_second, per_hour=per_hour)
+    assert limit == RateLimit(per_second=per_second, per_hour=per_hour, evenly=True)
     assert limit.per_second * tasks <= 10
     assert limit.per_hour * tasks <= 10_000
 
