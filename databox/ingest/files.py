@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from databox.errors import ConfigurationError, InvalidRecordError
 from databox.ingest.batch import Batch
-from databox.ingest.encode import plain
+from databox.ingest.encode import shown
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.ingest.settle import Shares
@@ -68,7 +68,7 @@ class Files:
     def invalid(self, index: int, record: Any, error: InvalidRecordError) -> None:
         """Keep a row that cannot be sent."""
         if self._dead:
-            self._guarded(partial(self._dead.keep_invalid, index, plain(record), f"invalid: {error}"))
+            self._guarded(partial(self._dead.keep_invalid, index, shown(record).encode(), f"invalid: {error}"))
 
     def sending(self, number: int, batch: Batch) -> None:
         """Note that a batch is about to go out.
