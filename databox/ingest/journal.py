@@ -2,45 +2,47 @@
 
 A line is written before a batch goes out and another one after its answer. Whatever kills the process in between, the
 next run knows which batches were accepted, and which may have been.
+
+With primary keys it also keeps the keys of rows that were not accepted, and of later rows with these keys that were:
+so it knows which rows may not be sent again.
 """
 
 import hashlib
+import json
+import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import attrs
 
 from databox.errors import ConfigurationError
-from databox.ingest.batch import Batch
+from databox.ingest.batch import Batch, End
+from databox.ingest.journal_file import opened, problem, unusable
+from databox.ingest.resume import Entry, LeftOut, Newer
 from databox.ingest.settle import Shares
 from databox.report import Outcome
 
-__all__ = ["Entry", "Journal"]
+__all__ = ["Journal"]
 
-_VERSION = "1"
-_SCHEMA = """
-create table if not exists about (name text primary key, value text not null);
-create table if not exists batches (
-    number integer primary key, end_row integer not null, rows integer not null, digest blob not null,
-    state text not null, ingestion_id text,
-    appended integer not null default 0, overwritten integer not null default 0, rejected integer not null default 0,
-    unverified integer not null default 0);
+_NEWEST = """
+create temp table newest (key blob primary key, accepted integer, possible integer) without rowid;
+insert into newest
+select key, max(iif(state = 'accepted', row, null)), max(iif(state in ('ambiguous', 'sending'), row, null))
+from keys join batches on batches.number = keys.batch
+where state in ('accepted', 'ambiguous', 'sending') group by key;
 """
-
-
-@attrs.frozen
-class Entry:
-    """What an earlier run did with a batch. `state` is `sending` when no answer was noted."""
-
-    number: int
-    end_row: int
-    digest: bytes
-    state: str
-    ingestion_id: str | None
-    shares: Shares
+_REMEDIES = {
+    "dataset": "Name that dataset; another one needs a journal of its own.",
+    "address": "Go on with that address; another one needs a journal of its own.",
+    "primary keys": "Go on with those.",
+}
+_ROW_DIGEST = 8
+_Statement = tuple[str, Iterable[tuple[object, ...]]]
 
 
 class Journal:
@@ -49,56 +51,90 @@ class Journal:
     Args:
         path: the file; made when it is not there.
         about: what must be the same in each run, such as the dataset.
+        keyed: whether the dataset has primary keys.
 
     Raises:
         ConfigurationError: the file is no journal, in use, or belongs to something else.
     """
 
-    def __init__(self, path: str | Path, about: dict[str, str]) -> None:
+    def __init__(self, path: str | Path, about: Mapping[str, str], *, keyed: bool) -> None:
         self.path = Path(path)
+        self._keyed = keyed
         self._lock = threading.Lock()
+        self._under_way: dict[int, Batch] = {}
+        self._db = opened(self.path)
         try:
-            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=0.5, check_same_thread=False)
-        except sqlite3.Error as error:
-            raise self._problem(f"cannot be opened: {error}") from None
-        try:
-            # Held until it is closed, so that no two runs write to one journal.
-            self._db.execute("pragma locking_mode = exclusive")
-            self._db.execute("pragma synchronous = full")
-            self._db.executescript(_SCHEMA)
-            self._check(about | {"version": _VERSION})
+            self._check(about)
+            self.id = self._value("id") or self._noted("id", secrets.token_hex(8))
+            """What tells its runs' dead letters from those of others."""
+            self._run = int(self._value("runs") or 0) + 1
+            self._noted("runs", str(self._run))
+            self._known: int = self._row("select count(*) from batches")[0]
+            self._db.executescript(_NEWEST)
         except sqlite3.Error as error:
             self._db.close()
-            what = "is used by another run" if "locked" in str(error) else f"cannot be used: {error}"
-            raise self._problem(what) from None
-        except ConfigurationError:
+            raise unusable(self.path, error) from None
+        except BaseException:
             self._db.close()
             raise
-        self._known = {entry.number: entry for entry in self._entries()}
 
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
 
-    @property
-    def ends(self) -> list[int]:
-        """Where the batches of earlier runs ended."""
-        return [entry.end_row for _, entry in sorted(self._known.items())]
+    # What earlier runs did
 
-    def entry(self, number: int, batch: Batch) -> Entry | None:
-        """Return what an earlier run did with this batch, or None.
+    def ends(self) -> Iterator[End]:
+        """Walk the ends of the batches of earlier runs."""
+        for number in range(self._known):
+            yield End(*self._row("select end_row, max_batch_bytes from batches where number = ?", number))
+
+    def entry(self, number: int, batch: Batch, *, complete: bool) -> tuple[Entry | None, bool]:
+        """Return what earlier runs did with a batch, or None, and whether these are all its rows.
+
+        Args:
+            number: the batch's place.
+            batch: its rows.
+            complete: whether there surely are no more rows of it in the source.
 
         Raises:
             ConfigurationError: it held other rows then, so the input has changed.
         """
-        entry = self._known.get(number)
-        if entry is None:
-            if self._finished() is not None:
-                raise self._problem("was finished, and the input has more rows now")
-            return None
-        if entry.digest != _digest(batch):
-            raise self._problem(f"belongs to another input: the rows from {batch.first_row} on are not the same")
-        return entry
+        if number >= self._known:
+            if self._value("batches") is not None:
+                raise self._other_input(
+                    "it was finished, and there are more rows now", "Send the new rows alone, with another journal."
+                )
+            return None, True
+        query = "select rows, digest, state, ingestion_id, error, shares, rejected, ordered from batches"
+        rows, noted, state, ingestion_id, error, shares, rejected, ordered = self._row(
+            f"{query} where number = ?", number
+        )
+        given = _digest(batch)
+        whole = given == noted
+        if not (whole or (not complete and noted.startswith(given))):
+            raise self._other_input(_difference(batch, given, noted))
+        entry = Entry(
+            number,
+            rows,
+            state,
+            ingestion_id,
+            error,
+            Shares(**json.loads(shares)) if shares else None,
+            frozenset(json.loads(rejected)) if rejected else frozenset(),
+            tuple(self._left_out(number)),
+            bool(ordered),
+        )
+        return entry, whole
+
+    def newer(self, batch: Batch) -> dict[int, Newer]:
+        """Return for the places of a batch's rows the last later rows of their keys that earlier runs sent."""
+        found: dict[int, Newer] = {}
+        last = batch.indexes[-1]
+        for index, key in zip(batch.indexes, batch.row_keys, strict=True):
+            for row in self._rows("select accepted, possible from newest where key = ?", _short(key)) if key else ():
+                found[index] = Newer(*(place if place is not None and place > last else None for place in row))
+        return found
 
     def ended(self, batches: int) -> None:
         """The source came to its end after so many batches.
@@ -106,67 +142,168 @@ class Journal:
         Raises:
             ConfigurationError: an earlier run sent more.
         """
-        if batches < len(self._known):
-            raise self._problem("belongs to another input, which had more rows")
-        self._write("insert or replace into about values ('batches', ?)", (str(batches),))
+        if batches < self._known:
+            raise self._other_input("it had more rows")
+        self._noted("batches", str(batches))
 
-    def sending(self, number: int, batch: Batch) -> None:
-        """Note that a batch goes out."""
-        row = (number, batch.indexes[-1] + 1, len(batch.rows), _digest(batch))
-        self._write(
-            "insert or replace into batches (number, end_row, rows, digest, state) values (?, ?, ?, ?, 'sending')", row
-        )
+    # What this one does
 
-    def answered(self, number: int, outcome: Outcome, ingestion_id: str | None) -> None:
-        """Note what became of it."""
+    def sending(self, number: int, batch: Batch, *, whole: Batch, max_batch_bytes: int) -> None:
+        """Note that a batch goes out; `whole` has its left out rows too."""
+        row = (number, whole.indexes[-1] + 1, len(whole.rows), max_batch_bytes, _digest(whole))
+        columns = "number, end_row, rows, max_batch_bytes, digest, state"
         query = (
-            "update batches set state = ?, ingestion_id = ?, unverified = iif(? = 'accepted', rows, 0) where number = ?"
+            f"insert into batches ({columns}) values (?, ?, ?, ?, ?, 'sending') on conflict do update set state = 'sending'"
         )
-        self._write(query, (outcome, ingestion_id, outcome, number))
+        self._under_way[number] = batch
+        self._write((query, [row]))
 
-    def verified(self, number: int, shares: Shares) -> None:
-        """Note what the server made of it."""
-        query = "update batches set appended = ?, overwritten = ?, rejected = ?, unverified = ? where number = ?"
-        self._write(query, (*attrs.astuple(shares), number))
+    def leave_out(self, number: int, rows: Iterable[LeftOut]) -> None:
+        """Note which rows of a batch are not to be sent again."""
+        values = [(row.index, number, row.outcome, row.error, row.by) for row in rows]
+        self._write(("insert or ignore into left_out values (?, ?, ?, ?, ?)", values))
 
-    def value(self, name: str) -> str | None:
-        """Return what was noted under a name."""
-        with self._lock:
-            row = self._db.execute("select value from about where name = ?", (name,)).fetchone()
-        return cast("str", row[0]) if row else None
+    def not_sent_again(self, number: int, batch: Batch, outcome: Outcome) -> None:
+        """Note what stays of a batch that no answer was noted to, or that is held back."""
+        query = "update batches set state = ? where number = ? and state = 'sending'"
+        self._write((query, [(outcome, number)]), self._waiting(number, batch))
 
-    def note(self, name: str, value: str) -> None:
-        """Note something under a name."""
-        self._write("insert or replace into about values (?, ?)", (name, value))
+    def answered(self, number: int, outcome: Outcome, ingestion_id: str | None, error: str | None) -> None:
+        """Note what became of a batch that was sent."""
+        query = "update batches set state = ?, ingestion_id = ?, error = ?, shares = null where number = ?"
+        statements: list[_Statement] = [(query, [(outcome, ingestion_id, error, number)])]
+        batch = self._under_way.pop(number, None)
+        if batch is None:  # its answer was noted before, and turned out to be doubtful; its keys are forgotten
+            statements.append(("update batches set ordered = 0 where number = ?", [(number,)]))
+        elif outcome == "accepted":
+            # Of accepted rows those matter whose key an earlier row has that was not.
+            query = "insert or ignore into keys select ?1, ?2, ?3 where exists (select 1 from keys where key = ?1)"
+            statements.append((query, self._keys_of(number, batch)))
+        else:
+            statements.append(self._waiting(number, batch))
+        self._write(*statements)
 
-    def _write(self, query: str, values: tuple[object, ...]) -> None:
+    def verified(self, number: int, shares: Shares, rejected: frozenset[int], error: str | None) -> None:
+        """Note what the server made of a batch; `rejected` are the places of rejected rows, where they are known."""
+        values = (json.dumps(attrs.asdict(shares)), json.dumps(sorted(rejected)), error, number)
+        query = "update batches set shares = ?, rejected = ?, error = ? where number = ?"
+        # A row that was rejected overtakes nothing.
+        forget: _Statement = ("delete from keys where batch = ? and row = ?", [(number, row) for row in rejected])
+        self._write((query, [values]), forget)
+
+    # Dead letters
+
+    def letter_files(self) -> list[Path]:
+        """Return the files of dead letters to which runs of this journal wrote."""
+        return [Path(file) for (file,) in self._rows("select file from letter_files")]
+
+    def letters(self, file: Path) -> list[tuple[int, bytes]]:
+        """Return the rows that earlier runs wrote to a file of dead letters: place and digest."""
+        query = "select row, digest from letters where file = ? and run < ? order by row"
+        return self._rows(query, str(file), self._run)
+
+    def writes_letters(self, file: Path, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Note which rows this run is about to write to a file of dead letters, beside those of earlier ones."""
+        self._write(
+            ("insert or ignore into letter_files values (?)", [(str(file),)]), self._letters_of_this_run(file, rows)
+        )
+
+    def wrote_letters(self, file: Path, kept: Iterable[tuple[int, bytes]]) -> None:
+        """Note that they are there now in the place of those of earlier runs, but for some that were kept."""
+        forget: _Statement = ("delete from letters where file = ? and run < ?", [(str(file), self._run)])
+        self._write(forget, self._letters_of_this_run(file, kept))
+
+    def _letters_of_this_run(self, file: Path, rows: Iterable[tuple[int, bytes]]) -> _Statement:
+        values = ((str(file), row, self._run, digest) for row, digest in rows)
+        return "insert or ignore into letters values (?, ?, ?, ?)", values
+
+    # Within
+
+    def _waiting(self, number: int, batch: Batch) -> _Statement:
+        return "insert or ignore into keys values (?, ?, ?)", self._keys_of(number, batch)
+
+    def _keys_of(self, number: int, batch: Batch) -> list[tuple[object, ...]]:
+        pairs = zip(batch.row_keys, batch.indexes, strict=True)
+        return [(_short(key), index, number) for key, index in pairs if key is not None]
+
+    def _left_out(self, number: int) -> Iterator[LeftOut]:
+        query = "select row, outcome, error, by_row from left_out where batch = ? order by row"
+        return (LeftOut(*row) for row in self._rows(query, number))
+
+    def _value(self, name: str) -> str | None:
+        found = self._rows("select value from about where name = ?", name)
+        return cast("str", found[0][0]) if found else None
+
+    def _noted(self, name: str, value: str) -> str:
+        self._write(("insert or replace into about values (?, ?)", [(name, value)]))
+        return value
+
+    def _row(self, query: str, *values: object) -> Any:
+        return self._rows(query, *values)[0]
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
         try:
             with self._lock:
-                self._db.execute(query, values)
+                return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise self._problem(f"cannot be written: {error}") from None
+            raise unusable(self.path, error) from None
 
-    def _check(self, about: dict[str, str]) -> None:
+    def _write(self, *statements: _Statement) -> None:
+        """Do all of it or nothing."""
+        try:
+            with self._lock:
+                self._db.execute("begin")
+                try:
+                    for query, rows in statements:
+                        self._db.executemany(query, rows)
+                    self._db.execute("commit")
+                except BaseException:
+                    with suppress(sqlite3.Error):
+                        self._db.execute("rollback")
+                    raise
+        except sqlite3.Error as error:
+            raise unusable(self.path, error) from None
+
+    # What may be wrong with it
+
+    def _check(self, about: Mapping[str, str]) -> None:
         for name, value in about.items():
-            noted = self.value(name)
+            noted = self._value(name)
             if noted is None:
-                self._db.execute("insert into about values (?, ?)", (name, value))
+                self._noted(name, value)
             elif noted != value:
-                raise self._problem(f"belongs to another {name}: {noted}, not {value}")
+                raise problem(self.path, f"belongs to another {name}: {noted!r}, not {value!r}. {_REMEDIES[name]}")
 
-    def _finished(self) -> str | None:
-        return self.value("batches")
+    def _other_input(
+        self, what: str, remedy: str = "Run again with the rows that it began with."
+    ) -> ConfigurationError:
+        accepted = self._row(
+            "select coalesce(sum(rows), 0) - (select count(*) from left_out join batches on number = batch "
+            "where state = 'accepted') from batches where state = 'accepted'"
+        )[0]
+        if self._keyed or not accepted:
+            doubled = ""
+        else:
+            doubled = (
+                f" It holds {accepted:,} accepted {'row' if accepted == 1 else 'rows'}, and the dataset has no primary "
+                "keys: starting anew would store them twice."
+            )
+        return problem(self.path, f"belongs to another input: {what}. {remedy}{doubled}")
 
-    def _entries(self) -> Iterator[Entry]:
-        query = "select number, end_row, digest, state, ingestion_id, appended, overwritten, rejected, unverified"
-        for number, end_row, digest, state, ingestion_id, *shares in self._db.execute(f"{query} from batches"):
-            yield Entry(number, end_row, digest, state, ingestion_id, Shares(*shares))
 
-    def _problem(self, what: str) -> ConfigurationError:
-        return ConfigurationError(
-            f"The journal {self.path} {what}. Use another path, or remove the file to start anew."
-        )
+def _difference(batch: Batch, given: bytes, noted: bytes) -> str:
+    """Which row is not what it was."""
+    places = range(0, min(len(given), len(noted)), _ROW_DIGEST)
+    same = sum(1 for _ in takewhile(lambda at: given[at : at + _ROW_DIGEST] == noted[at : at + _ROW_DIGEST], places))
+    if same < len(batch.indexes):
+        return f"row {batch.indexes[same]:,} is not what it was"
+    return f"there is a row after row {batch.indexes[-1]:,} that is missing now"
 
 
 def _digest(batch: Batch) -> bytes:
-    return hashlib.blake2b(batch.body, digest_size=16).digest()
+    """The digests of a batch's rows, one after the other."""
+    return b"".join(hashlib.blake2b(row, digest_size=_ROW_DIGEST).digest() for row in batch.rows)
+
+
+def _short(key: bytes) -> bytes:
+    return hashlib.blake2b(key, digest_size=16).digest()
