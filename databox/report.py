@@ -26,7 +26,7 @@ _MEANING = {
 class BatchOutcome:
     """What became of the rows that went together.
 
-    The last four counts share out the rows of an accepted batch and are 0 for all others.
+    The last five counts share out the rows of an accepted batch and are 0 for all others.
     """
 
     index: int
@@ -41,6 +41,7 @@ class BatchOutcome:
     appended: int = 0
     overwritten: int = 0
     rejected: int = 0
+    uncounted: int = 0
     unverified: int = 0
 
 
@@ -49,7 +50,7 @@ class IngestReport:
     """What became of every row that was read.
 
     Always `rows == accepted + failed + invalid + ambiguous + unsent`, and
-    `accepted == appended + overwritten + rejected + unverified`.
+    `accepted == appended + overwritten + rejected + uncounted + unverified`.
     """
 
     rows: int
@@ -66,6 +67,9 @@ class IngestReport:
     appended: int
     overwritten: int
     rejected: int
+    uncounted: int
+    """Accepted rows of ingestions that the list calls done (`verify="status"`); it counts no rows, so rejected ones
+    among them would not show."""
     unverified: int
     """Accepted rows of which nobody has said yet that they are stored."""
     verify: str | None
@@ -95,6 +99,7 @@ class IngestReport:
             appended=sum(batch.appended for batch in batches),
             overwritten=sum(batch.overwritten for batch in batches),
             rejected=sum(batch.rejected for batch in batches),
+            uncounted=sum(batch.uncounted for batch in batches),
             unverified=sum(batch.unverified for batch in batches),
             verify=verify,
             requests=requests,

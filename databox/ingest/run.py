@@ -204,6 +204,7 @@ class Run:
                 appended=sent.shares.appended,
                 overwritten=sent.shares.overwritten,
                 rejected=sent.shares.rejected,
+                uncounted=sent.shares.uncounted,
                 unverified=sent.shares.unverified,
             )
             for sent in self._sent

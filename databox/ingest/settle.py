@@ -30,12 +30,13 @@ LONGEST_POLL = 10.0
 
 @attrs.frozen
 class Shares:
-    """How the rows of one accepted batch are shared out; the four add up to its rows."""
+    """How the rows of one accepted batch are shared out; the five add up to its rows."""
 
     appended: int = 0
     overwritten: int = 0
     rejected: int = 0
     unverified: int = 0
+    uncounted: int = 0
 
 
 def is_settled(ingestion: Ingestion) -> bool:
