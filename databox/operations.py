@@ -25,7 +25,7 @@ from databox.models import (
     IngestionSummary,
     TimeZone,
 )
-from databox.wire import Shape
+from databox.wire import Shape, UnexpectedAnswer
 
 T_co = TypeVar("T_co", covariant=True)
 Json = Mapping[str, Any]
@@ -213,12 +213,26 @@ def _create_ingestion(dataset_id: str) -> dict[str, Any]:
     return create_ingestion._get_kwargs(dataset_id=dataset_id, body=CreateIngestionBody(records=[]))
 
 
-def datasets_create_ingestion(dataset_id: str, body: bytes, *, repeatable: bool) -> Operation[IngestionReceipt]:
-    """Create an ingestion from a body that is encoded already, because rows are encoded once."""
+def datasets_create_ingestion(
+    dataset_id: str, body: bytes, *, repeatable: bool, is_new: Callable[[str], bool] = lambda _: True
+) -> Operation[IngestionReceipt]:
+    """Create an ingestion from a body that is encoded already, because rows are encoded once.
+
+    `is_new` says whether an ingestion id can be that of a new one; an answer with another one is no answer to this.
+    """
     request = _create_ingestion(dataset_id)
+
+    def parse(answer: Any) -> IngestionReceipt:
+        receipt = answers.RECEIPT.read(answer)
+        if not is_new(receipt.ingestion_id):
+            raise UnexpectedAnswer(
+                f"it has the id of an ingestion that was there before, {receipt.ingestion_id[:100]!r}"
+            )
+        return receipt
+
     return Operation(
         name="datasets.create_ingestion",
-        parse=answers.RECEIPT.read,
+        parse=parse,
         repeatable=repeatable,
         repeat_unreadable=repeatable,
         **_request(request, body),
@@ -249,9 +263,15 @@ def datasets_get_ingestion(dataset_id: str, ingestion_id: str) -> Operation[Inge
     """Retrieve an ingestion. Its `status: error` is an outcome, not a refusal of the request."""
     from databox_openapi.api.datasets import get_ingestion
 
+    def parse(answer: Any) -> Ingestion:
+        found = answers.INGESTION.read(answer)
+        if found.id.casefold() != ingestion_id.casefold():
+            raise UnexpectedAnswer(f"it is about another ingestion, {found.id[:100]!r}")
+        return found
+
     return Operation(
         name="datasets.get_ingestion",
-        parse=answers.INGESTION.read,
+        parse=parse,
         repeatable=True,
         outcome_field="ingestionId",
         **_request(get_ingestion._get_kwargs(dataset_id=dataset_id, ingestion_id=ingestion_id)),

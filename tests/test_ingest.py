@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from databox import Dataset, IngestError, IngestionTimeoutError, IngestReport, InvalidRecordError
+from databox import Dataset, IngestError, IngestionTimeoutError, IngestReport, InvalidRecordError, ServerError
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, answer
@@ -25,7 +25,7 @@ def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
 
 def adds_up(report: IngestReport) -> bool:
     whole = report.accepted + report.failed + report.invalid + report.ambiguous + report.unsent
-    stored = report.appended + report.overwritten + report.rejected + report.unverified
+    stored = report.appended + report.overwritten + report.rejected + report.uncounted + report.unverified
     return report.rows == whole == sum(batch.rows for batch in report.batches) and report.accepted == stored
 
 
@@ -207,15 +207,18 @@ def test_outcomes_are_waited_for(driver: Driver) -> None:
         assert (report.appended, report.unverified) == (150, 0)
 
 
-def test_what_is_still_open_is_unverified(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"databox._{driver.kind}.verification.TIMEOUT", 0.1)
+@pytest.mark.parametrize("verify", ["counts", "status"])
+def test_what_is_still_open_is_unverified(driver: Driver, verify: str) -> None:
     with Sandbox(processing_delay=60) as box:
         client = driver.client(box.api_key, box.url)
         dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
-        report = client.datasets.ingest(dataset, rows(150), raise_on_failure=False)
+        options = {"verify": verify, "verify_timeout": 0.1, "raise_on_failure": False}
+        report = client.datasets.ingest(dataset, rows(150), **options)
     assert (report.accepted, report.appended, report.unverified) == (150, 0, 150)
     assert not report.ok
     assert adds_up(report)
+    assert "not known after 0.1 seconds" in str(report)
+    assert "its status was 'processing'" in str(report)
 
 
 def test_accepted_is_not_stored(client: Any, dataset: Any) -> None:
@@ -226,10 +229,11 @@ def test_accepted_is_not_stored(client: Any, dataset: Any) -> None:
 
 
 def test_an_outcome_that_cannot_be_fetched_is_unverified(client: Any, dataset: Any, box: Sandbox) -> None:
-    box.inject(Fault("get_ingestion", status=500, times=1))
-    report = client.datasets.ingest(dataset, rows(150), raise_on_failure=False)
-    assert (report.appended, report.unverified) == (50, 100)
+    box.inject(Fault("get_ingestion", status=500))
+    report = client.datasets.ingest(dataset, rows(150), verify_timeout=0.1, raise_on_failure=False)
+    assert (report.appended, report.unverified) == (0, 150)
     assert adds_up(report)
+    assert all(isinstance(batch.error, ServerError) for batch in report.batches)
 
 
 def test_a_source_that_raises_loses_nothing_that_it_gave(
@@ -253,6 +257,12 @@ def test_a_source_that_raises_loses_nothing_that_it_gave(
         ({"batch_size": 101}, ValueError),
         ({"max_batch_bytes": 5}, ValueError),
         ({"verify": "maybe"}, ValueError),
+        ({"verify_timeout": -1}, ValueError),
+        ({"verify_timeout": float("inf")}, ValueError),
+        ({"verify_timeout": float("nan")}, ValueError),
+        ({"verify_timeout": "9"}, TypeError),
+        ({"verify_timeout": None}, TypeError),
+        ({"verify_timeout": True}, TypeError),
         ({"on_ambiguous": "maybe"}, ValueError),
         ({"primary_keys": "id"}, TypeError),
         ({"primary_keys": ["a", "a"]}, ValueError),

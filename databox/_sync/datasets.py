@@ -22,6 +22,7 @@ from databox.arguments import (
     ingestion_id_of,
     keys_of,
     page_size_of,
+    seconds_of,
     text_of,
 )
 from databox.errors import APIError, IngestionTimeoutError
@@ -202,7 +203,7 @@ class Datasets(Resource):
         """
         from databox.ingest.settle import is_settled, poll_waits
 
-        end = time.monotonic() + timeout
+        end = time.monotonic() + seconds_of("timeout", timeout)
         waits = poll_waits()
         while not is_settled(ingestion := self.get_ingestion(dataset, ingestion_id)):
             left = end - time.monotonic()
@@ -227,6 +228,7 @@ class Datasets(Resource):
         max_batch_bytes: int = 1_000_000,
         concurrency: int = 4,
         verify: Verify | None = "counts",
+        verify_timeout: float = 300.0,
         raise_on_failure: bool = True,
         dead_letter: str | PathLike[str] | None = None,
         journal: str | PathLike[str] | None = None,
@@ -246,6 +248,8 @@ class Datasets(Resource):
             concurrency: requests in flight at most, 1 to 100.
             verify: "counts" fetches what became of each batch; "status" reads the list of ingestions, one request a
                 page, which tells less; None stops at accepted.
+            verify_timeout: seconds to wait for outcomes after the last batch. Each is asked for at least once,
+                however long that takes at the limits; 0 waits for none.
             raise_on_failure: whether a report that is not `ok` is raised.
             dead_letter: a file for every row that did not make it, which `ingest` takes back; it is appended to.
                 `<dead_letter>.reasons.jsonl` says why.
@@ -271,6 +275,7 @@ class Datasets(Resource):
             max_batch_bytes=max_batch_bytes,
             concurrency=concurrency,
             verify=verify,
+            verify_timeout=verify_timeout,
             dead_letter=dead_letter,
             journal=journal,
             on_ambiguous=on_ambiguous,

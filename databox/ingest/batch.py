@@ -96,9 +96,8 @@ class Batcher:
             raise ValueError(f"max_batch_bytes must be at least 64, not {max_batch_bytes}.")
         self._size = batch_size
         self._max_bytes = max_batch_bytes
-        self._indexes: list[int] = []
-        self._rows: list[bytes] = []
-        self._row_keys: list[bytes | None] = []
+        self._held: list[_Row] = []
+        self._given: list[_Row] = []
         self._bytes = _AROUND
         self._ends = iter(ends)
         self._end = next(self._ends, None)
@@ -121,23 +120,41 @@ class Batcher:
                 "Shorten its texts, or raise max_batch_bytes.",
                 index=index,
             )
-        full = self._end is None and (self._bytes + size > most or len(self._rows) >= self._size)
+        full = self._end is None and (self._bytes + size > most or len(self._held) >= self._size)
         complete = self.flush() if full or self._complete else None
         self._bytes += size
-        self._indexes.append(index)
-        self._rows.append(row)
-        self._row_keys.append(key)
+        self._held.append((index, row, key))
         # A row that overflowed is now the only one, so at most one batch completes at a time.
-        if complete is None and len(self._rows) >= self._size and self._end is None:
+        if complete is None and len(self._held) >= self._size and self._end is None:
             complete = self.flush()
         return complete
 
     def flush(self) -> Batch | None:
         """Return what has been collected, or None."""
+        if self._held:
+            self._given = self._held  # first, so that an interrupt finds each row in one of them
+            self._held, self._bytes = [], _AROUND
+            self._complete = False
+            return _batch(self._given)
         self._complete = False
-        if not self._rows:
-            return None
-        batch = Batch(tuple(self._indexes), tuple(self._rows), tuple(self._row_keys))
-        self._indexes, self._rows, self._row_keys = [], [], []
-        self._bytes = _AROUND
-        return batch
+        return None
+
+    def rest(self, start: int, more: tuple[int, bytes, bytes | None] | None = None) -> list[Batch]:
+        """Return the rows from a place on that were added, those of the last batch too, and perhaps one more.
+
+        After an interrupt, when it is not known whether the last batch arrived anywhere.
+        """
+        groups = [self._given, self._held]
+        if more and all(row[0] < more[0] for group in groups for row in group):
+            crosses = self._complete or (self._end is not None and more[0] >= self._end.row)
+            groups = [*groups, [more]] if crosses else [self._given, [*self._held, more]]
+        rest = ([row for row in group if row[0] >= start] for group in groups)
+        return [_batch(rows) for rows in rest if rows]
+
+
+_Row = tuple[int, bytes, bytes | None]
+
+
+def _batch(rows: Sequence[_Row]) -> Batch:
+    indexes, encoded, keys = zip(*rows, strict=True)
+    return Batch(indexes, encoded, keys)

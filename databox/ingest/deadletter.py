@@ -15,6 +15,7 @@ import attrs
 from databox.errors import ConfigurationError
 from databox.ingest.batch import Batch
 from databox.ingest.journal import Journal
+from databox.ingest.journal_file import transaction
 from databox.ingest.letter_files import Letter, LetterFiles, Own, digest_of
 from databox.ingest.resume import LeftOut
 from databox.ingest.run import Run
@@ -112,13 +113,12 @@ class DeadLetters:
         """Let it be known what became of each batch."""
         try:
             self._db.executescript(_ENDS)
-            self._db.execute("begin")
-            for number in range(run.batches):
-                outcome, reason, made, again = _end_of(run, number, keyed=self._keyed)
-                self._db.execute("insert into batches values (?, ?, ?, ?, ?)", (number, outcome, reason, made, again))
-                self._db.executemany("insert into rejected values (?)", ((row,) for row in run.rejected(number)))
-            self._db.execute(_NEWEST)
-            self._db.execute("commit")
+            with transaction(self._db):
+                for number in range(run.batches):
+                    end = (number, *_end_of(run, number, keyed=self._keyed))
+                    self._db.execute("insert into batches values (?, ?, ?, ?, ?)", end)
+                    self._db.executemany("insert into rejected values (?)", ((row,) for row in run.rejected(number)))
+                self._db.execute(_NEWEST)
         except sqlite3.Error as error:
             raise self._problem(error) from None
 
@@ -175,17 +175,15 @@ class DeadLetters:
 
     def _insert(self, rows: Iterable[tuple[object, ...]]) -> None:
         try:
-            self._db.execute("begin")
-            self._db.executemany("insert into rows values (?, ?, ?, ?, ?, ?, ?)", rows)
-            self._db.execute("commit")
+            with transaction(self._db):
+                self._db.executemany("insert or replace into rows values (?, ?, ?, ?, ?, ?, ?)", rows)
         except sqlite3.Error as error:
             raise self._problem(error) from None
 
     def _problem(self, error: Exception) -> ConfigurationError:
         what = getattr(error, "strerror", None) or error
         return ConfigurationError(
-            f"The dead letters cannot be written to {self.path}: {what}. Name a file in a folder where there is room and "
-            "you may write."
+            f"The dead letters cannot be written to {self.path}: {what}. Make room there, or name a file elsewhere."
         )
 
 
@@ -206,7 +204,9 @@ def _end_of(run: Run, number: int, *, keyed: bool) -> tuple[str, str, str, bool]
         return "rejected", said, "yes", True
     if shares.rejected == sum(attrs.astuple(shares)):
         return "rejected", said, "no", True
-    some = f"Of the {run.rows_of(number)} rows of this batch {shares.rejected} were rejected, and the API does not say which."
+    some = (
+        f"Of this batch's {run.rows_of(number)} rows {shares.rejected} were rejected, and the API does not say which."
+    )
     return "rejected", f"{some} {said}".strip(), "some", keyed
 
 

@@ -81,8 +81,7 @@ def shown(record: object) -> str:
 def _is_plain(values: Any) -> bool:
     """Whether orjson takes all of a row's values as they are, and writes them as they are meant."""
     if not _SIMPLE.issuperset(map(type, values)) and not (
-        _PLAIN.issuperset(map(type, values))
-        and all(_in_minutes(value) for value in values if type(value) is datetime)
+        _PLAIN.issuperset(map(type, values)) and all(_in_minutes(value) for value in values if type(value) is datetime)
     ):
         return False
     return _INFINITIES.isdisjoint(values)

@@ -6,6 +6,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from databox.errors import ConfigurationError, InvalidRecordError
 from databox.ingest.batch import Batch, End
 from databox.ingest.encode import encode, shown
@@ -73,7 +75,7 @@ class Files:
         """
         found = Earlier(batch, send=True)
         try:
-            if self._journal:
+            if self._journal and self._refused_at is None:
                 entry, whole = self._journal.entry(number, batch, complete=complete)
                 newer = self._journal.newer(batch) if entry and entry.state != "accepted" else {}
                 found = plan(entry, batch, newer, resend=self._settings.resend, whole=whole)
@@ -81,6 +83,8 @@ class Files:
                     self._journal.leave_out(number, found.left_out)
                 if found.before and found.before.outcome != "accepted" and not found.send:
                     self._journal.not_sent_again(number, found.rows, found.before.outcome)
+                if self._settings.verify == "counts" and found.before and found.before.shares:
+                    found = attrs.evolve(found, before=found.before.to_be_counted())
         except ConfigurationError:
             self._refused_at = batch.first_row
             found = Earlier(batch, send=False)
@@ -118,10 +122,14 @@ class Files:
             said = str(error) if error else None
             self._guarded(partial(self._journal.answered, number, outcome, ingestion_id, said))
 
+    def withdrawn(self, number: int, error: Exception | None) -> None:
+        """Note that the acceptance of a batch is in doubt."""
+        if self._journal:
+            self._guarded(partial(self._journal.withdrawn, number, str(error)))
+
     def verified(self, number: int, shares: Shares) -> None:
-        """Note what the server made of a batch, which the run knows already. What is not counted is asked again."""
-        counted = shares.appended + shares.overwritten + shares.rejected
-        if self._journal and counted == self._run.rows_of(number):
+        """Note what the server made of a batch, which the run knows already."""
+        if self._journal and not shares.unverified:
             error = self._run.outcome(number)[2]
             rejected = self._run.rejected(number)
             said = str(error) if error else None

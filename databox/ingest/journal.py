@@ -13,7 +13,6 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +21,7 @@ import attrs
 
 from databox.errors import ConfigurationError
 from databox.ingest.batch import Batch, End
-from databox.ingest.journal_file import opened, problem, unusable
+from databox.ingest.journal_file import opened, problem, transaction, unusable
 from databox.ingest.resume import Entry, LeftOut, Newer
 from databox.ingest.settle import Shares
 from databox.report import Outcome
@@ -152,11 +151,13 @@ class Journal:
         """Note that a batch goes out; `whole` has its left out rows too."""
         row = (number, whole.indexes[-1] + 1, len(whole.rows), max_batch_bytes, _digest(whole))
         columns = "number, end_row, rows, max_batch_bytes, digest, state"
-        query = (
-            f"insert into batches ({columns}) values (?, ?, ?, ?, ?, 'sending') on conflict do update set state = 'sending'"
-        )
-        self._under_way[number] = batch
-        self._write((query, [row]))
+        query = f"insert into batches ({columns}) values (?, ?, ?, ?, ?, 'sending')"
+        self._under_way[number] = batch  # first, so that after an interrupt it is known to be noted, or so it may be
+        try:
+            self._write((f"{query} on conflict do update set state = 'sending'", [row]))
+        except ConfigurationError:
+            del self._under_way[number]
+            raise
 
     def leave_out(self, number: int, rows: Iterable[LeftOut]) -> None:
         """Note which rows of a batch are not to be sent again."""
@@ -169,19 +170,24 @@ class Journal:
         self._write((query, [(outcome, number)]), self._waiting(number, batch))
 
     def answered(self, number: int, outcome: Outcome, ingestion_id: str | None, error: str | None) -> None:
-        """Note what became of a batch that was sent."""
+        """Note what became of a batch that is under way; told again, nothing changes."""
+        batch = self._under_way.get(number)
+        if batch is None:
+            return
         query = "update batches set state = ?, ingestion_id = ?, error = ?, shares = null where number = ?"
-        statements: list[_Statement] = [(query, [(outcome, ingestion_id, error, number)])]
-        batch = self._under_way.pop(number, None)
-        if batch is None:  # its answer was noted before, and turned out to be doubtful; its keys are forgotten
-            statements.append(("update batches set ordered = 0 where number = ?", [(number,)]))
-        elif outcome == "accepted":
+        ended: _Statement = (query, [(outcome, ingestion_id, error, number)])
+        if outcome == "accepted":
             # Of accepted rows those matter whose key an earlier row has that was not.
             query = "insert or ignore into keys select ?1, ?2, ?3 where exists (select 1 from keys where key = ?1)"
-            statements.append((query, self._keys_of(number, batch)))
+            self._write(ended, (query, self._keys_of(number, batch)))
         else:
-            statements.append(self._waiting(number, batch))
-        self._write(*statements)
+            self._write(ended, self._waiting(number, batch))
+        self._under_way.pop(number, None)
+
+    def withdrawn(self, number: int, error: str) -> None:
+        """Note that a batch may not have been accepted after all. Which later rows have its keys is not known."""
+        query = "update batches set state = 'ambiguous', ingestion_id = null, error = ?, ordered = 0 where number = ?"
+        self._write((query, [(error, number)]))
 
     def verified(self, number: int, shares: Shares, rejected: frozenset[int], error: str | None) -> None:
         """Note what the server made of a batch; `rejected` are the places of rejected rows, where they are known."""
@@ -251,16 +257,9 @@ class Journal:
     def _write(self, *statements: _Statement) -> None:
         """Do all of it or nothing."""
         try:
-            with self._lock:
-                self._db.execute("begin")
-                try:
-                    for query, rows in statements:
-                        self._db.executemany(query, rows)
-                    self._db.execute("commit")
-                except BaseException:
-                    with suppress(sqlite3.Error):
-                        self._db.execute("rollback")
-                    raise
+            with self._lock, transaction(self._db):
+                for query, rows in statements:
+                    self._db.executemany(query, rows)
         except sqlite3.Error as error:
             raise unusable(self.path, error) from None
 

@@ -3,12 +3,13 @@
 import os
 import secrets
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from databox.errors import ConfigurationError
 
-__all__ = ["opened", "problem", "unusable"]
+__all__ = ["opened", "problem", "transaction", "unusable"]
 
 _FORMAT = 2
 _MARK = 0x44424A31
@@ -32,8 +33,8 @@ create table letters (file text, row integer, run integer, digest blob, primary 
 _NO_JOURNAL = "is no journal, and was left as it is. Name a path where there is no file yet."
 
 _DAMAGED = (
-    "is damaged: {}. Put a copy of it back. Without one nobody knows which rows were accepted: where there are no primary "
-    "keys, purge the dataset before all rows are sent again."
+    "is damaged: {}. Put a copy of it back. Without one nobody knows which rows were accepted: where there are no "
+    "primary keys, purge the dataset before all rows are sent again."
 )
 
 
@@ -115,11 +116,26 @@ def _layout(db: sqlite3.Connection) -> dict[str, str]:
     return dict(db.execute("select name, coalesce(sql, '') from sqlite_master"))
 
 
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Generator[None]:
+    """Do all of what is in the block or nothing."""
+    if db.in_transaction:  # an interrupt came in the midst of another one
+        db.execute("rollback")
+    db.execute("begin")
+    try:
+        yield
+    except BaseException:
+        with suppress(sqlite3.Error):
+            db.execute("rollback")
+        raise
+    db.execute("commit")
+
+
 def unusable(path: Path, error: sqlite3.Error) -> ConfigurationError:
     """The error for what SQLite says, with the one remedy that there is."""
     name = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_")
     if name.startswith("BUSY"):
-        return problem(path, "is in use by another run. Wait until that has ended, then run again.")
+        return problem(path, "is used by another run. Wait until that has ended, then run again.")
     if name == "NOTADB":
         return problem(path, _NO_JOURNAL)
     if name in {"FULL"} or name.startswith("IOERR"):

@@ -54,7 +54,13 @@ class Letter:
     def line(self, run_id: str) -> bytes:
         """Return the line that tells why."""
         # Up to the row no text of others comes between the names, so that the row can be found again byte for byte.
-        about = {"index": self.index, "outcome": self.outcome, "again": self.again, "run": run_id, "reason": self.reason}
+        about = {
+            "index": self.index,
+            "outcome": self.outcome,
+            "again": self.again,
+            "run": run_id,
+            "reason": self.reason,
+        }
         row = self.row if isinstance(self.row, bytes) else _as_json(self.row)
         return _as_json(about)[:-1] + _ROW + row + b"}\n"
 
@@ -114,7 +120,9 @@ class LetterFiles:
             if head and head[2] == b"true":
                 row = line[line.index(_ROW) + len(_ROW) : line.rindex(b"}")]
                 entry = (digest_of(row), number, head[3].decode() == run_id)
-                db.execute("insert into owners select ?1, ?2, ?3 where exists (select 1 from own where digest = ?1)", entry)
+                db.execute(
+                    "insert into owners select ?1, ?2, ?3 where exists (select 1 from own where digest = ?1)", entry
+                )
         for number, line in enumerate(_lines(self.path)):
             query = "insert into found select ?1, ?2 where exists (select 1 from own where digest = ?1)"
             db.execute(query, (digest_of(line.rstrip(b"\r\n")), number))

@@ -69,6 +69,13 @@ class Before:
     whole: bool = True
     """Whether these are all rows of the ingestion, so that its counts are about them."""
 
+    def to_be_counted(self) -> "Before":
+        """Return it with those rows unverified of which an earlier run read in the list alone."""
+        if self.shares is None or not self.shares.uncounted:
+            return self
+        unverified = self.shares.unverified + self.shares.uncounted
+        return attrs.evolve(self, shares=attrs.evolve(self.shares, uncounted=0, unverified=unverified))
+
 
 @attrs.frozen
 class Earlier:

@@ -5,7 +5,8 @@ the end what to report. Whatever the order of events, every row that was taken e
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import attrs
 
@@ -18,12 +19,17 @@ from databox.errors import (
     PermissionDeniedError,
 )
 from databox.ingest.batch import Batch
+from databox.ingest.resume import Before, Earlier, LeftOut, part_of
 from databox.ingest.settle import Shares
 from databox.report import BatchOutcome, IngestReport, Outcome
 from databox.retry import Effect, effect_of
 
 __all__ = ["Answer", "Run"]
 
+_SHARED = "The answer named an ingestion that another batch, under way at the same time, got as well"
+_OVERTAKEN = "Not sent again, since newer rows of the same keys were accepted."
+LISTED = 1000
+"""Entries of rows that could not be encoded; what comes after is counted in one."""
 FATAL = (AuthenticationError, PermissionDeniedError, NotFoundError)
 """What every later batch would meet as well."""
 
@@ -56,20 +62,51 @@ class Answer:
 class _Sent:
     """A batch as far as it has to be remembered."""
 
-    first_row: int
+    spans: tuple[tuple[int, int], ...]
+    """Where its rows are: the first place of each stretch, and how many there are."""
     rows: int
+    end_row: int
+    """The place after its last row, or the last one that was left out of it."""
     keys: frozenset[bytes]
+    before: Before | None = None
+    left_out: tuple[LeftOut, ...] = ()
     outcome: Outcome | None = None
     ingestion_id: str | None = None
     error: DataboxError | None = None
     shares: Shares = attrs.field(factory=Shares)
+    rejected: frozenset[int] = frozenset()
+    whole: bool = True
+
+    def place(self, number: int) -> int:
+        """Return the place in the source of one of its rows."""
+        for first, rows in self.spans:
+            if number < rows:
+                return first + number
+            number -= rows
+        raise IndexError
 
 
-@attrs.define
+@attrs.frozen
+class _Claim:
+    """Whose an ingestion id is, and the last batch that had gone out when it was told."""
+
+    number: int
+    latest: int
+
+
+@attrs.frozen
 class _Invalid:
+    """Rows that could not be encoded: one after the other for the same reason, or those that are too many to list."""
+
     first_row: int
-    error: InvalidRecordError
-    rows: int = 1
+    end_row: int
+    rows: int
+    reason: str
+    error: DataboxError
+
+    def and_one_more(self, index: int) -> "_Invalid":
+        """Return it with a later row."""
+        return attrs.evolve(self, end_row=index + 1, rows=self.rows + 1)
 
 
 class Run:
@@ -79,9 +116,12 @@ class Run:
         self._concurrency = concurrency
         self._sent: list[_Sent] = []
         self._invalid: list[_Invalid] = []
-        self._invalid_of_batch = -1
         self._in_flight: dict[int, frozenset[bytes]] = {}
         self._held: set[bytes] = set()
+        self._latest = -1
+        self._claims: dict[str, _Claim] = {}
+        self._doubted: set[int] = set()
+        self._unlisted: _Invalid | None = None
         self.counts: Counter[Outcome] = Counter()
         """Rows by outcome."""
         self.rows = 0
@@ -90,6 +130,12 @@ class Run:
         """Whether nothing more is to be sent: later batches would meet the same refusal."""
         self.answered_batches = 0
         """Batches of which it is known how their sending ended."""
+        self.open_batches = 0
+        """Accepted batches with rows of which no outcome is known."""
+        self.verified_rows = 0
+        """Rows of which the server has told what became of them."""
+        self.uncounted_rows = 0
+        """Rows of ingestions that the list calls done."""
 
     # What may be done
 
@@ -111,31 +157,81 @@ class Run:
         """Whether a batch may go now: there is room, and no row of one of its keys is in flight."""
         return self.has_room() and self._held.isdisjoint(batch.keys)
 
+    @property
+    def end_row(self) -> int:
+        """The place after the last row that was cut."""
+        return self._sent[-1].end_row if self._sent else 0
+
     def accepted(self) -> Iterator[tuple[int, str, int]]:
         """Walk the accepted batches whose outcome is not known: number, ingestion id, rows."""
         for number, sent in enumerate(self._sent):
-            if sent.outcome == "accepted" and sent.ingestion_id and sent.shares.unverified:
+            if sent.ingestion_id and sent.shares.unverified and sent.whole:
                 yield number, sent.ingestion_id, sent.rows
+
+    def claims(self, number: int, ingestion_id: str, *, earlier: bool = False) -> bool:
+        """Whether a batch may have an ingestion id, as no other one has it. Safe to call from any thread.
+
+        Where another one has it, something repeated an answer. It is that one's if its answer was there before this
+        batch went out; otherwise nobody knows whose it is, and the other one's acceptance is in doubt as well.
+        An id from an earlier run was there before.
+        """
+        claim = self._claims.setdefault(ingestion_id, _Claim(number, self._latest))
+        if claim.number != number and (earlier or number <= claim.latest):
+            self._doubted.add(claim.number)
+        return claim.number == number
 
     # What happened
 
     def invalid(self, error: InvalidRecordError, index: int) -> None:
-        """A row could not be encoded. Those noticed while one batch is cut are told together."""
-        self.counts["invalid"] += 1
-        if self._invalid_of_batch == len(self._sent):
-            self._invalid[-1].rows += 1
+        """A row could not be encoded. Each is told by its place and column, up to some number of them."""
+        last = self._unlisted or (self._invalid[-1] if self._invalid else None)
+        if last and index < last.end_row:
+            return  # an interrupt came when it was just told
+        reason = str(error).replace(f"Row {index}", "Row", 1)
+        if self._unlisted:
+            self._unlisted = self._unlisted.and_one_more(index)
+        elif last and (last.end_row, last.reason) == (index, reason):
+            self._invalid[-1] = last.and_one_more(index)
+        elif len(self._invalid) < LISTED:
+            self._invalid.append(_Invalid(index, index + 1, 1, reason, error))
         else:
-            self._invalid.append(_Invalid(index, error))
-            self._invalid_of_batch = len(self._sent)
+            self._unlisted = _Invalid(index, index + 1, 1, reason, error)
+        self.counts["invalid"] += 1
 
-    def cut(self, batch: Batch) -> int:
-        """A batch was cut; return its number. What becomes of it is told later."""
-        self._sent.append(_Sent(batch.first_row, len(batch.rows), batch.keys))
+    def cut(self, batch: Batch, earlier: Earlier | None = None) -> int:
+        """A batch was cut; return its number. What becomes of it is told later.
+
+        `earlier` is what earlier runs leave to do for it; the rows that are left out of it have their outcome.
+        """
+        earlier = earlier or Earlier(batch, send=True)
+        sent = _Sent(
+            # With more invalid rows than are listed one by one, batches are no longer told stretch by stretch.
+            _stretches(earlier.rows.indexes, apart=self._unlisted is None),
+            len(earlier.rows.rows),
+            batch.indexes[-1] + 1,
+            earlier.rows.keys,
+            earlier.before,
+            earlier.left_out,
+        )
+        self._sent.append(sent)
+        for left in earlier.left_out:
+            self.counts[left.outcome] += 1
         return len(self._sent) - 1
+
+    def as_before(self, number: int) -> None:
+        """A batch is not sent, so that what earlier runs made of it holds, if they made anything of it."""
+        before = self._sent[number].before
+        if before is None:
+            return
+        if before.ingestion_id:
+            self.claims(number, before.ingestion_id, earlier=True)
+        self.ended(number, before.outcome, ingestion_id=before.ingestion_id, error=before.error, shares=before.shares)
+        self._sent[number].rejected, self._sent[number].whole = before.rejected, before.whole
 
     def sending(self, number: int) -> None:
         """A batch goes out."""
         keys = self._sent[number].keys
+        self._latest = number
         self._in_flight[number] = keys
         self._held |= keys
 
@@ -157,22 +253,43 @@ class Run:
     ) -> Outcome:
         """What became of a batch is known, from an answer, a journal, or because it will not be sent."""
         sent = self._sent[number]
-        sent.outcome, sent.ingestion_id, sent.error = outcome, ingestion_id, error
-        self.answered_batches += 1
-        sent.keys = frozenset()  # a long run must not remember them all
-        self.counts[outcome] += sent.rows
         if outcome == "accepted":
-            sent.shares = shares or Shares(unverified=sent.rows)
+            self._share_out(sent, shares or Shares(unverified=sent.rows))
+        sent.ingestion_id, sent.error = ingestion_id, error
+        sent.outcome = outcome  # last, for an interrupt may come at any line
+        sent.keys = frozenset()  # a long run must not remember them all
+        self.answered_batches += 1
+        self.counts[outcome] += sent.rows
         return outcome
 
     def stop(self) -> None:
         """Nothing more is to be sent."""
         self.stopped = True
 
-    def verified(self, number: int, shares: Shares, error: DataboxError | None = None) -> None:
-        """What the server made of an accepted batch was told, or could not be."""
-        self._sent[number].shares = shares
-        self._sent[number].error = error
+    def verified(
+        self, number: int, shares: Shares, error: DataboxError | None = None, rejected: Iterable[int] = ()
+    ) -> None:
+        """What the server made of an accepted batch was told, or could not be.
+
+        `rejected` are the places within the batch of its rejected rows, where the server told which they are.
+        """
+        sent = self._sent[number]
+        self._share_out(sent, shares)
+        sent.error = error
+        sent.rejected = frozenset(map(sent.place, rejected))
+
+    def withdraw(self) -> list[int]:
+        """Take back the acceptance of batches whose ingestion id may be another one's; return their numbers."""
+        withdrawn: list[int] = []
+        while self._doubted:
+            number = self._doubted.pop()
+            sent = self._sent[number]
+            if sent.outcome == "accepted":
+                self.counts["accepted"] -= sent.rows
+                self._share_out(sent, Shares())
+                self.ended(number, "ambiguous", error=DataboxError(f"{_SHARED}: {sent.ingestion_id}."))
+                withdrawn.append(number)
+        return withdrawn
 
     def give_up(self, open_: Iterable[int] = ()) -> list[tuple[int, Outcome]]:
         """Nothing more will be heard: batches that may have taken effect are ambiguous, all others unsent."""
@@ -181,8 +298,18 @@ class Run:
         for number, sent in enumerate(self._sent):
             if sent.outcome is None:
                 self._held -= self._in_flight.pop(number, frozenset())
-                ended.append((number, self.ended(number, "ambiguous" if number in may_have else "unsent")))
+                if number in may_have:
+                    self.ended(number, "ambiguous", error=sent.before.error if sent.before else None)
+                else:
+                    self.as_before(number)
+                ended.append((number, sent.outcome or self.ended(number, "unsent")))
         return ended
+
+    def _share_out(self, sent: _Sent, shares: Shares) -> None:
+        old, sent.shares = sent.shares, shares
+        self.open_batches += bool(shares.unverified) - bool(old.unverified)
+        self.verified_rows += shares.counted - old.counted
+        self.uncounted_rows += shares.uncounted - old.uncounted
 
     # What came of it
 
@@ -191,27 +318,71 @@ class Run:
         sent = self._sent[number]
         return sent.outcome, sent.shares, sent.error
 
-    def report(self, *, verify: str | None, requests: int, seconds: float) -> IngestReport:
+    def rows_of(self, number: int) -> int:
+        """Return how many rows a batch has."""
+        return self._sent[number].rows
+
+    def rejected(self, number: int) -> frozenset[int]:
+        """Return the places of a batch's rejected rows, where it is known which they are."""
+        return self._sent[number].rejected
+
+    def report(self, *, verify: str | None, requests: int, seconds: float, complete: bool = True) -> IngestReport:
         """Return the report, in the order of the source."""
-        outcomes = [
-            BatchOutcome(
-                index=0,
-                first_row=sent.first_row,
-                rows=sent.rows,
-                outcome=sent.outcome or "unsent",
-                ingestion_id=sent.ingestion_id,
-                error=sent.error,
-                appended=sent.shares.appended,
-                overwritten=sent.shares.overwritten,
-                rejected=sent.shares.rejected,
-                unverified=sent.shares.unverified,
-            )
-            for sent in self._sent
-        ]
-        outcomes += [
-            BatchOutcome(index=0, first_row=group.first_row, rows=group.rows, outcome="invalid", error=group.error)
-            for group in self._invalid
-        ]
+        outcomes = [outcome for sent in self._sent for outcome in _outcomes(sent)]
+        outcomes += [_outcome(group.first_row, group.rows, "invalid", group.error) for group in self._invalid]
+        if self._unlisted:
+            first, rows = self._unlisted.first_row, self._unlisted.rows
+            words = f"{rows:,} more rows could not be encoded, which are not listed one by one. {self._unlisted.error}"
+            outcomes.append(_outcome(first, rows, "invalid", DataboxError(words)))
         outcomes.sort(key=lambda outcome: outcome.first_row)
         numbered = [attrs.evolve(outcome, index=index) for index, outcome in enumerate(outcomes)]
-        return IngestReport.of(numbered, verify=verify, requests=requests, seconds=seconds)
+        return IngestReport.of(numbered, verify=verify, requests=requests, seconds=seconds, complete=complete)
+
+
+def _stretches(indexes: Sequence[int], *, apart: bool) -> tuple[tuple[int, int], ...]:
+    """The stretches of rows that follow one another: where each begins, and how many rows it has."""
+    if not indexes:
+        return ()
+    if not apart or indexes[-1] - indexes[0] + 1 == len(indexes):
+        return ((indexes[0], len(indexes)),)
+    starts = [n for n, index in enumerate(indexes) if not n or index != indexes[n - 1] + 1]
+    return tuple((indexes[start], end - start) for start, end in pairwise([*starts, len(indexes)]))
+
+
+def _outcomes(sent: _Sent) -> Iterator[BatchOutcome]:
+    """What became of a batch, stretch by stretch, so that no entry covers rows that it is not about."""
+    left = sent.shares
+    for first, rows in sent.spans:
+        # Which rows a count is about the API does not say; if they did not all fare alike, it stands with the first.
+        shares = part_of(sent.shares, rows) or left
+        left = Shares()
+        yield _outcome(first, rows, sent.outcome or "unsent", sent.error, sent.ingestion_id, shares)
+    for group in _alike(sent.left_out):
+        error = DataboxError(f"{_OVERTAKEN} {group[0].error or ''}".rstrip())
+        yield _outcome(group[0].index, len(group), group[0].outcome, error)
+
+
+def _alike(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:
+    """Rows that follow one another and were left out alike, together."""
+    groups: list[list[LeftOut]] = []
+    for row in left_out:
+        last = groups[-1][-1] if groups else None
+        if last and (last.index + 1, last.outcome, last.error) == (row.index, row.outcome, row.error):
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups
+
+
+def _outcome(
+    first_row: int,
+    rows: int,
+    outcome: Outcome,
+    error: DataboxError | None,
+    ingestion_id: str | None = None,
+    shares: Shares | None = None,
+) -> BatchOutcome:
+    counts = attrs.asdict(shares or Shares())
+    return BatchOutcome(
+        index=0, first_row=first_row, rows=rows, outcome=outcome, error=error, ingestion_id=ingestion_id, **counts
+    )
