@@ -47,7 +47,7 @@ from rows join batches on number = batch where made <> 'no' and key is not null 
 """
 _LETTERS = """
 select row, data, coalesce(batches.outcome, rows.outcome), coalesce(batches.reason, rows.reason, ''),
-    coalesce(again, rows.outcome <> 'invalid'), sure, iif(newest.batch <> rows.batch, possible, null), by_row
+    coalesce(again, rows.outcome <> 'invalid'), sure, iif(newest.batch is not rows.batch, possible, null), by_row
 from rows left join batches on number = rows.batch left join newest on newest.key = rows.key
 where rows.batch is null or made <> 'yes' or row in (select row from rejected) order by row
 """

@@ -79,7 +79,7 @@ class Files:
                 entry, whole = self._journal.entry(number, batch, complete=complete)
                 newer = self._journal.newer(batch) if entry and entry.state != "accepted" else {}
                 found = plan(entry, batch, newer, resend=self._settings.resend, whole=whole)
-                if found.left_out:
+                if entry and whole and found.left_out != entry.left_out:
                     self._journal.leave_out(number, found.left_out)
                 if found.before and found.before.outcome != "accepted" and not found.send:
                     self._journal.not_sent_again(number, found.rows, found.before.outcome)

@@ -160,9 +160,10 @@ class Journal:
             raise
 
     def leave_out(self, number: int, rows: Iterable[LeftOut]) -> None:
-        """Note which rows of a batch are not to be sent again."""
+        """Note which rows of a batch are left out from now on."""
         values = [(row.index, number, row.outcome, row.error, row.by) for row in rows]
-        self._write(("insert or ignore into left_out values (?, ?, ?, ?, ?)", values))
+        forget: _Statement = ("delete from left_out where batch = ?", [(number,)])
+        self._write(forget, ("insert into left_out values (?, ?, ?, ?, ?)", values))
 
     def not_sent_again(self, number: int, batch: Batch, outcome: Outcome) -> None:
         """Note what stays of a batch that no answer was noted to, or that is held back."""

@@ -9,7 +9,9 @@ from databox.ingest.batch import Batch
 from databox.ingest.settle import Shares
 from databox.report import Outcome
 
-__all__ = ["Before", "Earlier", "Entry", "LeftOut", "Newer", "part_of", "plan"]
+__all__ = ["Before", "Earlier", "Entry", "LeftOut", "Newer", "plan"]
+
+_UNANSWERED = "An earlier run ended when this was sent and no answer to it was noted: it may be stored."
 
 
 @attrs.frozen
@@ -105,20 +107,22 @@ def plan(entry: Entry | None, batch: Batch, newer: Mapping[int, Newer], *, resen
     """
     if entry is None:
         return Earlier(batch, send=True)
-    left_out = [left for left in entry.left_out if left.index in batch.indexes]
+    known = {left.index: left for left in entry.left_out}
     if entry.state == "accepted":
+        left_out = [known[index] for index in batch.indexes if index in known]
         rest = _without(batch, left_out)
         return Earlier(rest, send=False, before=_accepted(entry, rest, whole=whole), left_out=tuple(left_out))
-    known = {left.index for left in left_out}
     outcome: Outcome = "ambiguous" if entry.may_be_stored else "unsent" if entry.state == "unsent" else "failed"
-    left_out += [
-        LeftOut(index, outcome, entry.error, by)
+    # What was left out may go after all, if it turned out that the newer row was rejected.
+    left_out = [
+        attrs.evolve(known.get(index) or LeftOut(index, outcome, entry.error, by), by=by)
         for index in batch.indexes
-        if index not in known and (by := newer.get(index, Newer()).accepted) is not None
+        if (by := newer.get(index, Newer()).accepted) is not None
     ]
     rest = _without(batch, left_out)
-    before = Before(outcome, error=DataboxError(entry.error) if entry.error else None)
-    if not whole or not entry.ordered or (entry.may_be_stored and not resend):
+    said = _UNANSWERED if entry.state == "sending" else entry.error
+    before = Before(outcome, error=DataboxError(said) if said else None)
+    if not rest.rows or not whole or not entry.ordered or (entry.may_be_stored and not resend):
         return Earlier(rest, send=False, before=before, left_out=tuple(left_out))
     possible = [by for index in rest.indexes if (by := newer.get(index, Newer()).possible) is not None]
     if possible and not resend:
@@ -130,7 +134,7 @@ def plan(entry: Entry | None, batch: Batch, newer: Mapping[int, Newer], *, resen
     return Earlier(rest, send=True, before=before, left_out=tuple(left_out))
 
 
-def part_of(shares: Shares, rows: int) -> Shares | None:
+def _part_of(shares: Shares, rows: int) -> Shares | None:
     """Return how some of an ingestion's rows are shared out, or None when its counts do not tell."""
     kinds = [name for name, count in attrs.asdict(shares).items() if count]
     return Shares(**{kinds[0]: rows}) if len(kinds) == 1 else None
@@ -139,7 +143,7 @@ def part_of(shares: Shares, rows: int) -> Shares | None:
 def _accepted(entry: Entry, batch: Batch, *, whole: bool) -> Before:
     shares = entry.shares
     if shares and not whole:
-        shares = part_of(shares, len(batch.rows))
+        shares = _part_of(shares, len(batch.rows))
     error = DataboxError(entry.error) if entry.error else None
     return Before("accepted", entry.ingestion_id, error, shares, entry.rejected, whole)
 

@@ -19,7 +19,7 @@ from databox.errors import (
     PermissionDeniedError,
 )
 from databox.ingest.batch import Batch
-from databox.ingest.resume import Before, Earlier, LeftOut, part_of
+from databox.ingest.resume import Before, Earlier, LeftOut
 from databox.ingest.settle import Shares
 from databox.report import BatchOutcome, IngestReport, Outcome
 from databox.retry import Effect, effect_of
@@ -351,15 +351,25 @@ def _stretches(indexes: Sequence[int], *, apart: bool) -> tuple[tuple[int, int],
 
 def _outcomes(sent: _Sent) -> Iterator[BatchOutcome]:
     """What became of a batch, stretch by stretch, so that no entry covers rows that it is not about."""
-    left = sent.shares
-    for first, rows in sent.spans:
-        # Which rows a count is about the API does not say; if they did not all fare alike, it stands with the first.
-        shares = part_of(sent.shares, rows) or left
-        left = Shares()
+    for (first, rows), shares in zip(sent.spans, _dealt(sent), strict=True):
         yield _outcome(first, rows, sent.outcome or "unsent", sent.error, sent.ingestion_id, shares)
     for group in _alike(sent.left_out):
         error = DataboxError(f"{_OVERTAKEN} {group[0].error or ''}".rstrip())
         yield _outcome(group[0].index, len(group), group[0].outcome, error)
+
+
+def _dealt(sent: _Sent) -> Iterator[Shares]:
+    """A batch's counts for each of its stretches. The API gives them for the whole; which rows it appended, it does not
+    say, so that they are dealt out in order."""
+    left = attrs.asdict(sent.shares)
+    left["rejected"] = left.pop("rejected") - len(sent.rejected)  # the last ones, where they are not known by place
+    for first, rows in sent.spans:
+        here = {"rejected": sum(first <= place < first + rows for place in sent.rejected)}
+        for kind, count in left.items():
+            dealt = min(count, rows - sum(here.values()))
+            left[kind] -= dealt
+            here[kind] = here.get(kind, 0) + dealt
+        yield Shares(**here)
 
 
 def _alike(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:
