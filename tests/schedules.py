@@ -41,8 +41,8 @@ def input_rows(seed: int, keyed: bool) -> list[Any]:
             rows.append({"id": None, "value": place})
         else:
             key = chance.randrange(KEYS)
-            spelled = chance.choice([int, float, Decimal, lambda n: Decimal(n).quantize(Decimal("1.00"))])
-            rows.append({"id": spelled(key), "value": place})
+            spelled = chance.choice([key, float(key), Decimal(key), Decimal(f"{key}.00")])
+            rows.append({"id": spelled, "value": place})
     return rows
 
 

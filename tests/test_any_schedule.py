@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -292,8 +292,9 @@ class Schedule:
         if not self.edited and not any(other.torn for other in self.inputs):
             flagged = [each["raw"] for each in self.letters() if each["again"]]
             assert rows == [*self.foreign, *flagged], self.seed
-            with read_records(self.dead) if rows else nullcontext([]) as found:
-                assert len(list(found)) == len(rows), self.seed
+            if rows:
+                with read_records(self.dead) as found:
+                    assert len(list(found)) == len(rows), self.seed
         if not given.keyed and not self.edited:
             accepted = {given.sent(place).decode() for place, entry in entries.items() if entry.outcome == "accepted"}
             others = {each["raw"] for each in self.letters() if each["run"] != self.run_id(given)}

@@ -9,7 +9,7 @@ from databox import operations
 from databox._async.pool import Pool, Stopped
 from databox._async.transport import AsyncTransport
 from databox.answers import Listing
-from databox.errors import APIError, APIStatusError, DataboxError
+from databox.errors import APIError, APIStatusError, DataboxError, NotFoundError
 from databox.ingest.files import Files
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
@@ -83,6 +83,30 @@ class AsyncVerification:
             if isinstance(heard, Ingestion):
                 heard = still_open(heard, shares, self._settings.verify_timeout)
             self._run.verified(number, shares, heard)
+        if self._settings.verify:
+            await self._look_for_what_was_there()
+
+    async def _look_for_what_was_there(self) -> None:
+        """Find out whether what earlier runs stored is still there, as far as the server tells."""
+        question = self._files.question
+        if question:
+            try:
+                ingestion = operations.datasets_get_ingestion(self._dataset_id, question)
+                self._files.told(None, await self._transport.send(ingestion))
+            except NotFoundError:
+                await self._look_for_the_dataset()
+            except APIError:
+                return  # it does not tell
+        self._files.compare()
+
+    async def _look_for_the_dataset(self) -> None:
+        listing = operations.datasets_list_ingestions(self._dataset_id, page=1, page_size=PAGE_SIZE)
+        try:
+            await self._transport.send(listing)
+        except NotFoundError as error:
+            self._run.lost(error)
+        except APIError:
+            return
 
     # By counts
 
@@ -115,6 +139,7 @@ class AsyncVerification:
 
     def _learn(self, number: int, answer: Ingestion) -> bool:
         """Note what an answer says about a batch; return whether there is nothing more to learn."""
+        self._files.told(number, answer)
         shares = share_out(answer, self._open[number][1])
         self._heard[number] = answer
         self._know(number, shares, rejection(answer, shares), rejected_places(answer, shares))

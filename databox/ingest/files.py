@@ -15,6 +15,8 @@ from databox.ingest.resume import Earlier, plan
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.ingest.settle import Shares
+from databox.ingest.totals import Total, Totals
+from databox.models import Ingestion
 from databox.report import Outcome
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Files:
         self._settings = settings
         self._journal = _journal(settings, about) if settings.journal else None
         self._dead: DeadLetters | None = None
+        self._totals = Totals(self._journal.total if self._journal else None)
         self._refused_at: int | None = None
         self._ended = False
         self.error: ConfigurationError | None = None
@@ -133,7 +136,25 @@ class Files:
             error = self._run.outcome(number)[2]
             rejected = self._run.rejected(number)
             said = str(error) if error else None
-            self._guarded(partial(self._journal.verified, number, shares, rejected, said))
+            self._guarded(partial(self._journal.verified, number, shares, rejected, said, self._totals.largest))
+
+    def told(self, number: int | None, answer: Ingestion) -> None:
+        """Hear an answer about a batch of this report, or about an ingestion of an earlier run."""
+        rows = answer.dataset_metrics.total_records_count if answer.dataset_metrics else None
+        if rows is not None:
+            self._totals.told(Total(rows, answer.id), new=number is not None and self._run.is_new(number))
+
+    @property
+    def question(self) -> str | None:
+        """The ingestion to ask about, to learn whether what earlier runs stored is still there."""
+        return self._totals.question
+
+    def compare(self) -> None:
+        """Let what earlier runs stored be in doubt, if the dataset has fewer rows now than then."""
+        loss = self._totals.loss
+        if loss and self._journal:
+            self._run.lost(loss)
+            self._guarded(partial(self._journal.lost, str(loss)))
 
     def source_ended(self) -> None:
         """Note that there are no more batches than these.

@@ -24,6 +24,7 @@ from databox.ingest.batch import Batch, End
 from databox.ingest.journal_file import opened, problem, transaction, unusable
 from databox.ingest.resume import Entry, LeftOut, Newer
 from databox.ingest.settle import Shares
+from databox.ingest.totals import Total
 from databox.report import Outcome
 
 __all__ = ["Journal"]
@@ -105,9 +106,9 @@ class Journal:
                     "it was finished, and there are more rows now", "Send the new rows alone, with another journal."
                 )
             return None, True
-        query = "select rows, digest, state, ingestion_id, error, shares, rejected, ordered from batches"
-        rows, noted, state, ingestion_id, error, shares, rejected, ordered = self._row(
-            f"{query} where number = ?", number
+        columns = "rows, digest, state, ingestion_id, error, shares, rejected, ordered, lost"
+        rows, noted, state, ingestion_id, error, shares, rejected, ordered, lost = self._row(
+            f"select {columns} from batches where number = ?", number
         )
         given = _digest(batch)
         whole = given == noted
@@ -123,6 +124,7 @@ class Journal:
             frozenset(json.loads(rejected)) if rejected else frozenset(),
             tuple(self._left_out(number)),
             bool(ordered),
+            lost,
         )
         return entry, whole
 
@@ -134,6 +136,12 @@ class Journal:
             for row in self._rows("select accepted, possible from newest where key = ?", _short(key)) if key else ():
                 found[index] = Newer(*(place if place is not None and place > last else None for place in row))
         return found
+
+    @property
+    def total(self) -> Total | None:
+        """The largest total of the dataset's rows that was told so far."""
+        noted = json.loads(self._value("total") or "null")
+        return Total(*noted) if noted else None
 
     def ended(self, batches: int) -> None:
         """The source came to its end after so many batches.
@@ -149,12 +157,12 @@ class Journal:
 
     def sending(self, number: int, batch: Batch, *, whole: Batch, max_batch_bytes: int) -> None:
         """Note that a batch goes out; `whole` has its left out rows too."""
-        row = (number, whole.indexes[-1] + 1, len(whole.rows), max_batch_bytes, _digest(whole))
-        columns = "number, end_row, rows, max_batch_bytes, digest, state"
-        query = f"insert into batches ({columns}) values (?, ?, ?, ?, ?, 'sending')"
+        row = (number, whole.indexes[-1] + 1, len(whole.rows), max_batch_bytes, _digest(whole), self._run)
+        columns = "number, end_row, rows, max_batch_bytes, digest, run, state"
+        query = f"insert into batches ({columns}) values (?, ?, ?, ?, ?, ?, 'sending') on conflict"
         self._under_way[number] = batch  # first, so that after an interrupt it is known to be noted, or so it may be
         try:
-            self._write((f"{query} on conflict do update set state = 'sending'", [row]))
+            self._write((f"{query} do update set state = 'sending', run = excluded.run", [row]))
         except ConfigurationError:
             del self._under_way[number]
             raise
@@ -190,13 +198,21 @@ class Journal:
         query = "update batches set state = 'ambiguous', ingestion_id = null, error = ?, ordered = 0 where number = ?"
         self._write((query, [(error, number)]))
 
-    def verified(self, number: int, shares: Shares, rejected: frozenset[int], error: str | None) -> None:
+    def verified(
+        self, number: int, shares: Shares, rejected: frozenset[int], error: str | None, total: Total | None
+    ) -> None:
         """Note what the server made of a batch; `rejected` are the places of rejected rows, where they are known."""
         values = (json.dumps(attrs.asdict(shares)), json.dumps(sorted(rejected)), error, number)
         query = "update batches set shares = ?, rejected = ?, error = ? where number = ?"
         # A row that was rejected overtakes nothing.
         forget: _Statement = ("delete from keys where batch = ? and row = ?", [(number, row) for row in rejected])
-        self._write((query, [values]), forget)
+        name, value = "total", json.dumps(total and attrs.astuple(total))
+        self._write((query, [values]), forget, ("insert or replace into about values (?, ?)", [(name, value)]))
+
+    def lost(self, error: str) -> None:
+        """Note that rows which earlier runs stored may not be there any more."""
+        query = "update batches set lost = ? where state = 'accepted' and run < ?"
+        self._write((query, [(error, self._run)]))
 
     # Dead letters
 

@@ -20,8 +20,8 @@ pragma user_version = {_FORMAT};
 create table about (name text primary key, value text not null) without rowid;
 create table batches (
     number integer primary key, end_row integer not null, rows integer not null, max_batch_bytes integer not null,
-    digest blob not null, state text not null, ingestion_id text, error text, shares text, rejected text,
-    ordered integer not null default 1);
+    digest blob not null, run integer not null, state text not null, ingestion_id text, error text, shares text,
+    rejected text, ordered integer not null default 1, lost text);
 create table keys (key blob, row integer, batch integer not null, primary key (key, row)) without rowid;
 create index keys_by_batch on keys (batch);
 create table left_out (

@@ -43,6 +43,8 @@ class Entry:
     left_out: tuple[LeftOut, ...] = ()
     ordered: bool = True
     """Whether the journal knows which later rows have its keys."""
+    lost: str | None = None
+    """Why its rows may not be there any more, although they were accepted."""
 
     @property
     def may_be_stored(self) -> bool:
@@ -68,8 +70,8 @@ class Before:
     error: DataboxError | None = None
     shares: Shares | None = None
     rejected: frozenset[int] = frozenset()
-    whole: bool = True
-    """Whether these are all rows of the ingestion, so that its counts are about them."""
+    ask: bool = True
+    """Whether the ingestion's counts tell what holds for these rows."""
 
     def to_be_counted(self) -> "Before":
         """Return it with those rows unverified of which an earlier run read in the list alone."""
@@ -141,11 +143,13 @@ def _part_of(shares: Shares, rows: int) -> Shares | None:
 
 
 def _accepted(entry: Entry, batch: Batch, *, whole: bool) -> Before:
+    if entry.lost:
+        return Before("accepted", entry.ingestion_id, DataboxError(entry.lost), ask=False)
     shares = entry.shares
     if shares and not whole:
         shares = _part_of(shares, len(batch.rows))
     error = DataboxError(entry.error) if entry.error else None
-    return Before("accepted", entry.ingestion_id, error, shares, entry.rejected, whole)
+    return Before("accepted", entry.ingestion_id, error, shares, entry.rejected, ask=whole)
 
 
 def _without(batch: Batch, left_out: list[LeftOut]) -> Batch:

@@ -75,7 +75,8 @@ class _Sent:
     error: DataboxError | None = None
     shares: Shares = attrs.field(factory=Shares)
     rejected: frozenset[int] = frozenset()
-    whole: bool = True
+    ask: bool = True
+    """Whether the ingestion's counts tell what holds for its rows."""
 
     def place(self, number: int) -> int:
         """Return the place in the source of one of its rows."""
@@ -165,7 +166,7 @@ class Run:
     def accepted(self) -> Iterator[tuple[int, str, int]]:
         """Walk the accepted batches whose outcome is not known: number, ingestion id, rows."""
         for number, sent in enumerate(self._sent):
-            if sent.ingestion_id and sent.shares.unverified and sent.whole:
+            if sent.ingestion_id and sent.shares.unverified and sent.ask:
                 yield number, sent.ingestion_id, sent.rows
 
     def claims(self, number: int, ingestion_id: str, *, earlier: bool = False) -> bool:
@@ -226,7 +227,7 @@ class Run:
         if before.ingestion_id:
             self.claims(number, before.ingestion_id, earlier=True)
         self.ended(number, before.outcome, ingestion_id=before.ingestion_id, error=before.error, shares=before.shares)
-        self._sent[number].rejected, self._sent[number].whole = before.rejected, before.whole
+        self._sent[number].rejected, self._sent[number].ask = before.rejected, before.ask
 
     def sending(self, number: int) -> None:
         """A batch goes out."""
@@ -278,6 +279,13 @@ class Run:
         sent.error = error
         sent.rejected = frozenset(map(sent.place, rejected))
 
+    def lost(self, error: DataboxError) -> None:
+        """Rows that earlier runs stored may not be there any more."""
+        for sent in self._sent:
+            if sent.before and sent.before.outcome == "accepted":
+                self._share_out(sent, Shares(unverified=sent.rows))
+                sent.error, sent.rejected, sent.ask = error, frozenset(), False
+
     def withdraw(self) -> list[int]:
         """Take back the acceptance of batches whose ingestion id may be another one's; return their numbers."""
         withdrawn: list[int] = []
@@ -317,6 +325,11 @@ class Run:
         """Return what is known of a batch."""
         sent = self._sent[number]
         return sent.outcome, sent.shares, sent.error
+
+    def is_new(self, number: int) -> bool:
+        """Whether a batch was accepted in this run, and not in an earlier one."""
+        before = self._sent[number].before
+        return before is None or before.outcome != "accepted"
 
     def rows_of(self, number: int) -> int:
         """Return how many rows a batch has."""
