@@ -309,7 +309,7 @@ class Count(int):
     def __index__(self) -> int:
         return 99
 
-    __int__ = __index__  # type: ignore[assignment]
+    __int__ = __index__
     __str__ = __repr__ = object.__repr__
 
 
@@ -329,8 +329,13 @@ class Gone(Mapping[str, Any]):
 class Nowhere(tzinfo):
     """A zone that does not know its offset."""
 
-    def utcoffset(self, moment: datetime | None) -> timedelta:
+    def utcoffset(self, moment: datetime | None, /) -> timedelta:
         raise LookupError("no such zone")
+
+    dst = utcoffset
+
+    def tzname(self, moment: datetime | None, /) -> str:
+        return "nowhere"
 
 
 class Unhelpful(Exception):
@@ -343,8 +348,7 @@ class Unhelpful(Exception):
 class Thing:
     """A value that fails at every touch."""
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[override]
+    def __getattribute__(self, name: str) -> Any:
         raise Unhelpful
 
     def __repr__(self) -> str:

@@ -25,12 +25,6 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("databox.retry.FIRST_WAIT", 0.001)
 
 
-@pytest.fixture
-def plain(client: Any) -> Any:
-    """A dataset without keys, where sending twice would show."""
-    return client.datasets.create("D", data_source=client.data_sources.create("S"))
-
-
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 

@@ -151,10 +151,10 @@ class Files:
 
     def compare(self) -> None:
         """Let what earlier runs stored be in doubt, if the dataset has fewer rows now than then."""
-        loss = self._totals.loss
-        if loss and self._journal:
+        loss, left = self._totals.loss, self._totals.left
+        if loss and left and self._journal:
             self._run.lost(loss)
-            self._guarded(partial(self._journal.lost, str(loss)))
+            self._guarded(partial(self._journal.lost, str(loss), left))
 
     def source_ended(self) -> None:
         """Note that there are no more batches than these.

@@ -7,13 +7,11 @@ With primary keys it also keeps the keys of rows that were not accepted, and of 
 so it knows which rows may not be sent again.
 """
 
-import hashlib
 import json
 import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +19,7 @@ import attrs
 
 from databox.errors import ConfigurationError
 from databox.ingest.batch import Batch, End
+from databox.ingest.digests import difference, digest_of_key, digest_of_rows
 from databox.ingest.journal_file import opened, problem, transaction, unusable
 from databox.ingest.resume import Entry, LeftOut, Newer
 from databox.ingest.settle import Shares
@@ -41,7 +40,6 @@ _REMEDIES = {
     "address": "Go on with that address; another one needs a journal of its own.",
     "primary keys": "Go on with those.",
 }
-_ROW_DIGEST = 8
 _Statement = tuple[str, Iterable[tuple[object, ...]]]
 
 
@@ -110,10 +108,10 @@ class Journal:
         rows, noted, state, ingestion_id, error, shares, rejected, ordered, lost = self._row(
             f"select {columns} from batches where number = ?", number
         )
-        given = _digest(batch)
+        given = digest_of_rows(batch)
         whole = given == noted
         if not (whole or (not complete and noted.startswith(given))):
-            raise self._other_input(_difference(batch, given, noted))
+            raise self._other_input(difference(batch, given, noted))
         entry = Entry(
             number,
             rows,
@@ -132,8 +130,9 @@ class Journal:
         """Return for the places of a batch's rows the last later rows of their keys that earlier runs sent."""
         found: dict[int, Newer] = {}
         last = batch.indexes[-1]
+        query = "select accepted, possible from newest where key = ?"
         for index, key in zip(batch.indexes, batch.row_keys, strict=True):
-            for row in self._rows("select accepted, possible from newest where key = ?", _short(key)) if key else ():
+            for row in self._rows(query, digest_of_key(key)) if key else ():
                 found[index] = Newer(*(place if place is not None and place > last else None for place in row))
         return found
 
@@ -157,7 +156,7 @@ class Journal:
 
     def sending(self, number: int, batch: Batch, *, whole: Batch, max_batch_bytes: int) -> None:
         """Note that a batch goes out; `whole` has its left out rows too."""
-        row = (number, whole.indexes[-1] + 1, len(whole.rows), max_batch_bytes, _digest(whole), self._run)
+        row = (number, whole.indexes[-1] + 1, len(whole.rows), max_batch_bytes, digest_of_rows(whole), self._run)
         columns = "number, end_row, rows, max_batch_bytes, digest, run, state"
         query = f"insert into batches ({columns}) values (?, ?, ?, ?, ?, ?, 'sending') on conflict"
         self._under_way[number] = batch  # first, so that after an interrupt it is known to be noted, or so it may be
@@ -206,13 +205,12 @@ class Journal:
         query = "update batches set shares = ?, rejected = ?, error = ? where number = ?"
         # A row that was rejected overtakes nothing.
         forget: _Statement = ("delete from keys where batch = ? and row = ?", [(number, row) for row in rejected])
-        name, value = "total", json.dumps(total and attrs.astuple(total))
-        self._write((query, [values]), forget, ("insert or replace into about values (?, ?)", [(name, value)]))
+        self._write((query, [values]), forget, _total(total))
 
-    def lost(self, error: str) -> None:
-        """Note that rows which earlier runs stored may not be there any more."""
+    def lost(self, error: str, left: Total) -> None:
+        """Note that rows which earlier runs stored may not be there any more, and how many there are now."""
         query = "update batches set lost = ? where state = 'accepted' and run < ?"
-        self._write((query, [(error, self._run)]))
+        self._write((query, [(error, self._run)]), _total(left))
 
     # Dead letters
 
@@ -247,7 +245,7 @@ class Journal:
 
     def _keys_of(self, number: int, batch: Batch) -> list[tuple[object, ...]]:
         pairs = zip(batch.row_keys, batch.indexes, strict=True)
-        return [(_short(key), index, number) for key, index in pairs if key is not None]
+        return [(digest_of_key(key), index, number) for key, index in pairs if key is not None]
 
     def _left_out(self, number: int) -> Iterator[LeftOut]:
         query = "select row, outcome, error, by_row from left_out where batch = ? order by row"
@@ -307,19 +305,6 @@ class Journal:
         return problem(self.path, f"belongs to another input: {what}. {remedy}{doubled}")
 
 
-def _difference(batch: Batch, given: bytes, noted: bytes) -> str:
-    """Which row is not what it was."""
-    places = range(0, min(len(given), len(noted)), _ROW_DIGEST)
-    same = sum(1 for _ in takewhile(lambda at: given[at : at + _ROW_DIGEST] == noted[at : at + _ROW_DIGEST], places))
-    if same < len(batch.indexes):
-        return f"row {batch.indexes[same]:,} is not what it was"
-    return f"there is a row after row {batch.indexes[-1]:,} that is missing now"
-
-
-def _digest(batch: Batch) -> bytes:
-    """The digests of a batch's rows, one after the other."""
-    return b"".join(hashlib.blake2b(row, digest_size=_ROW_DIGEST).digest() for row in batch.rows)
-
-
-def _short(key: bytes) -> bytes:
-    return hashlib.blake2b(key, digest_size=16).digest()
+def _total(total: Total | None) -> _Statement:
+    values = [("total", json.dumps(attrs.astuple(total)))] if total else []
+    return "insert or replace into about values (?, ?)", values

@@ -5,8 +5,7 @@ the end what to report. Whatever the order of events, every row that was taken e
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -19,17 +18,15 @@ from databox.errors import (
     PermissionDeniedError,
 )
 from databox.ingest.batch import Batch
-from databox.ingest.resume import Before, Earlier, LeftOut
+from databox.ingest.outcomes import Invalid, Sent, stretches
+from databox.ingest.resume import Earlier
 from databox.ingest.settle import Shares
-from databox.report import BatchOutcome, IngestReport, Outcome
+from databox.report import IngestReport, Outcome
 from databox.retry import Effect, effect_of
 
 __all__ = ["Answer", "Run"]
 
 _SHARED = "The answer named an ingestion that another batch, under way at the same time, got as well"
-_OVERTAKEN = "Not sent again, since newer rows of the same keys were accepted."
-LISTED = 1000
-"""Entries of rows that could not be encoded; what comes after is counted in one."""
 FATAL = (AuthenticationError, PermissionDeniedError, NotFoundError)
 """What every later batch would meet as well."""
 
@@ -58,35 +55,6 @@ class Answer:
         return "ambiguous" if effect_of(self.error) is Effect.OPEN else "failed"
 
 
-@attrs.define
-class _Sent:
-    """A batch as far as it has to be remembered."""
-
-    spans: tuple[tuple[int, int], ...]
-    """Where its rows are: the first place of each stretch, and how many there are."""
-    rows: int
-    end_row: int
-    """The place after its last row, or the last one that was left out of it."""
-    keys: frozenset[bytes]
-    before: Before | None = None
-    left_out: tuple[LeftOut, ...] = ()
-    outcome: Outcome | None = None
-    ingestion_id: str | None = None
-    error: DataboxError | None = None
-    shares: Shares = attrs.field(factory=Shares)
-    rejected: frozenset[int] = frozenset()
-    ask: bool = True
-    """Whether the ingestion's counts tell what holds for its rows."""
-
-    def place(self, number: int) -> int:
-        """Return the place in the source of one of its rows."""
-        for first, rows in self.spans:
-            if number < rows:
-                return first + number
-            number -= rows
-        raise IndexError
-
-
 @attrs.frozen
 class _Claim:
     """Whose an ingestion id is, and the last batch that had gone out when it was told."""
@@ -95,34 +63,18 @@ class _Claim:
     latest: int
 
 
-@attrs.frozen
-class _Invalid:
-    """Rows that could not be encoded: one after the other for the same reason, or those that are too many to list."""
-
-    first_row: int
-    end_row: int
-    rows: int
-    reason: str
-    error: DataboxError
-
-    def and_one_more(self, index: int) -> "_Invalid":
-        """Return it with a later row."""
-        return attrs.evolve(self, end_row=index + 1, rows=self.rows + 1)
-
-
 class Run:
     """One ingest. Batches go by their number, from 0, in the order in which they were cut."""
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
-        self._sent: list[_Sent] = []
-        self._invalid: list[_Invalid] = []
+        self._sent: list[Sent] = []
+        self._invalid = Invalid()
         self._in_flight: dict[int, frozenset[bytes]] = {}
         self._held: set[bytes] = set()
         self._latest = -1
         self._claims: dict[str, _Claim] = {}
         self._doubted: set[int] = set()
-        self._unlisted: _Invalid | None = None
         self.counts: Counter[Outcome] = Counter()
         """Rows by outcome."""
         self.rows = 0
@@ -184,20 +136,9 @@ class Run:
     # What happened
 
     def invalid(self, error: InvalidRecordError, index: int) -> None:
-        """A row could not be encoded. Each is told by its place and column, up to some number of them."""
-        last = self._unlisted or (self._invalid[-1] if self._invalid else None)
-        if last and index < last.end_row:
-            return  # an interrupt came when it was just told
-        reason = str(error).replace(f"Row {index}", "Row", 1)
-        if self._unlisted:
-            self._unlisted = self._unlisted.and_one_more(index)
-        elif last and (last.end_row, last.reason) == (index, reason):
-            self._invalid[-1] = last.and_one_more(index)
-        elif len(self._invalid) < LISTED:
-            self._invalid.append(_Invalid(index, index + 1, 1, reason, error))
-        else:
-            self._unlisted = _Invalid(index, index + 1, 1, reason, error)
-        self.counts["invalid"] += 1
+        """A row could not be encoded."""
+        if self._invalid.add(error, index):
+            self.counts["invalid"] += 1
 
     def cut(self, batch: Batch, earlier: Earlier | None = None) -> int:
         """A batch was cut; return its number. What becomes of it is told later.
@@ -205,9 +146,9 @@ class Run:
         `earlier` is what earlier runs leave to do for it; the rows that are left out of it have their outcome.
         """
         earlier = earlier or Earlier(batch, send=True)
-        sent = _Sent(
+        sent = Sent(
             # With more invalid rows than are listed one by one, batches are no longer told stretch by stretch.
-            _stretches(earlier.rows.indexes, apart=self._unlisted is None),
+            stretches(earlier.rows.indexes, apart=not self._invalid.unlisted),
             len(earlier.rows.rows),
             batch.indexes[-1] + 1,
             earlier.rows.keys,
@@ -313,7 +254,7 @@ class Run:
                 ended.append((number, sent.outcome or self.ended(number, "unsent")))
         return ended
 
-    def _share_out(self, sent: _Sent, shares: Shares) -> None:
+    def _share_out(self, sent: Sent, shares: Shares) -> None:
         old, sent.shares = sent.shares, shares
         self.open_batches += bool(shares.unverified) - bool(old.unverified)
         self.verified_rows += shares.counted - old.counted
@@ -341,71 +282,7 @@ class Run:
 
     def report(self, *, verify: str | None, requests: int, seconds: float, complete: bool = True) -> IngestReport:
         """Return the report, in the order of the source."""
-        outcomes = [outcome for sent in self._sent for outcome in _outcomes(sent)]
-        outcomes += [_outcome(group.first_row, group.rows, "invalid", group.error) for group in self._invalid]
-        if self._unlisted:
-            first, rows = self._unlisted.first_row, self._unlisted.rows
-            words = f"{rows:,} more rows could not be encoded, which are not listed one by one. {self._unlisted.error}"
-            outcomes.append(_outcome(first, rows, "invalid", DataboxError(words)))
+        outcomes = [*(each for sent in self._sent for each in sent.outcomes()), *self._invalid.outcomes()]
         outcomes.sort(key=lambda outcome: outcome.first_row)
         numbered = [attrs.evolve(outcome, index=index) for index, outcome in enumerate(outcomes)]
         return IngestReport.of(numbered, verify=verify, requests=requests, seconds=seconds, complete=complete)
-
-
-def _stretches(indexes: Sequence[int], *, apart: bool) -> tuple[tuple[int, int], ...]:
-    """The stretches of rows that follow one another: where each begins, and how many rows it has."""
-    if not indexes:
-        return ()
-    if not apart or indexes[-1] - indexes[0] + 1 == len(indexes):
-        return ((indexes[0], len(indexes)),)
-    starts = [n for n, index in enumerate(indexes) if not n or index != indexes[n - 1] + 1]
-    return tuple((indexes[start], end - start) for start, end in pairwise([*starts, len(indexes)]))
-
-
-def _outcomes(sent: _Sent) -> Iterator[BatchOutcome]:
-    """What became of a batch, stretch by stretch, so that no entry covers rows that it is not about."""
-    for (first, rows), shares in zip(sent.spans, _dealt(sent), strict=True):
-        yield _outcome(first, rows, sent.outcome or "unsent", sent.error, sent.ingestion_id, shares)
-    for group in _alike(sent.left_out):
-        error = DataboxError(f"{_OVERTAKEN} {group[0].error or ''}".rstrip())
-        yield _outcome(group[0].index, len(group), group[0].outcome, error)
-
-
-def _dealt(sent: _Sent) -> Iterator[Shares]:
-    """A batch's counts for each of its stretches. The API gives them for the whole; which rows it appended, it does not
-    say, so that they are dealt out in order."""
-    left = attrs.asdict(sent.shares)
-    left["rejected"] = left.pop("rejected") - len(sent.rejected)  # the last ones, where they are not known by place
-    for first, rows in sent.spans:
-        here = {"rejected": sum(first <= place < first + rows for place in sent.rejected)}
-        for kind, count in left.items():
-            dealt = min(count, rows - sum(here.values()))
-            left[kind] -= dealt
-            here[kind] = here.get(kind, 0) + dealt
-        yield Shares(**here)
-
-
-def _alike(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:
-    """Rows that follow one another and were left out alike, together."""
-    groups: list[list[LeftOut]] = []
-    for row in left_out:
-        last = groups[-1][-1] if groups else None
-        if last and (last.index + 1, last.outcome, last.error) == (row.index, row.outcome, row.error):
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    return groups
-
-
-def _outcome(
-    first_row: int,
-    rows: int,
-    outcome: Outcome,
-    error: DataboxError | None,
-    ingestion_id: str | None = None,
-    shares: Shares | None = None,
-) -> BatchOutcome:
-    counts = attrs.asdict(shares or Shares())
-    return BatchOutcome(
-        index=0, first_row=first_row, rows=rows, outcome=outcome, error=error, ingestion_id=ingestion_id, **counts
-    )

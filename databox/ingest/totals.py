@@ -1,7 +1,8 @@
 """Whether the rows that earlier runs of a journal stored are still there, as far as the server's totals tell.
 
 Nothing but a purge takes rows away, so a total never falls otherwise. An answer about an ingestion may tell the total
-of now, or the one after that ingestion; so two totals are compared only if the later one must not be smaller either way.
+of now, or the one after that ingestion. So two totals are compared only where the later one must not be smaller in
+either case.
 """
 
 import attrs
@@ -37,6 +38,11 @@ class Totals:
     def question(self) -> str | None:
         """The ingestion to ask about, since nothing that was told so far can be compared."""
         return None if self._compared or self._before is None else self._before.ingestion_id
+
+    @property
+    def left(self) -> Total | None:
+        """The total after a purge, if there was one."""
+        return self._now
 
     @property
     def loss(self) -> DataboxError | None:
