@@ -111,8 +111,7 @@ def _as_json(row: dict[Any, Any], index: int) -> bytes:
 
 def _as_written(value: Any) -> Any:
     """The value as orjson writes it with all its digits."""
-    kind = type(value)
-    if kind is Decimal or (kind is int and not _SMALLEST_INT <= value <= _LARGEST_INT):
+    if isinstance(value, Decimal) or (isinstance(value, int) and not _SMALLEST_INT <= value <= _LARGEST_INT):
         return orjson.Fragment(str(value))
     return value
 

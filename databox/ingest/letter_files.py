@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -93,6 +94,11 @@ class LetterFiles:
 
     def add(self, letters: Iterable[Letter], run_id: str) -> None:
         """Append letters; all of them, or with an OSError none."""
+        letters = iter(letters)
+        first = next(letters, None)
+        if first is None:
+            return  # and nothing is touched
+        letters = chain([first], letters)
         with self._alone(), _appended(self.reasons) as reasons, _appended(self.path) as rows:
             _write(letters, run_id, rows, reasons)
 
