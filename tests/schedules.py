@@ -313,7 +313,7 @@ def shorten_waits() -> None:
 
 def _die_at_a_write(what: str, count: int, after: bool) -> None:
     """Kill this process at one of its writes: to the journal, or of dead letters."""
-    from databox.ingest import journal, letter_files
+    from databox.ingest import journal_file, letter_files
 
     left = [count]
 
@@ -330,7 +330,7 @@ def _die_at_a_write(what: str, count: int, after: bool) -> None:
         return write
 
     if what == "journal":
-        journal.Journal._write = dying(journal.Journal._write)  # type: ignore[method-assign]
+        journal_file.JournalFile.write = dying(journal_file.JournalFile.write)  # type: ignore[method-assign]
     else:
         os.replace = dying(os.replace)
         letter_files._write = dying(letter_files._write)

@@ -510,15 +510,15 @@ def test_a_hot_key_in_a_journal_takes_time_in_proportion(tmp_path: Path) -> None
     found: list[int] = []
     for count in (200, 1600):
         for run in range(2):
-            journal = Journal(tmp_path / str(count), {}, keyed=True)
+            journal = Journal(tmp_path / str(count), {})
             steps = [0]
 
             def step(steps: list[int] = steps) -> int:
                 steps[0] += 1
                 return 0
 
-            journal._db.execute("pragma synchronous = off")
-            journal._db.set_progress_handler(step, 100)
+            journal._file._db.execute("pragma synchronous = off")
+            journal._file._db.set_progress_handler(step, 100)
             for n in range(count):
                 batch = Batch((n,), (b'{"id":1}',), (b"[1]",))
                 if run:

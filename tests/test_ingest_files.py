@@ -88,68 +88,6 @@ def test_a_source_that_broke_off_can_be_resumed(client: Any, plain: Any, box: Sa
     assert stored(box, plain) == rows(95)
 
 
-@pytest.mark.parametrize(
-    ("changed", "words"),
-    [
-        ([*rows(94), {"id": 94, "value": "new"}], "another input"),
-        ([{"id": -1, "value": 0}, *rows(94, 1)], "another input"),
-        (rows(80), "another input"),
-        ([], "another input"),
-        (rows(120), "more rows now"),
-    ],
-)
-def test_a_changed_input_is_refused(
-    client: Any, plain: Any, box: Sandbox, tmp_path: Path, changed: list[dict[str, Any]], words: str
-) -> None:
-    journal = tmp_path / "journal"
-    client.datasets.ingest(plain, rows(95), batch_size=10, journal=journal)
-    with pytest.raises((ConfigurationError, IngestError), match=f"journal.*{words}"):
-        client.datasets.ingest(plain, changed, batch_size=10, journal=journal)
-    assert stored(box, plain) == rows(95)
-
-
-def test_another_dataset_or_address_is_refused(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-    client.datasets.ingest(plain, rows(5), journal=journal)
-    other = client.datasets.create("Other", data_source=plain.data_source_id)
-    with pytest.raises(ConfigurationError, match=r"journal .* belongs to another dataset"):
-        client.datasets.ingest(other, rows(5), journal=journal)
-    with pytest.raises(ConfigurationError, match="another primary keys"):
-        client.datasets.ingest(plain, rows(5), journal=journal, primary_keys=["id"])
-
-
-@pytest.mark.parametrize("content", [b"not a database at all" * 100, b"\0" * 5000])
-def test_what_is_no_journal_is_left_alone(
-    client: Any, plain: Any, box: Sandbox, tmp_path: Path, content: bytes
-) -> None:
-    journal = tmp_path / "journal"
-    journal.write_bytes(content)
-    before = len(box.requests)
-    with pytest.raises(ConfigurationError, match="journal"):
-        client.datasets.ingest(plain, rows(5), journal=journal)
-    assert journal.read_bytes() == content
-    assert len(box.requests) == before
-
-
-def test_a_journal_that_cannot_be_made(client: Any, plain: Any, tmp_path: Path) -> None:
-    for path in (tmp_path / "no" / "such", tmp_path):
-        with pytest.raises(ConfigurationError, match="journal"):
-            client.datasets.ingest(plain, rows(5), journal=path)
-
-
-def test_two_runs_do_not_share_a_journal(client: Any, plain: Any, tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-
-    def source() -> Iterator[dict[str, Any]]:
-        with pytest.raises(ConfigurationError, match="used by another run"):
-            client.datasets.ingest(plain, rows(5), journal=journal)
-        yield from rows(5)
-
-    if client._driver.is_async:
-        return  # the source of an asynchronous run cannot run another one to its end
-    assert client.datasets.ingest(plain, source(), journal=journal).ok
-
-
 KILLED = """
 import sys
 from databox import Databox

@@ -236,7 +236,7 @@ def test_what_was_under_way_when_a_run_died_is_said_to_be(
     from databox.ingest.journal import Journal
 
     about = {"dataset": plain.id, "address": box.url, "primary keys": ""}
-    journal = Journal(tmp_path / "journal", about, keyed=False)
+    journal = Journal(tmp_path / "journal", about)
     encoded = tuple(json.dumps(row, separators=(",", ":")).encode() for row in rows(3))
     batch = Batch((0, 1, 2), encoded, (None, None, None))
     journal.sending(0, batch, whole=batch, max_batch_bytes=1_000_000)

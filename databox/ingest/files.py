@@ -211,7 +211,7 @@ def _journal(settings: Settings, about: Mapping[str, str]) -> "Journal":
     from databox.ingest.journal import Journal
 
     assert settings.journal
-    return Journal(settings.journal, about, keyed=bool(settings.primary_keys))
+    return Journal(settings.journal, about)
 
 
 def _dead_letters(path: Path, run_id: str, *, keyed: bool) -> "DeadLetters":

@@ -9,18 +9,15 @@ so it knows which rows may not be sent again.
 
 import json
 import secrets
-import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
 
 import attrs
 
 from databox.errors import ConfigurationError
 from databox.ingest.batch import Batch, End
 from databox.ingest.digests import difference, digest_of_key, digest_of_rows
-from databox.ingest.journal_file import opened, problem, transaction, unusable
+from databox.ingest.journal_file import JournalFile, Statement, problem
 from databox.ingest.resume import Entry, LeftOut, Newer
 from databox.ingest.settle import Shares
 from databox.ingest.totals import Total
@@ -35,12 +32,11 @@ select key, max(iif(state = 'accepted', row, null)), max(iif(state in ('ambiguou
 from keys join batches on batches.number = keys.batch
 where state in ('accepted', 'ambiguous', 'sending') group by key;
 """
-_REMEDIES = {
-    "dataset": "Name that dataset; another one needs a journal of its own.",
-    "address": "Go on with that address; another one needs a journal of its own.",
-    "primary keys": "Go on with those.",
+_MISMATCHES = {
+    "dataset": "belongs to another dataset: {}, not {}. Name that one, or a journal of its own for this one.",
+    "address": "belongs to another address: {}, not {}. Go to that one, or name a journal of its own for this one.",
+    "primary keys": "was begun with other primary keys: {}, not {}. Name those.",
 }
-_Statement = tuple[str, Iterable[tuple[object, ...]]]
 
 
 class Journal:
@@ -49,43 +45,37 @@ class Journal:
     Args:
         path: the file; made when it is not there.
         about: what must be the same in each run, such as the dataset.
-        keyed: whether the dataset has primary keys.
 
     Raises:
         ConfigurationError: the file is no journal, in use, or belongs to something else.
     """
 
-    def __init__(self, path: str | Path, about: Mapping[str, str], *, keyed: bool) -> None:
+    def __init__(self, path: str | Path, about: Mapping[str, str]) -> None:
         self.path = Path(path)
-        self._keyed = keyed
-        self._lock = threading.Lock()
         self._under_way: dict[int, Batch] = {}
-        self._db = opened(self.path)
+        self._file = JournalFile(self.path)
         try:
             self._check(about)
-            self.id = self._value("id") or self._noted("id", secrets.token_hex(8))
+            self._run = int(self._file.value("runs") or 0) + 1
+            self._file.note("runs", str(self._run))
+            self.id = self._file.value("id") or self._file.note("id", secrets.token_hex(8))
             """What tells its runs' dead letters from those of others."""
-            self._run = int(self._value("runs") or 0) + 1
-            self._noted("runs", str(self._run))
-            self._known: int = self._row("select count(*) from batches")[0]
-            self._db.executescript(_NEWEST)
-        except sqlite3.Error as error:
-            self._db.close()
-            raise unusable(self.path, error) from None
+            self._known: int = self._file.row("select count(*) from batches")[0]
+            self._file.script(_NEWEST)
         except BaseException:
-            self._db.close()
+            self._file.close()
             raise
 
     def close(self) -> None:
         """Let go of the file."""
-        self._db.close()
+        self._file.close()
 
     # What earlier runs did
 
     def ends(self) -> Iterator[End]:
         """Walk the ends of the batches of earlier runs."""
         for number in range(self._known):
-            yield End(*self._row("select end_row, max_batch_bytes from batches where number = ?", number))
+            yield End(*self._file.row("select end_row, max_batch_bytes from batches where number = ?", number))
 
     def entry(self, number: int, batch: Batch, *, complete: bool) -> tuple[Entry | None, bool]:
         """Return what earlier runs did with a batch, or None, and whether these are all its rows.
@@ -99,13 +89,13 @@ class Journal:
             ConfigurationError: it held other rows then, so the input has changed.
         """
         if number >= self._known:
-            if self._value("batches") is not None:
+            if self._file.value("batches") is not None:
                 raise self._other_input(
                     "it was finished, and there are more rows now", "Send the new rows alone, with another journal."
                 )
             return None, True
         columns = "rows, digest, state, ingestion_id, error, shares, rejected, ordered, lost"
-        rows, noted, state, ingestion_id, error, shares, rejected, ordered, lost = self._row(
+        rows, noted, state, ingestion_id, error, shares, rejected, ordered, lost = self._file.row(
             f"select {columns} from batches where number = ?", number
         )
         given = digest_of_rows(batch)
@@ -132,14 +122,14 @@ class Journal:
         last = batch.indexes[-1]
         query = "select accepted, possible from newest where key = ?"
         for index, key in zip(batch.indexes, batch.row_keys, strict=True):
-            for row in self._rows(query, digest_of_key(key)) if key else ():
+            for row in self._file.rows(query, digest_of_key(key)) if key else ():
                 found[index] = Newer(*(place if place is not None and place > last else None for place in row))
         return found
 
     @property
     def total(self) -> Total | None:
         """The largest total of the dataset's rows that was told so far."""
-        noted = json.loads(self._value("total") or "null")
+        noted = json.loads(self._file.value("total") or "null")
         return Total(*noted) if noted else None
 
     def ended(self, batches: int) -> None:
@@ -150,7 +140,7 @@ class Journal:
         """
         if batches < self._known:
             raise self._other_input("it had more rows")
-        self._noted("batches", str(batches))
+        self._file.note("batches", str(batches))
 
     # What this one does
 
@@ -161,7 +151,7 @@ class Journal:
         query = f"insert into batches ({columns}) values (?, ?, ?, ?, ?, ?, 'sending') on conflict"
         self._under_way[number] = batch  # first, so that after an interrupt it is known to be noted, or so it may be
         try:
-            self._write((f"{query} do update set state = 'sending', run = excluded.run", [row]))
+            self._file.write((f"{query} do update set state = 'sending', run = excluded.run", [row]))
         except ConfigurationError:
             del self._under_way[number]
             raise
@@ -169,13 +159,13 @@ class Journal:
     def leave_out(self, number: int, rows: Iterable[LeftOut]) -> None:
         """Note which rows of a batch are left out from now on."""
         values = [(row.index, number, row.outcome, row.error, row.by) for row in rows]
-        forget: _Statement = ("delete from left_out where batch = ?", [(number,)])
-        self._write(forget, ("insert into left_out values (?, ?, ?, ?, ?)", values))
+        forget: Statement = ("delete from left_out where batch = ?", [(number,)])
+        self._file.write(forget, ("insert into left_out values (?, ?, ?, ?, ?)", values))
 
     def not_sent_again(self, number: int, batch: Batch, outcome: Outcome) -> None:
         """Note what stays of a batch that no answer was noted to, or that is held back."""
         query = "update batches set state = ? where number = ? and state = 'sending'"
-        self._write((query, [(outcome, number)]), self._waiting(number, batch))
+        self._file.write((query, [(outcome, number)]), self._waiting(number, batch))
 
     def answered(self, number: int, outcome: Outcome, ingestion_id: str | None, error: str | None) -> None:
         """Note what became of a batch that is under way; told again, nothing changes."""
@@ -183,19 +173,19 @@ class Journal:
         if batch is None:
             return
         query = "update batches set state = ?, ingestion_id = ?, error = ?, shares = null where number = ?"
-        ended: _Statement = (query, [(outcome, ingestion_id, error, number)])
+        ended: Statement = (query, [(outcome, ingestion_id, error, number)])
         if outcome == "accepted":
             # Of accepted rows those matter whose key an earlier row has that was not.
             query = "insert or ignore into keys select ?1, ?2, ?3 where exists (select 1 from keys where key = ?1)"
-            self._write(ended, (query, self._keys_of(number, batch)))
+            self._file.write(ended, (query, self._keys_of(number, batch)))
         else:
-            self._write(ended, self._waiting(number, batch))
+            self._file.write(ended, self._waiting(number, batch))
         self._under_way.pop(number, None)
 
     def withdrawn(self, number: int, error: str) -> None:
         """Note that a batch may not have been accepted after all. Which later rows have its keys is not known."""
         query = "update batches set state = 'ambiguous', ingestion_id = null, error = ?, ordered = 0 where number = ?"
-        self._write((query, [(error, number)]))
+        self._file.write((query, [(error, number)]))
 
     def verified(
         self, number: int, shares: Shares, rejected: frozenset[int], error: str | None, total: Total | None
@@ -204,43 +194,43 @@ class Journal:
         values = (json.dumps(attrs.asdict(shares)), json.dumps(sorted(rejected)), error, number)
         query = "update batches set shares = ?, rejected = ?, error = ? where number = ?"
         # A row that was rejected overtakes nothing.
-        forget: _Statement = ("delete from keys where batch = ? and row = ?", [(number, row) for row in rejected])
-        self._write((query, [values]), forget, _total(total))
+        forget: Statement = ("delete from keys where batch = ? and row = ?", [(number, row) for row in rejected])
+        self._file.write((query, [values]), forget, _total(total))
 
     def lost(self, error: str, left: Total) -> None:
         """Note that rows which earlier runs stored may not be there any more, and how many there are now."""
         query = "update batches set lost = ? where state = 'accepted' and run < ?"
-        self._write((query, [(error, self._run)]), _total(left))
+        self._file.write((query, [(error, self._run)]), _total(left))
 
     # Dead letters
 
     def letter_files(self) -> list[Path]:
         """Return the files of dead letters to which runs of this journal wrote."""
-        return [Path(file) for (file,) in self._rows("select file from letter_files")]
+        return [Path(file) for (file,) in self._file.rows("select file from letter_files")]
 
     def letters(self, file: Path) -> list[tuple[int, bytes]]:
         """Return the rows that earlier runs wrote to a file of dead letters: place and digest."""
         query = "select row, digest from letters where file = ? and run < ? order by row"
-        return self._rows(query, str(file), self._run)
+        return self._file.rows(query, str(file), self._run)
 
     def writes_letters(self, file: Path, rows: Iterable[tuple[int, bytes]]) -> None:
         """Note which rows this run is about to write to a file of dead letters, beside those of earlier ones."""
-        self._write(
+        self._file.write(
             ("insert or ignore into letter_files values (?)", [(str(file),)]), self._letters_of_this_run(file, rows)
         )
 
     def wrote_letters(self, file: Path, kept: Iterable[tuple[int, bytes]]) -> None:
         """Note that they are there now in the place of those of earlier runs, but for some that were kept."""
-        forget: _Statement = ("delete from letters where file = ? and run < ?", [(str(file), self._run)])
-        self._write(forget, self._letters_of_this_run(file, kept))
+        forget: Statement = ("delete from letters where file = ? and run < ?", [(str(file), self._run)])
+        self._file.write(forget, self._letters_of_this_run(file, kept))
 
-    def _letters_of_this_run(self, file: Path, rows: Iterable[tuple[int, bytes]]) -> _Statement:
+    def _letters_of_this_run(self, file: Path, rows: Iterable[tuple[int, bytes]]) -> Statement:
         values = ((str(file), row, self._run, digest) for row, digest in rows)
         return "insert or ignore into letters values (?, ?, ?, ?)", values
 
     # Within
 
-    def _waiting(self, number: int, batch: Batch) -> _Statement:
+    def _waiting(self, number: int, batch: Batch) -> Statement:
         return "insert or ignore into keys values (?, ?, ?)", self._keys_of(number, batch)
 
     def _keys_of(self, number: int, batch: Batch) -> list[tuple[object, ...]]:
@@ -249,62 +239,25 @@ class Journal:
 
     def _left_out(self, number: int) -> Iterator[LeftOut]:
         query = "select row, outcome, error, by_row from left_out where batch = ? order by row"
-        return (LeftOut(*row) for row in self._rows(query, number))
-
-    def _value(self, name: str) -> str | None:
-        found = self._rows("select value from about where name = ?", name)
-        return cast("str", found[0][0]) if found else None
-
-    def _noted(self, name: str, value: str) -> str:
-        self._write(("insert or replace into about values (?, ?)", [(name, value)]))
-        return value
-
-    def _row(self, query: str, *values: object) -> Any:
-        return self._rows(query, *values)[0]
-
-    def _rows(self, query: str, *values: object) -> list[Any]:
-        try:
-            with self._lock:
-                return self._db.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise unusable(self.path, error) from None
-
-    def _write(self, *statements: _Statement) -> None:
-        """Do all of it or nothing."""
-        try:
-            with self._lock, transaction(self._db):
-                for query, rows in statements:
-                    self._db.executemany(query, rows)
-        except sqlite3.Error as error:
-            raise unusable(self.path, error) from None
+        return (LeftOut(*row) for row in self._file.rows(query, number))
 
     # What may be wrong with it
 
     def _check(self, about: Mapping[str, str]) -> None:
         for name, value in about.items():
-            noted = self._value(name)
+            noted = self._file.value(name)
             if noted is None:
-                self._noted(name, value)
+                self._file.note(name, value)
             elif noted != value:
-                raise problem(self.path, f"belongs to another {name}: {noted!r}, not {value!r}. {_REMEDIES[name]}")
+                doubled = self._file.doubled() if name == "primary keys" else ""
+                raise problem(self.path, _MISMATCHES[name].format(repr(noted), repr(value)) + doubled)
 
     def _other_input(
         self, what: str, remedy: str = "Run again with the rows that it began with."
     ) -> ConfigurationError:
-        accepted = self._row(
-            "select coalesce(sum(rows), 0) - (select count(*) from left_out join batches on number = batch "
-            "where state = 'accepted') from batches where state = 'accepted'"
-        )[0]
-        if self._keyed or not accepted:
-            doubled = ""
-        else:
-            doubled = (
-                f" It holds {accepted:,} accepted {'row' if accepted == 1 else 'rows'}, and the dataset has no primary "
-                "keys: starting anew would store them twice."
-            )
-        return problem(self.path, f"belongs to another input: {what}. {remedy}{doubled}")
+        return problem(self.path, f"belongs to another input: {what}. {remedy}{self._file.doubled()}")
 
 
-def _total(total: Total | None) -> _Statement:
+def _total(total: Total | None) -> Statement:
     values = [("total", json.dumps(attrs.astuple(total)))] if total else []
     return "insert or replace into about values (?, ?)", values
