@@ -100,6 +100,8 @@ class Run:
         """Rows by outcome."""
         self.rows = 0
         """Rows taken from the source."""
+        self.last_invalid = -1
+        """The place of the last row that could not be encoded."""
         self.stopped = False
         """Whether nothing more is to be sent: later batches would meet the same refusal."""
         self.answered_batches = 0
@@ -149,7 +151,7 @@ class Run:
         batch went out; otherwise nobody knows whose it is, and the other one's acceptance is in doubt as well.
         An id from an earlier run was there before.
         """
-        claim = self._claims.setdefault(ingestion_id, _Claim(number, self._latest))
+        claim = self._claims.setdefault(ingestion_id, _Claim(number, -1 if earlier else self._latest))
         if claim.number != number and (earlier or number <= claim.latest):
             self._doubted.add(claim.number)
         return claim.number == number
@@ -158,11 +160,14 @@ class Run:
 
     def invalid(self, error: InvalidRecordError, index: int) -> None:
         """A row could not be encoded. Those noticed while one batch is cut are told together."""
-        if self._invalid_of_batch == len(self._sent):
+        group, batch = _Invalid(index, error), len(self._sent)
+        # Nothing is called between noting the row and counting it, where an interrupt could come.
+        self.last_invalid = index
+        if self._invalid_of_batch == batch:
             self._invalid[-1].rows += 1
         else:
-            self._invalid.append(_Invalid(index, error))
-            self._invalid_of_batch = len(self._sent)
+            self._invalid_of_batch = batch
+            self._invalid.append(group)
         self.counts["invalid"] += 1
 
     def cut(self, batch: Batch) -> int:
