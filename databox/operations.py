@@ -214,17 +214,17 @@ def _create_ingestion(dataset_id: str) -> dict[str, Any]:
 
 
 def datasets_create_ingestion(
-    dataset_id: str, body: bytes, *, repeatable: bool, is_new: Callable[[str], bool] = lambda _: True
+    dataset_id: str, body: bytes, *, repeatable: bool, is_new: Callable[[str], bool] | None = None
 ) -> Operation[IngestionReceipt]:
     """Create an ingestion from a body that is encoded already, because rows are encoded once.
 
-    `is_new` says whether an ingestion id can be that of a new one; an answer with another one is no answer to this.
+    `is_new` says whether an id can be that of a new ingestion. An answer with one that cannot be is none to this.
     """
     request = _create_ingestion(dataset_id)
 
     def parse(answer: Any) -> IngestionReceipt:
         receipt = answers.RECEIPT.read(answer)
-        if not is_new(receipt.ingestion_id):
+        if is_new and not is_new(receipt.ingestion_id):
             raise UnexpectedAnswer(
                 f"it has the id of an ingestion that was there before, {receipt.ingestion_id[:100]!r}"
             )

@@ -4,6 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -50,6 +51,8 @@ class AsyncIngest:
         """Of the batches in flight, as soon as they are there."""
         self._source: Source | None = None
         self._read_whole = False
+        self._report: IngestReport | None = None
+        self._writing = False
         self._source_error: BaseException | None = None
         self._latencies: deque[float] = deque(maxlen=8)
 
@@ -68,9 +71,15 @@ class AsyncIngest:
         self._files = Files(settings, about | {"primary keys": ", ".join(settings.primary_keys)}, self._run)
         self._batcher = settings.batcher(self._files.ends)
         try:
-            await self._through(rows)
-        finally:
-            self._files.close()
+            with closing(self._files):
+                await self._through(rows)
+        except BaseException as error:
+            self._files.close()  # once more, as that may be what was interrupted
+            if self._report and not isinstance(error, Exception):
+                error.add_note(f"An ingest was interrupted. {self._report}")
+                error.report = self._report  # type: ignore[attr-defined]
+            raise
+        assert self._report
         return self._report
 
     async def _through(self, rows: Any) -> None:
@@ -85,8 +94,42 @@ class AsyncIngest:
                 await self._verify(pool)
         except BaseException as error:  # noqa: BLE001 - an interrupt as well must leave a report behind
             problem = error
+        try:
+            self._conclude(problem)
+        except BaseException as error:  # noqa: BLE001 - another interrupt, in a hurry; the report is nearly there
+            problem = problem or error
+            self._conclude(problem)
+        self._raise(problem or self._files.error or self._source_error)
+
+    def _conclude(self, problem: BaseException | None) -> None:
+        """Account for every row, in the report and the dead letters."""
         self._account_for_the_rest()
-        self._conclude(problem or self._files.error or self._source_error)
+        if problem and self._settings.verify:
+            self._explain_what_is_open(problem)
+        self._report = self._run.report(
+            verify=self._settings.verify,
+            requests=self._transport.requests,
+            seconds=self._tally.seconds,
+            complete=self._read_whole,
+        )
+        if self._writing:
+            return  # an interrupt ended it, and what was written stays
+        self._writing = True
+        if not isinstance(problem, ConfigurationError) or self._report.requests:
+            self._files.write_dead_letters()  # else nothing was sent, and it is as if nothing had been asked for
+        log.info("Ingested into %s: %s", self._dataset_id, str(self._report).partition("\n")[0])
+
+    def _raise(self, problem: BaseException | None) -> None:
+        """Raise what stopped the run, if anything did."""
+        report = self._report
+        assert report
+        if isinstance(problem, ConfigurationError) and not report.requests:
+            raise problem
+        if isinstance(problem, Exception):
+            what = "The source of the rows raised" if problem is self._source_error else "The run was stopped by"
+            raise IngestError(f"{what} {problem!r}. {report}", report=report) from problem
+        if problem:
+            raise problem
 
     def _account_for_the_rest(self) -> None:
         """Give a place to each row that has none yet, whatever moment an interrupt came at."""
@@ -102,43 +145,19 @@ class AsyncIngest:
         """Cut the rows that were taken and are in no batch; they stay unsent."""
         start, more = self._run.end_row, None
         item = self._source.item if self._source else None
-        if item and item[0] >= self._run.rows:  # the interrupt came before this row had a place
+        if item and self._run.rows <= item[0] != self._run.last_invalid:  # perhaps it has no place yet
             index, record = item
             try:
                 more = (index, *encode(record, index, self._settings.primary_keys))
             except InvalidRecordError as error:
                 self._invalid(index, record, error)
-            self._run.rows = index + 1
+        if item:
+            self._run.rows = item[0] + 1
         for batch in self._batcher.rest(start, more):
             try:
                 self._cut(batch, complete=False)
             except ConfigurationError as error:
                 self._files.fail(error)
-
-    def _conclude(self, problem: BaseException | None) -> None:
-        """Make the report, write the dead letters, and raise what stopped the run."""
-        if problem is not None and self._settings.verify:
-            self._explain_what_is_open(problem)
-        report = self._report = self._run.report(
-            verify=self._settings.verify,
-            requests=self._transport.requests,
-            seconds=self._tally.seconds,
-            complete=self._read_whole,
-        )
-        if not isinstance(problem, ConfigurationError) or report.requests:
-            self._files.write_dead_letters()  # else nothing was sent, and it is as if nothing had been asked for
-        problem = problem or self._files.error
-        log.info("Ingested into %s: %s", self._dataset_id, str(report).partition("\n")[0])
-        if problem is None:
-            return
-        if isinstance(problem, ConfigurationError) and not report.requests:
-            raise problem
-        if isinstance(problem, Exception):
-            what = "The source of the rows raised" if problem is self._source_error else "The run was stopped by"
-            raise IngestError(f"{what} {problem!r}. {report}", report=report) from problem
-        problem.add_note(f"An ingest was interrupted. {report}")
-        problem.report = report  # type: ignore[attr-defined]
-        raise problem
 
     def _explain_what_is_open(self, problem: BaseException) -> None:
         """Say of accepted rows why their outcome was not asked for, or not to the end."""

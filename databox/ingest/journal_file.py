@@ -64,9 +64,10 @@ class JournalFile:
         """Return what a query finds."""
         try:
             with self._lock:
-                return self._db.execute(query, values).fetchall()
+                found = self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise self._unusable(error) from None
+        return found
 
     def row(self, query: str, *values: object) -> Any:
         """Return the first row that a query finds."""

@@ -94,11 +94,20 @@ class Invalid:
         """Whether there are more than are listed one by one."""
         return self._unlisted is not None
 
+    @property
+    def last(self) -> int:
+        """The place of the last one; -1 without any."""
+        return self._last.end_row - 1 if self._last else -1
+
+    @property
+    def _last(self) -> _Invalid | None:
+        return self._unlisted or (self._listed[-1] if self._listed else None)
+
     def add(self, error: InvalidRecordError, index: int) -> bool:
         """Add a row; return whether it was not there already, as after an interrupt at the wrong moment."""
-        last = self._unlisted or (self._listed[-1] if self._listed else None)
-        if last and index < last.end_row:
+        if index <= self.last:
             return False
+        last = self._last
         reason = str(error).replace(f"Row {index}", "Row", 1)
         if self._unlisted:
             self._unlisted = self._unlisted.and_one_more(index)

@@ -115,6 +115,11 @@ class Run:
         """The place after the last row that was cut."""
         return self._sent[-1].end_row if self._sent else 0
 
+    @property
+    def last_invalid(self) -> int:
+        """The place of the last row that could not be encoded; -1 without any."""
+        return self._invalid.last
+
     def accepted(self) -> Iterator[tuple[int, str, int]]:
         """Walk the accepted batches whose outcome is not known: number, ingestion id, rows."""
         for number, sent in enumerate(self._sent):
@@ -128,7 +133,7 @@ class Run:
         batch went out; otherwise nobody knows whose it is, and the other one's acceptance is in doubt as well.
         An id from an earlier run was there before.
         """
-        claim = self._claims.setdefault(ingestion_id, _Claim(number, self._latest))
+        claim = self._claims.setdefault(ingestion_id, _Claim(number, -1 if earlier else self._latest))
         if claim.number != number and (earlier or number <= claim.latest):
             self._doubted.add(claim.number)
         return claim.number == number

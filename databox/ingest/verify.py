@@ -46,18 +46,12 @@ class Polls:
 
     def due(self, now: float) -> int | None:
         """Return a batch to ask about now, or None."""
-        if now >= self._end and not self._last_round:
-            # Whatever was not asked about lately gets one last chance.
-            self._last_round = True
-            self._released = len(self._waiting)
-        if self._last_round and self._in_vain >= IN_VAIN:
-            self._waiting.clear()
-            return None
-        if self._released:
+        self._last_round = self._last_round or now >= self._end  # whatever waits then gets one last chance
+        if self._last_round:
+            if self._in_vain >= IN_VAIN:
+                self._waiting.clear()
+        elif self._released:
             self._released -= 1
-        elif self._last_round:
-            self._waiting.clear()
-            return None
         elif self._asked or now < self._next:
             return None
         if not self._waiting:
@@ -74,15 +68,16 @@ class Polls:
         """A question was answered, or failed; `wait` is how many seconds the server asks to be left alone."""
         self._asked.discard(number)
         self._in_vain = self._in_vain + 1 if failed else 0
+        if self._last_round:
+            return
         if settled:
             self._waits = poll_waits()
             self._next = now
-            self._released = max(self._released, len(self._waiting))
-            return
-        self._waiting.append(number)
-        if not self._last_round:
+            self._released = len(self._waiting)
+        else:
+            self._waiting.append(number)
+            self._next = max(self._next, now + max(wait, next(self._waits)))
             self._released = 0
-        self._next = max(self._next, now + max(wait, next(self._waits)))
 
 
 class ListWalk:
