@@ -187,7 +187,7 @@ def test_rejected_rows_are_a_failure_and_are_kept(databox: Command, box: Sandbox
     assert done.code == 1
     assert "Not every row is stored." in done.out
     assert re.search(r"rejected +1 ", done.out)
-    assert "The rows that did not make it are in dead, and why in dead.reasons.jsonl" in done.out
+    assert "The rows that did not make it are in dead.reasons.jsonl, and those that may go again in dead." in done.out
     assert "--journal" not in done.out  # the same again would fare no better
     assert databox("dataset", "ingest", dataset_id, "dead", "--format", "jsonl", "--dry-run").code == 0
 
