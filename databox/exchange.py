@@ -9,10 +9,10 @@ import httpx
 
 from databox.version import VERSION
 
-__all__ = ["USER_AGENT", "Exchange"]
+__all__ = ["LARGEST_ANSWER", "USER_AGENT", "Exchange"]
 
 LARGEST_ANSWER = 64 * 1024 * 1024
-"""Bytes of one answer; more is not an answer of this API and would only fill the memory."""
+"""Bytes of one answer, as sent and as decoded; more is not an answer of this API and would only fill the memory."""
 USER_AGENT = f"databox-sdk/{VERSION} python/{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -31,21 +31,35 @@ class Exchange:
     """When that is over, on the monotonic clock; None for never."""
     sent: bool = False
     """Whether any part of the request may have left."""
-    left: float | None = None
+    left_at: float | None = None
     """When it began to leave, on the monotonic clock; None where nobody tells."""
     status: int | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     answer: bytes = b""
+    """The body, as encoded as it came."""
 
     def begin(self) -> None:
         """The time runs from now on."""
         self.end = None if self.timeout is None else time.monotonic() + self.timeout
 
+    def time_left(self) -> float | None:
+        """Return the seconds that the next step may take; None for any number.
+
+        Raises:
+            TimeoutError: there are none.
+        """
+        if self.end is None:
+            return None
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
     def leaves(self) -> None:
         """The request is on its way."""
         self.sent = True
-        if self.left is None:
-            self.left = time.monotonic()
+        if self.left_at is None:
+            self.left_at = time.monotonic()
 
     def check_size(self, size: int) -> None:
         """Raise when an answer grows beyond all reason."""
@@ -54,7 +68,7 @@ class Exchange:
 
     def request_headers(self) -> dict[str, str]:
         """The headers to send, but for the key."""
-        headers = {"accept": "application/json", "user-agent": self.user_agent}
+        headers = {"accept": "application/json", "accept-encoding": "identity", "user-agent": self.user_agent}
         if self.body is not None:
             headers["content-type"] = "application/json"
         return headers

@@ -1,20 +1,12 @@
-"""What both kinds of connections of our own share: the address, certificates, proxies, encoded answers."""
+"""What the connections of both clients share: the address, certificates, proxies."""
 
 import functools
 import ssl
-from collections.abc import Iterable
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from databox.exchange import Exchange
-
-__all__ = ["HELD_BACK", "IDLE_SECONDS", "Origin", "certificates", "finished", "headers_of", "is_behind_proxy"]
-
-HELD_BACK = 4096
-"""Bytes of a request's head that wait for its body, so that both go in one packet."""
-IDLE_SECONDS = 5.0
-"""How long a connection is kept for another request; servers close theirs sooner or later as well."""
+__all__ = ["Origin", "certificates", "is_behind_proxy"]
 
 
 class Origin:
@@ -24,7 +16,9 @@ class Origin:
         base = httpx.URL(base_url)
         self.scheme = base.scheme
         self.host = base.raw_host.decode("ascii")
-        self.port = base.port
+        self.port = base.port or (443 if base.scheme == "https" else 80)
+        self.authority = base.netloc.decode("ascii")
+        """What the header `host` says: an IPv6 address in brackets, the port unless it is the usual one."""
         self._prefix = base.raw_path.rstrip(b"/").decode("ascii")
 
     def target(self, target: str) -> str:
@@ -32,22 +26,10 @@ class Origin:
         return self._prefix + target
 
 
-def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers of an answer by lower-case name."""
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in pairs}
-
-
 def is_behind_proxy(origin: Origin) -> bool:
     """Return whether the environment names a proxy for the way there."""
     proxies = getproxies()
     return bool(proxies.get(origin.scheme) or proxies.get("all")) and not proxy_bypass(origin.host)
-
-
-def finished(exchange: Exchange, answer: bytes) -> bytes:
-    """Return an answer's body, decoded if the server encoded it, though we ask for nothing of the kind."""
-    if "content-encoding" not in exchange.headers:
-        return answer
-    return httpx.Response(200, headers=exchange.headers, content=answer).content
 
 
 @functools.cache

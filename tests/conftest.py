@@ -27,7 +27,7 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
 @pytest.fixture
 def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
     """Run the test once with each client; which, `pytest_generate_tests` says."""
-    with anyio.from_thread.start_blocking_portal() as portal:
+    with anyio.from_thread.start_blocking_portal("trio" if request.param == "trio" else "asyncio") as portal:
         driver = Driver(request.param, portal)
         yield driver
         driver.close()
@@ -68,7 +68,7 @@ def dataset(client: Any) -> Any:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what needs a driver with each client; modules about connections also over aiohttp."""
+    """Run what needs a driver with each client; modules about connections also in trio, and over clients of httpx's."""
     if "driver" in metafunc.fixturenames:
-        third = ["aiohttp"] if getattr(metafunc.module, "EVERY_CONNECTION", False) else []
-        metafunc.parametrize("driver", ["sync", "async", *third], indirect=True)
+        more = ["trio", "sync-httpx", "async-httpx"] if getattr(metafunc.module, "EVERY_CONNECTION", False) else []
+        metafunc.parametrize("driver", ["sync", "async", *more], indirect=True)

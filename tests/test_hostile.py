@@ -162,7 +162,8 @@ def test_hostile_answer(driver: Driver, server: ScriptedServer, case: Hostile) -
         assert error.status_code == case.status  # type: ignore[attr-defined]
     if case.code is not None:
         assert error.code == case.code  # type: ignore[attr-defined]
-    if case.error is APITimeoutError:
+    if case.error is APITimeoutError and (driver.kind, case.name) != ("sync-httpx", "slow drip of the head"):
+        # That one httpx bounds byte by byte, as docs/limits.md says.
         assert time.monotonic() - started < 2
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again)) == (type(error), str(error))

@@ -12,8 +12,8 @@ from typing import TypeVar, cast
 
 import httpx
 
-from databox._async.direct import connections_for
-from databox._async.runtime import HttpClient, Pause, aside, sleep
+from databox._async.connections import connections_for
+from databox._async.runtime import HttpClient, Pause, aside, breathe, sleep
 from databox.config import Config
 from databox.errors import (
     APIConnectionError,
@@ -181,16 +181,32 @@ class AsyncTransport:
         )
         try:
             await self._connections.run(exchange)
+            exchange.answer = await self._decoded(exchange)
         except (httpx.RequestError, TimeoutError) as error:
             problem = error
         else:
             return Response(exchange.status or 0, exchange.headers, exchange.answer)
         finally:
-            await self._correct(slot, exchange.left)
+            await self._correct(slot, exchange.left_at)
         if exchange.status is not None and not 200 <= exchange.status < 300:
             # The status has arrived and says no; that the rest did not come changes nothing.
             return Response(exchange.status, exchange.headers, exchange.answer)
         raise self._lost(operation, problem, exchange)
+
+    async def _decoded(self, exchange: Exchange) -> bytes:
+        """The body of an answer as it was before the server encoded it, though we ask for nothing of the kind."""
+        coding = exchange.headers.get("content-encoding", "")
+        if not coding:
+            return exchange.answer
+        from databox.decoding import decoded  # hardly ever needed
+
+        answer = bytearray()
+        for part in decoded(coding, exchange.answer):
+            answer += part
+            exchange.check_size(len(answer))
+            exchange.time_left()
+            await breathe()
+        return bytes(answer)
 
     def _lost(self, operation: Operation[T], problem: Exception, exchange: Exchange) -> APIError:
         """The error for an answer that did not arrive whole."""

@@ -1,0 +1,126 @@
+"""Sends through an httpx client, each request on a connection of its own: httpx cannot tell which are safe to keep."""
+
+import socket
+from collections.abc import Generator
+from contextlib import suppress
+from typing import Any
+
+import httpx
+
+from databox._async.runtime import Deadline
+from databox.config import KEY_HEADER, Config, Secret
+from databox.exchange import Exchange
+
+__all__ = ["AsyncHttpxConnections"]
+
+_LEAVES = "send_request_headers.started"
+_ENDS = "http11.response_closed.started"
+
+
+class _KeyHeader(httpx.Auth):
+    """Adds the key at the last moment, so that no request object shows it before."""
+
+    def __init__(self, key: Secret) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers[KEY_HEADER] = self._key.reveal()
+        yield request
+
+
+class AsyncHttpxConnections:
+    """The connections of an httpx client: the caller's, or one of our own where there is a proxy on the way.
+
+    Args:
+        config: the key and the address.
+        http_client: the client to send through.
+        closes: whether it is ours, and closed with these connections.
+    """
+
+    def __init__(self, config: Config, http_client: httpx.AsyncClient, *, closes: bool = False) -> None:
+        self._base_url = config.base_url
+        self._auth = _KeyHeader(config.key)
+        self._http = http_client
+        self._closes = closes
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._http.is_closed
+
+    async def aclose(self) -> None:
+        """Close the client, unless it is the caller's to close."""
+        if self._closes:
+            await self._http.aclose()
+
+    async def run(self, exchange: Exchange) -> None:
+        """Send a request and fill in its answer.
+
+        Raises:
+            httpx.RequestError: something kept the answer from arriving whole.
+            TimeoutError: it did not arrive in time.
+        """
+        exchange.begin()
+        steps = _Steps(exchange)
+        request = self._http.build_request(
+            exchange.method,
+            self._base_url + exchange.target,
+            content=exchange.body,
+            headers=exchange.request_headers(),
+            timeout=exchange.timeout,
+            extensions={"trace": steps.note},
+        )
+        try:
+            async with Deadline(exchange.timeout):
+                response = await self._http.send(request, auth=self._auth, follow_redirects=False, stream=True)
+                steps.response = response
+                try:
+                    await self._read(response, exchange)
+                finally:
+                    await response.aclose()
+        except BaseException as error:
+            exchange.sent = steps.may_have_sent(error)
+            raise
+
+    async def _read(self, response: httpx.Response, exchange: Exchange) -> None:
+        exchange.status, exchange.headers = response.status_code, response.headers
+        if response.is_stream_consumed:  # as transports give it that have an answer ready, decoded
+            exchange.headers = {name: value for name, value in response.headers.items() if name != "content-encoding"}
+            exchange.answer = response.content
+            return
+        answer = bytearray()
+        async for part in response.aiter_raw():
+            answer += part
+            exchange.time_left()
+            exchange.check_size(len(answer))
+        exchange.answer = bytes(answer)
+
+
+class _Steps:
+    """What httpx tells about the steps of one exchange, as far as its transport tells any."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._seen: list[str] = []
+        self.response: httpx.Response | None = None
+
+    async def note(self, event: str, info: dict[str, Any]) -> None:
+        """Take note of a step."""
+        self._seen.append(event)
+        if event.endswith(_LEAVES):
+            self._exchange.leaves()
+        elif event == _ENDS and self.response is not None:
+            # httpx would use the connection again without a look at what else the server has sent on it, which would
+            # then be taken for the answer to the next request. Nor does it know of forks and other event loops. What
+            # was shut down it takes for closed by the server, and closes.
+            with suppress(OSError):
+                self.response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    def may_have_sent(self, error: BaseException) -> bool:
+        """Whether any part of the request may have left, now that the exchange has failed."""
+        if isinstance(error, httpx.ProxyError):
+            return False  # the proxy does not let us through; what it was sent so far is not the request
+        if self._seen:
+            return any(event.endswith(_LEAVES) for event in self._seen)
+        # Not every transport tells its steps; then only a failed connection proves anything.
+        return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)

@@ -1,0 +1,58 @@
+"""Undoes content codings in small steps: a few kilobytes can stand for gigabytes, and take their time.
+
+We ask for answers as they are (`accept-encoding: identity`), yet some servers and proxies compress all the same.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+import httpx
+
+__all__ = ["decoded"]
+
+_PIECE = 16_384
+"""Bytes that are decompressed at once, and at most given at once."""
+_GZIP, _ZLIB, _RAW = 31, 15, -15
+"""What zlib calls the formats (`wbits`)."""
+
+
+def decoded(coding: str, body: bytes) -> Iterator[bytes]:
+    """Return the parts of a body without its codings (RFC 9110, section 8.4), one after the other.
+
+    Args:
+        coding: the header `content-encoding`; "" when there was none.
+        body: as it was sent.
+
+    Raises:
+        httpx.DecodingError: on the way, when the body is damaged or the coding is none that we know.
+    """
+    parts: Iterator[bytes] = (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
+    for name in reversed([name.strip().lower() for name in coding.split(",")]):
+        if name in ("gzip", "x-gzip"):
+            parts = _inflated(parts, _GZIP)
+        elif name == "deflate":
+            # Some send zlib's format, as they should, and some raw deflate: the first two bytes tell.
+            is_zlib = len(body) > 1 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
+            parts = _inflated(parts, _ZLIB if is_zlib else _RAW)
+        elif name not in ("", "identity"):
+            raise httpx.DecodingError(f"its content coding {name[:40]!r} was not asked for")
+    return parts
+
+
+def _inflated(parts: Iterable[bytes], wbits: int) -> Iterator[bytes]:
+    inflater = None
+    try:
+        for part in parts:
+            rest = part
+            while rest:
+                inflater = inflater or zlib.decompressobj(wbits)
+                yield inflater.decompress(rest, _PIECE)
+                rest = inflater.unconsumed_tail
+                if inflater.eof:
+                    # A gzip file may be followed by another one, or by padding.
+                    rest = inflater.unused_data.lstrip(b"\0")
+                    inflater = None
+        if inflater is not None:
+            raise httpx.DecodingError("it ends in the middle of its compressed data")
+    except zlib.error as error:
+        raise httpx.DecodingError(f"its compressed data is damaged: {error}") from None
