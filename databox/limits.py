@@ -4,7 +4,6 @@ Source: the API's limits page, "10 requests per second and 10,000 per hour" for 
 """
 
 import hashlib
-import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 import attrs
+
+from databox.forks import Lock, renewed_in_children
 
 __all__ = [
     "DOCUMENTED",
@@ -146,13 +147,18 @@ class RequestLog:
     """The log of one process."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._times: list[float] = []
         """Of all requests, gone and to come, in order."""
         self._gone: list[float] = []
         """Of those among them that went out."""
         self._paused_until = 0.0
         self._generation = 0
+        renewed_in_children(self)
+
+    def after_fork(self) -> None:
+        """Know what the parent has sent, and nothing of what it was about to."""
+        self._times = self._gone.copy()
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
         """Return a slot at the next time at which a request keeps within both windows, granted if that is now."""
@@ -206,7 +212,7 @@ def _remove(times: list[float], time: float) -> None:
 
 
 _logs: dict[tuple[str, Path | str | None], Log] = {}
-_logs_lock = threading.Lock()
+_logs_lock = Lock()
 
 
 def shared_log(key: str, host: str, store: Path | str | None = None) -> Log:

@@ -4,7 +4,6 @@
 import copy
 import logging
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +26,7 @@ from databox.errors import (
     RateLimitError,
 )
 from databox.exchange import USER_AGENT, Exchange
+from databox.forks import Lock
 from databox.limits import LATE, Log, Slot, shared_log
 from databox.operations import Operation
 from databox.options import Options
@@ -48,7 +48,7 @@ class Transport:
         self.options = options
         self._user_agent = USER_AGENT + app
         self.closed = False
-        self._counting = threading.Lock()
+        self._counting = Lock()
         self.requests = 0
         """How many requests went out through this transport, repeated attempts included."""
         self._sleep: Pause = sleep
