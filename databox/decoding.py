@@ -13,7 +13,7 @@ __all__ = ["decoded"]
 _PIECE = 16_384
 """Bytes that are decompressed at once, and at most given at once."""
 _GZIP, _ZLIB, _RAW = 31, 15, -15
-"""What zlib calls the formats (`wbits`)."""
+"""The formats as zlib knows them (`wbits`)."""
 
 
 def decoded(coding: str, body: bytes) -> Iterator[bytes]:
@@ -31,28 +31,32 @@ def decoded(coding: str, body: bytes) -> Iterator[bytes]:
         if name in ("gzip", "x-gzip"):
             parts = _inflated(parts, _GZIP)
         elif name == "deflate":
-            # Some send zlib's format, as they should, and some raw deflate: the first two bytes tell.
-            is_zlib = len(body) > 1 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
-            parts = _inflated(parts, _ZLIB if is_zlib else _RAW)
+            parts = _inflated(parts, None)
         elif name not in ("", "identity"):
             raise httpx.DecodingError(f"its content coding {name[:40]!r} was not asked for")
     return parts
 
 
-def _inflated(parts: Iterable[bytes], wbits: int) -> Iterator[bytes]:
+def _inflated(parts: Iterable[bytes], wbits: int | None) -> Iterator[bytes]:
     inflater = None
     try:
         for part in parts:
-            rest = part
-            while rest:
-                inflater = inflater or zlib.decompressobj(wbits)
-                yield inflater.decompress(rest, _PIECE)
+            rest, given = part, b""
+            while rest or len(given) == _PIECE:  # as much as was allowed: there may be more to come of the same input
+                inflater = inflater or zlib.decompressobj(wbits or _deflate(rest))
+                yield (given := inflater.decompress(rest, _PIECE))
                 rest = inflater.unconsumed_tail
                 if inflater.eof:
-                    # A gzip file may be followed by another one, or by padding.
-                    rest = inflater.unused_data.lstrip(b"\0")
+                    # Gzipped data may be followed by another one, or by padding.
+                    rest, given = inflater.unused_data.lstrip(b"\0"), b""
                     inflater = None
         if inflater is not None:
             raise httpx.DecodingError("it ends in the middle of its compressed data")
     except zlib.error as error:
         raise httpx.DecodingError(f"its compressed data is damaged: {error}") from None
+
+
+def _deflate(start: bytes) -> int:
+    """The format of what is called deflate: zlib's, as it should be, or raw; the first two bytes tell."""
+    is_zlib = len(start) > 1 and start[0] & 0x0F == 8 and (start[0] << 8 | start[1]) % 31 == 0
+    return _ZLIB if is_zlib else _RAW

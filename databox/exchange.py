@@ -2,17 +2,20 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 import httpx
 
 from databox.version import VERSION
 
-__all__ = ["LARGEST_ANSWER", "USER_AGENT", "Exchange"]
+__all__ = ["LARGEST_ANSWER", "LARGEST_HEAD", "USER_AGENT", "Exchange"]
 
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of one answer, as sent and as decoded; more is not an answer of this API and would only fill the memory."""
+LARGEST_HEAD = 65_536
+"""Bytes of an answer's headers."""
+MOST_HEADERS = 100
 USER_AGENT = f"databox-sdk/{VERSION} python/{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -60,6 +63,18 @@ class Exchange:
         self.sent = True
         if self.left_at is None:
             self.left_at = time.monotonic()
+
+    def begin_answer(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Fill in the head of the answer.
+
+        Raises:
+            httpx.RemoteProtocolError: it is beyond all reason.
+        """
+        size = sum(len(name) + len(value) + 4 for name, value in headers)
+        if len(headers) > MOST_HEADERS or size > LARGEST_HEAD:
+            raise httpx.RemoteProtocolError(f"the answer has more than {MOST_HEADERS} headers, or more than 64 KiB")
+        self.status = status
+        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
 
     def check_size(self, size: int) -> None:
         """Raise when an answer grows beyond all reason."""

@@ -18,16 +18,13 @@ import httpx
 
 from databox._async.runtime import breathe, lookup, until_readable, until_writable
 from databox.config import KEY_HEADER, Secret
-from databox.exchange import Exchange
+from databox.exchange import LARGEST_HEAD, Exchange
 from databox.pooling import Origin, certificates
 
 __all__ = ["AsyncConnection", "open_connection"]
 
 T = TypeVar("T")
 
-LARGEST_HEAD = 65_536
-"""Bytes of an answer's status line and headers."""
-MOST_HEADERS = 100
 READ_AT_ONCE = 65_536
 _IN_PLACE_OF_THE_KEY = "?"
 _UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK)}
@@ -105,9 +102,7 @@ class AsyncConnection:
         while True:
             event = await self._next_event(exchange)
             if isinstance(event, h11.Response):
-                _check_head(event)
-                exchange.status = event.status_code
-                exchange.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
+                exchange.begin_answer(event.status_code, list(event.headers))
                 exchange.check_size(int(exchange.headers.get("content-length", 0)))
             elif isinstance(event, h11.Data):
                 answer += event.data
@@ -192,13 +187,6 @@ async def _done(
             await until_writable(stream, left)
         except BlockingIOError:
             await wait(stream, left)
-
-
-def _check_head(answer: h11.Response) -> None:
-    """Raise for a head beyond all reason, in however many pieces it came."""
-    size = sum(len(name) + len(value) + 4 for name, value in answer.headers)
-    if len(answer.headers) > MOST_HEADERS or size > LARGEST_HEAD:
-        raise h11.RemoteProtocolError(f"the answer has more than {MOST_HEADERS} headers, or more than 64 KiB of them")
 
 
 @contextmanager

@@ -83,9 +83,9 @@ class AsyncHttpxConnections:
             raise
 
     async def _read(self, response: httpx.Response, exchange: Exchange) -> None:
-        exchange.status, exchange.headers = response.status_code, response.headers
+        exchange.begin_answer(response.status_code, response.headers.raw)
         if response.is_stream_consumed:  # as transports give it that have an answer ready, decoded
-            exchange.headers = {name: value for name, value in response.headers.items() if name != "content-encoding"}
+            exchange.headers = {**exchange.headers, "content-encoding": ""}
             exchange.answer = response.content
             return
         answer = bytearray()

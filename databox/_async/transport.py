@@ -213,7 +213,11 @@ class AsyncTransport:
         method, path = operation.method, self._redactor.text(operation.path)
         what = f"{method} {path}"
         if exchange.status is not None and isinstance(problem, httpx.DecodingError):
-            message = f"{what} was answered with status {exchange.status}, but cannot be decoded: {problem}."
+            message = (
+                f"{what} was answered with status {exchange.status}, but the answer cannot be decoded: {problem}. "
+                f"{'' if method == 'GET' else 'The request may have taken effect. '}"
+                "Check base_url, and whether a proxy answers in the API's place."
+            )
             return InvalidResponseError(
                 self._redactor.text(message), status_code=exchange.status, method=method, path=path
             )
