@@ -36,7 +36,7 @@ def connections_for(config: Config, http_client: HttpClient) -> "AsyncConnection
     if http_client is not None:
         raise TypeError(f"http_client must be an httpx.AsyncClient, not {type(http_client).__name__}.")
     if is_behind_proxy(Origin(config.base_url)):
-        return AsyncHttpxConnections(config, httpx.AsyncClient(), closes=True)
+        return AsyncHttpxConnections(config, None)
     return AsyncConnections(config)
 
 

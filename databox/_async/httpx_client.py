@@ -1,8 +1,8 @@
 """Sends through an httpx client, each request on a connection of its own: httpx cannot tell which are safe to keep."""
 
 import socket
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import httpx
@@ -29,29 +29,34 @@ class _KeyHeader(httpx.Auth):
 
 
 class AsyncHttpxConnections:
-    """The connections of an httpx client: the caller's, or one of our own where there is a proxy on the way.
+    """The connections of httpx: of the caller's client, or of a new one for each request where a proxy is on the way.
 
     Args:
         config: the key and the address.
-        http_client: the client to send through.
-        closes: whether it is ours, and closed with these connections.
+        http_client: the caller's client to send through, which stays open.
+        make_client: makes the clients to send through when the caller has none.
     """
 
-    def __init__(self, config: Config, http_client: httpx.AsyncClient, *, closes: bool = False) -> None:
+    def __init__(
+        self,
+        config: Config,
+        http_client: httpx.AsyncClient | None,
+        make_client: Callable[[], httpx.AsyncClient] = httpx.AsyncClient,
+    ) -> None:
         self._base_url = config.base_url
         self._auth = _KeyHeader(config.key)
         self._http = http_client
-        self._closes = closes
+        self._make_client = make_client
+        self._is_closed = False
 
     @property
     def is_closed(self) -> bool:
         """Whether nothing can be sent any more."""
-        return self._http.is_closed
+        return self._is_closed or (self._http is not None and self._http.is_closed)
 
     async def aclose(self) -> None:
-        """Close the client, unless it is the caller's to close."""
-        if self._closes:
-            await self._http.aclose()
+        """Send nothing any more; a client of the caller's is the caller's to close."""
+        self._is_closed = True
 
     async def run(self, exchange: Exchange) -> None:
         """Send a request and fill in its answer.
@@ -62,17 +67,20 @@ class AsyncHttpxConnections:
         """
         exchange.begin()
         steps = _Steps(exchange)
-        request = self._http.build_request(
-            exchange.method,
-            self._base_url + exchange.target,
-            content=exchange.body,
-            headers=exchange.request_headers(),
-            timeout=exchange.timeout,
-            extensions={"trace": steps.note},
-        )
         try:
-            async with Deadline(exchange.timeout):
-                response = await self._http.send(request, auth=self._auth, follow_redirects=False, stream=True)
+            async with (
+                Deadline(exchange.timeout),
+                nullcontext(self._http) if self._http else self._make_client() as http,
+            ):
+                request = http.build_request(
+                    exchange.method,
+                    self._base_url + exchange.target,
+                    content=exchange.body,
+                    headers=exchange.request_headers(),
+                    timeout=exchange.timeout,
+                    extensions={"trace": steps.note},
+                )
+                response = await http.send(request, auth=self._auth, follow_redirects=False, stream=True)
                 steps.response = response
                 try:
                     await self._read(response, exchange)

@@ -37,7 +37,7 @@ def connections_for(config: Config, http_client: HttpClient) -> "Connections | H
     if http_client is not None:
         raise TypeError(f"http_client must be an httpx.Client, not {type(http_client).__name__}.")
     if is_behind_proxy(Origin(config.base_url)):
-        return HttpxConnections(config, httpx.Client(), closes=True)
+        return HttpxConnections(config, None)
     return Connections(config)
 
 
