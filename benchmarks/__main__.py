@@ -54,6 +54,8 @@ def sending() -> None:
         sync = [contestants.httpx_loop, contestants.requests_loop, contestants.generated_client, contestants.floor]
         for name, ratio in ratios(url, contestants.databox_sync, sync).items():
             line(f"sync client / {name}", f"{ratio:.2f}", {"httpx_loop": ">= 1.6", "requests_loop": ">= 2"}.get(name))
+        for name, ratio in ratios(url, contestants.databox_over_httpx, [contestants.httpx_loop]).items():
+            line(f"sync client over an httpx client / {name}", f"{ratio:.2f}", None)
         loop = [contestants.httpx_async_loop]
         for name, ratio in ratios(url, contestants.databox_async, loop).items():
             line(f"async client / {name}", f"{ratio:.2f}", ">= 2")
