@@ -60,10 +60,9 @@ class AsyncConnection:
         # What h11 has left is seen nowhere else. It also notes the end of a connection, which under TLS comes
         # before that of the socket and would not be seen there yet.
         is_over = http.our_state is h11.DONE and http.their_state is h11.DONE and http.trailing_data == (b"", False)
-        if not is_over or not self.is_quiet():
-            return False
-        http.start_next_cycle()
-        return True
+        if is_over:
+            http.start_next_cycle()
+        return is_over
 
     async def talk(self, exchange: Exchange, key: Secret) -> None:
         """Send a request and fill in its answer.
@@ -118,7 +117,6 @@ class AsyncConnection:
                 raise h11.RemoteProtocolError("the server closed the connection without an answer")
             self._http.receive_data(data)
             await breathe()  # where data never runs out, others still get their turn
-        exchange.time_left()  # nor may it hold the caller for longer than agreed
         return event
 
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import pytest
 
-from databox import APIError
+from databox import APIConnectionError, APIError
 from tests.drive import Driver
-from tests.scripted import ScriptedServer, Step, answer, farewell, one_packet, pieces, wire
+from tests.scripted import ScriptedServer, Step, answer, drop, farewell, one_packet, pieces, wire
 
 EVERY_CONNECTION = True
 KEY = "test-key-0123456789"
@@ -127,3 +127,10 @@ def test_rows_are_accepted_once_by_a_server_that_closes(driver: Driver, any_serv
         report = client.datasets.ingest("d", [{"n": n} for n in range(100)], verify=None, on_ambiguous="resend")
         assert (report.accepted, report.ambiguous, report.requests) == (100, 0, 1)
         assert len(any_server.requests) == number + 1
+
+
+def test_an_end_without_an_answer_is_called_that(driver: Driver, any_server: ScriptedServer) -> None:
+    any_server.will(drop)
+    words = "isconnected without sending" if driver.is_httpx else "closed the connection without an answer"
+    with pytest.raises(APIConnectionError, match=words):
+        driver.client(KEY, any_server.url).data_sources.create("t")

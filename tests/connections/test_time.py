@@ -1,5 +1,6 @@
 """One deadline for an attempt as a whole: look-up, connecting, TLS, every byte of the answer, decoding."""
 
+import gzip
 import socket
 import threading
 import time
@@ -179,3 +180,66 @@ def test_others_go_on_while_an_answer_comes_without_a_pause(driver: Driver, serv
 
     driver.run(both())
     assert turns > 10
+
+
+def test_others_go_on_while_an_answer_is_decoded(driver: Driver, server: ScriptedServer) -> None:
+    """Decompressing takes a while, and happens in steps."""
+    if not driver.is_async:
+        return  # threads get their turn by themselves
+    import anyio
+
+    server.will(answer(200, gzip.compress(b'{"accounts": [' + b" " * 30_000_000 + b"]}"), {"content-encoding": "gzip"}))
+    client = driver.client(KEY, server.url).inner
+    turns = 0
+
+    async def both() -> None:
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await anyio.sleep(0)
+                turns += 1
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(count)
+            await client.accounts.list()
+            group.cancel_scope.cancel()
+
+    driver.run(both())
+    assert turns > 30_000_000 / 16_384 / 2
+
+
+def test_others_go_on_while_there_is_always_something_to_read() -> None:
+    """The asynchronous client's connection alone, with all of a long answer there before it reads."""
+    import anyio
+
+    from databox._async.connection import READ_AT_ONCE, AsyncConnection
+    from databox.config import Secret
+    from databox.exchange import Exchange
+    from databox.pooling import Origin
+
+    here, there = socket.socketpair()
+    there.setblocking(False)
+    hints = head(103, {"link": "</x>"}) * 2000
+    sent = there.send(hints + head(200, {"content-length": "2"}) + b"{}")
+    here.setblocking(False)
+    turns = 0
+
+    async def both() -> None:
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await anyio.sleep(0)
+                turns += 1
+
+        exchange = Exchange("GET", "/", None, timeout=5.0)
+        exchange.begin()
+        async with anyio.create_task_group() as group:
+            group.start_soon(count)
+            await AsyncConnection(here, Origin("http://localhost")).talk(exchange, Secret(KEY))
+            group.cancel_scope.cancel()
+        assert exchange.answer == b"{}"
+
+    with here, there:
+        assert sent > READ_AT_ONCE
+        anyio.run(both)
+    assert turns >= 2
