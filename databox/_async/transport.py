@@ -97,8 +97,8 @@ class AsyncTransport:
             except APIError as error:
                 failure = error
             attempts.open = open_before or effect_of(failure) is Effect.OPEN
-            if attempt and operation.method == "DELETE" and isinstance(failure, NotFoundError):
-                return cast("T", None)  # an earlier attempt deleted it
+            if attempts.open and operation.method == "DELETE" and isinstance(failure, NotFoundError):
+                return cast("T", None)  # an earlier attempt deleted it; one that was refused cannot have
             wait = wait_before_retry(
                 failure,
                 attempt=attempt,
