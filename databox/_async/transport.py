@@ -29,7 +29,8 @@ from databox.exchange import USER_AGENT, Exchange
 from databox.limits import LATE, Log, Slot, shared_log
 from databox.operations import Operation
 from databox.options import Options
-from databox.responses import Redactor, Response, read
+from databox.redaction import Redactor
+from databox.responses import Response, read
 from databox.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_of, wait_before_retry
 
 T = TypeVar("T")
@@ -196,8 +197,9 @@ class AsyncTransport:
         """The error for an answer that did not arrive whole."""
         method, path = operation.method, self._redactor.text(operation.path)
         what = f"{method} {path}"
+        reason = self._redactor.line(str(problem)) or type(problem).__name__
         if exchange.status is not None and isinstance(problem, httpx.DecodingError):
-            message = f"{what} was answered with status {exchange.status}, but cannot be decoded: {problem}."
+            message = f"{what} was answered with status {exchange.status}, but cannot be decoded: {reason}."
             return InvalidResponseError(
                 self._redactor.text(message), status_code=exchange.status, method=method, path=path
             )
@@ -209,7 +211,6 @@ class AsyncTransport:
                 "Try again later, or give the client a longer timeout."
             )
             return APITimeoutError(self._redactor.text(message), request_sent=sent, method=method, path=path)
-        reason = str(problem) or type(problem).__name__
         message = (
             f"{what} got no whole answer from {self.config.base_url}: {reason}. {effect} "
             "Check base_url and the network."
