@@ -1,15 +1,12 @@
-"""What both kinds of connections of our own share: the address, certificates, proxies, encoded answers."""
+"""What both kinds of connections of our own share: the address, headers, encoded answers."""
 
-import functools
-import ssl
 from collections.abc import Iterable
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from databox.exchange import Exchange
 
-__all__ = ["HELD_BACK", "IDLE_SECONDS", "Origin", "certificates", "finished", "headers_of", "is_behind_proxy"]
+__all__ = ["HELD_BACK", "IDLE_SECONDS", "Origin", "finished", "headers_of"]
 
 HELD_BACK = 4096
 """Bytes of a request's head that wait for its body, so that both go in one packet."""
@@ -37,20 +34,8 @@ def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in pairs}
 
 
-def is_behind_proxy(origin: Origin) -> bool:
-    """Return whether the environment names a proxy for the way there."""
-    proxies = getproxies()
-    return bool(proxies.get(origin.scheme) or proxies.get("all")) and not proxy_bypass(origin.host)
-
-
 def finished(exchange: Exchange, answer: bytes) -> bytes:
     """Return an answer's body, decoded if the server encoded it, though we ask for nothing of the kind."""
     if "content-encoding" not in exchange.headers:
         return answer
     return httpx.Response(200, headers=exchange.headers, content=answer).content
-
-
-@functools.cache
-def certificates() -> ssl.SSLContext:
-    """httpx's own context; reading its certificates takes longer than many a request, so it is done once."""
-    return httpx.create_ssl_context()

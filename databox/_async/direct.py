@@ -17,16 +17,9 @@ import httpx
 from databox._async.aiohttp import AiohttpConnections
 from databox._async.connections import AsyncHttpxConnections
 from databox.config import KEY_HEADER, Config
+from databox.environment import certificates_for, proxy_for
 from databox.exchange import Exchange
-from databox.pooling import (
-    HELD_BACK,
-    IDLE_SECONDS,
-    Origin,
-    certificates,
-    finished,
-    headers_of,
-    is_behind_proxy,
-)
+from databox.pooling import HELD_BACK, IDLE_SECONDS, Origin, finished, headers_of
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -40,15 +33,18 @@ def connections_for(
     """Return connections: the caller's, or new ones with proxies and certificates as the environment has them.
 
     Raises:
+        ConfigurationError: the environment names a proxy or certificates that cannot be used.
         TypeError: what the caller gave has none.
     """
     if isinstance(http_client, httpx.AsyncClient):
         return AsyncHttpxConnections(config, http_client)
     if http_client is not None:
         return _aiohttp_connections(config, http_client)
-    if is_behind_proxy(Origin(config.base_url)):
-        return AsyncHttpxConnections(config, httpx.AsyncClient(), closes=True)
-    return AsyncDirectConnections(config)
+    proxy, trusted = proxy_for(config.base_url), certificates_for(config.base_url)
+    if proxy is not None:
+        through = httpx.AsyncClient(proxy=proxy, verify=trusted or True, trust_env=False)
+        return AsyncHttpxConnections(config, through, closes=True)
+    return AsyncDirectConnections(config, trusted)
 
 
 def _aiohttp_connections(config: Config, session: object) -> AiohttpConnections:
@@ -122,9 +118,10 @@ class _Backend(httpcore.AsyncNetworkBackend):
 class AsyncDirectConnections:
     """Connections of httpcore's; each request ends in its time, whatever the server does."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, trusted: SSLContext | None) -> None:
         self._key = config.key
         self._origin = Origin(config.base_url)
+        self._trusted = trusted
         self._pool: httpcore.AsyncConnectionPool | None = None
         self.is_closed = False
 
@@ -143,7 +140,7 @@ class AsyncDirectConnections:
         """
         if self._pool is None:
             self._pool = httpcore.AsyncConnectionPool(
-                ssl_context=certificates() if self._origin.scheme == "https" else None,
+                ssl_context=self._trusted,
                 max_connections=100,
                 max_keepalive_connections=20,
                 keepalive_expiry=IDLE_SECONDS,

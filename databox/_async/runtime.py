@@ -46,10 +46,11 @@ class Deadline:
 
 
 def trace(note: Callable[[str], object]) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
-    """Return what httpx tells its steps to; their names are passed on."""
+    """Return what httpx tells its steps to; the names of all that is not between us and a proxy are passed on."""
 
     async def told(event: str, info: dict[str, Any]) -> None:
-        note(event)
+        if getattr(info.get("request"), "method", None) != b"CONNECT":
+            note(event)
 
     return told
 

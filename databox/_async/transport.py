@@ -213,7 +213,7 @@ class AsyncTransport:
             return APITimeoutError(self._redactor.text(message), request_sent=sent, method=method, path=path)
         message = (
             f"{what} got no whole answer from {self.config.base_url}: {reason}. {effect} "
-            "Check base_url and the network."
+            "Check base_url, the network and any proxy on the way."
         )
         return APIConnectionError(
             self._redactor.text(message),

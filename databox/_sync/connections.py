@@ -81,6 +81,8 @@ class HttpxConnections:
                     response.close()
         except BaseException as error:
             exchange.sent = self._may_have_sent(seen, error)
+            if type(error).__module__.startswith("socksio."):  # httpx lets these through; the package need not be there
+                raise httpx.ProxyError(f"the SOCKS proxy: {error}") from error
             raise
 
     def _read(self, response: httpx.Response, exchange: Exchange, deadline: Deadline) -> None:

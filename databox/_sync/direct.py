@@ -8,6 +8,7 @@ import http.client
 import io
 import select
 import socket
+import ssl
 import time
 from collections import deque
 from contextlib import suppress
@@ -17,8 +18,9 @@ import httpx
 
 from databox._sync.connections import HttpxConnections
 from databox.config import KEY_HEADER, Config
+from databox.environment import certificates_for, proxy_for
 from databox.exchange import Exchange
-from databox.pooling import HELD_BACK, IDLE_SECONDS, Origin, certificates, finished, is_behind_proxy
+from databox.pooling import HELD_BACK, IDLE_SECONDS, Origin, finished
 
 __all__ = ["DirectConnections", "connections_for"]
 
@@ -30,15 +32,18 @@ def connections_for(config: Config, http_client: httpx.Client | None) -> "Direct
     """Return connections: the caller's, or new ones with proxies and certificates as the environment has them.
 
     Raises:
+        ConfigurationError: the environment names a proxy or certificates that cannot be used.
         TypeError: what the caller gave has none.
     """
     if isinstance(http_client, httpx.Client):
         return HttpxConnections(config, http_client)
     if http_client is not None:
         raise TypeError(f"http_client must be an httpx.Client, not {type(http_client).__name__}.")
-    if is_behind_proxy(Origin(config.base_url)):
-        return HttpxConnections(config, httpx.Client(), closes=True)
-    return DirectConnections(config)
+    proxy, trusted = proxy_for(config.base_url), certificates_for(config.base_url)
+    if proxy is not None:
+        through = httpx.Client(proxy=proxy, verify=trusted or True, trust_env=False)
+        return HttpxConnections(config, through, closes=True)
+    return DirectConnections(config, trusted)
 
 
 class _Socket:
@@ -113,9 +118,9 @@ class _Connection(http.client.HTTPConnection):
     response_class = _Response
     debuglevel = 0  # whoever sets that of all connections, to see requests, would see the key
 
-    def __init__(self, origin: Origin) -> None:
-        self._tls = origin.scheme == "https"
-        self.default_port = 443 if self._tls else 80
+    def __init__(self, origin: Origin, trusted: ssl.SSLContext | None) -> None:
+        self._trusted = trusted
+        self.default_port = 80 if trusted is None else 443
         super().__init__(origin.host, origin.port or self.default_port)
         self.idle_since = 0.0
 
@@ -162,11 +167,11 @@ class _Connection(http.client.HTTPConnection):
         raise problem
 
     def _secured(self, found: socket.socket, exchange: Exchange) -> socket.socket:
-        if not self._tls:
+        if self._trusted is None:
             return found
         try:
             found.settimeout(_left(exchange))
-            return certificates().wrap_socket(found, server_hostname=self.host)
+            return self._trusted.wrap_socket(found, server_hostname=self.host)
         except BaseException:
             found.close()
             raise
@@ -175,9 +180,10 @@ class _Connection(http.client.HTTPConnection):
 class DirectConnections:
     """A pool of connections; each request ends in its time, whatever the server does."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, trusted: ssl.SSLContext | None) -> None:
         self._key = config.key
         self._origin = Origin(config.base_url)
+        self._trusted = trusted
         self._idle: deque[_Connection] = deque()
         self.is_closed = False
 
@@ -195,7 +201,7 @@ class DirectConnections:
             TimeoutError: it did not arrive in time.
         """
         exchange.begin()
-        connection = self._idle_connection() or _Connection(self._origin)
+        connection = self._idle_connection() or _Connection(self._origin, self._trusted)
         try:
             connection.open_for(exchange)
             self._talk(connection, exchange)
