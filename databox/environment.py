@@ -143,15 +143,16 @@ def _problem(address: str) -> str | None:
 # Certificates.
 
 
-def certificates_for(base_url: str) -> ssl.SSLContext | None:
-    """Return how the server of a base URL is checked; None for http, which has nothing to check.
+def certificates_for(base_url: str) -> ssl.SSLContext:
+    """Return how the server of a base URL is checked.
 
-    The authorities are those of `SSL_CERT_FILE`, else of `SSL_CERT_DIR`, else certifi's.
+    The authorities are those of `SSL_CERT_FILE`, else of `SSL_CERT_DIR`, else certifi's. For http, where nothing is
+    checked, there are none, and no variable matters.
 
     Raises:
         ConfigurationError: a variable names what cannot be used.
     """
-    return _certificates() if base_url.startswith("https:") else None
+    return _certificates() if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _certificates() -> ssl.SSLContext:

@@ -29,6 +29,7 @@ class Redactor:
     def __init__(self, key: Secret) -> None:
         value = key.reveal()
         self._forms = sorted({value, quote(value, safe=""), _as_html(value)}, key=len, reverse=True)
+        self._encoded = tuple(form.encode() for form in self._forms)
         # A key of a few letters is a test's; taking it out of titles would falsify data.
         self._distinct = len(value) >= 8
 
@@ -41,7 +42,7 @@ class Redactor:
     def document(self, value: Any, source: bytes) -> Any:
         """Return a JSON document without the key in any string or name; `source` is what it was read from."""
         hidden = b"\\" in source  # an escape may stand for any letter of the key
-        if self._distinct and (hidden or any(form.encode() in source for form in self._forms)):
+        if self._distinct and (hidden or any(form in source for form in self._encoded)):
             return self._data(value)
         return value
 

@@ -22,7 +22,7 @@ from databox.models import ErrorDetail
 from databox.operations import Operation
 from databox.redaction import Redactor
 from databox.retry import retry_after
-from databox.wire import UnexpectedAnswer, details, object_of, text
+from databox.wire import UnexpectedAnswer, first_details, object_of, text
 
 __all__ = ["Response", "read"]
 
@@ -67,6 +67,8 @@ _ADVICE: dict[type[APIStatusError], str] = {
 }
 LARGEST_EXPLANATION = 2 * 1024 * 1024
 """Bytes of a refusal that are read as JSON; of what is larger the first words are quoted, so that it costs little."""
+MOST_DETAILS = 10_000
+"""Entries of a refusal's `errors` that are read; a request has at most 100 records."""
 
 
 @attrs.frozen(eq=False)
@@ -117,12 +119,12 @@ def _refuses(operation: Operation[Any], document: object) -> bool:
     status = answer.get("status")
     if isinstance(status, str):
         return status.lower() == "error"
-    return status is None and bool(details(answer.get("errors")))
+    return status is None and bool(first_details(answer.get("errors"), 1))
 
 
 def _refusal(operation: Operation[Any], response: Response, document: object, redactor: Redactor) -> APIStatusError:
     answer = object_of(document)
-    entries = tuple(_redacted(entry, redactor) for entry in details(answer.get("errors")))
+    entries = tuple(_redacted(entry, redactor) for entry in first_details(answer.get("errors"), MOST_DETAILS))
     status = response.status
     if 200 <= status < 300:
         code = entries[0].code if entries else None

@@ -14,14 +14,24 @@ import orjson
 
 from databox.models import ErrorDetail
 
-__all__ = ["ENVELOPE", "Field", "Shape", "UnexpectedAnswer", "details", "instant", "integer", "items", "text", "truth"]
+__all__ = [
+    "ENVELOPE",
+    "Field",
+    "Shape",
+    "UnexpectedAnswer",
+    "details",
+    "first_details",
+    "instant",
+    "integer",
+    "items",
+    "text",
+    "truth",
+]
 
 T = TypeVar("T")
 Json = Mapping[str, Any]
 
 ENVELOPE = ("requestId", "status")
-MOST_DETAILS = 1_000
-"""Entries of `errors` that are read; a request has at most 100 records, and more would only cost time."""
 EXACT = 2.0**53
 """Beyond this a float is no longer the whole number that was written."""
 
@@ -84,7 +94,12 @@ def instant(value: object) -> datetime | None:
 
 def details(value: object) -> tuple[ErrorDetail, ...]:
     """Return the entries of `errors`: a list of objects, or the fields with their messages as ASP.NET has it."""
-    return tuple(islice(_details(value), MOST_DETAILS))
+    return tuple(_details(value))
+
+
+def first_details(value: object, most: int) -> tuple[ErrorDetail, ...]:
+    """Return the first entries of `errors`, without looking at the others."""
+    return tuple(islice(_details(value), most))
 
 
 def _details(value: object) -> Iterator[ErrorDetail]:

@@ -481,8 +481,7 @@ def test_certificates_are_read_once(authority: trustme.CA, monkeypatch: pytest.M
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "other.pem"))
     assert certificates_for(API) is not trusted
     monkeypatch.delenv("SSL_CERT_FILE")
-    assert len(certificates_for(API).get_ca_certs()) > 50  # type: ignore[union-attr]
-    assert certificates_for("http://api.example.org") is None
+    assert len(certificates_for(API).get_ca_certs()) > 50
 
 
 @pytest.mark.parametrize(
@@ -515,7 +514,8 @@ def test_a_folder_is_no_file(driver: Driver, monkeypatch: pytest.MonkeyPatch, tm
 def test_certificates_do_not_matter_where_nothing_is_secured(
     driver: Driver, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given_environment(monkeypatch, {"SSL_CERT_FILE": "/nowhere", "SSL_CERT_DIR": "/nowhere", "HTTP_PROXY": server.url})
+    stale = dict.fromkeys(("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"), "/nowhere/at/all")
+    given_environment(monkeypatch, {**stale, "HTTP_PROXY": server.url})
     server.will(OK)
     driver.client(KEY, server.url).accounts.list()
     driver.client(KEY, "http://api.invalid").accounts.list()

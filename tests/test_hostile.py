@@ -275,6 +275,17 @@ def test_a_failed_ingestion_is_an_outcome(driver: Driver, server: ScriptedServer
     assert (ingestion.status, ingestion.errors[0].code) == ("error", "processing_failed")
 
 
+def test_an_outcome_has_all_its_errors_and_a_refusal_the_first(driver: Driver, server: ScriptedServer) -> None:
+    """However many a refusal has, they are not worth minutes; an outcome's say which rows did not make it."""
+    errors = [{"code": f"c{number}"} for number in range(20_000)]
+    server.will(answer(200, OK | {"ingestionId": "i", "errors": errors}), answer(400, {"errors": errors}))
+    datasets = driver.client(base_url=server.url).datasets
+    assert [each.code for each in datasets.get_ingestion("d", "i").errors] == [each["code"] for each in errors]
+    with pytest.raises(BadRequestError) as caught:
+        datasets.get_ingestion("d", "i")
+    assert [each.code for each in caught.value.errors] == [each["code"] for each in errors[:10_000]]
+
+
 @pytest.mark.parametrize("metrics", [None, [], "none", {"ingestionMetrics": None}, {"ingestionMetrics": [1]}])
 def test_odd_metrics_are_unknown(driver: Driver, server: ScriptedServer, metrics: Any) -> None:
     server.will(answer(200, OK | {"ingestionId": "i", "metrics": metrics}))

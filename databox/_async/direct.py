@@ -42,7 +42,7 @@ def connections_for(
         return _aiohttp_connections(config, http_client)
     proxy, trusted = proxy_for(config.base_url), certificates_for(config.base_url)
     if proxy is not None:
-        through = httpx.AsyncClient(proxy=proxy, verify=trusted or True, trust_env=False)
+        through = httpx.AsyncClient(proxy=proxy, verify=trusted, trust_env=False)
         return AsyncHttpxConnections(config, through, closes=True)
     return AsyncDirectConnections(config, trusted)
 
@@ -118,7 +118,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
 class AsyncDirectConnections:
     """Connections of httpcore's; each request ends in its time, whatever the server does."""
 
-    def __init__(self, config: Config, trusted: SSLContext | None) -> None:
+    def __init__(self, config: Config, trusted: SSLContext) -> None:
         self._key = config.key
         self._origin = Origin(config.base_url)
         self._trusted = trusted

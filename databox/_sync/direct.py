@@ -41,7 +41,7 @@ def connections_for(config: Config, http_client: httpx.Client | None) -> "Direct
         raise TypeError(f"http_client must be an httpx.Client, not {type(http_client).__name__}.")
     proxy, trusted = proxy_for(config.base_url), certificates_for(config.base_url)
     if proxy is not None:
-        through = httpx.Client(proxy=proxy, verify=trusted or True, trust_env=False)
+        through = httpx.Client(proxy=proxy, verify=trusted, trust_env=False)
         return HttpxConnections(config, through, closes=True)
     return DirectConnections(config, trusted)
 
@@ -118,9 +118,9 @@ class _Connection(http.client.HTTPConnection):
     response_class = _Response
     debuglevel = 0  # whoever sets that of all connections, to see requests, would see the key
 
-    def __init__(self, origin: Origin, trusted: ssl.SSLContext | None) -> None:
-        self._trusted = trusted
-        self.default_port = 80 if trusted is None else 443
+    def __init__(self, origin: Origin, trusted: ssl.SSLContext) -> None:
+        self._tls = trusted if origin.scheme == "https" else None
+        self.default_port = 443 if self._tls else 80
         super().__init__(origin.host, origin.port or self.default_port)
         self.idle_since = 0.0
 
@@ -167,11 +167,11 @@ class _Connection(http.client.HTTPConnection):
         raise problem
 
     def _secured(self, found: socket.socket, exchange: Exchange) -> socket.socket:
-        if self._trusted is None:
+        if self._tls is None:
             return found
         try:
             found.settimeout(_left(exchange))
-            return self._trusted.wrap_socket(found, server_hostname=self.host)
+            return self._tls.wrap_socket(found, server_hostname=self.host)
         except BaseException:
             found.close()
             raise
@@ -180,7 +180,7 @@ class _Connection(http.client.HTTPConnection):
 class DirectConnections:
     """A pool of connections; each request ends in its time, whatever the server does."""
 
-    def __init__(self, config: Config, trusted: ssl.SSLContext | None) -> None:
+    def __init__(self, config: Config, trusted: ssl.SSLContext) -> None:
         self._key = config.key
         self._origin = Origin(config.base_url)
         self._trusted = trusted

@@ -96,7 +96,7 @@ def _reached(config: Config) -> list[Finding]:
     url = f"{config.base_url}/v1/auth/validate-key"
     started = time.monotonic()
     try:
-        answer = httpx.get(url, proxy=proxy, verify=trusted or True, trust_env=False, timeout=10.0)
+        answer = httpx.get(url, proxy=proxy, verify=trusted, trust_env=False, timeout=10.0)
     except httpx.HTTPError as error:
         return [Finding("network", f"no answer: {error or type(error).__name__}", fine=False)]
     took = (time.monotonic() - started) * 1000
