@@ -1,10 +1,13 @@
 """What many tests share."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio.from_thread
 import pytest
+import trustme
 from hypothesis import settings
 
 from databox.sandbox import Sandbox
@@ -18,9 +21,11 @@ settings.load_profile("project")
 
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the developer's own key and proxies out of the tests."""
-    for name in ("DATABOX_API_KEY", "DATABOX_API_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
+    """Keep the developer's own key, proxies and certificates out of the tests."""
+    ours = {"DATABOX_API_KEY", "DATABOX_API_URL", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"}
+    for name in list(os.environ):
+        if name in ours or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
 
 
@@ -52,6 +57,15 @@ def server() -> Iterator[ScriptedServer]:
     """A server that answers what the test says, byte for byte."""
     with ScriptedServer() as server:
         yield server
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """A certificate authority that the environment trusts."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    return authority
 
 
 @pytest.fixture

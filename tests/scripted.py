@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 import attrs
+import trustme
 
 Step = Callable[[socket.socket], None]
 
@@ -106,6 +107,18 @@ class ScriptedServer:
             if read_already or select.select([connection], [], [], 0.01)[0]:
                 return connection.recv(65_536)
         return b""
+
+
+def secured(authority: trustme.CA, name: str = "127.0.0.1") -> ScriptedServer:
+    """A server with a certificate for a name."""
+    return ScriptedServer(tls_for(authority, name))
+
+
+def tls_for(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
+    """The server's side of TLS, with a certificate for a name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
 
 
 def answer(status: int, body: object = b"", headers: dict[str, str] | None = None) -> Step:

@@ -19,7 +19,7 @@ import httpx
 from databox._async.runtime import breathe, lookup, until_readable, until_writable
 from databox.config import KEY_HEADER, Secret
 from databox.exchange import LARGEST_HEAD, Exchange
-from databox.pooling import Origin, certificates
+from databox.origin import Origin
 
 __all__ = ["AsyncConnection", "open_connection"]
 
@@ -120,7 +120,7 @@ class AsyncConnection:
         return event
 
 
-async def open_connection(origin: Origin, exchange: Exchange) -> AsyncConnection:
+async def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exchange) -> AsyncConnection:
     """Return a new connection; nothing of the exchange has been sent yet.
 
     Raises:
@@ -131,7 +131,7 @@ async def open_connection(origin: Origin, exchange: Exchange) -> AsyncConnection
         stream = await _connected(origin, exchange)
         try:
             if origin.scheme == "https":
-                stream = certificates().wrap_socket(stream, server_hostname=origin.host, do_handshake_on_connect=False)
+                stream = trusted.wrap_socket(stream, server_hostname=origin.host, do_handshake_on_connect=False)
                 await _done(stream, exchange, stream.do_handshake, until_readable)
         except BaseException:
             stream.close()

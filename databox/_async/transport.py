@@ -29,7 +29,8 @@ from databox.forks import Lock
 from databox.limits import LATE, Log, Slot, shared_log
 from databox.operations import Operation
 from databox.options import Options
-from databox.responses import Redactor, Response, read
+from databox.redaction import Redactor
+from databox.responses import Response, read
 from databox.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_of, wait_before_retry
 
 T = TypeVar("T")
@@ -97,8 +98,8 @@ class AsyncTransport:
             except APIError as error:
                 failure = error
             attempts.open = open_before or effect_of(failure) is Effect.OPEN
-            if attempt and operation.method == "DELETE" and isinstance(failure, NotFoundError):
-                return cast("T", None)  # an earlier attempt deleted it
+            if attempts.open and operation.method == "DELETE" and isinstance(failure, NotFoundError):
+                return cast("T", None)  # an earlier attempt deleted it; one that was refused cannot have
             wait = wait_before_retry(
                 failure,
                 attempt=attempt,
@@ -212,9 +213,10 @@ class AsyncTransport:
         """The error for an answer that did not arrive whole."""
         method, path = operation.method, self._redactor.text(operation.path)
         what = f"{method} {path}"
+        reason = self._redactor.line(str(problem)) or type(problem).__name__
         if exchange.status is not None and isinstance(problem, httpx.DecodingError):
             message = (
-                f"{what} was answered with status {exchange.status}, but the answer cannot be decoded: {problem}. "
+                f"{what} was answered with status {exchange.status}, but the answer cannot be decoded: {reason}. "
                 f"{'' if method == 'GET' else 'The request may have taken effect. '}"
                 "Check base_url, and whether a proxy answers in the API's place."
             )
@@ -229,10 +231,9 @@ class AsyncTransport:
                 "Try again later, or give the client a longer timeout."
             )
             return APITimeoutError(self._redactor.text(message), request_sent=sent, method=method, path=path)
-        reason = str(problem) or type(problem).__name__
         message = (
             f"{what} got no whole answer from {self.config.base_url}: {reason}. {effect} "
-            "Check base_url and the network."
+            "Check base_url, the network and any proxy on the way."
         )
         return APIConnectionError(
             self._redactor.text(message),

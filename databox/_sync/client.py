@@ -34,7 +34,8 @@ class Databox:
         app: what your program is called, for the User-Agent: a name, or a name and a version such as `export/2.1`.
 
     Raises:
-        ConfigurationError: there is no key, or the key, the URL or the stored file cannot be used.
+        ConfigurationError: there is no key, or the key, the URL or the stored file cannot be used, or the environment
+            names a proxy or certificates that cannot be.
         TypeError, ValueError: an argument is of the wrong type or out of range.
     """
 

@@ -20,7 +20,7 @@ import httpx
 from databox._sync.runtime import breathe, lookup, until_readable, until_writable
 from databox.config import KEY_HEADER, Secret
 from databox.exchange import LARGEST_HEAD, Exchange
-from databox.pooling import Origin, certificates
+from databox.origin import Origin
 
 __all__ = ["Connection", "open_connection"]
 
@@ -121,7 +121,7 @@ class Connection:
         return event
 
 
-def open_connection(origin: Origin, exchange: Exchange) -> Connection:
+def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exchange) -> Connection:
     """Return a new connection; nothing of the exchange has been sent yet.
 
     Raises:
@@ -132,7 +132,7 @@ def open_connection(origin: Origin, exchange: Exchange) -> Connection:
         stream = _connected(origin, exchange)
         try:
             if origin.scheme == "https":
-                stream = certificates().wrap_socket(stream, server_hostname=origin.host, do_handshake_on_connect=False)
+                stream = trusted.wrap_socket(stream, server_hostname=origin.host, do_handshake_on_connect=False)
                 _done(stream, exchange, stream.do_handshake, until_readable)
         except BaseException:
             stream.close()

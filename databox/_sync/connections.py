@@ -4,6 +4,8 @@
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
+from ssl import SSLContext
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -12,9 +14,10 @@ import httpx
 from databox._sync.httpx_client import HttpxConnections
 from databox._sync.runtime import HttpClient
 from databox.config import Config
+from databox.environment import certificates_for, proxy_for
 from databox.exchange import Exchange
 from databox.forks import renewed_in_children
-from databox.pooling import Origin, is_behind_proxy
+from databox.origin import Origin
 
 if TYPE_CHECKING:
     from databox._sync.connection import Connection
@@ -30,15 +33,18 @@ def connections_for(config: Config, http_client: HttpClient) -> "Connections | H
     """Return connections: the caller's, or new ones with proxies and certificates as the environment has them.
 
     Raises:
+        ConfigurationError: the environment names a proxy or certificates that cannot be used.
         TypeError: what the caller gave has none.
     """
     if isinstance(http_client, httpx.Client):
         return HttpxConnections(config, http_client)
     if http_client is not None:
         raise TypeError(f"http_client must be an httpx.Client, not {type(http_client).__name__}.")
-    if is_behind_proxy(Origin(config.base_url)):
-        return HttpxConnections(config, None)
-    return Connections(config)
+    proxy, trusted = proxy_for(config.base_url), certificates_for(config.base_url)
+    if proxy is not None:
+        make_client = partial(httpx.Client, proxy=proxy, verify=trusted, trust_env=False)
+        return HttpxConnections(config, None, make_client)
+    return Connections(config, trusted)
 
 
 class Connections:
@@ -47,9 +53,10 @@ class Connections:
     They are sockets and nothing else, so no event loop owns them; who takes one from the idle ones has it alone.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, trusted: SSLContext) -> None:
         self._key = config.key
         self._origin = Origin(config.base_url)
+        self._trusted = trusted
         self._idle: deque[Connection] = deque()
         self._open: WeakSet[Connection] = WeakSet()
         self.is_closed = False
@@ -87,7 +94,7 @@ class Connections:
     def _new_connection(self, exchange: Exchange) -> "Connection":
         from databox._sync.connection import open_connection  # h11 is not needed before, and takes its time to import
 
-        connection = open_connection(self._origin, exchange)
+        connection = open_connection(self._origin, self._trusted, exchange)
         self._open.add(connection)
         return connection
 

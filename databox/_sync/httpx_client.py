@@ -89,6 +89,8 @@ class HttpxConnections:
                     response.close()
         except BaseException as error:
             exchange.sent = steps.may_have_sent(error)
+            if type(error).__module__.startswith("socksio."):  # httpx lets these through; the package need not be there
+                raise httpx.ProxyError(f"the SOCKS proxy: {error}") from error
             raise
 
     def _read(self, response: httpx.Response, exchange: Exchange) -> None:
@@ -114,7 +116,9 @@ class _Steps:
         self.response: httpx.Response | None = None
 
     def note(self, event: str, info: dict[str, Any]) -> None:
-        """Take note of a step."""
+        """Take note of a step, unless it is between us and a proxy."""
+        if getattr(info.get("request"), "method", None) == b"CONNECT":
+            return
         self._seen.append(event)
         if event.endswith(_LEAVES):
             self._exchange.leaves()

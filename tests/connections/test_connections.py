@@ -1,24 +1,20 @@
-"""What is between client and server: TLS, proxies, connections that are kept, answers that come early."""
+"""What is between client and server: TLS, connections that are kept, answers that come early."""
 
 import http.client
 import os
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
 from databox import APIConnectionError, APITimeoutError, Databox, RateLimit, RequestTooLargeError
-from databox.pooling import certificates
 from databox.sandbox import Sandbox
 from tests.drive import Driver
-from tests.scripted import ScriptedServer, answer, head, wire
+from tests.scripted import ScriptedServer, answer, head, secured, tls_for, wire
 from tests.slow_door import SlowDoor
 
 EVERY_CONNECTION = True
@@ -29,28 +25,10 @@ OK = answer(200, {"requestId": "r", "status": "success", "accounts": []})
 # TLS
 
 
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
-    """A certificate authority that the system trusts."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    certificates.cache_clear()
-    yield authority
-    certificates.cache_clear()
-
-
-def secured(authority: trustme.CA, name: str) -> ScriptedServer:
-    """A server with a certificate for a name."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return ScriptedServer(context)
-
-
 def test_tls(driver: Driver, authority: trustme.CA) -> None:
     if driver.is_httpx:
         return  # the session is the caller's, and so are its certificates
-    with secured(authority, "127.0.0.1") as server:
+    with secured(authority) as server:
         server.will(answer(200, {"requestId": "r", "status": "success", "accounts": [], "padding": "x" * 100_000}))
         client = driver.client(KEY, server.url)
         for _ in range(3):
@@ -62,9 +40,7 @@ def test_new_connections_that_take_their_time_do_not_break_the_limit(driver: Dri
     """What was let out at once leaves together with what was let out a little later."""
     if driver.is_httpx:
         return  # the session is the caller's, and so are its certificates
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    with Sandbox() as box, SlowDoor(box.url, context, 0.4) as door:
+    with Sandbox() as box, SlowDoor(box.url, tls_for(authority), 0.4) as door:
         client = driver.client(box.api_key, door.url, rate_limit=RateLimit())
         dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
         report = client.datasets.ingest(
@@ -125,48 +101,6 @@ def test_a_handshake_that_drips_times_out(driver: Driver) -> None:
             client.accounts.list()
         assert time.monotonic() - started < 2
         thread.join()
-
-
-# Proxies
-
-
-@pytest.fixture
-def proxied(driver: Driver, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
-    """The scripted server as the proxy for everything but loopback."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, server.url)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,direct.invalid")
-    server.will(OK)
-    return server
-
-
-def test_a_proxy_of_the_environment_is_used(driver: Driver, proxied: ScriptedServer) -> None:
-    if driver.is_httpx:
-        return  # the session is the caller's, and so are its proxies
-    client = driver.client(KEY, "http://api.invalid/base")
-    assert client.accounts.list().items == ()
-    assert [request.target for request in proxied.requests] == ["http://api.invalid/base/v1/accounts"]
-    client.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        client.accounts.list()
-
-
-def test_a_proxy_never_sees_the_key_of_https(driver: Driver, proxied: ScriptedServer) -> None:
-    if driver.is_httpx:
-        return
-    proxied.will(answer(403, "Forbidden"))
-    with pytest.raises(APIConnectionError, match="did not reach the API"):
-        driver.client(KEY, "https://api.invalid").data_sources.create("t")
-    assert [(request.method, request.target) for request in proxied.requests] == [("CONNECT", "api.invalid:443")]
-    assert KEY not in str(proxied.requests[0].headers)
-
-
-def test_some_hosts_need_no_proxy(driver: Driver, proxied: ScriptedServer) -> None:
-    assert driver.client(KEY, proxied.url).accounts.list().items == ()
-    assert [request.target for request in proxied.requests] == ["/v1/accounts"]
-    with pytest.raises(APIConnectionError):
-        driver.client(KEY, "http://direct.invalid").accounts.list()
-    assert len(proxied.requests) == 1
 
 
 # Connections

@@ -215,7 +215,7 @@ def test_others_go_on_while_there_is_always_something_to_read() -> None:
     from databox._async.connection import READ_AT_ONCE, AsyncConnection
     from databox.config import Secret
     from databox.exchange import Exchange
-    from databox.pooling import Origin
+    from databox.origin import Origin
 
     here, there = socket.socketpair()
     there.setblocking(False)
