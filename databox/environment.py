@@ -67,43 +67,47 @@ def _variable(kind: str) -> str:
 
 
 def _is_listed(base: SplitResult, no_proxy: str) -> bool:
-    listed = False
-    for number, entry in enumerate(re.findall(r"[^\s,]+", no_proxy.lower()), start=1):
-        try:
-            listed |= _covers(entry, base)
-        except ValueError:
-            # Somebody may have put a proxy's address here, password and all.
-            shown = "" if "@" in no_proxy else f", {entry!r},"
-            raise ConfigurationError(
-                f"{_variable('no')} cannot be used: its entry {number}{shown} cannot be read. Mend it or take it out; "
-                "an entry is like example.com, .example.com:8443, 10.0.0.0/8 or [::1]."
-            ) from None
-    return listed
+    entries = re.findall(r"[^\s,]+", no_proxy.lower())
+    covered = [_covers(entry, base) for entry in entries]
+    if None in covered:
+        number = covered.index(None)
+        # Somebody may have put a proxy's address here, password and all.
+        shown = "" if "@" in no_proxy else f", {entries[number]!r},"
+        raise ConfigurationError(
+            f"{_variable('no')} cannot be used: its entry {number + 1}{shown} cannot be read. Mend it or take it out; "
+            "an entry is like example.com, .example.com:8443, 10.0.0.0/8 or [::1]."
+        )
+    return True in covered
 
 
-def _covers(entry: str, base: SplitResult) -> bool:
-    """Whether an entry of NO_PROXY is about the URL. Names stand for all names below them, too.
-
-    Raises:
-        ValueError: it cannot be read.
-    """
+def _covers(entry: str, base: SplitResult) -> bool | None:
+    """Whether an entry of NO_PROXY is about the URL; None if it cannot be read. Names stand for all below them, too."""
     parts = _ENTRY.fullmatch(entry)
     if parts is None:
-        raise ValueError
+        return None
     scheme, place, port = parts.groups()
-    if port and not 0 < int(port) < 65_536:
-        raise ValueError
     host = (base.hostname or "").removesuffix(".")
-    if "[" in place or ":" in place or "/" in place:
-        network, address = ip_network(place.replace("[", "").replace("]", ""), strict=False), address_of(host)
-        covered = address is not None and address in network
-    else:
-        name = place.removeprefix("*").strip(".")
-        with suppress(ValueError):  # no name yet, but a pattern such as 10.*
-            name = canonical(name)
-        covered = place == "*" or fnmatchcase(host, name) or host.endswith(f".{name}")
-    fits = scheme in {None, "all", base.scheme} and int(port or 0) in {0, base.port or _PORTS[base.scheme]}
-    return covered and fits
+    try:
+        number = int(port or 0)
+        if "[" in place or ":" in place or "/" in place:
+            network, address = ip_network(place.replace("[", "").replace("]", ""), strict=False), address_of(host)
+            covered = address is not None and address in network
+        else:
+            covered = _is_below(host, place)
+    except ValueError:
+        return None
+    if port and not 0 < number < 65_536:
+        return None
+    return covered and scheme in {None, "all", base.scheme} and number in {0, base.port or _PORTS[base.scheme]}
+
+
+def _is_below(host: str, name: str) -> bool:
+    if name == "*":
+        return True
+    name = name.removeprefix("*").strip(".")
+    with suppress(ValueError):  # no name, but a pattern such as 10.*
+        name = canonical(name)
+    return fnmatchcase(host, name) or host.endswith(f".{name}")
 
 
 # The proxy itself. It may hold a password, so no message shows it.

@@ -174,8 +174,10 @@ def test_which_hosts_need_no_proxy(
     monkeypatch.setenv("ALL_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", listed)
     if needed is None:
-        with pytest.raises(ConfigurationError, match=r"^NO_PROXY cannot be used: its entry \d, '.*', cannot be read"):
+        unreadable = r"^NO_PROXY cannot be used: its entry \d, '.*', cannot be read"
+        with pytest.raises(ConfigurationError, match=unreadable) as caught:
             proxy_of(base_url)
+        assert caught.value.__context__ is None
     else:
         assert proxy_of(base_url) == (PROXY if needed else None)
 

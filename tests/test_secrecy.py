@@ -79,6 +79,16 @@ def test_no_model_shows_the_key(driver: Driver, server: ScriptedServer) -> None:
     assert account.name == "You sent *** as your key"
 
 
+def test_no_answer_forges_a_line_of_the_log(
+    driver: Driver, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "databox")
+    server.will(answer(200, {"requestId": "r\nERROR all is lost", "accounts": []}))
+    assert driver.client(KEY, server.url).accounts.list().request_id == "r\nERROR all is lost"
+    assert [record.getMessage().count("\n") for record in caplog.records] == [0]
+    assert "request id r ERROR all is lost," in caplog.text
+
+
 def test_a_short_key_does_not_falsify_data(driver: Driver, server: ScriptedServer) -> None:
     server.will(answer(200, {"accounts": [{"id": 1, "name": "test"}]}))
     (account,) = driver.client("test", server.url).accounts.list().items

@@ -168,7 +168,7 @@ class AsyncTransport:
                     self._redactor.text(operation.path),
                     outcome,
                     (time.monotonic() - started) * 1000,
-                    request_id,
+                    request_id and self._redactor.line(request_id),
                     attempt + 1,
                 )
 

@@ -169,7 +169,7 @@ class Transport:
                     self._redactor.text(operation.path),
                     outcome,
                     (time.monotonic() - started) * 1000,
-                    request_id,
+                    request_id and self._redactor.line(request_id),
                     attempt + 1,
                 )
 
