@@ -10,6 +10,7 @@ import httpx
 
 __all__ = ["decoded"]
 
+MOST_CODINGS = 5
 _PIECE = 16_384
 """Bytes that are decompressed at once, and at most given at once."""
 _GZIP, _ZLIB, _RAW = 31, 15, -15
@@ -26,8 +27,11 @@ def decoded(coding: str, body: bytes) -> Iterator[bytes]:
     Raises:
         httpx.DecodingError: on the way, when the body is damaged or the coding is none that we know.
     """
+    names = [name.strip().lower() for name in coding.split(",")]
+    if len(names) > MOST_CODINGS:
+        raise httpx.DecodingError(f"it has {len(names)} content codings, more than the {MOST_CODINGS} that make sense")
     parts: Iterator[bytes] = (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
-    for name in reversed([name.strip().lower() for name in coding.split(",")]):
+    for name in reversed(names):
         if name in ("gzip", "x-gzip"):
             parts = _inflated(parts, _GZIP)
         elif name == "deflate":
@@ -39,9 +43,10 @@ def decoded(coding: str, body: bytes) -> Iterator[bytes]:
 
 def _inflated(parts: Iterable[bytes], wbits: int | None) -> Iterator[bytes]:
     inflater = None
+    padded = False
     try:
         for part in parts:
-            rest, given = part, b""
+            rest, given = part.lstrip(b"\0") if padded and inflater is None else part, b""
             while rest or len(given) == _PIECE:  # as much as was allowed: there may be more to come of the same input
                 inflater = inflater or zlib.decompressobj(wbits or _deflate(rest))
                 yield (given := inflater.decompress(rest, _PIECE))
@@ -49,7 +54,7 @@ def _inflated(parts: Iterable[bytes], wbits: int | None) -> Iterator[bytes]:
                 if inflater.eof:
                     # Gzipped data may be followed by another one, or by padding.
                     rest, given = inflater.unused_data.lstrip(b"\0"), b""
-                    inflater = None
+                    inflater, padded = None, True
         if inflater is not None:
             raise httpx.DecodingError("it ends in the middle of its compressed data")
     except zlib.error as error:

@@ -69,12 +69,21 @@ class Exchange:
 
         Raises:
             httpx.RemoteProtocolError: it is beyond all reason.
+            httpx.DecodingError: it announces an answer that is.
         """
         size = sum(len(name) + len(value) + 4 for name, value in headers)
         if len(headers) > MOST_HEADERS or size > LARGEST_HEAD:
             raise httpx.RemoteProtocolError(f"the answer has more than {MOST_HEADERS} headers, or more than 64 KiB")
         self.status = status
-        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+        found: dict[str, str] = {}
+        for raw_name, raw_value in headers:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            # Several of one name are one list (RFC 9110, section 5.3).
+            found[name] = f"{found[name]}, {value}" if name in found else value
+        self.headers = found
+        length = found.get("content-length", "")
+        if length.isdecimal() and len(length) < 20:
+            self.check_size(int(length))
 
     def check_size(self, size: int) -> None:
         """Raise when an answer grows beyond all reason."""

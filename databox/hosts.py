@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import idna
 
-__all__ = ["address_of", "canonical", "is_loopback"]
+__all__ = ["address_of", "canonical", "is_address", "is_loopback"]
 
 _NAME = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
 _FOUR_NUMBERS = re.compile(r"([0-9]+\.){3}[0-9]+")
@@ -43,6 +43,11 @@ def address_of(host: str) -> IPv4Address | IPv6Address | None:
     with suppress(OSError):
         return IPv4Address(socket.inet_aton(host))  # 127.1 is 127.0.0.1
     return None
+
+
+def is_address(host: str) -> bool:
+    """Return whether a host, in its canonical form, is an address, so that there is nothing to look up."""
+    return address_of(host) is not None
 
 
 def is_loopback(host: str) -> bool:

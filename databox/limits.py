@@ -4,6 +4,7 @@ Source: the API's limits page, "10 requests per second and 10,000 per hour" for 
 """
 
 import hashlib
+import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Protocol
 
 import attrs
 
-from databox.forks import Lock, renewed_in_children
+from databox.forks import renewed_in_children
 
 __all__ = [
     "DOCUMENTED",
@@ -147,7 +148,7 @@ class RequestLog:
     """The log of one process."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = threading.Lock()
         self._times: list[float] = []
         """Of all requests, gone and to come, in order."""
         self._gone: list[float] = []
@@ -157,7 +158,8 @@ class RequestLog:
         renewed_in_children(self)
 
     def after_fork(self) -> None:
-        """Know what the parent has sent, and nothing of what it was about to."""
+        """Know what the parent has sent, and nothing of what it was about to; no thread holds the lock."""
+        self._lock = threading.Lock()
         self._times = self._gone.copy()
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
@@ -211,8 +213,20 @@ def _remove(times: list[float], time: float) -> None:
         del times[place]
 
 
-_logs: dict[tuple[str, Path | str | None], Log] = {}
-_logs_lock = Lock()
+class _Logs:
+    """All logs of this process, by whose they are and where they are kept."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, Path | str | None], Log] = {}
+        self.after_fork()
+        renewed_in_children(self)
+
+    def after_fork(self) -> None:
+        """Have a lock that no thread of the parent's holds."""
+        self.lock = threading.Lock()
+
+
+_logs = _Logs()
 
 
 def shared_log(key: str, host: str, store: Path | str | None = None) -> Log:
@@ -222,10 +236,10 @@ def shared_log(key: str, host: str, store: Path | str | None = None) -> Log:
         ConfigurationError: the store cannot be used.
     """
     name = hashlib.sha256(f"{host} {key}".encode()).hexdigest()
-    with _logs_lock:
-        log = _logs.get((name, store))
+    with _logs.lock:
+        log = _logs.known.get((name, store))
         if log is None:
-            log = _logs[name, store] = RequestLog() if store is None else _stored_log(store, name)
+            log = _logs.known[name, store] = RequestLog() if store is None else _stored_log(store, name)
         return log
 
 

@@ -217,6 +217,8 @@ def test_options_of_a_copy(driver: Driver, server: ScriptedServer) -> None:
         ({"timeout": 0}, ValueError),
         ({"timeout": -1}, ValueError),
         ({"timeout": float("nan")}, ValueError),
+        ({"timeout": float("inf")}, ValueError),
+        ({"timeout": 1e10}, ValueError),
         ({"timeout": "30"}, TypeError),
         ({"max_retries": -1}, ValueError),
         ({"max_retries": 1.5}, TypeError),

@@ -5,6 +5,7 @@ TLS layer above it. So it can be told whether anything followed an answer, which
 """
 
 import errno
+import itertools
 import os
 import socket
 import ssl
@@ -26,6 +27,7 @@ __all__ = ["AsyncConnection", "open_connection"]
 T = TypeVar("T")
 
 READ_AT_ONCE = 65_536
+EVENTS_AT_ONCE = 100
 _IN_PLACE_OF_THE_KEY = "?"
 _UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK)}
 
@@ -75,7 +77,9 @@ class AsyncConnection:
         with _told_as(httpx.ReadError):
             try:
                 await self._send(exchange, key)
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError as error:
+                if _is_over(error):
+                    raise
                 # A server may answer before it has read all, as with 413, and close.
                 self._http.send_failed()
             await self._receive(exchange)
@@ -98,11 +102,13 @@ class AsyncConnection:
 
     async def _receive(self, exchange: Exchange) -> None:
         answer = bytearray()
-        while True:
+        for count in itertools.count(1):
             event = await self._next_event(exchange)
+            if not count % EVENTS_AT_ONCE:  # one read can hold ten thousand
+                exchange.time_left()
+                await breathe()
             if isinstance(event, h11.Response):
                 exchange.begin_answer(event.status_code, list(event.headers))
-                exchange.check_size(int(exchange.headers.get("content-length", 0)))
             elif isinstance(event, h11.Data):
                 answer += event.data
                 exchange.check_size(len(answer))
@@ -195,7 +201,11 @@ def _told_as(kind: type[httpx.TransportError]) -> Generator[None, None, None]:
     except h11.RemoteProtocolError as error:
         raise httpx.RemoteProtocolError(str(error)) from error
     except OSError as error:
-        # A time-out of the system's has a number. Ours has none, and is about the whole exchange.
-        if isinstance(error, TimeoutError) and error.errno is None:
+        if _is_over(error):
             raise
         raise kind(str(error)) from error
+
+
+def _is_over(error: OSError) -> bool:
+    """Whether the time for the exchange is over. A time-out of the system's has a number, and is about one step."""
+    return isinstance(error, TimeoutError) and error.errno is None

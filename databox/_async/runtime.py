@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
@@ -9,6 +10,8 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import httpx
+
+from databox.hosts import is_address
 
 __all__ = [
     "Address",
@@ -71,14 +74,18 @@ async def lookup(host: str, port: int, seconds: float | None) -> list[Address]:
         OSError: it has none.
         TimeoutError: it took too long; None sets no end.
     """
+    look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    if is_address(host):
+        return list(look())
+    # Each in a thread of its own: one that hangs holds up neither other look-ups nor the end of the event loop.
     with anyio.fail_after(seconds):
-        return list(await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        return list(await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)))
 
 
 class Deadline:
-    """Ends what runs inside it with a TimeoutError after some seconds; None sets no end."""
+    """Ends what runs inside it with a TimeoutError after some seconds; None sets no end. Nothing else interrupts it."""
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(self, seconds: float | None, interrupt: Callable[[], None]) -> None:
         self._scope = anyio.fail_after(seconds)
 
     async def __aenter__(self) -> None:

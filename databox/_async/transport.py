@@ -3,6 +3,7 @@
 import copy
 import logging
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +26,7 @@ from databox.errors import (
     RateLimitError,
 )
 from databox.exchange import USER_AGENT, Exchange
-from databox.forks import Lock
+from databox.forks import renewed_in_children
 from databox.limits import LATE, Log, Slot, shared_log
 from databox.operations import Operation
 from databox.options import Options
@@ -48,7 +49,6 @@ class AsyncTransport:
         self.options = options
         self._user_agent = USER_AGENT + app
         self.closed = False
-        self._counting = Lock()
         self.requests = 0
         """How many requests went out through this transport, repeated attempts included."""
         self._sleep: Pause = sleep
@@ -56,6 +56,12 @@ class AsyncTransport:
         self._connections = connections_for(config, http_client)
         self._log = self._shared_log()
         self._redactor = Redactor(config.key)
+        self.after_fork()
+        renewed_in_children(self)
+
+    def after_fork(self) -> None:
+        """Have a lock that no thread of the parent's holds."""
+        self._counting = threading.Lock()
 
     def with_options(self, options: Options, pause: Pause = sleep) -> "AsyncTransport":
         """Return a transport on the same connections, which closing it leaves open; `pause` is how it waits."""
@@ -65,6 +71,8 @@ class AsyncTransport:
         other._sleep = pause
         other._closes = False
         other._log = other._shared_log()
+        other.after_fork()
+        renewed_in_children(other)
         return other
 
     def _shared_log(self) -> Log:
@@ -213,10 +221,10 @@ class AsyncTransport:
         """The error for an answer that did not arrive whole."""
         method, path = operation.method, self._redactor.text(operation.path)
         what = f"{method} {path}"
-        reason = self._redactor.line(str(problem)) or type(problem).__name__
+        reason = self._redactor.line(str(problem)).rstrip(".") or type(problem).__name__
         if exchange.status is not None and isinstance(problem, httpx.DecodingError):
             message = (
-                f"{what} was answered with status {exchange.status}, but the answer cannot be decoded: {reason}. "
+                f"{what} was answered with status {exchange.status}, but the answer cannot be read: {reason}. "
                 f"{'' if method == 'GET' else 'The request may have taken effect. '}"
                 "Check base_url, and whether a proxy answers in the API's place."
             )

@@ -16,6 +16,7 @@ __all__ = ["HttpxConnections"]
 
 _LEAVES = "send_request_headers.started"
 _ENDS = "http11.response_closed.started"
+_CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
 
 
 class _KeyHeader(httpx.Auth):
@@ -70,7 +71,7 @@ class HttpxConnections:
         steps = _Steps(exchange)
         try:
             with (
-                Deadline(exchange.timeout),
+                Deadline(exchange.timeout, steps.end_connection),
                 nullcontext(self._http) if self._http else self._make_client() as http,
             ):
                 request = http.build_request(
@@ -82,7 +83,7 @@ class HttpxConnections:
                     extensions={"trace": steps.note},
                 )
                 response = http.send(request, auth=self._auth, follow_redirects=False, stream=True)
-                steps.response = response
+                steps.answered(response)
                 try:
                     self._read(response, exchange)
                 finally:
@@ -92,12 +93,15 @@ class HttpxConnections:
             if type(error).__module__.startswith("socksio."):  # httpx lets these through; the package need not be there
                 raise httpx.ProxyError(f"the SOCKS proxy: {error}") from error
             raise
+        finally:
+            steps.close()
 
     def _read(self, response: httpx.Response, exchange: Exchange) -> None:
         exchange.begin_answer(response.status_code, response.headers.raw)
         if response.is_stream_consumed:  # as transports give it that have an answer ready, decoded
             exchange.headers = {**exchange.headers, "content-encoding": ""}
             exchange.answer = response.content
+            exchange.check_size(len(exchange.answer))
             return
         answer = bytearray()
         for part in response.iter_raw():
@@ -113,21 +117,53 @@ class _Steps:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._seen: list[str] = []
-        self.response: httpx.Response | None = None
+        self._socket: socket.socket | None = None
+        """What the exchange goes through."""
+        self._is_over = False
 
     def note(self, event: str, info: dict[str, Any]) -> None:
         """Take note of a step, unless it is between us and a proxy."""
+        if event.endswith(_CONNECTED):
+            self._goes_through(info.get("return_value"))
+        elif event.startswith("http2."):
+            self.close()  # others share the connection, which tells their answers apart
         if getattr(info.get("request"), "method", None) == b"CONNECT":
             return
         self._seen.append(event)
         if event.endswith(_LEAVES):
             self._exchange.leaves()
-        elif event == _ENDS and self.response is not None:
+        elif event == _ENDS:
             # httpx would use the connection again without a look at what else the server has sent on it, which would
             # then be taken for the answer to the next request. Nor does it know of forks and other event loops. What
             # was shut down it takes for closed by the server, and closes.
+            self.end_connection()
+
+    def answered(self, response: httpx.Response) -> None:
+        """An answer has begun."""
+        if not response.is_closed and response.http_version != "HTTP/2":  # or else it may serve others already
+            self._goes_through(response.extensions.get("network_stream"))
+
+    def end_connection(self) -> None:
+        """Shut the connection down, so that nothing more comes of it. From any thread."""
+        self._is_over = True
+        if self._socket is not None:
             with suppress(OSError):
-                self.response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _goes_through(self, stream: Any) -> None:
+        with suppress(AttributeError, OSError, TypeError, ValueError):  # a transport may give anything, or nothing
+            # A copy of ours, since event loops and TLS do not let everybody shut down theirs.
+            copy = socket.fromfd(stream.get_extra_info("socket").fileno(), socket.AF_INET, socket.SOCK_STREAM)
+            self.close()
+            self._socket = copy
+        if self._is_over:  # while it was connecting
+            self.end_connection()
 
     def may_have_sent(self, error: BaseException) -> bool:
         """Whether any part of the request may have left, now that the exchange has failed."""

@@ -1,6 +1,6 @@
 """What the synchronous client does its own way: waiting, time-outs, rows. Its twin is `_async/runtime.py`."""
 
-import ipaddress
+import math
 import select
 import socket
 import threading
@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 import httpx
+
+from databox.hosts import is_address
 
 __all__ = [
     "Address",
@@ -88,7 +90,7 @@ def lookup(host: str, port: int, seconds: float | None) -> list[Address]:
         except OSError as error:
             problems.append(error)
 
-    if seconds is None or _is_address(host):
+    if seconds is None or is_address(host):
         look()
     else:
         # The system's own look-up cannot be given an end; in a thread of its own it holds up nobody.
@@ -102,30 +104,29 @@ def lookup(host: str, port: int, seconds: float | None) -> list[Address]:
     return found
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 class Deadline:
-    """What an asynchronous client interrupts; here nothing can be, and time is looked at between the parts.
+    """Ends what runs inside it with a TimeoutError after some seconds, by an interruption; None sets no end.
 
-    It is for clients of the caller's; connections of our own never wait for longer than they may.
+    It is for httpx, which bounds each step by itself; connections of our own never wait for longer than they may.
     """
 
-    def __init__(self, seconds: float | None) -> None:
-        pass
+    def __init__(self, seconds: float | None, interrupt: Callable[[], None]) -> None:
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
+        self._timer = None if seconds is None else threading.Timer(seconds, interrupt)
 
     def __enter__(self) -> None:
-        pass
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pass
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()  # an interruption that has begun must not outlast what it is about
+        if isinstance(error, Exception) and time.monotonic() >= self._end:
+            raise TimeoutError from error
 
 
 class Source:

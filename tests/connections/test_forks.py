@@ -112,18 +112,20 @@ with Sandbox() as box:
 """
 
 LOCKED = """
-from databox.forks import Lock
-from databox.limits import RequestLog
-lock, log, limit = Lock(), RequestLog(), RateLimit(per_second=2)
-for _ in range(5):
-    log.reserve(100.0, limit)  # two go, three are planned
-def work():
-    with lock:
-        pass
-    later = log.reserve(102.0, limit)
-    return later.granted
-with lock, log._lock:
-    assert answers([child(work)]) == [True]
+from databox.limits import _logs
+with Sandbox() as box:
+    client, limit = Client(box, rate_limit=RateLimit(per_second=2)), RateLimit(per_second=2)
+    transport = client.own._transport
+    copy = client.own.with_options(max_retries=0)._transport
+    log = transport._log
+    for _ in range(5):
+        log.reserve(time.monotonic(), limit)  # two go, three are planned, and take the next second and more
+    def work():
+        client.call("accounts.list")
+        copy.with_options(copy.options)
+        return log.reserve(time.monotonic() + 1.1, limit).granted
+    with transport._counting, copy._counting, log._lock, _logs.lock:
+        assert answers([child(work)]) == [True]
 """
 
 CLOSED_BY_THE_PARENT = """

@@ -16,6 +16,7 @@ from databox import AsyncDatabox, Databox
 from databox.sandbox import Sandbox
 
 BACKENDS = ["asyncio", "trio"]
+UVLOOP = sys.platform != "win32"
 WAYS: dict[str, Callable[[], httpx.AsyncClient | None]] = {"own": lambda: None, "httpx": httpx.AsyncClient}
 
 
@@ -60,6 +61,22 @@ def test_one_loop_after_the_other_and_several_at_once(box: Sandbox, backend: str
     anyio.run(client.aclose, backend=backend)
     with pytest.raises(RuntimeError, match="closed"):
         anyio.run(client.accounts.list, backend=backend)
+
+
+@pytest.mark.skipif(not UVLOOP, reason="there is no uvloop for this system")
+@pytest.mark.parametrize("way", WAYS)
+def test_uvloop(box: Sandbox, way: str) -> None:
+    async def work() -> int | None:
+        http_client = WAYS[way]()
+        async with AsyncDatabox(box.api_key, box.url, http_client=http_client, rate_limit=None) as client:
+            source = await client.data_sources.create("s")
+            dataset = await client.datasets.create("d", data_source=source)
+            report = await client.datasets.ingest(dataset, [{"n": n} for n in range(250)], batch_size=20)
+        if http_client:
+            await http_client.aclose()
+        return report.appended
+
+    assert anyio.run(work, backend_options={"use_uvloop": True}) == 250
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -23,6 +23,7 @@ def ok(headers: bytes, body: bytes = BODY, first: bytes = b"HTTP/1.1 200 OK") ->
     return first + b"\r\ncontent-type: application/json\r\n" + headers + b"\r\n" + body
 
 
+NESTED = gzip.compress(zlib.compress(BODY))
 READ = {
     "100 headers": ok(LENGTH + b"".join(b"x-%d: y\r\n" % n for n in range(98))),
     "60 kB in one header": ok(LENGTH + b"x: " + b"y" * 60_000 + b"\r\n"),
@@ -47,8 +48,12 @@ READ = {
     ),
     "deflate, as zlib writes it": ok(b"content-encoding: deflate\r\nconnection: close\r\n", zlib.compress(BODY)),
     "deflate, raw": ok(b"content-encoding: deflate\r\nconnection: close\r\n", zlib.compress(BODY)[2:-4]),
-    "gzip of deflate": ok(
-        b"content-encoding: deflate, gzip\r\nconnection: close\r\n", gzip.compress(zlib.compress(BODY))
+    "gzip of deflate": ok(b"content-encoding: deflate, gzip\r\nconnection: close\r\n", NESTED),
+    "two lines of codings": ok(
+        b"content-encoding: deflate\r\nx: y\r\ncontent-encoding: gzip\r\nconnection: close\r\n", NESTED
+    ),
+    "gzip and much padding": ok(
+        b"content-encoding: gzip\r\nconnection: close\r\n", gzip.compress(BODY) + b"\0" * 40_000
     ),
     "an identity": ok(b"content-encoding: identity\r\n" + LENGTH),
 }
@@ -79,6 +84,7 @@ REFUSED = {
     "nothing but line breaks": b"\r\n" * 50_000,
     "gzip that is cut": ok(b"content-encoding: gzip\r\nconnection: close\r\n", gzip.compress(BODY)[:-12]),
     "gzip that is none": ok(b"content-encoding: gzip\r\n" + LENGTH),
+    "a thousand codings": ok(b"content-encoding: " + b", ".join([b"gzip"] * 1000) + b"\r\n" + LENGTH),
     "a coding that nobody asked for": ok(b"content-encoding: br\r\n" + LENGTH),
 }
 

@@ -136,8 +136,6 @@ ENDLESS = {
 @pytest.mark.parametrize("name", ENDLESS)
 def test_what_never_ends_ends_with_the_time(driver: Driver, any_server: ScriptedServer, name: str) -> None:
     """Also where there is always something to read, so that nothing ever waits."""
-    if driver.kind == "sync-httpx" and name.startswith("1xx"):
-        return  # httpx bounds each read, and is none the wiser
     any_server.will(ENDLESS[name])
     started = time.monotonic()
     with pytest.raises((APITimeoutError, APIConnectionError)):
@@ -243,3 +241,31 @@ def test_others_go_on_while_there_is_always_something_to_read() -> None:
         assert sent > READ_AT_ONCE
         anyio.run(both)
     assert turns
+
+
+def test_look_ups_that_hang_hold_up_nobody_else(
+    driver: Driver, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than an event loop has threads for such work."""
+    if driver.is_httpx:
+        return  # httpx has its own way of connecting
+    end = threading.Event()
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **named: Any) -> Any:
+        if host == "hangs.example":
+            end.wait(20)
+        return real("127.0.0.1" if str(host).endswith(".example") else host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    server.will(OK)
+    port = address_of(server)[1]
+    try:
+        hanging = driver.client(KEY, f"http://hangs.example:{port}", timeout=0.001)
+        for _ in range(50):
+            with pytest.raises(APITimeoutError):
+                hanging.accounts.list()
+        for host in ("127.0.0.1", "answers.example"):
+            assert driver.client(KEY, f"http://{host}:{port}", timeout=10.0).accounts.list().items == ()
+    finally:
+        end.set()
