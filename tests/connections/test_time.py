@@ -119,6 +119,7 @@ def for_ever(data: bytes, first: bytes = b"") -> Step:
     def step(connection: socket.socket) -> None:
         connection.sendall(first)
         end = time.monotonic() + 20
+        connection.settimeout(2.0)  # who has shut the connection down takes nothing any more, and need not say so
         while time.monotonic() < end:
             connection.sendall(data)
 
