@@ -24,8 +24,10 @@ from databox.ingest.rows import rows_of
 from databox.ingest.run import Answer, Run
 from databox.ingest.settings import Settings
 from databox.ingest.tally import Tally
+from databox.models import IngestionReceipt
 from databox.report import IngestReport
 from databox.retry import Attempts
+from databox.wire import UnexpectedAnswer
 
 __all__ = ["Ingest"]
 
@@ -274,10 +276,8 @@ class Ingest:
         return number
 
     def _answer_to(self, number: int, body: bytes) -> Answer:
-        is_new = partial(self._run.claims, number)
-        operation = operations.datasets_create_ingestion(
-            self._dataset_id, body, repeatable=self._settings.resend, is_new=is_new
-        )
+        operation = operations.datasets_create_ingestion(self._dataset_id, body, repeatable=self._settings.resend)
+        operation = attrs.evolve(operation, check=partial(self._check, number))
         attempts = self._attempts[number]
         started = time.monotonic()
         try:
@@ -291,6 +291,12 @@ class Ingest:
             return Answer(open=attempts.open)
         self._latencies.append(time.monotonic() - started)
         return Answer(ingestion_id=receipt.ingestion_id)
+
+    def _check(self, number: int, receipt: IngestionReceipt) -> None:
+        """Refuse a receipt whose ingestion id another batch has got: something in between repeats answers."""
+        if not self._run.claims(number, receipt.ingestion_id):
+            shown = receipt.ingestion_id[:100]
+            raise UnexpectedAnswer(f"it has the id of an ingestion that was there before, {shown!r}")
 
     def _settle(self, number: int) -> None:
         """Let the run know an answer, which is kept until it does."""

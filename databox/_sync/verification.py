@@ -17,6 +17,7 @@ from databox.ingest.settings import Settings
 from databox.ingest.settle import Shares, listed_failure, poll_waits, rejection, share_out, shares_by_status, still_open
 from databox.ingest.verify import PAGE_SIZE, ListWalk, Polls
 from databox.models import Ingestion, IngestionSummary
+from databox.retry import LONGEST_RETRY_AFTER
 
 __all__ = ["Verification"]
 
@@ -171,6 +172,7 @@ class Verification:
         self._files.verified(number, shares)
         if not shares.unverified:
             del self._open[number]
+            del self._heard[number]
         self._tell()
 
 
@@ -181,4 +183,4 @@ def _missing(ingestion_id: str, *, whole: bool) -> DataboxError:
 
 def _asked_to_wait(answer: object) -> float:
     """The seconds for which the server asks to be left alone."""
-    return (answer.retry_after or 0.0) if isinstance(answer, APIStatusError) else 0.0
+    return min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER) if isinstance(answer, APIStatusError) else 0.0
