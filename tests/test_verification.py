@@ -417,6 +417,16 @@ def test_a_walk_ends_once_a_page_brings_nothing_new(
         assert walk.page is None or (new and (useful or in_time))
 
 
+def test_a_page_that_cannot_be_read_does_not_hide_the_others(driver: Driver, api: Api) -> None:
+    def page(number: int) -> Step:
+        if number > 1:
+            return answer(500, {"status": "error"})
+        return api.listing("i-0", status="processing" if api.polls < 5 else "done", total=150)
+
+    api.page = page
+    assert ingested(driver, api, verify="status").uncounted == 2
+
+
 @pytest.mark.parametrize("kind", ["ignores the page", "ignores the page, promises more", "goes round"])
 def test_walking_the_pages_of_a_list_ends(driver: Driver, api: Api, kind: str) -> None:
     api.page = LISTS[kind](api)

@@ -23,6 +23,7 @@ from databox.ingest.files import Files
 from databox.ingest.rows import rows_of
 from databox.ingest.run import Answer, Run
 from databox.ingest.settings import Settings
+from databox.ingest.settle import Shares
 from databox.ingest.tally import Tally
 from databox.models import IngestionReceipt
 from databox.report import IngestReport
@@ -99,6 +100,8 @@ class Ingest:
             self._conclude(problem)
         except BaseException as error:  # noqa: BLE001 - another interrupt, in a hurry; the report is nearly there
             problem = problem or error
+            if self._writing and self._settings.dead_letter:
+                problem.add_note(f"It came while {self._settings.dead_letter} was written, which may lack rows.")
             self._conclude(problem)
         self._raise(problem or self._files.error or self._source_error)
 
@@ -114,7 +117,7 @@ class Ingest:
             complete=self._read_whole,
         )
         if self._writing:
-            return  # an interrupt ended it, and what was written stays
+            return  # an interrupt ended that, and it is not begun anew
         self._writing = True
         self._files.write_dead_letters()
         log.info("Ingested into %s: %s", self._dataset_id, str(self._report).partition("\n")[0])
@@ -254,10 +257,8 @@ class Ingest:
         if entry.state == "accepted":
             self._run.claims(number, entry.ingestion_id or "", earlier=True)
             shares = entry.shares
-            if (
-                shares.uncounted and self._settings.verify == "counts"
-            ):  # that run had read the list; now they are counted
-                shares = attrs.evolve(shares, uncounted=0, unverified=shares.unverified + shares.uncounted)
+            if shares.uncounted and self._settings.verify == "counts":
+                shares = Shares(unverified=len(batch.rows))  # that run read the list, and this one is to count them
             self._run.ended(number, "accepted", ingestion_id=entry.ingestion_id, shares=shares)
             return True
         if entry.state in ("sending", "ambiguous"):

@@ -56,7 +56,7 @@ class Verification:
         self._heard: dict[int, Ingestion | APIError] = {}
         """What was heard last of each of them."""
         self._failure: APIError | None = None
-        """Why the last question failed that was not about one of them alone, or was one of too many."""
+        """Why the last question failed, if it did."""
         self._read_whole = False
         """Whether the list was read to its end."""
 
@@ -121,7 +121,7 @@ class Verification:
         end = time.monotonic() + self._settings.verify_timeout
         walk, waits = ListWalk(), poll_waits()
         while self._open:
-            in_time = time.monotonic() < end
+            in_time, failed_before = time.monotonic() < end, bool(self._failure)
             answer = self._fetch_page(walk.page or 1)
             if isinstance(answer, Listing):
                 useful = self._learn_from_list(answer, numbers)
@@ -131,6 +131,8 @@ class Verification:
                     continue
                 self._read_whole = self._read_whole or walk.whole
                 walk = ListWalk()
+            elif failed_before:
+                walk = ListWalk()  # a page that cannot be read must not keep the others from being read again
             if not in_time:
                 break
             self._tell()
