@@ -109,10 +109,20 @@ def test_a_list_that_calls_an_ingestion_done_counts_no_rows(driver: Driver, api:
     assert report.batches[0].uncounted == 2
 
 
+STATES = ["failed", "done"]
+
+
 def test_of_a_list_with_failures_it_is_said_that_they_are_not_counted(driver: Driver, api: Api) -> None:
     api.page = lambda _: api.listing("i-0", status="failed")
     report = ingested(driver, api, verify="status")
     assert (report.rejected, report.uncounted, report.ok) == (2, 0, False)
+    api.sizes.clear()
+    api.page = lambda _: answer(
+        200, {"status": "success", "ingestions": [{"ingestionId": f"i-{n}", "status": s} for n, s in enumerate(STATES)]}
+    )
+    mixed = ingested(driver, api, 4, verify="status")
+    assert (mixed.rejected, mixed.uncounted, mixed.ok) == (2, 2, False)
+    assert "appended" not in str(mixed)
     assert "2 rows are taken as rejected" in str(report.batches[0].error)
 
 
