@@ -1,5 +1,6 @@
 """What callers may pass for ids, titles and keys: refused here, before anything is sent."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ __all__ = [
     "keys_of",
     "page_size_of",
     "request_of",
+    "seconds_of",
     "text_of",
 ]
 
@@ -70,6 +72,15 @@ def keys_of(value: Sequence[str] | None) -> tuple[str, ...] | None:
 def page_size_of(value: int | None) -> int | None:
     """Return the number of items to ask for in a page."""
     return None if value is None else _number("page_size", value, "an int")
+
+
+def seconds_of(name: str, value: float) -> float:
+    """Return a length of time to wait at most."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{name} must be seconds, not {_kind(value)}.")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be 0 or more seconds, and not without end: {value!r}.")
+    return value
 
 
 def app_of(value: str | None) -> str:

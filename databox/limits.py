@@ -22,7 +22,6 @@ __all__ = [
     "LATE",
     "MAX_RECORDS",
     "SECOND",
-    "STRICT_SECOND",
     "Log",
     "RateLimit",
     "RequestLog",
@@ -35,9 +34,8 @@ MAX_RECORDS = 100
 """Rows in one ingestion at most."""
 SECOND = 1.014
 HOUR = 3601.0
-"""Both as we plan them: a little longer, since requests may arrive closer together than they were sent."""
-STRICT_SECOND = 1.010
-"""What must have gone by in truth: with the rest, a thread that wakes a little late costs no time."""
+"""Both a little longer than they are. What is kept is when requests leave; most of them then arrive in time as well,
+and a 429 for one that does not costs no row."""
 LATE = 0.003
 """Seconds after its slot from which a request is noted anew; less is in the margins above."""
 EVEN = 0.75
@@ -78,6 +76,9 @@ class RateLimit:
             reads it (extra `redis`). When the store cannot be used, nothing is sent.
         evenly: spread the requests over the second, instead of letting all of them go at once. For many threads,
             processes or machines: what arrives a little late then does not meet what comes after it.
+
+    The limit is kept by when requests leave. How close together they arrive is up to the network; where that makes
+    one too many, the service says 429, which has no effect, and the request goes again.
     """
 
     per_second: int = attrs.field(default=10, validator=_positive)
@@ -126,20 +127,18 @@ class Log(Protocol):
         ...
 
 
-def next_time(
-    limit: RateLimit, now: float, paused_until: float, latest: Callable[[int], float | None], second: float = SECOND
-) -> float:
+def next_time(limit: RateLimit, now: float, paused_until: float, latest: Callable[[int], float | None]) -> float:
     """Return when the next request may go out.
 
     `latest` gives the time of the n-th latest request; None when there are less. To plan, it includes those to come.
     """
     last, of_second, hour = latest(1), latest(limit.per_second), latest(limit.per_hour)
-    distance = EVEN * second / limit.per_second if limit.evenly else 0.0
+    distance = EVEN * SECOND / limit.per_second if limit.evenly else 0.0
     return max(
         now,
         paused_until,
         now if last is None else last + distance,
-        now if of_second is None else of_second + second,
+        now if of_second is None else of_second + SECOND,
         now if hour is None else hour + HOUR,
     )
 
@@ -173,7 +172,7 @@ class RequestLog:
             if slot.generation != self._generation:
                 return self._reserve(now, limit)
             _remove(self._times, slot.at)
-            at = next_time(limit, now, self._paused_until, partial(_latest, self._gone), STRICT_SECOND)
+            at = next_time(limit, now, self._paused_until, partial(_latest, self._gone))
             return self._noted(at, at <= now)
 
     def correct(self, slot: Slot, at: float) -> None:

@@ -97,9 +97,13 @@ def read(operation: Operation[T], response: Response, redactor: Redactor) -> T:
     if not succeeded or _refuses(operation, document):
         raise _refusal(operation, response, document, redactor)
     try:
-        return operation.parse(document)
+        result = operation.parse(document)
+        if operation.check:
+            operation.check(result)
     except UnexpectedAnswer as error:
         problem = str(error)
+    else:
+        return result
     raise _invalid(operation, response, redactor, problem, document)
 
 

@@ -38,11 +38,17 @@ class ScriptedServer:
         self._tls = tls
         self.requests: list[Received] = []
         self._steps: list[Step] = [answer(200, {"requestId": "r", "status": "success"})]
+        self._decide: Callable[[Received], Step] | None = None
+        self._deciding = threading.Lock()
         self._stopping = threading.Event()
 
     def will(self, *steps: Step) -> None:
         """Say what to do with the next requests."""
         self._steps = list(steps)
+
+    def decides(self, decide: Callable[[Received], Step]) -> None:
+        """Say what makes a step of a request; it is asked for one at a time."""
+        self._decide = decide
 
     @property
     def url(self) -> str:
@@ -78,10 +84,14 @@ class ScriptedServer:
             with self._tls.wrap_socket(connection, server_side=True) if self._tls else connection as stream:
                 while (received := self._receive(stream)) is not None:
                     self.requests.append(received)
-                    step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
+                    with self._deciding:
+                        step = self._decide(received) if self._decide else self._next()
                     step(stream)
         except OSError:
             return
+
+    def _next(self) -> Step:
+        return self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
 
     def _receive(self, connection: socket.socket) -> Received | None:
         data = b""

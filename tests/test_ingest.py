@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from databox import Dataset, IngestError, IngestionTimeoutError, IngestReport, InvalidRecordError
+from databox import (
+    Dataset,
+    IngestError,
+    IngestionTimeoutError,
+    IngestReport,
+    InvalidRecordError,
+    NotFoundError,
+    ServerError,
+)
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, answer
@@ -25,7 +33,7 @@ def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
 
 def adds_up(report: IngestReport) -> bool:
     whole = report.accepted + report.failed + report.invalid + report.ambiguous + report.unsent
-    stored = report.appended + report.overwritten + report.rejected + report.unverified
+    stored = report.appended + report.overwritten + report.rejected + report.uncounted + report.unverified
     return report.rows == whole == sum(batch.rows for batch in report.batches) and report.accepted == stored
 
 
@@ -207,15 +215,18 @@ def test_outcomes_are_waited_for(driver: Driver) -> None:
         assert (report.appended, report.unverified) == (150, 0)
 
 
-def test_what_is_still_open_is_unverified(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"databox._{driver.kind}.verification.TIMEOUT", 0.1)
+@pytest.mark.parametrize("verify", ["counts", "status"])
+def test_what_is_still_open_is_unverified(driver: Driver, verify: str) -> None:
     with Sandbox(processing_delay=60) as box:
         client = driver.client(box.api_key, box.url)
         dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
-        report = client.datasets.ingest(dataset, rows(150), raise_on_failure=False)
+        options = {"verify": verify, "verify_timeout": 0.1, "raise_on_failure": False}
+        report = client.datasets.ingest(dataset, rows(150), **options)
     assert (report.accepted, report.appended, report.unverified) == (150, 0, 150)
     assert not report.ok
     assert adds_up(report)
+    assert "not known after 0.1 seconds" in str(report)
+    assert "its status was 'processing'" in str(report)
 
 
 def test_accepted_is_not_stored(client: Any, dataset: Any) -> None:
@@ -226,10 +237,11 @@ def test_accepted_is_not_stored(client: Any, dataset: Any) -> None:
 
 
 def test_an_outcome_that_cannot_be_fetched_is_unverified(client: Any, dataset: Any, box: Sandbox) -> None:
-    box.inject(Fault("get_ingestion", status=500, times=1))
-    report = client.datasets.ingest(dataset, rows(150), raise_on_failure=False)
-    assert (report.appended, report.unverified) == (50, 100)
+    box.inject(Fault("get_ingestion", status=500))
+    report = client.datasets.ingest(dataset, rows(150), verify_timeout=0.1, raise_on_failure=False)
+    assert (report.appended, report.unverified) == (0, 150)
     assert adds_up(report)
+    assert all(isinstance(batch.error, ServerError) for batch in report.batches)
 
 
 def test_a_source_that_raises_loses_nothing_that_it_gave(
@@ -253,6 +265,12 @@ def test_a_source_that_raises_loses_nothing_that_it_gave(
         ({"batch_size": 101}, ValueError),
         ({"max_batch_bytes": 5}, ValueError),
         ({"verify": "maybe"}, ValueError),
+        ({"verify_timeout": -1}, ValueError),
+        ({"verify_timeout": float("inf")}, ValueError),
+        ({"verify_timeout": float("nan")}, ValueError),
+        ({"verify_timeout": "9"}, TypeError),
+        ({"verify_timeout": None}, TypeError),
+        ({"verify_timeout": True}, TypeError),
         ({"on_ambiguous": "maybe"}, ValueError),
         ({"primary_keys": "id"}, TypeError),
         ({"primary_keys": ["a", "a"]}, ValueError),
@@ -298,6 +316,25 @@ def test_waiting_for_an_ingestion(driver: Driver) -> None:
             client.datasets.wait_for_ingestion(dataset, late, timeout=0.05)
         assert caught.value.ingestion.status == "processing"
         assert isinstance(caught.value, TimeoutError)
+
+
+def test_what_was_just_accepted_may_not_be_visible_yet(client: Any, dataset: Any, box: Sandbox) -> None:
+    receipt = client.datasets.create_ingestion(dataset, rows(3))
+    box.inject(Fault("get_ingestion", status=404, times=3))
+    with pytest.raises(NotFoundError):
+        client.datasets.wait_for_ingestion(dataset, receipt.ingestion_id)  # an id may be mistyped
+    assert client.datasets.wait_for_ingestion(dataset, receipt).appended == 3
+    box.inject(Fault("get_ingestion", status=404))
+    with pytest.raises(NotFoundError):
+        client.datasets.wait_for_ingestion(dataset, receipt, timeout=0.05)
+
+
+@pytest.mark.parametrize(("wrong", "error"), [(-1, ValueError), (float("inf"), ValueError), ("9", TypeError)])
+def test_a_time_out_is_seconds(client: Any, box: Sandbox, wrong: Any, error: type[Exception]) -> None:
+    before = len(box.requests)
+    with pytest.raises(error, match="timeout must be"):
+        client.datasets.wait_for_ingestion("d", "i", timeout=wrong)
+    assert len(box.requests) == before
 
 
 def test_a_status_nobody_has_seen_before_is_no_outcome(driver: Driver, server: ScriptedServer) -> None:

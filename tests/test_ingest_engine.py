@@ -301,7 +301,8 @@ def test_status_mode_reads_the_list(driver: Driver) -> None:
         dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
         report = client.datasets.ingest(dataset, rows(1050), batch_size=5, verify="status")
         assert report.ok
-        assert (report.appended, report.unverified) == (1050, 0)
+        assert (report.appended, report.uncounted, report.unverified) == (0, 1050, 0)
+        assert "rejected ones among them would not show" in str(report)
         assert polls(box) == 0
         listings = sum(request.operation == "datasets.list_ingestions" for request in box.requests)
         assert 3 <= listings <= 30

@@ -102,15 +102,19 @@ class Source:
 
     def __init__(self, rows: Iterable[Any] | AsyncIterable[Any]) -> None:
         self._async = aiter(rows) if isinstance(rows, AsyncIterable) else None
-        self._sync = iter(()) if isinstance(rows, AsyncIterable) else iter(rows)
+        self._sync = enumerate(() if isinstance(rows, AsyncIterable) else rows)
+        self.item: tuple[int, Any] | None = None
+        """The row that was taken last, after its place."""
 
-    async def feed(self, take: Callable[[Any], T | None]) -> T | None:
-        """Hand over row by row until that gives something, and return it; None at the end."""
+    async def feed(self, take: Callable[[int, Any], T | None]) -> T | None:
+        """Hand over row by row, each with its place, until that gives something, and return it; None at the end."""
+        # Noted before anything is called, so that a row is never taken and unknown, whenever an interrupt comes.
         if self._async is not None:
             async for row in self._async:
-                if (given := take(row)) is not None:
+                self.item = (self.item[0] + 1 if self.item else 0, row)
+                if (given := take(*self.item)) is not None:
                     return given
-        for row in self._sync:
-            if (given := take(row)) is not None:
+        for self.item in self._sync:  # noqa: B020 - not self, but a place in it
+            if (given := take(*self.item)) is not None:
                 return given
         return None

@@ -85,8 +85,10 @@ class AsyncTransport:
         if self._closes:
             await self._connections.aclose()
 
-    async def send(self, operation: Operation[T], attempts: Attempts | None = None) -> T:
-        """Return the operation's result, after as many attempts as it takes and the options allow.
+    async def send(
+        self, operation: Operation[T], attempts: Attempts | None = None, *, max_retries: int | None = None
+    ) -> T:
+        """Return the operation's result, after as many attempts as it takes and the options, or `max_retries`, allow.
 
         `attempts` is kept up to date about whether the operation may have taken effect.
 
@@ -111,7 +113,7 @@ class AsyncTransport:
             wait = wait_before_retry(
                 failure,
                 attempt=attempt,
-                max_retries=self.options.max_retries,
+                max_retries=self.options.max_retries if max_retries is None else max_retries,
                 repeatable=operation.repeatable
                 and (operation.repeat_unreadable or not isinstance(failure, InvalidResponseError)),
             )

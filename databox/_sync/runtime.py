@@ -133,11 +133,14 @@ class Source:
     """Rows, read as they are needed."""
 
     def __init__(self, rows: Iterable[Any]) -> None:
-        self._rows = iter(rows)
+        self._rows = enumerate(rows)
+        self.item: tuple[int, Any] | None = None
+        """The row that was taken last, after its place."""
 
-    def feed(self, take: Callable[[Any], T | None]) -> T | None:
-        """Hand over row by row until that gives something, and return it; None at the end."""
-        for row in self._rows:
-            if (given := take(row)) is not None:
+    def feed(self, take: Callable[[int, Any], T | None]) -> T | None:
+        """Hand over row by row, each with its place, until that gives something, and return it; None at the end."""
+        # Noted before anything is called, so that a row is never taken and unknown, whenever an interrupt comes.
+        for self.item in self._rows:  # noqa: B020 - not self, but a place in it
+            if (given := take(*self.item)) is not None:
                 return given
         return None

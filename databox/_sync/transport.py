@@ -86,8 +86,8 @@ class Transport:
         if self._closes:
             self._connections.close()
 
-    def send(self, operation: Operation[T], attempts: Attempts | None = None) -> T:
-        """Return the operation's result, after as many attempts as it takes and the options allow.
+    def send(self, operation: Operation[T], attempts: Attempts | None = None, *, max_retries: int | None = None) -> T:
+        """Return the operation's result, after as many attempts as it takes and the options, or `max_retries`, allow.
 
         `attempts` is kept up to date about whether the operation may have taken effect.
 
@@ -112,7 +112,7 @@ class Transport:
             wait = wait_before_retry(
                 failure,
                 attempt=attempt,
-                max_retries=self.options.max_retries,
+                max_retries=self.options.max_retries if max_retries is None else max_retries,
                 repeatable=operation.repeatable
                 and (operation.repeat_unreadable or not isinstance(failure, InvalidResponseError)),
             )

@@ -76,6 +76,9 @@ def ingest(
             help="Ask what became of each batch (counts), read the list (status), or stop at accepted (none)."
         ),
     ] = Verification.counts,
+    verify_timeout: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Wait so long for outcomes, after the last batch.")
+    ] = 300.0,
     journal: Annotated[
         Path | None, typer.Option(help="A file that keeps what was sent, so that a second run goes on from there.")
     ] = None,
@@ -132,6 +135,7 @@ def ingest(
         primary_keys=tuple(keys or ()),
         concurrency=concurrency,
         verify=_VERIFY[verify],
+        verify_timeout=verify_timeout,
         journal=journal,
         dead_letter=dead_letter,
     )
@@ -192,6 +196,7 @@ def _sent(
                 primary_keys=settings.primary_keys,
                 concurrency=settings.concurrency,
                 verify=settings.verify,
+                verify_timeout=settings.verify_timeout,
                 raise_on_failure=False,
                 dead_letter=settings.dead_letter,
                 journal=journal,

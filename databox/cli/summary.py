@@ -42,18 +42,26 @@ class Ending:
         """Show it to a person."""
         report = self.report
         verified = bool(report.verify)
+        known = report.appended + report.overwritten + report.rejected
+        by_count = verified and not report.uncounted and bool(known or not report.accepted)  # else a 0 is nobody's
         lines = [
             ("read", report.rows, True, ""),
             ("accepted", report.accepted, True, "" if verified else "not verified: accepted is not yet stored"),
-            ("  appended", report.appended, verified, ""),
-            ("  overwritten", report.overwritten, verified, ""),
-            ("  rejected", report.rejected, verified, "by the API, after it had accepted them"),
+            ("  appended", report.appended, by_count or bool(report.appended), ""),
+            ("  overwritten", report.overwritten, by_count or bool(report.overwritten), ""),
             (
-                "  unverified",
-                report.unverified,
-                bool(report.unverified and verified),
-                "their outcome was not known in time",
+                "  rejected",
+                report.rejected,
+                by_count or bool(report.rejected),
+                "by the API, after it had accepted them",
             ),
+            (
+                "  uncounted",
+                report.uncounted,
+                bool(report.uncounted),
+                "listed as done, but not counted: rejected ones would not show",
+            ),
+            ("  unverified", report.unverified, bool(report.unverified and verified), "their outcome is not known"),
             ("failed", report.failed, True, "refused, or attempts exhausted"),
             ("invalid", report.invalid, bool(report.invalid), "could not be encoded, and were not sent"),
             (
@@ -85,6 +93,8 @@ class Ending:
         lines += [f"From row {batch.first_row + 1:,}: {batch.error}" for batch in failed[:_LISTED]]
         if len(failed) > _LISTED:
             lines.append(f"More errors, in {len(failed) - _LISTED:,} further batches; --json lists all of them.")
+        if not self.report.complete and self.report.rows and not self.interrupted:
+            lines.append("The input was not read to its end.")
         if self.inputs.blank:
             lines.append(f"Passed over: {counted(self.inputs.blank, 'line')} without any value.")
         for name, count in self.inputs.misfits.items():

@@ -78,9 +78,8 @@ class Batcher:
             raise ValueError(f"max_batch_bytes must be at least 64, not {max_batch_bytes}.")
         self._size = batch_size
         self._max_bytes = max_batch_bytes
-        self._indexes: list[int] = []
-        self._rows: list[bytes] = []
-        self._row_keys: list[bytes | None] = []
+        self._held: list[_Row] = []
+        self._given: list[_Row] = []
         self._bytes = _AROUND
         self._ends = iter(ends)
         self._end = next(self._ends, None)
@@ -106,19 +105,32 @@ class Batcher:
                 )
             complete = self.flush()
         self._bytes += size
-        self._indexes.append(index)
-        self._rows.append(row)
-        self._row_keys.append(key)
+        self._held.append((index, row, key))
         # A row that overflowed is now the only one, so at most one batch completes at a time.
-        if complete is None and len(self._rows) >= self._size and self._end is None:
+        if complete is None and len(self._held) >= self._size and self._end is None:
             complete = self.flush()
         return complete
 
     def flush(self) -> Batch | None:
         """Return what has been collected, or None."""
-        if not self._rows:
+        if not self._held:
             return None
-        batch = Batch(tuple(self._indexes), tuple(self._rows), tuple(self._row_keys))
-        self._indexes, self._rows, self._row_keys = [], [], []
-        self._bytes = _AROUND
-        return batch
+        self._given = self._held  # first, so that an interrupt finds each row in one of them
+        self._held, self._bytes = [], _AROUND
+        return _batch(self._given)
+
+    def rest(self, start: int, more: tuple[int, bytes, bytes | None] | None = None) -> Batch | None:
+        """Return the rows from a place on that were added, those of the last batch too, and perhaps one more.
+
+        After an interrupt, when it is not known whether the last batch arrived anywhere.
+        """
+        rows = {row[0]: row for row in (*self._given, *self._held, *([more] if more else [])) if row[0] >= start}
+        return _batch(list(rows.values())) if rows else None
+
+
+_Row = tuple[int, bytes, bytes | None]
+
+
+def _batch(rows: Sequence[_Row]) -> Batch:
+    indexes, encoded, keys = zip(*rows, strict=True)
+    return Batch(indexes, encoded, keys)

@@ -125,10 +125,14 @@ class DeadLetters:
     def _insert(self, rows: Iterable[tuple[object, ...]]) -> None:
         try:
             self._db.execute("begin")
-            self._db.executemany("insert into rows values (?, ?, ?, ?, ?)", rows)
+            self._db.executemany("insert or replace into rows values (?, ?, ?, ?, ?)", rows)
             self._db.execute("commit")
-        except sqlite3.Error as error:
-            raise self._problem(error) from None
+        except BaseException as error:
+            if self._db.in_transaction:  # an interrupt may come at any moment, and rows come again after it
+                self._db.rollback()
+            if isinstance(error, sqlite3.Error):
+                raise self._problem(error) from None
+            raise
 
     def _problem(self, error: Exception) -> ConfigurationError:
         what = getattr(error, "strerror", None) or error

@@ -127,7 +127,8 @@ class Journal:
     def verified(self, number: int, shares: Shares) -> None:
         """Note what the server made of it."""
         query = "update batches set appended = ?, overwritten = ?, rejected = ?, unverified = ? where number = ?"
-        self._write(query, (*attrs.astuple(shares), number))
+        open_ = shares.unverified + shares.uncounted  # without a count a later run asks again
+        self._write(query, (shares.appended, shares.overwritten, shares.rejected, open_, number))
 
     def value(self, name: str) -> str | None:
         """Return what was noted under a name."""

@@ -24,6 +24,7 @@ from databox.retry import Effect, effect_of
 
 __all__ = ["Answer", "Run"]
 
+_SHARED = "The answer named an ingestion that another batch, under way at the same time, got as well"
 FATAL = (AuthenticationError, PermissionDeniedError, NotFoundError)
 """What every later batch would meet as well."""
 
@@ -57,12 +58,22 @@ class _Sent:
     """A batch as far as it has to be remembered."""
 
     first_row: int
+    end_row: int
+    """The place after its last row."""
     rows: int
     keys: frozenset[bytes]
     outcome: Outcome | None = None
     ingestion_id: str | None = None
     error: DataboxError | None = None
     shares: Shares = attrs.field(factory=Shares)
+
+
+@attrs.frozen
+class _Claim:
+    """Whose an ingestion id is, and the last batch that had gone out when it was told."""
+
+    number: int
+    latest: int
 
 
 @attrs.define
@@ -82,14 +93,25 @@ class Run:
         self._invalid_of_batch = -1
         self._in_flight: dict[int, frozenset[bytes]] = {}
         self._held: set[bytes] = set()
+        self._latest = -1
+        self._claims: dict[str, _Claim] = {}
+        self._doubted: set[int] = set()
         self.counts: Counter[Outcome] = Counter()
         """Rows by outcome."""
         self.rows = 0
         """Rows taken from the source."""
+        self.last_invalid = -1
+        """The place of the last row that could not be encoded."""
         self.stopped = False
         """Whether nothing more is to be sent: later batches would meet the same refusal."""
         self.answered_batches = 0
         """Batches of which it is known how their sending ended."""
+        self.open_batches = 0
+        """Accepted batches with rows of which no outcome is known."""
+        self.verified_rows = 0
+        """Rows of which the server has told what became of them."""
+        self.uncounted_rows = 0
+        """Rows of ingestions that the list calls done."""
 
     # What may be done
 
@@ -111,31 +133,52 @@ class Run:
         """Whether a batch may go now: there is room, and no row of one of its keys is in flight."""
         return self.has_room() and self._held.isdisjoint(batch.keys)
 
+    @property
+    def end_row(self) -> int:
+        """The place after the last row that was cut."""
+        return self._sent[-1].end_row if self._sent else 0
+
     def accepted(self) -> Iterator[tuple[int, str, int]]:
         """Walk the accepted batches whose outcome is not known: number, ingestion id, rows."""
         for number, sent in enumerate(self._sent):
-            if sent.outcome == "accepted" and sent.ingestion_id and sent.shares.unverified:
+            if sent.ingestion_id and sent.shares.unverified:
                 yield number, sent.ingestion_id, sent.rows
+
+    def claims(self, number: int, ingestion_id: str, *, earlier: bool = False) -> bool:
+        """Whether a batch may have an ingestion id, as no other one has it. Safe to call from any thread.
+
+        Where another one has it, something repeated an answer. It is that one's if its answer was there before this
+        batch went out; otherwise nobody knows whose it is, and the other one's acceptance is in doubt as well.
+        An id from an earlier run was there before.
+        """
+        claim = self._claims.setdefault(ingestion_id, _Claim(number, -1 if earlier else self._latest))
+        if claim.number != number and (earlier or number <= claim.latest):
+            self._doubted.add(claim.number)
+        return claim.number == number
 
     # What happened
 
     def invalid(self, error: InvalidRecordError, index: int) -> None:
         """A row could not be encoded. Those noticed while one batch is cut are told together."""
-        self.counts["invalid"] += 1
-        if self._invalid_of_batch == len(self._sent):
+        group, batch = _Invalid(index, error), len(self._sent)
+        # Nothing is called between noting the row and counting it, where an interrupt could come.
+        self.last_invalid = index
+        if self._invalid_of_batch == batch:
             self._invalid[-1].rows += 1
         else:
-            self._invalid.append(_Invalid(index, error))
-            self._invalid_of_batch = len(self._sent)
+            self._invalid_of_batch = batch
+            self._invalid.append(group)
+        self.counts["invalid"] += 1
 
     def cut(self, batch: Batch) -> int:
         """A batch was cut; return its number. What becomes of it is told later."""
-        self._sent.append(_Sent(batch.first_row, len(batch.rows), batch.keys))
+        self._sent.append(_Sent(batch.first_row, batch.indexes[-1] + 1, len(batch.rows), batch.keys))
         return len(self._sent) - 1
 
     def sending(self, number: int) -> None:
         """A batch goes out."""
         keys = self._sent[number].keys
+        self._latest = number
         self._in_flight[number] = keys
         self._held |= keys
 
@@ -157,12 +200,14 @@ class Run:
     ) -> Outcome:
         """What became of a batch is known, from an answer, a journal, or because it will not be sent."""
         sent = self._sent[number]
-        sent.outcome, sent.ingestion_id, sent.error = outcome, ingestion_id, error
-        self.answered_batches += 1
-        sent.keys = frozenset()  # a long run must not remember them all
-        self.counts[outcome] += sent.rows
         if outcome == "accepted":
-            sent.shares = shares or Shares(unverified=sent.rows)
+            fit = shares and shares.counted + shares.uncounted + shares.unverified == sent.rows
+            self._share_out(sent, shares if shares and fit else Shares(unverified=sent.rows))
+        sent.ingestion_id, sent.error = ingestion_id, error
+        sent.outcome = outcome  # last, for an interrupt may come at any line
+        sent.keys = frozenset()  # a long run must not remember them all
+        self.answered_batches += 1
+        self.counts[outcome] += sent.rows
         return outcome
 
     def stop(self) -> None:
@@ -171,8 +216,21 @@ class Run:
 
     def verified(self, number: int, shares: Shares, error: DataboxError | None = None) -> None:
         """What the server made of an accepted batch was told, or could not be."""
-        self._sent[number].shares = shares
+        self._share_out(self._sent[number], shares)
         self._sent[number].error = error
+
+    def withdraw(self) -> list[int]:
+        """Take back the acceptance of batches whose ingestion id may be another one's; return their numbers."""
+        withdrawn: list[int] = []
+        while self._doubted:
+            number = self._doubted.pop()
+            sent = self._sent[number]
+            if sent.outcome == "accepted":
+                self.counts["accepted"] -= sent.rows
+                self._share_out(sent, Shares())
+                self.ended(number, "ambiguous", error=DataboxError(f"{_SHARED}: {sent.ingestion_id}."))
+                withdrawn.append(number)
+        return withdrawn
 
     def give_up(self, open_: Iterable[int] = ()) -> list[tuple[int, Outcome]]:
         """Nothing more will be heard: batches that may have taken effect are ambiguous, all others unsent."""
@@ -184,6 +242,12 @@ class Run:
                 ended.append((number, self.ended(number, "ambiguous" if number in may_have else "unsent")))
         return ended
 
+    def _share_out(self, sent: _Sent, shares: Shares) -> None:
+        old, sent.shares = sent.shares, shares
+        self.open_batches += bool(shares.unverified) - bool(old.unverified)
+        self.verified_rows += shares.counted - old.counted
+        self.uncounted_rows += shares.uncounted - old.uncounted
+
     # What came of it
 
     def outcome(self, number: int) -> tuple[Outcome | None, Shares, DataboxError | None]:
@@ -191,7 +255,7 @@ class Run:
         sent = self._sent[number]
         return sent.outcome, sent.shares, sent.error
 
-    def report(self, *, verify: str | None, requests: int, seconds: float) -> IngestReport:
+    def report(self, *, verify: str | None, requests: int, seconds: float, complete: bool = True) -> IngestReport:
         """Return the report, in the order of the source."""
         outcomes = [
             BatchOutcome(
@@ -204,6 +268,7 @@ class Run:
                 appended=sent.shares.appended,
                 overwritten=sent.shares.overwritten,
                 rejected=sent.shares.rejected,
+                uncounted=sent.shares.uncounted,
                 unverified=sent.shares.unverified,
             )
             for sent in self._sent
@@ -214,4 +279,4 @@ class Run:
         ]
         outcomes.sort(key=lambda outcome: outcome.first_row)
         numbered = [attrs.evolve(outcome, index=index) for index, outcome in enumerate(outcomes)]
-        return IngestReport.of(numbered, verify=verify, requests=requests, seconds=seconds)
+        return IngestReport.of(numbered, verify=verify, requests=requests, seconds=seconds, complete=complete)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import attrs
 
+from databox.arguments import seconds_of
 from databox.ingest.batch import Batcher
 from databox.ingest.progress import IngestProgress
 from databox.limits import MAX_RECORDS
@@ -31,6 +32,7 @@ class Settings:
     max_batch_bytes: int = 1_000_000
     concurrency: int = 4
     verify: Verify | None = "counts"
+    verify_timeout: float = 300.0
     dead_letter: Path | None = attrs.field(default=None, converter=_path)
     journal: Path | None = attrs.field(default=None, converter=_path)
     on_ambiguous: OnAmbiguous = "auto"
@@ -44,6 +46,7 @@ class Settings:
             raise ValueError(f"concurrency must be 1 to 100 requests in flight, not {self.concurrency}.")
         if self.verify not in ("counts", "status", None):
             raise ValueError(f'verify must be "counts", "status" or None, not {self.verify!r}.')
+        seconds_of("verify_timeout", self.verify_timeout)
         if self.on_ambiguous not in ("auto", "resend", "report"):
             raise ValueError(f'on_ambiguous must be "auto", "resend" or "report", not {self.on_ambiguous!r}.')
         if self.progress is not None and not callable(self.progress):

@@ -31,18 +31,18 @@ class Tally:
     ) -> IngestProgress:
         """Return how far the run is."""
         run, seconds = self._run, self.seconds
-        open_ = sum(rows for _, _, rows in run.accepted())
         left: float | None = None
         if self._total is not None:
             batches = -(-max(0, self._total - run.rows) // self._settings.batch_size) + run.busy
-            polls = batches + sum(1 for _ in run.accepted()) if self._settings.verify == "counts" else 0
+            polls = batches + run.open_batches if self._settings.verify == "counts" else 0
             left = least_seconds(batches + polls, limit)
         return IngestProgress(
             rows=run.rows,
             total_rows=self._total,
             accepted=run.counts["accepted"],
             failed=run.counts["failed"] + run.counts["ambiguous"] + run.counts["invalid"],
-            verified=run.counts["accepted"] - open_,
+            verified=run.verified_rows,
+            uncounted=run.uncounted_rows,
             batches=run.answered_batches,
             requests=requests,
             seconds=seconds,

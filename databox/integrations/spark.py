@@ -183,6 +183,7 @@ class _Task:
                     self._rows(batches),
                     primary_keys=plan.primary_keys or None,
                     verify=plan.verify,
+                    verify_timeout=plan.verify_timeout,
                     on_ambiguous=plan.on_ambiguous,
                 )
         except IngestError as error:

@@ -18,6 +18,7 @@ from databox import IngestProgress, RateLimit
 from databox.cli.progress import duration, seconds_left
 from databox.sandbox import Fault, Sandbox
 from tests.cli.conftest import Command
+from tests.sandbox.http import dataset_in
 
 GERMAN = "id;Datum;Betrag;PLZ;Größe\n1;31.12.2025;1.234,56;01067;1,5\n2;01.02.2026;-3,00;80331;2\n"
 GERMAN_ROWS = [
@@ -158,7 +159,7 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(command: Command, box: Sandbox
     done = command("dataset", "ingest", "some-id", "a.csv", "--dry-run")
     assert done.code == 0
     assert "Nothing was sent." in done.out
-    assert "2,501 rows, 0.1 MB, 52 requests." in done.out
+    assert "2,501 rows, 0.1 MB, 52 requests at least." in done.out
     found = command("dataset", "ingest", "some-id", "a.csv", "--dry-run", "--json", "--verify", "none").json
     assert (found["rows"], found["requests"], found["columns"][0]["type"]) == (2501, 26, "number")
     slower = command("dataset", "ingest", "some-id", "a.csv", "--dry-run", "--json", "--limit-share", "10%").json
@@ -245,6 +246,39 @@ def test_verification_can_be_cheaper_or_left_out(databox: Command, box: Sandbox,
     assert databox(*ingest, "status").json["requests"] == 4
     assert databox(*ingest, "counts").json["requests"] == 6
     assert "not verified" in databox(*ingest[:-2], "--verify", "none").out
+
+
+def test_what_only_a_list_says_is_not_shown_as_counted(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    Path("a.jsonl").write_text('{"id": 1, "name": "a"}\n{"id": 2, "name": "b"}\n')
+    done = databox("dataset", "ingest", dataset_id, "a.jsonl", "--verify", "status")
+    assert done.code == 0
+    assert re.search(r"accepted +2 *\n +uncounted +2  listed as done, but not counted: rejected ones", done.out)
+    assert not re.search("appended|overwritten|rejected +0", done.out)
+    document = databox("dataset", "ingest", dataset_id, "a.jsonl", "--verify", "status", "--json").json
+    assert (document["uncounted"], document["appended"]) == (2, 0)
+
+
+@pytest.mark.parametrize("verify", ["counts", "status"])
+def test_what_is_not_known_in_time_is_said_with_its_reason(verify: str) -> None:
+    with Sandbox(processing_delay=60) as slow:
+        arguments = ["dataset", "ingest", dataset_in(slow), "a.csv", "--verify", verify, "--verify-timeout", "0.1"]
+        csv(Path("a.csv"), 5)
+        with process(slow, *arguments) as running:
+            out, _ = running.communicate(timeout=30)
+    assert running.returncode == 1
+    assert re.search(r"accepted +5 *\n +unverified +5  their outcome is not known", out)
+    assert "was not known after 0.1 seconds; its status was 'processing'" in out
+    assert "To send again" in out
+
+
+@pytest.mark.parametrize("seconds", ["-1", "inf", "nan", "soon"])
+def test_a_time_out_is_seconds(databox: Command, box: Sandbox, dataset_id: str, seconds: str) -> None:
+    csv(Path("a.csv"), 5)
+    before = len(box.requests)
+    done = databox("dataset", "ingest", dataset_id, "a.csv", "--verify-timeout", seconds)
+    assert done.code == 2
+    assert re.search("verify.timeout", done.err)
+    assert len(box.requests) == before
 
 
 def test_a_journal_of_ones_own_is_kept(databox: Command, box: Sandbox, dataset_id: str) -> None:

@@ -35,7 +35,7 @@ from databox.errors import APIConnectionError, InvalidResponseError
 from databox.ingest.batch import Batch, Batcher, body_of_one_request
 from databox.ingest.encode import encode
 from databox.ingest.run import Answer, Run
-from databox.ingest.settle import is_settled, share_out, shares_by_status
+from databox.ingest.settle import Shares, share_out, shares_by_status
 from databox.limits import RateLimit, RequestLog, Slot
 from databox.models import ErrorDetail
 from databox.operations import Operation
@@ -218,17 +218,18 @@ def order(given: Json) -> Json:
 def verification(given: Json) -> Json:
     rows = given["rows"]
     if given["mode"] == "status":
-        shares = shares_by_status(given["status"], rows)
-        return attrs.asdict(shares) if shares else {"appended": 0, "rejected": 0, "unverified": rows}
-    told = dict(given["ingestion"])
-    entries = tuple(ErrorDetail(**entry) for entry in told.pop("errors", ()))
-    ingestion = Ingestion(id="i", errors=entries, **told)
-    return {"settled": is_settled(ingestion), **attrs.asdict(share_out(ingestion, rows))}
+        shares = shares_by_status(given["status"], rows) or Shares(unverified=rows)
+    else:
+        told = dict(given["ingestion"])
+        entries = tuple(ErrorDetail(**entry) for entry in told.pop("errors", ()))
+        shares = share_out(Ingestion(id="i", errors=entries, **told), rows)
+    return {"settled": not shares.unverified, **attrs.asdict(shares)}
 
 
 def report(given: Json) -> Json:
     outcomes = [BatchOutcome(index=n, first_row=n, **each) for n, each in enumerate(given["batches"])]
-    made = IngestReport.of(outcomes, verify=given["verify"], requests=0, seconds=0.0)
+    complete = given.get("complete", True)
+    made = IngestReport.of(outcomes, verify=given["verify"], requests=0, seconds=0.0, complete=complete)
     return shown(made)
 
 
