@@ -27,7 +27,7 @@ __all__ = ["AsyncConnection", "open_connection"]
 T = TypeVar("T")
 
 READ_AT_ONCE = 65_536
-EVENTS_AT_ONCE = 100
+EVENTS_AT_ONCE = 50
 _IN_PLACE_OF_THE_KEY = "?"
 _UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK)}
 
@@ -104,7 +104,7 @@ class AsyncConnection:
         answer = bytearray()
         for count in itertools.count(1):
             event = await self._next_event(exchange)
-            if not count % EVENTS_AT_ONCE:  # one read can hold ten thousand
+            if not count % EVENTS_AT_ONCE:  # where data never runs out, nothing ever waits, yet others want their turn
                 exchange.time_left()
                 await breathe()
             if isinstance(event, h11.Response):
@@ -122,7 +122,6 @@ class AsyncConnection:
             if not data and self._http.their_state is h11.SEND_RESPONSE:
                 raise h11.RemoteProtocolError("the server closed the connection without an answer")
             self._http.receive_data(data)
-            await breathe()  # where data never runs out, others still get their turn
         return event
 
 
