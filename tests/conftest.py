@@ -81,6 +81,12 @@ def dataset(client: Any) -> Any:
     return client.datasets.create("Set", data_source=source, primary_keys=["id"])
 
 
+@pytest.fixture
+def plain(client: Any) -> Any:
+    """A dataset without keys, where sending twice would show."""
+    return client.datasets.create("D", data_source=client.data_sources.create("S"))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what needs a driver with each client; modules about connections also in trio, and over clients of httpx's."""
     if "driver" in metafunc.fixturenames:

@@ -16,7 +16,7 @@ from databox import (
     NotFoundError,
     ServerError,
 )
-from databox.ingest.batch import Batch, Batcher, body_of
+from databox.ingest.batch import Batch, Batcher, End, body_of
 from databox.ingest.run import Answer, Run
 from databox.ingest.settle import is_settled, poll_waits, share_out
 from databox.ingest.verify import Polls
@@ -237,7 +237,7 @@ def test_a_second_run_cuts_where_the_first_did(
     """The first run may have ended early; the second may have another batch size, and the rows are the same."""
     given_rows = [index for index in range(count) if data.draw(st.booleans()) or index == 0]
     first = cut(Batcher(sizes[0], 1000), given_rows[: stop or 1])
-    ends = [batch.indexes[-1] + 1 for batch in first]
+    ends = [End(batch.indexes[-1] + 1, 1000) for batch in first]
     second = cut(Batcher(sizes[1], 1000, ends), given_rows)
     assert second[: len(first)] == first
     assert [index for batch in second for index in batch.indexes] == given_rows

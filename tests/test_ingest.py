@@ -111,7 +111,8 @@ def test_a_row_larger_than_a_request_is_invalid(client: Any, dataset: Any, box: 
 
 
 def test_rejected_rows_are_told(client: Any, dataset: Any, box: Sandbox) -> None:
-    report = client.datasets.ingest(dataset, [{"id": 1}, {"id": None}, {"other": 2}], raise_on_failure=False)
+    rows = [{"id": 1, "n": 1}, {"id": 2, "n": "two"}, {"id": 3, "n": "three"}]
+    report = client.datasets.ingest(dataset, rows, raise_on_failure=False)
     assert (report.accepted, report.appended, report.rejected) == (3, 1, 2)
     assert not report.ok
     assert "2 rejected" in str(report)

@@ -97,7 +97,7 @@ def one_schedule(driver: Driver, box: Sandbox, dead: Path, seed: int) -> None:
         assert len(values) == len(set(values)), seed
         assert set(accepted) <= set(values), seed
         assert not set(lost) & set(values), seed
-        assert letters == missing, seed
+        assert letters == lost, seed
 
 
 def outcome_of(row: int, batches: dict[int, Any]) -> str:

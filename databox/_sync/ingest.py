@@ -20,10 +20,10 @@ from databox.errors import APIError, ConfigurationError, DataboxError, IngestErr
 from databox.ingest.batch import Batch
 from databox.ingest.encode import encode
 from databox.ingest.files import Files
+from databox.ingest.resume import Earlier
 from databox.ingest.rows import rows_of
 from databox.ingest.run import Answer, Run
 from databox.ingest.settings import Settings
-from databox.ingest.settle import Shares
 from databox.ingest.tally import Tally
 from databox.models import IngestionReceipt
 from databox.report import IngestReport
@@ -67,6 +67,7 @@ class Ingest:
             ConfigurationError: the journal belongs to something else.
         """
         settings = self._settings
+        settings.check_source(records)
         rows = rows_of(records)
         self._tally = Tally(self._run, records, settings)
         about = {"dataset": self._dataset_id, "address": self._transport.config.base_url}
@@ -119,7 +120,8 @@ class Ingest:
         if self._writing:
             return  # an interrupt ended that, and it is not begun anew
         self._writing = True
-        self._files.write_dead_letters()
+        if not isinstance(problem, ConfigurationError) or self._report.requests:
+            self._files.write_dead_letters()  # else nothing was sent, and it is as if nothing had been asked for
         log.info("Ingested into %s: %s", self._dataset_id, str(self._report).partition("\n")[0])
 
     def _raise(self, problem: BaseException | None) -> None:
@@ -138,10 +140,10 @@ class Ingest:
         """Give a place to each row that has none yet, whatever moment an interrupt came at."""
         self._cut_the_rest()
         for number, answer in list(self._answers.items()):
-            self._files.answered(number, answer.outcome, answer.ingestion_id)
+            self._files.answered(number, answer.outcome, answer.ingestion_id, answer.error)
             self._settle(number)
         for number, outcome in self._run.give_up(n for n, attempts in self._attempts.items() if attempts.open):
-            self._files.answered(number, outcome)
+            self._files.answered(number, outcome, None, self._run.outcome(number)[2])
         self._withdraw()
 
     def _cut_the_rest(self) -> None:
@@ -156,9 +158,11 @@ class Ingest:
                 self._invalid(index, record, error)
         if item:
             self._run.rows = item[0] + 1
-        batch = self._batcher.rest(start, more)
-        if batch:
-            self._cut(batch)
+        for batch in self._batcher.rest(start, more):
+            try:
+                self._cut(batch, complete=False)
+            except ConfigurationError as error:
+                self._files.fail(error)
 
     def _explain_what_is_open(self, problem: BaseException) -> None:
         """Say of accepted rows why their outcome was not asked for, or not to the end."""
@@ -190,7 +194,7 @@ class Ingest:
             self._dispatch(batch, pool)
         last = self._batcher.flush()
         if last:
-            self._dispatch(last, pool)
+            self._dispatch(last, pool, complete=self._read_whole)
         if not self._run.stopped and self._source_error is None:
             self._files.source_ended()
         while pool.busy:
@@ -221,25 +225,42 @@ class Ingest:
         self._files.invalid(index, record, error)
         self._run.invalid(error, index)
 
-    def _cut(self, batch: Batch) -> int:
-        """Let the files and the run know a batch; return its number."""
-        self._files.cut(self._run.batches, batch)
-        return self._run.cut(batch)
+    def _cut(self, batch: Batch, *, complete: bool) -> tuple[int, Earlier]:
+        """Let the files and the run know a batch; return its number, and what earlier runs leave to do for it.
 
-    def _dispatch(self, batch: Batch, pool: Pool[int]) -> None:
-        """Let a batch go, in this task or beside it, unless it went in an earlier run."""
-        number = self._cut(batch)
-        if self._went_before(number, batch):
+        Raises:
+            ConfigurationError: the journal knows another input, or cannot be read; its rows stay unsent.
+        """
+        number = self._run.batches
+        try:
+            earlier = self._files.earlier(number, batch, complete=complete)
+        except ConfigurationError:
+            self._run.cut(batch)
+            raise
+        self._run.cut(batch, earlier)
+        return number, earlier
+
+    def _dispatch(self, batch: Batch, pool: Pool[int], *, complete: bool = True) -> None:
+        """Let a batch go, in this task or beside it, unless an earlier run leaves nothing to do for it.
+
+        `complete` says that there surely are no more rows of it in the source.
+        """
+        number, earlier = self._cut(batch, complete=complete)
+        if not earlier.send:
+            self._run.as_before(number)
             return
-        while not self._run.may_go(batch) and not self._run.stopped:
+        rows = earlier.rows
+        while not self._run.may_go(rows) and not self._run.stopped:
             self._tell("answers")
             self._settle(pool.take())
         if self._run.stopped:
-            return  # it stays unsent
-        self._files.sending(number, batch)
+            return  # it stays unsent, or what it was before
+        self._files.sending(number, rows, batch)
         self._run.sending(number)
-        self._attempts.setdefault(number, Attempts())
-        send = partial(self._send, number, batch.body)
+        # Whatever comes of sending it again, an earlier run may have stored it.
+        lost = earlier.before is not None and earlier.before.outcome == "ambiguous"
+        self._attempts[number] = Attempts(open=lost)
+        send = partial(self._send, number, rows.body)
         first = not self._run.answered_batches and not pool.busy
         if first or min(self._latencies, default=QUICK) < QUICK:
             # The first goes alone: a wrong key or dataset shall not cost several batches.
@@ -249,31 +270,12 @@ class Ingest:
         else:
             pool.start(send)
 
-    def _went_before(self, number: int, batch: Batch) -> bool:
-        """Whether an earlier run leaves nothing to do for a batch."""
-        entry = self._files.entry(number, batch)
-        if entry is None:
-            return False
-        if entry.state == "accepted":
-            self._run.claims(number, entry.ingestion_id or "", earlier=True)
-            shares = entry.shares
-            if shares.uncounted and self._settings.verify == "counts":
-                shares = Shares(unverified=len(batch.rows))  # that run read the list, and this one is to count them
-            self._run.ended(number, "accepted", ingestion_id=entry.ingestion_id, shares=shares)
-            return True
-        if entry.state in ("sending", "ambiguous"):
-            if not self._settings.resend:
-                self._run.ended(number, "ambiguous")
-                return True
-            self._attempts[number] = Attempts(open=True)  # whatever comes of sending it again
-        return False
-
     def _send(self, number: int, body: bytes) -> int:
         answer = self._answer_to(number, body)
         if self._run.outcome(number)[0] is None:  # it is not, when a second interrupt ended the waiting for it
             self._answers[number] = answer
             # Noted at once, by whoever sent: the caller's own task may be waiting for the source, for hours.
-            self._files.answered(number, answer.outcome, answer.ingestion_id)
+            self._files.answered(number, answer.outcome, answer.ingestion_id, answer.error)
         return number
 
     def _answer_to(self, number: int, body: bytes) -> Answer:
@@ -308,7 +310,7 @@ class Ingest:
     def _withdraw(self) -> None:
         """Let go of ingestions of which it turned out that they may be another batch's."""
         for number in self._run.withdraw():
-            self._files.answered(number, "ambiguous")
+            self._files.withdrawn(number, self._run.outcome(number)[2])
 
     def _verify(self, pool: Pool[Any]) -> None:
         """Learn what the server made of the accepted rows, as far as that is wanted."""

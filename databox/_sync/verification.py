@@ -2,7 +2,7 @@
 """Asks what became of the accepted batches, until it is known or the time is over."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,11 +10,20 @@ from databox import operations
 from databox._sync.pool import Pool, Stopped
 from databox._sync.transport import Transport
 from databox.answers import Listing
-from databox.errors import APIError, APIStatusError, DataboxError
+from databox.errors import APIError, APIStatusError, DataboxError, NotFoundError
 from databox.ingest.files import Files
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
-from databox.ingest.settle import Shares, listed_failure, poll_waits, rejection, share_out, shares_by_status, still_open
+from databox.ingest.settle import (
+    Shares,
+    listed_failure,
+    poll_waits,
+    rejected_places,
+    rejection,
+    share_out,
+    shares_by_status,
+    still_open,
+)
 from databox.ingest.verify import PAGE_SIZE, ListWalk, Polls
 from databox.models import Ingestion, IngestionSummary
 from databox.retry import LONGEST_RETRY_AFTER
@@ -76,6 +85,30 @@ class Verification:
             if isinstance(heard, Ingestion):
                 heard = still_open(heard, shares, self._settings.verify_timeout)
             self._run.verified(number, shares, heard)
+        if self._settings.verify:
+            self._look_for_what_was_there()
+
+    def _look_for_what_was_there(self) -> None:
+        """Find out whether what earlier runs stored is still there, as far as the server tells."""
+        question = self._files.question
+        if question:
+            try:
+                ingestion = operations.datasets_get_ingestion(self._dataset_id, question)
+                self._files.told(None, self._transport.send(ingestion))
+            except NotFoundError:
+                self._look_for_the_dataset()
+            except APIError:
+                return  # it does not tell
+        self._files.compare()
+
+    def _look_for_the_dataset(self) -> None:
+        listing = operations.datasets_list_ingestions(self._dataset_id, page=1, page_size=PAGE_SIZE)
+        try:
+            self._transport.send(listing)
+        except NotFoundError as error:
+            self._run.lost(error)
+        except APIError:
+            return
 
     # By counts
 
@@ -108,9 +141,10 @@ class Verification:
 
     def _learn(self, number: int, answer: Ingestion) -> bool:
         """Note what an answer says about a batch; return whether there is nothing more to learn."""
+        self._files.told(number, answer)
         shares = share_out(answer, self._open[number][1])
         self._heard[number] = answer
-        self._know(number, shares, rejection(answer, shares))
+        self._know(number, shares, rejection(answer, shares), rejected_places(answer, shares))
         return not shares.unverified
 
     # By status
@@ -168,9 +202,9 @@ class Verification:
 
     # Both
 
-    def _know(self, number: int, shares: Shares, error: DataboxError | None) -> None:
+    def _know(self, number: int, shares: Shares, error: DataboxError | None, rejected: Sequence[int] = ()) -> None:
         """Note how the rows of a batch are shared out."""
-        self._run.verified(number, shares, error)
+        self._run.verified(number, shares, error, rejected)
         self._files.verified(number, shares)
         if not shares.unverified:
             del self._open[number]

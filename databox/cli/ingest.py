@@ -1,7 +1,7 @@
 """`databox dataset ingest`: files into a dataset."""
 
 import contextlib
-import os
+import secrets
 import signal
 import sys
 import tempfile
@@ -265,9 +265,7 @@ def _show_estimate(found: dry_run.Estimate, inputs: Inputs, *, quiet: bool, as_j
 
 def _temporary_journal() -> Path:
     """A journal of our own, so that a run can be gone on with that nobody thought would need one."""
-    handle, name = tempfile.mkstemp(prefix="databox-", suffix=".journal")
-    os.close(handle)
-    return Path(name)
+    return Path(tempfile.gettempdir()) / f"databox-{secrets.token_hex(8)}.journal"
 
 
 @contextlib.contextmanager

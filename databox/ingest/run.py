@@ -18,8 +18,10 @@ from databox.errors import (
     PermissionDeniedError,
 )
 from databox.ingest.batch import Batch
+from databox.ingest.outcomes import Invalid, Sent, stretches
+from databox.ingest.resume import Earlier
 from databox.ingest.settle import Shares
-from databox.report import BatchOutcome, IngestReport, Outcome
+from databox.report import IngestReport, Outcome
 from databox.retry import Effect, effect_of
 
 __all__ = ["Answer", "Run"]
@@ -53,21 +55,6 @@ class Answer:
         return "ambiguous" if effect_of(self.error) is Effect.OPEN else "failed"
 
 
-@attrs.define
-class _Sent:
-    """A batch as far as it has to be remembered."""
-
-    first_row: int
-    end_row: int
-    """The place after its last row."""
-    rows: int
-    keys: frozenset[bytes]
-    outcome: Outcome | None = None
-    ingestion_id: str | None = None
-    error: DataboxError | None = None
-    shares: Shares = attrs.field(factory=Shares)
-
-
 @attrs.frozen
 class _Claim:
     """Whose an ingestion id is, and the last batch that had gone out when it was told."""
@@ -76,21 +63,13 @@ class _Claim:
     latest: int
 
 
-@attrs.define
-class _Invalid:
-    first_row: int
-    error: InvalidRecordError
-    rows: int = 1
-
-
 class Run:
     """One ingest. Batches go by their number, from 0, in the order in which they were cut."""
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
-        self._sent: list[_Sent] = []
-        self._invalid: list[_Invalid] = []
-        self._invalid_of_batch = -1
+        self._sent: list[Sent] = []
+        self._invalid = Invalid()
         self._in_flight: dict[int, frozenset[bytes]] = {}
         self._held: set[bytes] = set()
         self._latest = -1
@@ -100,8 +79,6 @@ class Run:
         """Rows by outcome."""
         self.rows = 0
         """Rows taken from the source."""
-        self.last_invalid = -1
-        """The place of the last row that could not be encoded."""
         self.stopped = False
         """Whether nothing more is to be sent: later batches would meet the same refusal."""
         self.answered_batches = 0
@@ -138,10 +115,15 @@ class Run:
         """The place after the last row that was cut."""
         return self._sent[-1].end_row if self._sent else 0
 
+    @property
+    def last_invalid(self) -> int:
+        """The place of the last row that could not be encoded; -1 without any."""
+        return self._invalid.last
+
     def accepted(self) -> Iterator[tuple[int, str, int]]:
         """Walk the accepted batches whose outcome is not known: number, ingestion id, rows."""
         for number, sent in enumerate(self._sent):
-            if sent.ingestion_id and sent.shares.unverified:
+            if sent.ingestion_id and sent.shares.unverified and sent.ask:
                 yield number, sent.ingestion_id, sent.rows
 
     def claims(self, number: int, ingestion_id: str, *, earlier: bool = False) -> bool:
@@ -159,21 +141,39 @@ class Run:
     # What happened
 
     def invalid(self, error: InvalidRecordError, index: int) -> None:
-        """A row could not be encoded. Those noticed while one batch is cut are told together."""
-        group, batch = _Invalid(index, error), len(self._sent)
-        # Nothing is called between noting the row and counting it, where an interrupt could come.
-        self.last_invalid = index
-        if self._invalid_of_batch == batch:
-            self._invalid[-1].rows += 1
-        else:
-            self._invalid_of_batch = batch
-            self._invalid.append(group)
-        self.counts["invalid"] += 1
+        """A row could not be encoded."""
+        if self._invalid.add(error, index):
+            self.counts["invalid"] += 1
 
-    def cut(self, batch: Batch) -> int:
-        """A batch was cut; return its number. What becomes of it is told later."""
-        self._sent.append(_Sent(batch.first_row, batch.indexes[-1] + 1, len(batch.rows), batch.keys))
+    def cut(self, batch: Batch, earlier: Earlier | None = None) -> int:
+        """A batch was cut; return its number. What becomes of it is told later.
+
+        `earlier` is what earlier runs leave to do for it; the rows that are left out of it have their outcome.
+        """
+        earlier = earlier or Earlier(batch, send=True)
+        sent = Sent(
+            # With more invalid rows than are listed one by one, batches are no longer told stretch by stretch.
+            stretches(earlier.rows.indexes, apart=not self._invalid.unlisted),
+            len(earlier.rows.rows),
+            batch.indexes[-1] + 1,
+            earlier.rows.keys,
+            earlier.before,
+            earlier.left_out,
+        )
+        self._sent.append(sent)
+        for left in earlier.left_out:
+            self.counts[left.outcome] += 1
         return len(self._sent) - 1
+
+    def as_before(self, number: int) -> None:
+        """A batch is not sent, so that what earlier runs made of it holds, if they made anything of it."""
+        before = self._sent[number].before
+        if before is None:
+            return
+        if before.ingestion_id:
+            self.claims(number, before.ingestion_id, earlier=True)
+        self.ended(number, before.outcome, ingestion_id=before.ingestion_id, error=before.error, shares=before.shares)
+        self._sent[number].rejected, self._sent[number].ask = before.rejected, before.ask
 
     def sending(self, number: int) -> None:
         """A batch goes out."""
@@ -214,10 +214,24 @@ class Run:
         """Nothing more is to be sent."""
         self.stopped = True
 
-    def verified(self, number: int, shares: Shares, error: DataboxError | None = None) -> None:
-        """What the server made of an accepted batch was told, or could not be."""
-        self._share_out(self._sent[number], shares)
-        self._sent[number].error = error
+    def verified(
+        self, number: int, shares: Shares, error: DataboxError | None = None, rejected: Iterable[int] = ()
+    ) -> None:
+        """What the server made of an accepted batch was told, or could not be.
+
+        `rejected` are the places within the batch of its rejected rows, where the server told which they are.
+        """
+        sent = self._sent[number]
+        self._share_out(sent, shares)
+        sent.error = error
+        sent.rejected = frozenset(map(sent.place, rejected))
+
+    def lost(self, error: DataboxError) -> None:
+        """Rows that earlier runs stored may not be there any more."""
+        for sent in self._sent:
+            if sent.before and sent.before.outcome == "accepted":
+                self._share_out(sent, Shares(unverified=sent.rows))
+                sent.error, sent.rejected, sent.ask = error, frozenset(), False
 
     def withdraw(self) -> list[int]:
         """Take back the acceptance of batches whose ingestion id may be another one's; return their numbers."""
@@ -239,10 +253,14 @@ class Run:
         for number, sent in enumerate(self._sent):
             if sent.outcome is None:
                 self._held -= self._in_flight.pop(number, frozenset())
-                ended.append((number, self.ended(number, "ambiguous" if number in may_have else "unsent")))
+                if number in may_have:
+                    self.ended(number, "ambiguous", error=sent.before.error if sent.before else None)
+                else:
+                    self.as_before(number)
+                ended.append((number, sent.outcome or self.ended(number, "unsent")))
         return ended
 
-    def _share_out(self, sent: _Sent, shares: Shares) -> None:
+    def _share_out(self, sent: Sent, shares: Shares) -> None:
         old, sent.shares = sent.shares, shares
         self.open_batches += bool(shares.unverified) - bool(old.unverified)
         self.verified_rows += shares.counted - old.counted
@@ -255,28 +273,22 @@ class Run:
         sent = self._sent[number]
         return sent.outcome, sent.shares, sent.error
 
+    def is_new(self, number: int) -> bool:
+        """Whether a batch was accepted in this run, and not in an earlier one."""
+        before = self._sent[number].before
+        return before is None or before.outcome != "accepted"
+
+    def rows_of(self, number: int) -> int:
+        """Return how many rows a batch has."""
+        return self._sent[number].rows
+
+    def rejected(self, number: int) -> frozenset[int]:
+        """Return the places of a batch's rejected rows, where it is known which they are."""
+        return self._sent[number].rejected
+
     def report(self, *, verify: str | None, requests: int, seconds: float, complete: bool = True) -> IngestReport:
         """Return the report, in the order of the source."""
-        outcomes = [
-            BatchOutcome(
-                index=0,
-                first_row=sent.first_row,
-                rows=sent.rows,
-                outcome=sent.outcome or "unsent",
-                ingestion_id=sent.ingestion_id,
-                error=sent.error,
-                appended=sent.shares.appended,
-                overwritten=sent.shares.overwritten,
-                rejected=sent.shares.rejected,
-                uncounted=sent.shares.uncounted,
-                unverified=sent.shares.unverified,
-            )
-            for sent in self._sent
-        ]
-        outcomes += [
-            BatchOutcome(index=0, first_row=group.first_row, rows=group.rows, outcome="invalid", error=group.error)
-            for group in self._invalid
-        ]
+        outcomes = [*(each for sent in self._sent for each in sent.outcomes()), *self._invalid.outcomes()]
         outcomes.sort(key=lambda outcome: outcome.first_row)
         numbered = [attrs.evolve(outcome, index=index) for index, outcome in enumerate(outcomes)]
         return IngestReport.of(numbered, verify=verify, requests=requests, seconds=seconds, complete=complete)

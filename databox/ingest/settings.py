@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 
 from databox.arguments import seconds_of
-from databox.ingest.batch import Batcher
+from databox.ingest.batch import Batcher, End
 from databox.ingest.progress import IngestProgress
 from databox.limits import MAX_RECORDS
 from databox.options import OnAmbiguous, Verify
@@ -21,6 +21,13 @@ def _path(value: object) -> Path | None:
     if isinstance(value, str | PathLike) and fspath(value):
         return Path(fspath(value))
     raise TypeError(f"dead_letter and journal take a path, not {value!r}.")
+
+
+def _is_one_file(one: Path, other: Path) -> bool:
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except OSError:  # one of them is not there, or cannot be looked at
+        return False
 
 
 @attrs.frozen(kw_only=True)
@@ -51,12 +58,34 @@ class Settings:
             raise ValueError(f'on_ambiguous must be "auto", "resend" or "report", not {self.on_ambiguous!r}.')
         if self.progress is not None and not callable(self.progress):
             raise TypeError(f"progress must be callable, not {type(self.progress).__name__}.")
+        if self.journal and any(_is_one_file(self.journal, file) for file in self._letter_files):
+            raise ValueError(f"journal and dead_letter must be different files, and both are {str(self.journal)!r}.")
+
+    def check_source(self, records: object) -> None:
+        """Refuse a source that says that it reads the file that is to be written.
+
+        Raises:
+            ValueError: it does.
+        """
+        names = getattr(records, "names", None) or [getattr(records, "name", None)]
+        for name in names:
+            if isinstance(name, str) and any(_is_one_file(Path(name), file) for file in self._letter_files):
+                raise ValueError(
+                    f"dead_letter is {str(self.dead_letter)!r}, which the rows come from: those that do not make it "
+                    "would stand in it twice. Name another file."
+                )
+
+    @property
+    def _letter_files(self) -> tuple[Path, ...]:
+        """The files of dead letters."""
+        path = self.dead_letter
+        return (path, path.with_name(f"{path.name}.reasons.jsonl")) if path else ()
 
     @property
     def resend(self) -> bool:
         """Whether a batch whose answer was lost goes out again."""
         return self.on_ambiguous == "resend" or (self.on_ambiguous == "auto" and bool(self.primary_keys))
 
-    def batcher(self, ends: Iterable[int] = ()) -> Batcher:
+    def batcher(self, ends: Iterable[End] = ()) -> Batcher:
         """Return what cuts the batches."""
         return Batcher(self.batch_size, self.max_batch_bytes, ends)

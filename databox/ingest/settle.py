@@ -4,6 +4,7 @@ A number is what the server counted. The API documents no list of statuses, and 
 decides in one case alone: where it says plainly that the ingestion failed, rows without a count did not make it.
 """
 
+import re
 from collections.abc import Iterator
 
 import attrs
@@ -16,6 +17,7 @@ __all__ = [
     "is_settled",
     "listed_failure",
     "poll_waits",
+    "rejected_places",
     "rejection",
     "share_out",
     "shares_by_status",
@@ -25,6 +27,8 @@ __all__ = [
 _FAILED = {"failed", "failure", "error", "errored", "rejected", "cancelled", "canceled", "aborted"}
 _DONE = {"success", "succeeded", "completed", "complete", "processed", "finished", "done"}
 _OPEN = {"processing", "in progress", "in_progress", "pending", "queued", "accepted", "received", "running"}
+
+_NAMED = re.compile(r"records\[(\d{1,3})\]", re.ASCII)
 
 FIRST_POLL = 0.25
 LONGEST_POLL = 10.0
@@ -93,6 +97,14 @@ def rejection(ingestion: Ingestion, shares: Shares) -> DataboxError | None:
         f"Ingestion {ingestion.id} failed by its status, {ingestion.status!r}, without counting "
         f"{_rows(shares.rejected - counted)}, which are taken as rejected: {said}."
     )
+
+
+def rejected_places(ingestion: Ingestion, shares: Shares) -> tuple[int, ...]:
+    """Return which rows of a batch were rejected; nothing where the errors do not name all of them and no others."""
+    named = (_NAMED.match(entry.field or "") for entry in ingestion.errors)
+    places = sorted({int(found[1]) for found in named if found})
+    rows = sum(attrs.astuple(shares))
+    return tuple(places) if len(places) == shares.rejected and all(place < rows for place in places) else ()
 
 
 def listed_failure(summary: IngestionSummary, rows: int) -> DataboxError:

@@ -1,10 +1,10 @@
 """What `progress` is told."""
 
 import time
-from collections.abc import Sized
 from typing import Literal
 
 from databox.ingest.progress import IngestProgress, least_seconds
+from databox.ingest.rows import length_of
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.limits import RateLimit
@@ -18,7 +18,7 @@ class Tally:
     def __init__(self, run: Run, records: object, settings: Settings) -> None:
         self._run = run
         self._settings = settings
-        self._total = len(records) if isinstance(records, Sized) else None
+        self._total = length_of(records)
         self._started = time.monotonic()
 
     @property

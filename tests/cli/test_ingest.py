@@ -182,7 +182,7 @@ def test_a_dry_run_finds_rows_that_cannot_be_sent(command: Command) -> None:
 
 
 def test_rejected_rows_are_a_failure_and_are_kept(databox: Command, box: Sandbox, dataset_id: str) -> None:
-    rows = json.dumps([{"id": 1}, {"name": "no key"}])
+    rows = json.dumps([{"id": 1, "n": 1}, {"id": 2, "n": "two"}])
     done = databox("dataset", "ingest", dataset_id, "--records", rows, "--primary-keys", "id", "--dead-letter", "dead")
     assert done.code == 1
     assert "Not every row is stored." in done.out
