@@ -103,8 +103,9 @@ class Server:
         self.events: list[Event] = []
         self.faults: dict[str, float] = {}
         self.step = 0
-        self.kill: tuple[int, int, str] | None = None
-        """Which process to kill at which batch from now on, and when: before, between or after effect and answer."""
+        self.kill: tuple[int, int, int, str] | None = None
+        """Which process to send which signal at which batch from now on, and when: before, between or after effect and
+        answer."""
 
     @property
     def url(self) -> str:
@@ -202,11 +203,11 @@ class Server:
         return "ok"
 
     def _die(self, when: str) -> None:
-        if self.kill and self.kill[2] == when:
-            pid, left, _ = self.kill
-            self.kill = (pid, left - 1, when) if left else None
+        if self.kill and self.kill[3] == when:
+            pid, number, left, _ = self.kill
+            self.kill = (pid, number, left - 1, when) if left else None
             if not left:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
 
 
 class _Listener(ThreadingHTTPServer):
@@ -283,6 +284,7 @@ class Forks:
 
 def ingest_in_this_process(job: dict[str, Any]) -> None:
     """Do a job; it may end this process at a write that it names."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     shorten_waits()
     if job["die"]:
         _die_at_a_write(*job["die"])
@@ -360,7 +362,7 @@ def _say(number: int) -> None:
 def _ended(job: dict[str, Any]) -> int:
     try:
         ingest_in_this_process(job)
-    except DataboxError:
+    except (DataboxError, KeyboardInterrupt):
         return 0
     except BaseException:  # noqa: BLE001 - the test shall see whatever it is
         traceback.print_exc()

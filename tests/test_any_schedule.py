@@ -8,6 +8,7 @@ knows. `DATABOX_SEEDS=500` tries as many schedules with each client.
 
 import json
 import os
+import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -177,11 +178,14 @@ class Schedule:
         }
         pid = self.forks.start(job)
         if at_request:
-            self.server.kill = (pid, chance.randrange(0, 12), chance.choice(["before", "between", "after"]))
+            number = chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGINT])
+            self.server.kill = (pid, number, chance.randrange(0, 12), chance.choice(["before", "between", "after"]))
         status = self.forks.go()
         self.server.kill = None
         assert status in (0, -9), self.seed
-        given.report, given.torn, given.was_killed = None, True, True
+        given.report, given.torn, given.was_killed = None, given.torn or status == -9, True
+        if not given.torn:
+            self.check_files()
 
     def whole_run(self, given: Input, options: dict[str, Any], retries: int, breaks_at: int | None) -> None:
         client = self.driver.client(base_url=self.server.url, max_retries=retries)
@@ -289,17 +293,22 @@ class Schedule:
         mine = [each["raw"] for each in letters if each["again"] and each["index"] in entries]
         rows = self.lines(self.dead)
         assert not Counter(mine) - Counter(rows), self.seed
-        if not self.edited and not any(other.torn for other in self.inputs):
-            flagged = [each["raw"] for each in self.letters() if each["again"]]
-            assert rows == [*self.foreign, *flagged], self.seed
-            if rows:
-                with read_records(self.dead) as found:
-                    assert len(list(found)) == len(rows), self.seed
+        self.check_files()
         if not given.keyed and not self.edited:
             accepted = {given.sent(place).decode() for place, entry in entries.items() if entry.outcome == "accepted"}
             others = {each["raw"] for each in self.letters() if each["run"] != self.run_id(given)}
             rejected = {each["raw"] for each in letters if each["outcome"] == "rejected"}
             assert not (accepted - others - rejected) & set(rows), self.seed
+
+    def check_files(self) -> None:
+        """The rows that may go again are those of which the reasons say so, and can be read."""
+        if self.edited or any(given.torn for given in self.inputs):
+            return
+        rows = self.lines(self.dead)
+        assert rows == [*self.foreign, *(each["raw"] for each in self.letters() if each["again"])], self.seed
+        if rows:
+            with read_records(self.dead) as found:
+                assert len(list(found)) == len(rows), self.seed
 
     def check_accepted(self, given: Input, place: int, entry: BatchOutcome, letter: dict[str, Any] | None) -> None:
         event = self.event(entry)

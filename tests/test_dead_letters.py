@@ -493,7 +493,7 @@ def steps_for(count: int, path: Path) -> int:
 
     dead._db.set_progress_handler(step, 100)
     dead.settle(run)
-    dead.write(run, None, before=count, refused_at=None)
+    dead.write(run, None, before=count, refused=None)
     dead.close()
     assert len(lines(path)) == count
     return steps[0]

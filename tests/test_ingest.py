@@ -1,7 +1,9 @@
 """Ingesting: every row ends in one place, and the report says which."""
 
+import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,6 +95,88 @@ def test_invalid_rows_are_told_and_the_others_sent(client: Any, dataset: Any, bo
     assert adds_up(report)
     assert stored(box, dataset) == good
     assert isinstance(report.batches[1].error, InvalidRecordError)
+
+
+def entries(report: IngestReport) -> list[tuple[int, int, str]]:
+    return [(batch.first_row, batch.rows, batch.outcome) for batch in report.batches]
+
+
+def test_each_invalid_row_is_named(client: Any, dataset: Any, box: Sandbox) -> None:
+    given = [
+        {"id": 0},
+        {"id": 1, "a": [1]},
+        {"id": 2},
+        {"id": 3, "b": b""},
+        {"id": 4, "a": {}},
+        {"id": None},
+        {"id": 6},
+    ]
+    report = client.datasets.ingest(dataset, given, raise_on_failure=False)
+    assert len(ingestions(box)) == 1
+    # No entry covers rows that it is not about; those of one request share its id.
+    assert entries(report) == [
+        (0, 1, "accepted"),
+        (1, 1, "invalid"),
+        (2, 1, "accepted"),
+        (3, 1, "invalid"),
+        (4, 1, "invalid"),
+        (5, 1, "invalid"),
+        (6, 1, "accepted"),
+    ]
+    assert len({batch.ingestion_id for batch in report.batches if batch.ingestion_id}) == 1
+    invalid: list[Any] = [batch.error for batch in report.batches if batch.outcome == "invalid"]
+    assert [(error.index, error.column) for error in invalid] == [(1, "a"), (3, "b"), (4, "a"), (5, "id")]
+    assert adds_up(report)
+    assert all(f"Row {error.index}, column {error.column!r}" in str(error) for error in invalid)
+
+
+def test_rows_in_a_row_that_are_invalid_for_one_reason_share_an_entry(client: Any, dataset: Any) -> None:
+    given = [*({"id": n, "a": [n]} for n in range(250)), {"id": 250}, *({"id": n, "a": [n]} for n in range(251, 254))]
+    report = client.datasets.ingest(dataset, given, batch_size=10, raise_on_failure=False)
+    assert entries(report) == [(0, 250, "invalid"), (250, 1, "accepted"), (251, 3, "invalid")]
+
+
+def test_after_a_thousand_entries_the_rest_are_counted_in_one(client: Any, dataset: Any, tmp_path: Path) -> None:
+    dead = tmp_path / "dead.jsonl"
+    given = [{"id": n, "a": [n]} if n % 2 else {"id": n} for n in range(2300)]
+    report = client.datasets.ingest(dataset, given, dead_letter=dead, raise_on_failure=False)
+    assert adds_up(report)
+    assert (report.accepted, report.invalid) == (1150, 1150)
+    invalid = [batch for batch in report.batches if batch.outcome == "invalid"]
+    assert len(invalid) == 1001
+    assert [(batch.first_row, batch.rows) for batch in invalid[:1000]] == [(n, 1) for n in range(1, 2000, 2)]
+    assert invalid[1000].rows == 150
+    assert "150 more rows could not be encoded, which are not listed one by one. Row 2001" in str(invalid[1000].error)
+    assert len(report.batches) < 2100
+    told = (tmp_path / "dead.jsonl.reasons.jsonl").read_text().splitlines()  # has them all
+    assert [json.loads(line)["index"] for line in told] == list(range(1, 2300, 2))
+
+
+def test_a_row_that_raises_is_invalid_and_the_others_go(client: Any, dataset: Any, tmp_path: Path) -> None:
+    class Gone(dict[str, Any]):
+        def __iter__(self) -> Iterator[str]:
+            raise ConnectionError("the cursor is closed")
+
+        keys = __iter__  # type: ignore[assignment]
+
+    given = [{"id": 1}, Gone(id=2), {"id": 2.0**70}]
+    report = client.datasets.ingest(dataset, given, raise_on_failure=False)
+    assert entries(report) == [(0, 1, "accepted"), (1, 1, "invalid"), (2, 1, "accepted")]
+    assert "Row 1 cannot be read: ConnectionError: the cursor is closed." in str(report)
+
+
+class Unmeasured(list[Any]):
+    """Rows whose number cannot be asked for."""
+
+    def __len__(self) -> int:
+        raise OSError("no such table")
+
+
+def test_a_length_that_cannot_be_had_breaks_nothing(client: Any, dataset: Any, box: Sandbox) -> None:
+    told: list[Any] = []
+    assert client.datasets.ingest(dataset, Unmeasured(rows(5)), progress=told.append).ok
+    assert {each.total_rows for each in told} == {None}
+    assert stored(box, dataset) == rows(5)
 
 
 def test_a_report_instead_of_an_error(client: Any, dataset: Any) -> None:

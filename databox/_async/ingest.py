@@ -71,9 +71,9 @@ class AsyncIngest:
         self._tally = Tally(self._run, records, settings)
         about = {"dataset": self._dataset_id, "address": self._transport.config.base_url}
         self._files = Files(settings, about | {"primary keys": ", ".join(settings.primary_keys)}, self._run)
-        self._batcher = settings.batcher(self._files.ends)
         try:
             with closing(self._files):
+                self._batcher = settings.batcher(self._files.ends)
                 await self._through(rows)
         except BaseException as error:
             self._files.close()  # once more, as that may be what was interrupted

@@ -20,8 +20,10 @@ from databox.cli.output import Json, console, echo_json, errors
 from databox.cli.progress import Bar, Lines, Meter
 from databox.cli.summary import Ending, resuming
 from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, share_of
+from databox.ingest.outcomes import Overtaken
 from databox.ingest.settings import Settings
-from databox.report import IngestReport
+from databox.ingest.totals import Purged
+from databox.report import BatchOutcome, IngestReport
 
 __all__ = ["ingest"]
 
@@ -214,8 +216,7 @@ def _sent(
             journal.unlink(missing_ok=True)
         raise
     unfinished = interrupted or problem is not None or not report.ok
-    # Rows that the API rejected, or that cannot be encoded, will fare no better in a second run of the same.
-    left = interrupted or problem or report.failed or report.unsent or report.ambiguous or report.unverified
+    left = interrupted or problem or any(map(_may_fare_better, report.batches))
     begun = report.accepted or report.ambiguous  # else the same command does as well
     resume = resuming(arguments, journal) if unfinished and left and begun else None
     if own and resume is None:
@@ -229,6 +230,13 @@ def _sent(
         dead_letter=settings.dead_letter,
         resume=resume,
     )
+
+
+def _may_fare_better(batch: BatchOutcome) -> bool:
+    """Whether a second run of the same may help. It does not where rows were rejected or cannot be encoded."""
+    if isinstance(batch.error, Overtaken | Purged):
+        return False
+    return batch.outcome in ("failed", "unsent", "ambiguous") or bool(batch.unverified)
 
 
 def _sources(paths: list[str], records: str | None) -> list[Any]:

@@ -99,15 +99,23 @@ class Ending:
             lines.append(f"Passed over: {counted(self.inputs.blank, 'line')} without any value.")
         for name, count in self.inputs.misfits.items():
             lines.append(f"Sent as null, because they did not fit: {counted(count, 'value')} of column {name!r}.")
-        if self.dead_letter and self.dead_letter.exists():
-            lines.append(
-                f"The rows that did not make it are in {self.dead_letter}, and why in {self.dead_letter}.reasons.jsonl."
-            )
+        lines += self._letters()
         if self.resume:
             goes_on = self.interrupted or self.report.unsent or self.problem
             lines.append("To go on where it stopped:" if goes_on else "To send again what did not make it:")
             lines.append(f"  {self.resume}")
         return lines
+
+    def _letters(self) -> list[str]:
+        """Where the rows are that did not make it."""
+        reasons = Path(f"{self.dead_letter}.reasons.jsonl")
+        if self.ok or self.dead_letter is None or not reasons.exists():
+            return []
+        if self.dead_letter.exists():
+            return [
+                f"The rows that did not make it are in {reasons}, and those that may go again in {self.dead_letter}."
+            ]
+        return [f"The rows that did not make it are in {reasons}. None of them may go again as it is."]
 
     def as_document(self) -> dict[str, Any]:
         """Return it for programs."""
@@ -120,7 +128,7 @@ class Ending:
             "seconds": round(report.seconds, 3),
             "blankLines": self.inputs.blank,
             "misfits": dict(self.inputs.misfits),
-            "ingestionIds": [batch.ingestion_id for batch in report.batches if batch.ingestion_id],
+            "ingestionIds": list(dict.fromkeys(each.ingestion_id for each in report.batches if each.ingestion_id)),
             "errors": [
                 {"firstRow": batch.first_row, "rows": batch.rows, "outcome": batch.outcome, "message": str(batch.error)}
                 for batch in report.batches

@@ -17,7 +17,7 @@ from databox.ingest.batch import Batch
 from databox.ingest.journal import Journal
 from databox.ingest.journal_file import transaction
 from databox.ingest.letter_files import Letter, LetterFiles, Own, digest_of
-from databox.ingest.resume import LeftOut
+from databox.ingest.resume import LeftOut, Refused
 from databox.ingest.run import Run
 
 __all__ = ["DeadLetters"]
@@ -122,32 +122,38 @@ class DeadLetters:
         except sqlite3.Error as error:
             raise self._problem(error) from None
 
-    def write(self, run: Run, journal: Journal | None, *, before: int, refused_at: int | None) -> None:
+    def write(self, run: Run, journal: Journal | None, *, before: int, refused: Refused | None) -> None:
         """Write the letters of a run that is settled; what earlier runs of its journal wrote gives way to them.
 
         Args:
             run: what became of the rows.
             journal: the run's journal.
             before: what earlier runs wrote of rows from this place on stays.
-            refused_at: the row from which on the journal has refused the input.
+            refused: from which row on the journal has refused the input.
 
         Raises:
             ConfigurationError: the disk is full, or the like; then the files are as they were.
         """
         try:
             if journal is None:
-                self._files.add(self._letters(run, refused_at), self._run_id)
+                self._files.add(self._letters(run, refused), self._run_id)
                 return
             files = journal.letter_files()
             # Beforehand, so that whatever kills the process in between they are found again.
-            again = ((each.index, digest_of(each.row)) for each in self._letters(run, refused_at) if each.again)
-            journal.writes_letters(self.path, again)
+            again = ((each.index, digest_of(each.row)) for each in self._letters(run, refused) if each.again)
+            try:
+                journal.writes_letters(self.path, again)
+            except ConfigurationError:
+                # A later run would not find these lines. So no row is offered, but each is told.
+                told = (attrs.evolve(letter, again=False) for letter in self._letters(run, refused))
+                self._files.add(told, self._run_id)
+                raise
             kept: list[tuple[int, bytes]] = []
             if self.path in files:
                 own = Own(journal.letters(self.path), before)
-                kept = self._files.replace(self._letters(run, refused_at), self._run_id, own)
+                kept = self._files.replace(self._letters(run, refused), self._run_id, own)
             else:
-                self._files.add(self._letters(run, refused_at), self._run_id)
+                self._files.add(self._letters(run, refused), self._run_id)
             journal.wrote_letters(self.path, kept)
             for other in files:
                 if other != self.path:  # an earlier run had them elsewhere
@@ -162,11 +168,11 @@ class DeadLetters:
         if self._spool:
             self._spool.unlink(missing_ok=True)
 
-    def _letters(self, run: Run, refused_at: int | None) -> Iterator[Letter]:
+    def _letters(self, run: Run, refused: Refused | None) -> Iterator[Letter]:
         """Walk the letters in the source's order."""
         for row, data, outcome, reason, again, sure, possible, by in self._db.execute(_LETTERS):
-            if refused_at is not None and row >= refused_at:
-                again, reason = False, f"{reason} The journal belongs to another input."
+            if refused and row >= refused.row:
+                again, reason = False, f"{reason} {refused.why}"
             # A row that was not read this time is known to the journal alone.
             accepted = max(sure if sure is not None else -1, by if by is not None and by >= run.rows else -1)
             if outcome != "invalid" and max(accepted, possible or -1) > row:

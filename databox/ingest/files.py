@@ -11,7 +11,7 @@ import attrs
 from databox.errors import ConfigurationError, InvalidRecordError
 from databox.ingest.batch import Batch, End
 from databox.ingest.encode import encode, shown
-from databox.ingest.resume import Earlier, plan
+from databox.ingest.resume import Earlier, Refused, plan
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.ingest.settle import Shares
@@ -46,12 +46,12 @@ class Files:
         self._settings = settings
         self._journal = _journal(settings, about) if settings.journal else None
         self._dead: DeadLetters | None = None
-        self._totals = Totals(self._journal.total if self._journal else None)
-        self._refused_at: int | None = None
+        self._refused: Refused | None = None
         self._ended = False
         self.error: ConfigurationError | None = None
         """Why a file could not be written."""
         try:
+            self._totals = Totals(self._journal.total if self._journal else None)
             path = settings.dead_letter or self._those_of_earlier_runs()
             if path:
                 run_id = self._journal.id if self._journal else token_hex(8)
@@ -78,7 +78,7 @@ class Files:
         """
         found = Earlier(batch, send=True)
         try:
-            if self._journal and self._refused_at is None:
+            if self._journal and self._refused is None:
                 entry, whole = self._journal.entry(number, batch, complete=complete)
                 newer = self._journal.newer(batch) if entry and entry.state != "accepted" else {}
                 found = plan(entry, batch, newer, resend=self._settings.resend, whole=whole)
@@ -88,8 +88,8 @@ class Files:
                     self._journal.not_sent_again(number, found.rows, found.before.outcome)
                 if self._settings.verify == "counts" and found.before and found.before.shares:
                     found = attrs.evolve(found, before=found.before.to_be_counted())
-        except ConfigurationError:
-            self._refused_at = batch.first_row
+        except ConfigurationError as error:
+            self._refused = Refused(batch.first_row, str(error))
             found = Earlier(batch, send=False)
             raise
         finally:
@@ -165,8 +165,8 @@ class Files:
         if self._journal:
             try:
                 self._journal.ended(self._run.batches)
-            except ConfigurationError:
-                self._refused_at = self._run.rows
+            except ConfigurationError as error:
+                self._refused = Refused(self._run.rows, str(error))
                 raise
         self._ended = True
 
@@ -188,9 +188,9 @@ class Files:
             self._dead.close()
 
     def _write(self, dead: "DeadLetters") -> None:
-        before = _ALL if self._ended else self._run.rows if self._refused_at is None else self._refused_at
+        before = _ALL if self._ended else self._refused.row if self._refused else self._run.rows
         dead.settle(self._run)
-        dead.write(self._run, self._journal, before=before, refused_at=self._refused_at)
+        dead.write(self._run, self._journal, before=before, refused=self._refused)
 
     def _those_of_earlier_runs(self) -> Path | None:
         """The dead letters of earlier runs of this journal, which are kept true when none are asked for."""

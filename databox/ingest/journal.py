@@ -72,10 +72,9 @@ class Journal:
 
     # What earlier runs did
 
-    def ends(self) -> Iterator[End]:
-        """Walk the ends of the batches of earlier runs."""
-        for number in range(self._known):
-            yield End(*self._file.row("select end_row, max_batch_bytes from batches where number = ?", number))
+    def ends(self) -> list[End]:
+        """Return the ends of the batches of earlier runs."""
+        return [End(*row) for row in self._file.rows("select end_row, max_batch_bytes from batches order by number")]
 
     def entry(self, number: int, batch: Batch, *, complete: bool) -> tuple[Entry | None, bool]:
         """Return what earlier runs did with a batch, or None, and whether these are all its rows.

@@ -172,11 +172,13 @@ class LetterFiles:
     @contextmanager
     def _alone(self) -> Generator[None]:
         """Let no other run write to the files meanwhile."""
+        if fcntl is None:
+            yield
+            return
         while True:
             file = _open(self.reasons, "ab")
-            if fcntl:
-                with suppress(OSError):  # a file system without locks
-                    fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
             if _is_still(file, self.reasons):
                 break
             file.close()  # it was replaced or removed while we waited

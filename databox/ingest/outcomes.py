@@ -10,11 +10,15 @@ from databox.ingest.resume import Before, LeftOut
 from databox.ingest.settle import Shares
 from databox.report import BatchOutcome, Outcome
 
-__all__ = ["LISTED", "Invalid", "Sent", "stretches"]
+__all__ = ["LISTED", "Invalid", "Overtaken", "Sent", "stretches"]
 
 _OVERTAKEN = "Not sent again, since newer rows of the same keys were accepted."
 LISTED = 1000
 """Entries of rows that could not be encoded; what comes after is counted in one."""
+
+
+class Overtaken(DataboxError):
+    """Why rows are not sent again: newer ones of their keys were accepted."""
 
 
 @attrs.define
@@ -50,7 +54,7 @@ class Sent:
         for (first, rows), shares in zip(self.spans, self._dealt(), strict=True):
             yield _outcome(first, rows, self.outcome or "unsent", self.error, self.ingestion_id, shares)
         for group in _alike(self.left_out):
-            error = DataboxError(f"{_OVERTAKEN} {group[0].error or ''}".rstrip())
+            error = Overtaken(f"{_OVERTAKEN} {group[0].error or ''}".rstrip())
             yield _outcome(group[0].index, len(group), group[0].outcome, error)
 
     def _dealt(self) -> Iterator[Shares]:

@@ -7,9 +7,10 @@ import attrs
 from databox.errors import DataboxError
 from databox.ingest.batch import Batch
 from databox.ingest.settle import Shares
+from databox.ingest.totals import Purged
 from databox.report import Outcome
 
-__all__ = ["Before", "Earlier", "Entry", "LeftOut", "Newer", "plan"]
+__all__ = ["Before", "Earlier", "Entry", "LeftOut", "Newer", "Refused", "plan"]
 
 _UNANSWERED = "An earlier run ended when this was sent and no answer to it was noted: it may be stored."
 
@@ -94,6 +95,14 @@ class Earlier:
     left_out: tuple[LeftOut, ...] = ()
 
 
+@attrs.frozen
+class Refused:
+    """From which row on a journal has refused the input, so that nobody knows what earlier runs did with it."""
+
+    row: int
+    why: str
+
+
 def plan(entry: Entry | None, batch: Batch, newer: Mapping[int, Newer], *, resend: bool, whole: bool) -> Earlier:
     """Return what is to be done about a batch.
 
@@ -144,7 +153,7 @@ def _part_of(shares: Shares, rows: int) -> Shares | None:
 
 def _accepted(entry: Entry, batch: Batch, *, whole: bool) -> Before:
     if entry.lost:
-        return Before("accepted", entry.ingestion_id, DataboxError(entry.lost), ask=False)
+        return Before("accepted", entry.ingestion_id, Purged(entry.lost), ask=False)
     shares = entry.shares
     if shares and not whole:
         shares = _part_of(shares, len(batch.rows))

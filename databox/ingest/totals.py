@@ -9,7 +9,11 @@ import attrs
 
 from databox.errors import DataboxError
 
-__all__ = ["Total", "Totals"]
+__all__ = ["Purged", "Total", "Totals"]
+
+
+class Purged(DataboxError):
+    """Why rows may not be there any more, although they were stored."""
 
 
 @attrs.frozen
@@ -45,11 +49,11 @@ class Totals:
         return self._now
 
     @property
-    def loss(self) -> DataboxError | None:
+    def loss(self) -> Purged | None:
         """What has become of the rows of earlier runs, if they are not all there."""
         if self._before is None or self._now is None:
             return None
-        return DataboxError(
+        return Purged(
             f"The dataset held {self._before.rows:,} rows after an earlier run of this journal, and {self._now.rows:,} "
             "now: it was purged in between. Which of these rows are left the API does not say, and they are not sent "
             "again. Purge the dataset and start anew with another journal; then each row is stored once."

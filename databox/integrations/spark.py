@@ -280,4 +280,4 @@ def _together(done: Iterable[_Written]) -> IngestReport:
 
 
 def _ingestions(report: IngestReport) -> list[str]:
-    return [batch.ingestion_id for batch in report.batches if batch.ingestion_id]
+    return list(dict.fromkeys(batch.ingestion_id for batch in report.batches if batch.ingestion_id))

@@ -187,7 +187,7 @@ def test_rejected_rows_are_a_failure_and_are_kept(databox: Command, box: Sandbox
     assert done.code == 1
     assert "Not every row is stored." in done.out
     assert re.search(r"rejected +1 ", done.out)
-    assert "The rows that did not make it are in dead, and why in dead.reasons.jsonl" in done.out
+    assert "The rows that did not make it are in dead.reasons.jsonl, and those that may go again in dead." in done.out
     assert "--journal" not in done.out  # the same again would fare no better
     assert databox("dataset", "ingest", dataset_id, "dead", "--format", "jsonl", "--dry-run").code == 0
 
@@ -208,6 +208,42 @@ def test_what_failed_is_sent_again_by_the_command_that_is_shown(
     again = databox(*resume[1:])
     assert (again.code, again.json["rows"], again.json["accepted"]) == (0, 350, 350)
     assert len(box.rows(dataset_id)) == 351
+
+
+def test_what_no_further_run_can_help_is_not_advised(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    Path("a.csv").write_text("id,v\n" + "".join(f"{n % 100},{n}\n" for n in range(250)))
+    box.inject(Fault("create_ingestion", status=400, times=1))
+    first = databox(
+        "dataset", "ingest", dataset_id, "a.csv", "--primary-keys", "id", "--json", "--concurrency", "1",
+        "--dead-letter", "dead",
+    )  # fmt: skip
+    assert (first.code, first.json["failed"], first.json["accepted"]) == (1, 100, 150)
+    assert not Path("dead").exists()  # each of these rows has a newer one
+    assert "None of them may go again as it is." in first.err
+    again = databox(*shlex.split(first.json["resume"])[1:])
+    assert (again.code, again.json["failed"], again.json["resume"]) == (1, 100, None)
+    assert "newer rows of the same keys were accepted" in again.json["errors"][0]["message"]
+    assert len(box.rows(dataset_id)) == 100
+    assert all(row["v"] >= 100 for row in box.rows(dataset_id))
+
+
+def test_dead_letters_that_are_the_input_are_refused(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    Path("dead.jsonl").write_text('{"id": 1}\n')
+    before = len(box.requests)
+    for name in ("dead.jsonl", "./dead.jsonl"):
+        done = databox("dataset", "ingest", dataset_id, "dead.jsonl", "--dead-letter", name)
+        assert done.code == 2
+        assert "which the rows come from" in done.err
+    done = databox("dataset", "ingest", dataset_id, "dead.jsonl", "--dead-letter", "x", "--journal", "x")
+    assert done.code == 2
+    assert len(box.requests) == before
+    assert Path("dead.jsonl").read_text() == '{"id": 1}\n'
+
+
+def test_rows_parted_by_invalid_ones_have_one_ingestion(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    done = databox("dataset", "ingest", dataset_id, "--json", "--records", '[{"id": 1}, {"id": [2]}, {"id": 3}]')
+    assert (done.code, len(done.json["ingestionIds"])) == (1, 1)
+    assert [error["firstRow"] for error in done.json["errors"]] == [1]
 
 
 def test_a_wrong_dataset_stops_at_once(databox: Command, box: Sandbox) -> None:
