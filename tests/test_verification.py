@@ -243,6 +243,53 @@ def after(seconds: float, step: Step, barrier: threading.Barrier | None = None) 
     return later
 
 
+@pytest.mark.parametrize("seeds", [range(first, first + 8) for first in range(0, 40, 8)], ids=str)
+def test_whatever_a_cache_repeats_nothing_is_called_stored_that_is_not(
+    driver: Driver, server: ScriptedServer, seeds: range
+) -> None:
+    for seed in seeds:
+        one_cache(driver, Api(server), Random(seed))
+
+
+def one_cache(driver: Driver, api: Api, chance: Random) -> None:
+    """Some POSTs and GETs get the answer to another one, and a POST that does has not arrived."""
+    often, slow, keyed = chance.choice([0.1, 0.5, 1.0]), chance.choice([0, 0.01]), chance.random() < 0.5
+    receipts: list[Step] = []
+    outcomes: list[Step] = []
+    arrived: list[int] = []
+
+    def accept(received: Received) -> Step:
+        if receipts and chance.random() < often:
+            return after(chance.random() * slow, chance.choice(receipts[-3:]))
+        receipts.append(api.take(received))
+        arrived.extend(row["id"] for row in received.json["records"])
+        return after(chance.random() * slow, receipts[-1])
+
+    def outcome(name: str) -> Step:
+        if outcomes and chance.random() < 0.2:
+            return chance.choice(outcomes)
+        outcomes.append(answer(200, ingestion(name, **api.all_of(name))))
+        return outcomes[-1]
+
+    api.accept, api.outcome = accept, outcome
+    client = driver.client(base_url=api.server.url, max_retries=chance.choice([0, 2]))
+    report = client.datasets.ingest(
+        "d",
+        rows(40),
+        batch_size=2,
+        concurrency=chance.choice([1, 4]),
+        primary_keys=["id"] if keyed else None,
+        verify_timeout=0.2,
+        raise_on_failure=False,
+    )
+    assert adds_up(report)
+    for batch in report.batches:
+        whole = set(range(batch.first_row, batch.first_row + batch.rows))
+        assert batch.outcome == "ambiguous" or whole <= set(arrived)
+    assert keyed or len(arrived) == len(set(arrived))
+    assert not report.ok or set(arrived) == set(range(40))
+
+
 def test_an_id_of_an_earlier_run_is_not_taken_for_a_new_one(driver: Driver, api: Api, tmp_path: Path) -> None:
     """The second run's batch gets what the first run's last one got, from a cache in between."""
     answers: dict[int, Step] = {2: answer(400, {"status": "error"})}
