@@ -99,7 +99,7 @@ def request_of(method: str, path: str, params: Mapping[str, Any] | None) -> tupl
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}.")
     if not text_of("path", path).startswith("/"):
         raise ValueError(f"path must start with '/', such as '/v1/accounts', not {path!r}: the host is base_url's.")
-    if not path.isprintable() or not path.isascii() or set(path) & set(" #\\"):
+    if not path.isprintable() or not path.isascii() or set(path) & set(' #\\"<>^`{|}'):
         raise ValueError(f"path holds a character that must be percent-encoded: {path!r}.")
     if params is not None and not isinstance(params, Mapping):
         raise TypeError(f"params must be a mapping, not {_kind(params)}.")

@@ -13,6 +13,8 @@ from typing import Protocol
 
 import attrs
 
+from databox.forks import renewed_in_children
+
 __all__ = [
     "DOCUMENTED",
     "EVEN",
@@ -152,6 +154,12 @@ class RequestLog:
         """Of those among them that went out."""
         self._paused_until = 0.0
         self._generation = 0
+        renewed_in_children(self)
+
+    def after_fork(self) -> None:
+        """Know what the parent has sent, and nothing of what it was about to; no thread holds the lock."""
+        self._lock = threading.Lock()
+        self._times = self._gone.copy()
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
         """Return a slot at the next time at which a request keeps within both windows, granted if that is now."""
@@ -204,8 +212,20 @@ def _remove(times: list[float], time: float) -> None:
         del times[place]
 
 
-_logs: dict[tuple[str, Path | str | None], Log] = {}
-_logs_lock = threading.Lock()
+class _Logs:
+    """All logs of this process, by whose they are and where they are kept."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, Path | str | None], Log] = {}
+        self.after_fork()
+        renewed_in_children(self)
+
+    def after_fork(self) -> None:
+        """Have a lock that no thread of the parent's holds."""
+        self.lock = threading.Lock()
+
+
+_logs = _Logs()
 
 
 def shared_log(key: str, host: str, store: Path | str | None = None) -> Log:
@@ -215,10 +235,10 @@ def shared_log(key: str, host: str, store: Path | str | None = None) -> Log:
         ConfigurationError: the store cannot be used.
     """
     name = hashlib.sha256(f"{host} {key}".encode()).hexdigest()
-    with _logs_lock:
-        log = _logs.get((name, store))
+    with _logs.lock:
+        log = _logs.known.get((name, store))
         if log is None:
-            log = _logs[name, store] = RequestLog() if store is None else _stored_log(store, name)
+            log = _logs.known[name, store] = RequestLog() if store is None else _stored_log(store, name)
         return log
 
 

@@ -39,6 +39,8 @@ class Operation(Generic[T_co]):
     method: str
     path: str
     parse: Callable[[Any], T_co]
+    check: Callable[[Any], object] | None = None
+    """Raises UnexpectedAnswer when what was read cannot be the answer to this request, as a cache may repeat one."""
     params: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     body: bytes | None = None
     repeatable: bool = False
@@ -213,26 +215,12 @@ def _create_ingestion(dataset_id: str) -> dict[str, Any]:
     return create_ingestion._get_kwargs(dataset_id=dataset_id, body=CreateIngestionBody(records=[]))
 
 
-def datasets_create_ingestion(
-    dataset_id: str, body: bytes, *, repeatable: bool, is_new: Callable[[str], bool] | None = None
-) -> Operation[IngestionReceipt]:
-    """Create an ingestion from a body that is encoded already, because rows are encoded once.
-
-    `is_new` says whether an id can be that of a new ingestion. An answer with one that cannot be is none to this.
-    """
+def datasets_create_ingestion(dataset_id: str, body: bytes, *, repeatable: bool) -> Operation[IngestionReceipt]:
+    """Create an ingestion from a body that is encoded already, because rows are encoded once."""
     request = _create_ingestion(dataset_id)
-
-    def parse(answer: Any) -> IngestionReceipt:
-        receipt = answers.RECEIPT.read(answer)
-        if is_new and not is_new(receipt.ingestion_id):
-            raise UnexpectedAnswer(
-                f"it has the id of an ingestion that was there before, {receipt.ingestion_id[:100]!r}"
-            )
-        return receipt
-
     return Operation(
         name="datasets.create_ingestion",
-        parse=parse,
+        parse=answers.RECEIPT.read,
         repeatable=repeatable,
         repeat_unreadable=repeatable,
         **_request(request, body),
@@ -263,15 +251,14 @@ def datasets_get_ingestion(dataset_id: str, ingestion_id: str) -> Operation[Inge
     """Retrieve an ingestion. Its `status: error` is an outcome, not a refusal of the request."""
     from databox_openapi.api.datasets import get_ingestion
 
-    def parse(answer: Any) -> Ingestion:
-        found = answers.INGESTION.read(answer)
+    def check(found: Ingestion) -> None:
         if found.id.casefold() != ingestion_id.casefold():
             raise UnexpectedAnswer(f"it is about another ingestion, {found.id[:100]!r}")
-        return found
 
     return Operation(
         name="datasets.get_ingestion",
-        parse=parse,
+        parse=answers.INGESTION.read,
+        check=check,
         repeatable=True,
         outcome_field="ingestionId",
         **_request(get_ingestion._get_kwargs(dataset_id=dataset_id, ingestion_id=ingestion_id)),

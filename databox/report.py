@@ -151,11 +151,11 @@ class IngestReport:
             lines.append("The source was not read to its end.")
         if self.unverified and not self.verify:
             lines.append(f"{self.unverified:,} of them were not verified: accepted is not stored.")
-        if self.appended or self.overwritten or self.rejected or (self.unverified and self.verify):
-            lines.append(
-                f"{self.appended:,} appended, {self.overwritten:,} overwritten, "
-                f"{self.rejected:,} rejected, {self.unverified:,} unverified."
-            )
+        if self.appended or self.overwritten or self.rejected:
+            # Beside rows that nobody counted a 0 would be nobody's count.
+            counts = {name: getattr(self, name) for name in ("appended", "overwritten", "rejected", "unverified")}
+            shown = [f"{count:,} {name}" for name, count in counts.items() if count or not self.uncounted]
+            lines.append(f"{', '.join(shown)}.")
         for name, meaning in _MEANING.items():
             count = getattr(self, name)
             if count and (name != "unverified" or self.verify):

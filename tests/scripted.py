@@ -7,9 +7,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
 
 import attrs
+import trustme
 
 Step = Callable[[socket.socket], None]
 
@@ -117,6 +119,18 @@ class ScriptedServer:
         return b""
 
 
+def secured(authority: trustme.CA, name: str = "127.0.0.1") -> ScriptedServer:
+    """A server with a certificate for a name."""
+    return ScriptedServer(tls_for(authority, name))
+
+
+def tls_for(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
+    """The server's side of TLS, with a certificate for a name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
 def answer(status: int, body: object = b"", headers: dict[str, str] | None = None) -> Step:
     """Answer whole: bytes and text as they are, all else as JSON."""
     raw = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
@@ -137,6 +151,51 @@ def wire(data: bytes, *, close: bool = False) -> Step:
         connection.sendall(data)
         if close:
             raise OSError
+
+    return step
+
+
+def pieces(*parts: bytes, pause: float = 0.0, close: bool = False) -> Step:
+    """Send each part as a packet of its own, and under TLS as a record of its own; perhaps close."""
+
+    def step(connection: socket.socket) -> None:
+        for part in parts:
+            connection.sendall(part)
+            time.sleep(pause)
+        if close:
+            raise OSError
+
+    return step
+
+
+def one_packet(*parts: bytes, close: bool = False) -> Step:
+    """Send all parts in one packet, under TLS as a record each; perhaps close."""
+
+    def step(connection: socket.socket) -> None:
+        cork = getattr(socket, "TCP_CORK", getattr(socket, "TCP_NOPUSH", None))
+        if cork is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, cork, 1)
+        for part in parts:
+            connection.sendall(part)
+        if cork is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, cork, 0)
+        if close:
+            raise OSError
+
+    return step
+
+
+def farewell(data: bytes, seconds: float = 0.1) -> Step:
+    """Send, end TLS properly where there is TLS, and close the socket only a while later."""
+
+    def step(connection: socket.socket) -> None:
+        connection.sendall(data)
+        if isinstance(connection, ssl.SSLSocket):
+            connection.settimeout(0.0)
+            with suppress(OSError):
+                connection.unwrap()  # sends our close_notify; the other side's is not waited for
+        time.sleep(seconds)
+        raise OSError
 
     return step
 

@@ -21,7 +21,7 @@ from databox.ingest.run import Answer, Run
 from databox.ingest.settle import is_settled, poll_waits, share_out
 from databox.ingest.verify import Polls
 from databox.models import ErrorDetail
-from databox.retry import retry_after, wait_before_retry
+from databox.retry import LONGEST_TOLD, retry_after, wait_before_retry
 
 # Waits
 
@@ -68,10 +68,21 @@ def test_retry_after_as_servers_write_it(written: str, seconds: float | None) ->
     assert retry_after({"retry-after": written}, now=NOW) == seconds
 
 
-@given(st.text())
+NUMERAL = st.one_of(st.integers(-5, 70).map(str), st.text("0123456789", min_size=1, max_size=30), st.just("9" * 5000))
+DATE = st.tuples(
+    st.sampled_from(["", "Mon, ", "Monday, ", "Mon "]),
+    NUMERAL,
+    st.sampled_from([" Jan ", "-Feb-", " Foo ", " "]),
+    NUMERAL,
+    st.sampled_from([" 08:49:37", " 24:00:61", "", " 8"]) | st.tuples(NUMERAL, NUMERAL).map(" {0[0]}:{0[1]}".format),
+    st.sampled_from([" GMT", " -0000", " EST", ""]) | NUMERAL.map(" +{}".format),
+).map("".join)
+
+
+@given(st.text() | NUMERAL | DATE)
 def test_retry_after_never_raises(written: str) -> None:
     seconds = retry_after({"retry-after": written})
-    assert seconds is None or seconds >= 0
+    assert seconds is None or 0 <= seconds <= LONGEST_TOLD
 
 
 def test_retry_after_need_not_be_there() -> None:

@@ -310,7 +310,7 @@ class Count(int):
         return 99
 
     __int__ = __index__
-    __str__ = __repr__ = object.__repr__
+    __str__ = __repr__ = lambda self: "a count"
 
 
 class Gone(Mapping[str, Any]):

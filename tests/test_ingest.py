@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from databox import Dataset, IngestError, IngestionTimeoutError, IngestReport, InvalidRecordError, ServerError
+from databox import (
+    Dataset,
+    IngestError,
+    IngestionTimeoutError,
+    IngestReport,
+    InvalidRecordError,
+    NotFoundError,
+    ServerError,
+)
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, answer
@@ -393,6 +401,25 @@ def test_waiting_for_an_ingestion(driver: Driver) -> None:
             client.datasets.wait_for_ingestion(dataset, late, timeout=0.05)
         assert caught.value.ingestion.status == "processing"
         assert isinstance(caught.value, TimeoutError)
+
+
+def test_what_was_just_accepted_may_not_be_visible_yet(client: Any, dataset: Any, box: Sandbox) -> None:
+    receipt = client.datasets.create_ingestion(dataset, rows(3))
+    box.inject(Fault("get_ingestion", status=404, times=3))
+    with pytest.raises(NotFoundError):
+        client.datasets.wait_for_ingestion(dataset, receipt.ingestion_id)  # an id may be mistyped
+    assert client.datasets.wait_for_ingestion(dataset, receipt).appended == 3
+    box.inject(Fault("get_ingestion", status=404))
+    with pytest.raises(NotFoundError):
+        client.datasets.wait_for_ingestion(dataset, receipt, timeout=0.05)
+
+
+@pytest.mark.parametrize(("wrong", "error"), [(-1, ValueError), (float("inf"), ValueError), ("9", TypeError)])
+def test_a_time_out_is_seconds(client: Any, box: Sandbox, wrong: Any, error: type[Exception]) -> None:
+    before = len(box.requests)
+    with pytest.raises(error, match="timeout must be"):
+        client.datasets.wait_for_ingestion("d", "i", timeout=wrong)
+    assert len(box.requests) == before
 
 
 def test_a_status_nobody_has_seen_before_is_no_outcome(driver: Driver, server: ScriptedServer) -> None:

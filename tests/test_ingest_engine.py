@@ -305,7 +305,7 @@ def test_status_mode_reads_the_list(driver: Driver) -> None:
         assert "rejected ones among them would not show" in str(report)
         assert polls(box) == 0
         listings = sum(request.operation == "datasets.list_ingestions" for request in box.requests)
-        assert 3 <= listings <= 30
+        assert 3 <= listings < 210  # fewer than one for each ingestion, however slow the machine
 
 
 # Progress

@@ -1,5 +1,6 @@
 """An interrupt, whenever it comes, leaves a report in which every row that was taken has its place."""
 
+import asyncio
 import dis
 import json
 import os
@@ -114,6 +115,31 @@ def test_ctrl_c_while_the_source_blocks(
     assert stored(box, plain) == rows(170)
 
 
+def test_a_second_ctrl_c_does_not_wait_for_requests_under_way(box: Sandbox, plain: Any, tmp_path: Path) -> None:
+    dead, journal = tmp_path / "dead.jsonl", tmp_path / "journal"
+    options = {"dead_letter": str(dead), "journal": str(journal), "batch_size": 10, "verify": None}
+    box.inject(Fault("create_ingestion", delay=0.02, times=5))  # so that it sends several at once
+    box.inject(Fault("create_ingestion", delay=20.0))
+    with program(box, BLOCKED + TOLD, plain.id, json.dumps(options)) as running:
+        while len(stored(box, plain)) < 50:
+            time.sleep(0.005)
+        time.sleep(0.3)
+        before = time.monotonic()
+        for _ in range(2):
+            running.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+        output, errors = running.communicate(timeout=30)
+    assert time.monotonic() - before < 15
+    assert "Traceback" not in errors
+    outcomes = [outcome for outcome, _ in json.loads(output)["outcomes"]]
+    assert outcomes[:5] == ["accepted"] * 5
+    assert "ambiguous" in outcomes
+    with sqlite3.connect(journal) as db:
+        noted = [state for (state,) in db.execute("select state from batches order by number")]
+    db.close()
+    assert noted == outcomes[: len(noted)]
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("end", [150, 100])
 def test_cancelling_while_the_source_blocks(box: Sandbox, plain: Any, tmp_path: Path, backend: str, end: int) -> None:
@@ -150,6 +176,24 @@ def test_cancelling_while_the_source_blocks(box: Sandbox, plain: Any, tmp_path: 
     found = [json.loads(line) for line in dead.read_text().splitlines()] if dead.exists() else []
     assert found == rows(end - 100, 100)
     assert any("An ingest was interrupted" in note for note in error.__notes__)
+
+
+def test_a_time_out_of_asyncio_has_the_report_as_its_cause(box: Sandbox, plain: Any) -> None:
+    async def source() -> Any:
+        for row in rows(150):
+            yield row
+        await anyio.sleep(60)
+
+    async def main() -> Any:
+        async with AsyncDatabox(box.api_key, box.url, rate_limit=None) as client:
+            try:
+                async with asyncio.timeout(1.0):
+                    await client.datasets.ingest(plain.id, source(), verify=None)
+            except TimeoutError as error:
+                return error.__cause__
+
+    report: IngestReport = asyncio.run(main()).report
+    assert (report.rows, report.accepted, report.unsent, report.ok) == (150, 100, 50, False)
 
 
 # The report and the journal call the same rows the same

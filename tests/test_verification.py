@@ -109,10 +109,20 @@ def test_a_list_that_calls_an_ingestion_done_counts_no_rows(driver: Driver, api:
     assert report.batches[0].uncounted == 2
 
 
+STATES = ["failed", "done"]
+
+
 def test_of_a_list_with_failures_it_is_said_that_they_are_not_counted(driver: Driver, api: Api) -> None:
     api.page = lambda _: api.listing("i-0", status="failed")
     report = ingested(driver, api, verify="status")
     assert (report.rejected, report.uncounted, report.ok) == (2, 0, False)
+    api.sizes.clear()
+    api.page = lambda _: answer(
+        200, {"status": "success", "ingestions": [{"ingestionId": f"i-{n}", "status": s} for n, s in enumerate(STATES)]}
+    )
+    mixed = ingested(driver, api, 4, verify="status")
+    assert (mixed.rejected, mixed.uncounted, mixed.ok) == (2, 2, False)
+    assert "appended" not in str(mixed)
     assert "2 rows are taken as rejected" in str(report.batches[0].error)
 
 
@@ -231,6 +241,53 @@ def after(seconds: float, step: Step, barrier: threading.Barrier | None = None) 
         step(connection)
 
     return later
+
+
+@pytest.mark.parametrize("seeds", [range(first, first + 8) for first in range(0, 40, 8)], ids=str)
+def test_whatever_a_cache_repeats_nothing_is_called_stored_that_is_not(
+    driver: Driver, server: ScriptedServer, seeds: range
+) -> None:
+    for seed in seeds:
+        one_cache(driver, Api(server), Random(seed))
+
+
+def one_cache(driver: Driver, api: Api, chance: Random) -> None:
+    """Some POSTs and GETs get the answer to another one, and a POST that does has not arrived."""
+    often, slow, keyed = chance.choice([0.1, 0.5, 1.0]), chance.choice([0, 0.01]), chance.random() < 0.5
+    receipts: list[Step] = []
+    outcomes: list[Step] = []
+    arrived: list[int] = []
+
+    def accept(received: Received) -> Step:
+        if receipts and chance.random() < often:
+            return after(chance.random() * slow, chance.choice(receipts[-3:]))
+        receipts.append(api.take(received))
+        arrived.extend(row["id"] for row in received.json["records"])
+        return after(chance.random() * slow, receipts[-1])
+
+    def outcome(name: str) -> Step:
+        if outcomes and chance.random() < 0.2:
+            return chance.choice(outcomes)
+        outcomes.append(answer(200, ingestion(name, **api.all_of(name))))
+        return outcomes[-1]
+
+    api.accept, api.outcome = accept, outcome
+    client = driver.client(base_url=api.server.url, max_retries=chance.choice([0, 2]))
+    report = client.datasets.ingest(
+        "d",
+        rows(40),
+        batch_size=2,
+        concurrency=chance.choice([1, 4]),
+        primary_keys=["id"] if keyed else None,
+        verify_timeout=0.2,
+        raise_on_failure=False,
+    )
+    assert adds_up(report)
+    for batch in report.batches:
+        whole = set(range(batch.first_row, batch.first_row + batch.rows))
+        assert batch.outcome == "ambiguous" or whole <= set(arrived)
+    assert keyed or len(arrived) == len(set(arrived))
+    assert not report.ok or set(arrived) == set(range(40))
 
 
 def test_an_id_of_an_earlier_run_is_not_taken_for_a_new_one(driver: Driver, api: Api, tmp_path: Path) -> None:
@@ -415,6 +472,16 @@ def test_a_walk_ends_once_a_page_brings_nothing_new(
         seen |= set(ids)
         walk.read(listing, useful=useful, in_time=in_time)
         assert walk.page is None or (new and (useful or in_time))
+
+
+def test_a_page_that_cannot_be_read_does_not_hide_the_others(driver: Driver, api: Api) -> None:
+    def page(number: int) -> Step:
+        if number > 1:
+            return answer(500, {"status": "error"})
+        return api.listing("i-0", status="processing" if api.polls < 5 else "done", total=150)
+
+    api.page = page
+    assert ingested(driver, api, verify="status").uncounted == 2
 
 
 @pytest.mark.parametrize("kind", ["ignores the page", "ignores the page, promises more", "goes round"])

@@ -24,7 +24,7 @@ from databox.arguments import (
     seconds_of,
     text_of,
 )
-from databox.errors import APIError, IngestionTimeoutError
+from databox.errors import APIError, DataboxError, IngestionTimeoutError, NotFoundError
 from databox.ingest.progress import IngestProgress
 from databox.limits import MAX_RECORDS
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
@@ -177,7 +177,7 @@ class AsyncDatasets(AsyncResource):
 
         Raises:
             TypeError, ValueError: an id cannot be one; nothing was sent.
-            APIError: the request failed.
+            APIError: the request failed, or its answer is about another ingestion (InvalidResponseError).
         """
         return await self._transport.send(
             operations.datasets_get_ingestion(dataset_id_of(dataset), ingestion_id_of(ingestion_id))
@@ -196,30 +196,39 @@ class AsyncDatasets(AsyncResource):
 
         Args:
             dataset: the id or the object.
-            ingestion_id: the id, or the receipt or summary that carries it.
+            ingestion_id: the id, or the receipt or summary that carries it. For a receipt a 404 is waited out, as
+                what was just accepted may not be visible yet.
             timeout: seconds to wait at most.
 
         Raises:
             IngestionTimeoutError: it was still open at the end; the error carries the last state.
-            TypeError, ValueError: an id cannot be one; nothing was sent.
-            APIError: a request failed.
+            TypeError, ValueError: an argument cannot be; nothing was sent.
+            APIError: a request failed, or its answer is about another ingestion (InvalidResponseError).
         """
         from databox.ingest.settle import is_settled, poll_waits
 
         end = time.monotonic() + seconds_of("timeout", timeout)
         waits = poll_waits()
-        while not is_settled(ingestion := await self.get_ingestion(dataset, ingestion_id)):
+        while True:
+            problem: DataboxError
+            try:
+                ingestion = await self.get_ingestion(dataset, ingestion_id)
+            except NotFoundError as error:
+                if not isinstance(ingestion_id, IngestionReceipt):
+                    raise
+                problem = error  # what has a receipt is there, and perhaps not to be seen yet
+            else:
+                if is_settled(ingestion):
+                    return ingestion
+                problem = IngestionTimeoutError(
+                    f"Ingestion {ingestion.id} has no outcome after {timeout} seconds; its status is "
+                    f"{ingestion.status!r}. Its rows may still be stored: ask again later.",
+                    ingestion=ingestion,
+                )
             left = end - time.monotonic()
             if left <= 0:
-                break
+                raise problem
             await sleep(min(next(waits), left))
-        else:
-            return ingestion
-        raise IngestionTimeoutError(
-            f"Ingestion {ingestion.id} has no outcome after {timeout} seconds; its status is {ingestion.status!r}. "
-            "Its rows may still be stored: ask again later.",
-            ingestion=ingestion,
-        )
 
     async def ingest(
         self,

@@ -24,8 +24,10 @@ from databox.ingest.rows import rows_of
 from databox.ingest.run import Answer, Run
 from databox.ingest.settings import Settings
 from databox.ingest.tally import Tally
+from databox.models import IngestionReceipt
 from databox.report import IngestReport
 from databox.retry import Attempts
+from databox.wire import UnexpectedAnswer
 
 __all__ = ["AsyncIngest"]
 
@@ -98,6 +100,8 @@ class AsyncIngest:
             self._conclude(problem)
         except BaseException as error:  # noqa: BLE001 - another interrupt, in a hurry; the report is nearly there
             problem = problem or error
+            if self._writing and self._settings.dead_letter:
+                problem.add_note(f"It came while {self._settings.dead_letter} was written, which may lack rows.")
             self._conclude(problem)
         self._raise(problem or self._files.error or self._source_error)
 
@@ -113,7 +117,7 @@ class AsyncIngest:
             complete=self._read_whole,
         )
         if self._writing:
-            return  # an interrupt ended it, and what was written stays
+            return  # an interrupt ended that, and it is not begun anew
         self._writing = True
         if not isinstance(problem, ConfigurationError) or self._report.requests:
             self._files.write_dead_letters()  # else nothing was sent, and it is as if nothing had been asked for
@@ -274,10 +278,8 @@ class AsyncIngest:
         return number
 
     async def _answer_to(self, number: int, body: bytes) -> Answer:
-        is_new = partial(self._run.claims, number)
-        operation = operations.datasets_create_ingestion(
-            self._dataset_id, body, repeatable=self._settings.resend, is_new=is_new
-        )
+        operation = operations.datasets_create_ingestion(self._dataset_id, body, repeatable=self._settings.resend)
+        operation = attrs.evolve(operation, check=partial(self._check, number))
         attempts = self._attempts[number]
         started = time.monotonic()
         try:
@@ -291,6 +293,12 @@ class AsyncIngest:
             return Answer(open=attempts.open)
         self._latencies.append(time.monotonic() - started)
         return Answer(ingestion_id=receipt.ingestion_id)
+
+    def _check(self, number: int, receipt: IngestionReceipt) -> None:
+        """Refuse a receipt whose ingestion id another batch has got: something in between repeats answers."""
+        if not self._run.claims(number, receipt.ingestion_id):
+            shown = receipt.ingestion_id[:100]
+            raise UnexpectedAnswer(f"it has the id of an ingestion that was there before, {shown!r}")
 
     def _settle(self, number: int) -> None:
         """Let the run know an answer, which is kept until it does."""

@@ -26,6 +26,7 @@ from databox.ingest.settle import (
 )
 from databox.ingest.verify import PAGE_SIZE, ListWalk, Polls
 from databox.models import Ingestion, IngestionSummary
+from databox.retry import LONGEST_RETRY_AFTER
 
 __all__ = ["Verification"]
 
@@ -64,7 +65,7 @@ class Verification:
         self._heard: dict[int, Ingestion | APIError] = {}
         """What was heard last of each of them."""
         self._failure: APIError | None = None
-        """Why the last question failed that was not about one of them alone, or was one of too many."""
+        """Why the last question failed, if it did."""
         self._read_whole = False
         """Whether the list was read to its end."""
 
@@ -154,7 +155,7 @@ class Verification:
         end = time.monotonic() + self._settings.verify_timeout
         walk, waits = ListWalk(), poll_waits()
         while self._open:
-            in_time = time.monotonic() < end
+            in_time, failed_before = time.monotonic() < end, bool(self._failure)
             answer = self._fetch_page(walk.page or 1)
             if isinstance(answer, Listing):
                 useful = self._learn_from_list(answer, numbers)
@@ -164,6 +165,8 @@ class Verification:
                     continue
                 self._read_whole = self._read_whole or walk.whole
                 walk = ListWalk()
+            elif failed_before:
+                walk = ListWalk()  # a page that cannot be read must not keep the others from being read again
             if not in_time:
                 break
             self._tell()
@@ -205,6 +208,7 @@ class Verification:
         self._files.verified(number, shares)
         if not shares.unverified:
             del self._open[number]
+            del self._heard[number]
         self._tell()
 
 
@@ -215,4 +219,4 @@ def _missing(ingestion_id: str, *, whole: bool) -> DataboxError:
 
 def _asked_to_wait(answer: object) -> float:
     """The seconds for which the server asks to be left alone."""
-    return (answer.retry_after or 0.0) if isinstance(answer, APIStatusError) else 0.0
+    return min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER) if isinstance(answer, APIStatusError) else 0.0

@@ -42,7 +42,8 @@ class Ending:
         """Show it to a person."""
         report = self.report
         verified = bool(report.verify)
-        by_count = verified and not report.uncounted  # else a 0 would be nobody's count
+        known = report.appended + report.overwritten + report.rejected
+        by_count = verified and not report.uncounted and bool(known or not report.accepted)  # else a 0 is nobody's
         lines = [
             ("read", report.rows, True, ""),
             ("accepted", report.accepted, True, "" if verified else "not verified: accepted is not yet stored"),

@@ -201,7 +201,8 @@ class Run:
         """What became of a batch is known, from an answer, a journal, or because it will not be sent."""
         sent = self._sent[number]
         if outcome == "accepted":
-            self._share_out(sent, shares or Shares(unverified=sent.rows))
+            fit = shares and shares.counted + shares.uncounted + shares.unverified == sent.rows
+            self._share_out(sent, shares if shares and fit else Shares(unverified=sent.rows))
         sent.ingestion_id, sent.error = ingestion_id, error
         sent.outcome = outcome  # last, for an interrupt may come at any line
         sent.keys = frozenset()  # a long run must not remember them all

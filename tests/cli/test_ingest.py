@@ -302,7 +302,7 @@ def test_what_is_not_known_in_time_is_said_with_its_reason(verify: str) -> None:
         with process(slow, *arguments) as running:
             out, _ = running.communicate(timeout=30)
     assert running.returncode == 1
-    assert re.search(r"unverified +5  their outcome is not known", out)
+    assert re.search(r"accepted +5 *\n +unverified +5  their outcome is not known", out)
     assert "was not known after 0.1 seconds; its status was 'processing'" in out
     assert "To send again" in out
 

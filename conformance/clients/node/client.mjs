@@ -161,7 +161,9 @@ const ADVICE = {
 };
 const kindOf = (status) => (status >= 500 ? 'ServerError' : KINDS[status] ?? 'APIStatusError');
 const requestId = (answer, response) => text(answer.requestId) ?? response.headers['x-request-id'] ?? null;
-const excerpt = (body) => body.replace(/<(script|style)[\s\S]*?<\/\1>/gi, ' ').replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim().slice(0, 300);
+// What is not closed is read to its end, so that the search does not start again at every "<".
+const MARKUP = /<(script|style)[\s\S]*?(<\/\1>|$)|<[^<>]*>/gi;
+const excerpt = (body) => body.slice(0, 20_000).replace(MARKUP, ' ').replace(/\s+/g, ' ').trim().slice(0, 300);
 
 function refusal(what, response, answer) {
   const errors = details(answer.errors), { status } = response;

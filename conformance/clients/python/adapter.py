@@ -39,8 +39,9 @@ from databox.ingest.settle import Shares, share_out, shares_by_status
 from databox.limits import RateLimit, RequestLog, Slot
 from databox.models import ErrorDetail
 from databox.operations import Operation
+from databox.redaction import Redactor
 from databox.report import BatchOutcome, IngestReport
-from databox.responses import Redactor, Response, read
+from databox.responses import Response, read
 from databox.retry import effect_of, wait_before_retry
 
 KEY = "conformance-key-0123456789"
