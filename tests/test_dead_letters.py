@@ -125,6 +125,21 @@ def test_where_it_does_not_tell_which_all_of_the_batch_may_go_again_with_keys(
     assert "row 5, which is newer and has the same key, may have been stored" in told[0]["reason"]
 
 
+@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize("verify", ["counts", "status"])
+def test_rows_that_a_word_alone_calls_rejected_are_offered_with_keys_only(
+    client: Any, plain: Any, dataset: Any, box: Sandbox, options: dict[str, Any], keyed: bool, verify: str
+) -> None:
+    failed = {"status": "failed", "ingestionId": "i"}
+    box.inject(Fault("create_ingestion", body={"status": "success", "ingestionId": "i"}, times=1))
+    box.inject(Fault("get_ingestion", body=failed))
+    box.inject(Fault("list_ingestions", body={"status": "success", "ingestions": [failed]}))
+    report = client.datasets.ingest(dataset if keyed else plain, rows(5), verify=verify, **options)
+    assert report.rejected == 5
+    assert [each["again"] for each in reasons(options["dead_letter"])] == [keyed] * 5
+    assert options["dead_letter"].exists() is keyed
+
+
 def test_values_are_compared_as_json_and_not_as_text(driver: Driver, client: Any, dataset: Any, box: Sandbox) -> None:
     """1 and Decimal("1.0") were in flight together, and arrived in the wrong order."""
     from decimal import Decimal

@@ -263,8 +263,9 @@ class AsyncDatasets(AsyncResource):
             verify_timeout: seconds to wait for outcomes after the last batch. Each is asked for at least once,
                 however long that takes at the limits; 0 waits for none.
             raise_on_failure: whether a report that is not `ok` is raised.
-            dead_letter: a file for the rows that did not make it and may be sent again as they are, which `ingest` takes
-                back. `<dead_letter>.reasons.jsonl` has all rows that did not make it, and why. Both are appended to.
+            dead_letter: a file for the rows that did not make it and may be sent again as they are, which `ingest`
+                takes back. `<dead_letter>.reasons.jsonl` has all rows that did not make it, and why. Both are appended
+                to.
             journal: a file that keeps what was sent, so that a second run goes on where the first stopped.
             on_ambiguous: what to do when the answer to a batch was lost: "resend" it, "report" it, or "auto": resend
                 when there are primary keys, which make that harmless.

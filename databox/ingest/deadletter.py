@@ -208,8 +208,8 @@ def _end_of(run: Run, number: int, *, keyed: bool) -> tuple[str, str, str, bool]
         return outcome or "unsent", said or _MEANING[outcome or "unsent"], "no", outcome != "ambiguous" or keyed
     if not shares.rejected or rejected:
         return "rejected", said, "yes", True
-    if shares.rejected == sum(attrs.astuple(shares)):
-        return "rejected", said, "no", True
+    if shares.rejected == run.rows_of(number):  # by a word alone, which without keys is not enough to send them again
+        return "rejected", said, "no", keyed
     some = (
         f"Of this batch's {run.rows_of(number)} rows {shares.rejected} were rejected, and the API does not say which."
     )

@@ -194,6 +194,8 @@ class Journal:
         query = "update batches set shares = ?, rejected = ?, error = ? where number = ?"
         # A row that was rejected overtakes nothing.
         forget: Statement = ("delete from keys where batch = ? and row = ?", [(number, row) for row in rejected])
+        if shares.rejected == sum(attrs.astuple(shares)):
+            forget = ("delete from keys where batch = ?", [(number,)])
         self._file.write((query, [values]), forget, _total(total))
 
     def lost(self, error: str, left: Total) -> None:

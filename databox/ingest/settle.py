@@ -100,10 +100,12 @@ def rejection(ingestion: Ingestion, shares: Shares) -> DataboxError | None:
 
 
 def rejected_places(ingestion: Ingestion, shares: Shares) -> tuple[int, ...]:
-    """Return which rows of a batch were rejected; nothing where the errors do not name all of them and no others."""
+    """Return which rows of a batch the server counts as rejected; nothing where it does not say which they are."""
+    rows = sum(attrs.astuple(shares))
+    if ingestion.rejected == shares.rejected == rows:
+        return tuple(range(rows))
     named = (_NAMED.match(entry.field or "") for entry in ingestion.errors)
     places = sorted({int(found[1]) for found in named if found})
-    rows = sum(attrs.astuple(shares))
     return tuple(places) if len(places) == shares.rejected and all(place < rows for place in places) else ()
 
 

@@ -20,6 +20,17 @@ function failed(how) {
   return caught(() => read('datasets.purge', OPERATIONS['datasets.purge']({ dataset_id: 'd' }), response)).error;
 }
 
+// No entry covers rows that it is not about, so a batch that invalid rows part has several.
+function stretches({ places, outcome }) {
+  const made = [];
+  for (const place of places) {
+    const last = made.at(-1);
+    if (last && last[0] + last[1] === place) last[1] += 1;
+    else made.push([place, 1, outcome]);
+  }
+  return made;
+}
+
 function caught(work) {
   try {
     return { result: work() };
@@ -83,7 +94,8 @@ const AREAS = {
     const { verify, verify_timeout: verifyTimeout, batch_size: batchSize, on_ambiguous: onAmbiguous, journal, dead_letter: deadLetter } = given.options;
     if (journal || deadLetter) return undefined;
     const client = new Client('conformance-key-0123456789', given.base_url);
-    return { report: await client.ingest('dataset', given.rows, { primaryKeys: given.primary_keys, verify, verifyTimeout, batchSize, onAmbiguous }) };
+    const report = await client.ingest('dataset', given.rows, { primaryKeys: given.primary_keys, verify, verifyTimeout, batchSize, onAmbiguous });
+    return { report, entries: report.batches.flatMap(stretches).sort(([one], [other]) => one - other) };
   },
 };
 

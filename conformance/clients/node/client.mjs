@@ -231,7 +231,7 @@ export class RequestLog {
 
 export function* batches(rows, size, most) {
   let batch = [], bytes = 13;
-  const whole = () => ({ first: batch[0].index, rows: batch.map((each) => each.json), bytes: bytes });
+  const whole = () => ({ first: batch[0].index, places: batch.map((each) => each.index), rows: batch.map((each) => each.json), bytes });
   for (const [index, json] of rows) {
     const more = Buffer.byteLength(json) + 1;
     if (13 + more > most) {

@@ -69,15 +69,16 @@ export class Client {
     let complete = true;
     rows.forEach((row, index) => {
       const flat = Object.keys(row).length && Object.values(row).every((value) => value === null || typeof value !== 'object');
-      if (flat) usable.push([index, JSON.stringify(row)]);
-      else outcomes.push({ outcome: 'invalid', rows: 1, first: index });
+      const hasKeys = primaryKeys.every((name) => row[name] !== undefined && row[name] !== null);
+      if (flat && hasKeys) usable.push([index, JSON.stringify(row)]);
+      else outcomes.push({ outcome: 'invalid', rows: 1, places: [index] });
     });
     for (const batch of batches(usable, batchSize, maxBytes)) {
       if ('invalid' in batch) {
-        outcomes.push({ outcome: 'invalid', rows: 1, first: batch.invalid });
+        outcomes.push({ outcome: 'invalid', rows: 1, places: [batch.invalid] });
         continue;
       }
-      const sent = { rows: batch.rows.length, first: batch.first };
+      const sent = { rows: batch.rows.length, places: batch.places };
       outcomes.push(sent);
       try {
         const records = batch.rows.map((json) => JSON.parse(json));

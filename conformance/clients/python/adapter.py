@@ -198,6 +198,11 @@ def encoding(given: Json) -> Json:
     return {"json": data.decode()}
 
 
+def keys(given: Json) -> Json:
+    first, second = (encode({"key": value_of(given[name])}, 0, ["key"])[1] for name in ("first", "second"))
+    return {"same": first == second}
+
+
 def order(given: Json) -> Json:
     run, started = Run(given["concurrency"]), []
     waiting = [Batch((n,), (b"{}",), tuple(key.encode() for key in keys)) for n, keys in enumerate(given["batches"])]
@@ -271,7 +276,8 @@ def ingest(given: Json) -> Json:
         beside = dead.with_name("dead.jsonl.reasons.jsonl")
         reasons = [json.loads(line) for line in beside.read_text("utf-8").splitlines()] if beside.exists() else []
         noted = journal_rows(journal) if journal.exists() else []
-    return {"report": shown(last), "dead_letters": lines, "reasons": reasons, "journal": noted}
+    entries = [[batch.first_row, batch.rows, batch.outcome] for batch in last.batches]
+    return {"report": shown(last), "entries": entries, "dead_letters": lines, "reasons": reasons, "journal": noted}
 
 
 def ingested(url: str, rows: list[Json], arguments: Json) -> IngestReport:
@@ -305,6 +311,7 @@ AREAS: dict[str, Callable[[Json], Json]] = {
         limits,
         batches,
         encoding,
+        keys,
         order,
         verification,
         report,
