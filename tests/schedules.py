@@ -21,6 +21,8 @@ from typing import Any, Self
 import anyio
 import attrs
 
+import databox.ingest.settle
+import databox.retry
 from databox import AsyncDatabox, Databox, DataboxError
 
 KEYS = 7
@@ -285,7 +287,7 @@ class Forks:
 def ingest_in_this_process(job: dict[str, Any]) -> None:
     """Do a job; it may end this process at a write that it names."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    shorten_waits()
+    databox.retry.FIRST_WAIT, databox.ingest.settle.FIRST_POLL = 0.001, 0.005
     if job["die"]:
         _die_at_a_write(*job["die"])
     rows = input_rows(job["seed"], job["keyed"])
@@ -302,15 +304,6 @@ def ingest_in_this_process(job: dict[str, Any]) -> None:
         return
     with Databox("k" * 20, job["url"], rate_limit=None, max_retries=job["retries"]) as client:
         client.datasets.ingest(job["dataset"], source(), **job["options"])
-
-
-def shorten_waits() -> None:
-    """Waits are tested elsewhere; here they only cost time."""
-    import databox.ingest.settle
-    import databox.retry
-
-    databox.retry.FIRST_WAIT = 0.001
-    databox.ingest.settle.FIRST_POLL = 0.005
 
 
 def _die_at_a_write(what: str, count: int, after: bool) -> None:

@@ -244,6 +244,21 @@ def test_other_dead_letters_in_a_second_run(
     assert lines(other) == rows(5)
 
 
+@pytest.mark.parametrize("had_letters", [True, False])
+def test_a_copy_of_the_journal_that_knows_less(
+    client: Any, plain: Any, box: Sandbox, options: dict[str, Any], had_letters: bool
+) -> None:
+    """The lines are ours all the same, as the reasons say whose they are."""
+    refusing(box, times=4)
+    client.datasets.ingest(plain, rows(10), **(options if had_letters else options | {"dead_letter": None}))
+    copy = options["journal"].read_bytes()
+    client.datasets.ingest(plain, rows(10), **options)
+    assert lines(options["dead_letter"]) == rows(10)
+    options["journal"].write_bytes(copy)
+    assert client.datasets.ingest(plain, rows(10), **options).ok
+    assert not options["dead_letter"].exists()
+
+
 def test_none_in_a_second_run(client: Any, plain: Any, box: Sandbox, options: dict[str, Any]) -> None:
     refusing(box, times=2)
     client.datasets.ingest(plain, rows(20), **options)

@@ -149,11 +149,11 @@ class DeadLetters:
                 self._files.add(told, self._run_id)
                 raise
             kept: list[tuple[int, bytes]] = []
-            if self.path in files:
+            if journal.is_new:
+                self._files.add(self._letters(run, refused), self._run_id)
+            else:
                 own = Own(journal.letters(self.path), before)
                 kept = self._files.replace(self._letters(run, refused), self._run_id, own)
-            else:
-                self._files.add(self._letters(run, refused), self._run_id)
             journal.wrote_letters(self.path, kept)
             for other in files:
                 if other != self.path:  # an earlier run had them elsewhere

@@ -72,6 +72,11 @@ class Journal:
         """Let go of the file."""
         self._file.close()
 
+    @property
+    def is_new(self) -> bool:
+        """Whether this is the first run with it."""
+        return self._run == 1
+
     # What earlier runs did
 
     def ends(self) -> list[End]:
@@ -212,10 +217,13 @@ class Journal:
         """Return the files of dead letters to which runs of this journal wrote."""
         return [Path(file) for (file,) in self._file.rows("select file from letter_files")]
 
-    def letters(self, file: Path) -> list[tuple[int, bytes]]:
-        """Return the rows that earlier runs wrote to a file of dead letters: place and digest."""
-        query = "select row, digest from letters where file = ? and run < ? order by row"
-        return self._file.rows(query, str(file), self._run)
+    def letters(self, file: Path) -> Iterator[tuple[int, bytes]]:
+        """Walk the rows that earlier runs wrote to a file of dead letters: place and digest."""
+        query = "select row, digest from letters where file = ? and run < ? and row > ? order by row limit 1000"
+        last = -1
+        while found := self._file.rows(query, str(file), self._run, last):
+            yield from found
+            last = found[-1][0]
 
     def writes_letters(self, file: Path, rows: Iterable[tuple[int, bytes]]) -> None:
         """Note which rows this run is about to write to a file of dead letters, beside those of earlier ones."""

@@ -121,17 +121,15 @@ class LetterFiles:
 
     def _find(self, db: sqlite3.Connection, run_id: str) -> None:
         """Find out which lines are ours."""
-        for number, line in enumerate(_lines(self.reasons)):
-            head = _HEAD.match(line)
-            if head and head[2] == b"true":
-                row = line[line.index(_ROW) + len(_ROW) : line.rindex(b"}")]
-                entry = (digest_of(row), number, head[3].decode() == run_id)
-                db.execute(
-                    "insert into owners select ?1, ?2, ?3 where exists (select 1 from own where digest = ?1)", entry
-                )
+        own = "insert or ignore into own (row, digest) values (?, ?)"
+        for index, digest, mine in _offered(self.reasons, run_id):
+            if mine:  # it may be one that a copy of the journal does not know
+                db.execute(own, (index, digest))
+        known = "where exists (select 1 from own where digest = ?1)"
+        for number, (_, digest, mine) in enumerate(_offered(self.reasons, run_id)):
+            db.execute(f"insert into owners select ?1, ?2, ?3 {known}", (digest, number, mine))
         for number, line in enumerate(_lines(self.path)):
-            query = "insert into found select ?1, ?2 where exists (select 1 from own where digest = ?1)"
-            db.execute(query, (digest_of(line.rstrip(b"\r\n")), number))
+            db.execute(f"insert into found select ?1, ?2 {known}", (digest_of(line.rstrip(b"\r\n")), number))
         for (digest,) in db.execute("select distinct digest from found").fetchall():
             lines, owners, rows = (
                 [value for (value,) in db.execute(query, (digest,))]
@@ -278,6 +276,15 @@ def _is_still(file: IO[bytes], path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:
         return False
+
+
+def _offered(path: Path, run_id: str) -> Iterator[tuple[int, bytes, bool]]:
+    """Walk the reasons of rows that may go again: place, digest, and whether they are those of a run."""
+    for line in _lines(path):
+        head = _HEAD.match(line)
+        if head and head[2] == b"true":
+            row = line[line.index(_ROW) + len(_ROW) : line.rindex(b"}")]
+            yield int(head[1]), digest_of(row), head[3].decode() == run_id
 
 
 def _lines(path: Path) -> Iterator[bytes]:
