@@ -26,15 +26,17 @@ _ACCEPTED = ("appended", "overwritten", "rejected", "uncounted", "unverified")
 
 @attrs.frozen(kw_only=True)
 class BatchOutcome:
-    """What became of the rows that went together.
+    """What became of rows that follow one another in the input.
 
-    The last five counts share out the rows of an accepted batch and are 0 for all others.
+    Rows that went together, and are parted in the input by others, have several entries with one ingestion id. The
+    last five counts share out the rows of an accepted entry and are 0 for all others; as the API counts an ingestion as
+    a whole, they are dealt out among its entries.
     """
 
     index: int
-    """The batch's place in the run, from 0."""
+    """The entry's place in the report, from 0."""
     first_row: int
-    """The place of its first row in the input, from 0. Rows found invalid in between have an entry of their own."""
+    """The place of its first row in the input, from 0."""
     rows: int
     outcome: Outcome
     ingestion_id: str | None = None

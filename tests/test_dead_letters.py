@@ -1,6 +1,7 @@
 """Dead letters: what is in the two files, and whose lines they are."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -97,6 +98,17 @@ def test_rows_that_the_server_names_are_the_rejected_ones(
     ]
     counts = [(each.first_row, each.rows, each.appended, each.rejected) for each in report.batches]
     assert counts == [(0, 3, 2, 1), (3, 1, 0, 0), (4, 1, 0, 1)]
+
+
+def test_they_are_so_among_invalid_rows_without_number(client: Any, plain: Any, tmp_path: Path) -> None:
+    dead = tmp_path / "dead.jsonl"
+    given = [{"n": [n]} if n % 2 else {"n": "text" if n % 50 == 0 and n else n} for n in range(2400)]
+    report = client.datasets.ingest(plain, given, dead_letter=dead, raise_on_failure=False)
+    assert (report.invalid, report.rejected, report.appended) == (1200, 47, 1153)
+    assert adds_up(report)
+    found = [(each["index"], each["outcome"]) for each in reasons(dead)]
+    assert [index for index, outcome in found if outcome == "rejected"] == list(range(50, 2400, 50))
+    assert [index for index, outcome in found if outcome == "invalid"] == list(range(1, 2400, 2))
 
 
 def rejecting(box: Sandbox, received: int, rejected: int) -> None:
@@ -517,6 +529,32 @@ def steps_for(count: int, path: Path) -> int:
 def test_a_hot_key_whose_rows_all_fail_takes_time_in_proportion(tmp_path: Path) -> None:
     few, many = (steps_for(count, tmp_path / str(count)) for count in (500, 4000))
     assert many < 12 * few
+
+
+def test_replacing_many_lines_takes_time_in_proportion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [0]
+
+    def step() -> int:
+        steps[0] += 1
+        return 0
+
+    def connect(name: str) -> sqlite3.Connection:
+        db = real(name)
+        db.set_progress_handler(step, 100)
+        return db
+
+    real = sqlite3.connect
+    monkeypatch.setattr("databox.ingest.letter_files.sqlite3.connect", connect)
+    found: list[int] = []
+    for count in (500, 4000):
+        steps[0] = 0
+        files = LetterFiles(tmp_path / str(count))
+        letters = [Letter(n, "failed", "no", b'{"id":%d}' % n, True) for n in range(count)]
+        files.add(letters, "aa")
+        files.add(letters, "bb")
+        files.replace(letters, "aa", Own([(n, digest_of(letters[n].row)) for n in range(count)], count))
+        found.append(steps[0])
+    assert found[1] < 12 * found[0]
 
 
 def test_a_hot_key_in_a_journal_takes_time_in_proportion(tmp_path: Path) -> None:

@@ -246,6 +246,22 @@ def test_exhausted_attempts_are_failed(driver: Driver, box: Sandbox, dataset: An
     assert adds_up(report)
 
 
+def test_errors_in_a_report_hold_no_rows(driver: Driver, box: Sandbox, dataset: Any) -> None:
+    """The frames of a traceback do, so that each batch that failed would stay in memory."""
+    client = driver.client(box.api_key, box.url, max_retries=1)
+    for fault in ({"status": 400}, {"status": 503}, {"drop": "after"}, {"body": "<html>"}):
+        box.inject(Fault("create_ingestion", times=2, **fault))
+        box.inject(Fault("get_ingestion", status=500, times=1))
+    given = [{"id": n, "value": [n]} if n % 10 == 3 else {"id": n} for n in range(100)]
+    report = client.datasets.ingest(dataset, given, batch_size=10, verify_timeout=0, raise_on_failure=False)
+    errors: list[BaseException] = [batch.error for batch in report.batches if batch.error]
+    assert len(errors) > 10
+    while errors:
+        error = errors.pop()
+        assert error.__traceback__ is None
+        errors += filter(None, [error.__cause__ or error.__context__])
+
+
 LOST = [
     Fault("create_ingestion", drop="after", times=1),
     Fault("create_ingestion", drop="before", times=1),

@@ -246,6 +246,38 @@ def test_what_was_under_way_when_a_run_died_is_said_to_be(
     assert "no answer to it was noted" in str(report)
 
 
+def test_a_journal_of_which_nothing_was_sent_may_begin_again(
+    client: Any, dataset: Any, plain: Any, box: Sandbox, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+    options = {"journal": journal, "dead_letter": tmp_path / "dead.jsonl", "raise_on_failure": False}
+    assert client.datasets.ingest(dataset, rows(3), primary_keys=["Id"], **options).invalid == 3  # mistyped
+    assert client.datasets.ingest(plain, [], **options).ok
+    assert client.datasets.ingest(dataset, rows(3), **options).ok
+    assert len(box.rows(dataset)) == 3
+    assert [each["index"] for each in reasons(tmp_path / "dead.jsonl")] == [0, 1, 2]  # of the first run, which are its
+
+
+def test_a_part_of_a_batch_has_its_own_part_of_the_rejected_rows(
+    client: Any, dataset: Any, box: Sandbox, tmp_path: Path
+) -> None:
+    client.datasets.ingest(dataset, [{"id": 9, "n": 9}])
+    given = [{"id": n, "n": "no number" if n in (1, 4) else n} for n in range(6)]
+    options = {"journal": tmp_path / "journal", "dead_letter": tmp_path / "dead.jsonl"}
+    assert client.datasets.ingest(dataset, given, raise_on_failure=False, **options).rejected == 2
+
+    def broken() -> Iterator[dict[str, Any]]:
+        yield from given[:3]
+        raise ConnectionError
+
+    with pytest.raises(IngestError) as caught:
+        client.datasets.ingest(dataset, broken(), **options)
+    report = caught.value.report
+    assert (report.accepted, report.appended, report.rejected, adds_up(report)) == (3, 2, 1, True)
+    assert lines(tmp_path / "dead.jsonl") == [given[1], given[4]]
+    assert [each["index"] for each in reasons(tmp_path / "dead.jsonl")] == [1, 4]
+
+
 # A purge in between
 
 

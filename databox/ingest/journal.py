@@ -55,12 +55,14 @@ class Journal:
         self._under_way: dict[int, Batch] = {}
         self._file = JournalFile(self.path)
         try:
+            self._known: int = self._file.row("select count(*) from batches")[0]
+            if not self._known:
+                self._file.write(("delete from about", [()]))  # nothing was sent with it yet, so it belongs to nobody
             self._check(about)
             self._run = int(self._file.value("runs") or 0) + 1
             self._file.note("runs", str(self._run))
             self.id = self._file.value("id") or self._file.note("id", secrets.token_hex(8))
             """What tells its runs' dead letters from those of others."""
-            self._known: int = self._file.row("select count(*) from batches")[0]
             self._file.script(_NEWEST)
         except BaseException:
             self._file.close()
@@ -139,7 +141,8 @@ class Journal:
         """
         if batches < self._known:
             raise self._other_input("it had more rows")
-        self._file.note("batches", str(batches))
+        if batches:
+            self._file.note("batches", str(batches))
 
     # What this one does
 

@@ -33,8 +33,8 @@ _ROW = b',"row":'
 _SCHEMA = """
 create table own (digest blob, row integer primary key);
 create index own_by_digest on own (digest);
-create table found (digest blob, line integer);
-create table owners (digest blob, number integer primary key, ours integer);
+create table found (digest blob, line integer, primary key (digest, line)) without rowid;
+create table owners (digest blob, number integer, ours integer, primary key (digest, number)) without rowid;
 create table ours (line integer primary key, row integer);
 create table kept (row integer, line blob);
 """

@@ -1,7 +1,9 @@
 """What became of the rows of a batch, and of those that could not be encoded, as the report tells it."""
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import attrs
 
@@ -10,7 +12,7 @@ from databox.ingest.resume import Before, LeftOut
 from databox.ingest.settle import Shares
 from databox.report import BatchOutcome, Outcome
 
-__all__ = ["LISTED", "Invalid", "Overtaken", "Sent", "stretches"]
+__all__ = ["LISTED", "Invalid", "Overtaken", "Sent", "compact", "without_frames"]
 
 _OVERTAKEN = "Not sent again, since newer rows of the same keys were accepted."
 LISTED = 1000
@@ -25,12 +27,13 @@ class Overtaken(DataboxError):
 class Sent:
     """A batch as far as it has to be remembered."""
 
-    spans: tuple[tuple[int, int], ...]
-    """Where its rows are: the first place of each stretch, and how many there are."""
-    rows: int
+    indexes: Sequence[int]
+    """The places of its rows in the source."""
     end_row: int
     """The place after its last row, or the last one that was left out of it."""
     keys: frozenset[bytes]
+    apart: bool = True
+    """Whether it is told stretch by stretch, where other rows part it."""
     before: Before | None = None
     left_out: tuple[LeftOut, ...] = ()
     outcome: Outcome | None = None
@@ -41,31 +44,29 @@ class Sent:
     ask: bool = True
     """Whether the ingestion's counts tell what holds for its rows."""
 
-    def place(self, number: int) -> int:
-        """Return the place in the source of one of its rows."""
-        for first, rows in self.spans:
-            if number < rows:
-                return first + number
-            number -= rows
-        raise IndexError
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return len(self.indexes)
 
     def outcomes(self) -> Iterator[BatchOutcome]:
-        """Walk what became of it, stretch by stretch, so that no entry covers rows that it is not about."""
-        for (first, rows), shares in zip(self.spans, self._dealt(), strict=True):
-            yield _outcome(first, rows, self.outcome or "unsent", self.error, self.ingestion_id, shares)
+        """Walk what became of it, so that no entry covers rows that it is not about."""
+        spans = _stretches(self.indexes) if self.apart else [self.indexes][: self.rows]
+        for span, shares in zip(spans, self._dealt(spans), strict=True):
+            yield _outcome(span[0], len(span), self.outcome or "unsent", self.error, self.ingestion_id, shares)
         for group in _alike(self.left_out):
             error = Overtaken(f"{_OVERTAKEN} {group[0].error or ''}".rstrip())
             yield _outcome(group[0].index, len(group), group[0].outcome, error)
 
-    def _dealt(self) -> Iterator[Shares]:
+    def _dealt(self, spans: Iterable[Sequence[int]]) -> Iterator[Shares]:
         """Deal the counts out among the stretches. The API gives them for the whole; which rows it appended, it does
         not say, so that they are dealt out in order."""
         left = attrs.asdict(self.shares)
         left["rejected"] = left.pop("rejected") - len(self.rejected)  # last, where they are not known by place
-        for first, rows in self.spans:
-            here = {"rejected": sum(first <= place < first + rows for place in self.rejected)}
+        for span in spans:
+            here = {"rejected": len(self.rejected.intersection(span))}
             for kind, count in left.items():
-                dealt = min(count, rows - sum(here.values()))
+                dealt = min(count, len(span) - sum(here.values()))
                 left[kind] -= dealt
                 here[kind] = here.get(kind, 0) + dealt
             yield Shares(**here)
@@ -112,7 +113,7 @@ class Invalid:
         if index <= self.last:
             return False
         last = self._last
-        reason = str(error).replace(f"Row {index}", "Row", 1)
+        reason = str(without_frames(error)).replace(f"Row {index}", "Row", 1)
         if self._unlisted:
             self._unlisted = self._unlisted.and_one_more(index)
         elif last and (last.end_row, last.reason) == (index, reason):
@@ -130,17 +131,36 @@ class Invalid:
         if self._unlisted:
             rows, error = self._unlisted.rows, self._unlisted.error
             words = f"{rows:,} more rows could not be encoded, which are not listed one by one. {error}"
-            yield _outcome(self._unlisted.first_row, rows, "invalid", DataboxError(words))
+            column = getattr(error, "column", None)
+            first = self._unlisted.first_row
+            yield _outcome(first, rows, "invalid", InvalidRecordError(words, index=first, column=column))
 
 
-def stretches(indexes: Sequence[int], *, apart: bool) -> tuple[tuple[int, int], ...]:
-    """Return the stretches of rows that follow one another: where each begins, and how many rows it has."""
-    if not indexes:
-        return ()
-    if not apart or indexes[-1] - indexes[0] + 1 == len(indexes):
-        return ((indexes[0], len(indexes)),)
+Error = TypeVar("Error", bound=DataboxError)
+
+
+def without_frames(error: Error) -> Error:
+    """Return an error without the frames that it came through: they hold whole batches, and a report is kept."""
+    links: list[BaseException] = [error]
+    for link in links:
+        link.__traceback__ = None
+        links += (each for each in (link.__cause__, link.__context__) if each and each not in links)
+    return error
+
+
+def compact(indexes: Sequence[int]) -> Sequence[int]:
+    """Return the places of a batch's rows in as little memory as they take."""
+    if indexes and indexes[-1] - indexes[0] + 1 == len(indexes):
+        return range(indexes[0], indexes[-1] + 1)
+    return array("q", indexes)
+
+
+def _stretches(indexes: Sequence[int]) -> Sequence[Sequence[int]]:
+    """The stretches of rows that follow one another."""
+    if isinstance(indexes, range):
+        return [indexes][: len(indexes)]
     starts = [n for n, index in enumerate(indexes) if not n or index != indexes[n - 1] + 1]
-    return tuple((indexes[start], end - start) for start, end in pairwise([*starts, len(indexes)]))
+    return [indexes[start:end] for start, end in pairwise([*starts, len(indexes)])] if indexes else []
 
 
 def _alike(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:

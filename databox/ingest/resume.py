@@ -145,20 +145,22 @@ def plan(entry: Entry | None, batch: Batch, newer: Mapping[int, Newer], *, resen
     return Earlier(rest, send=True, before=before, left_out=tuple(left_out))
 
 
-def _part_of(shares: Shares, rows: int) -> Shares | None:
-    """Return how some of an ingestion's rows are shared out, or None when its counts do not tell."""
-    kinds = [name for name, count in attrs.asdict(shares).items() if count]
-    return Shares(**{kinds[0]: rows}) if len(kinds) == 1 else None
+def _part_of(shares: Shares, rows: int, rejected: int) -> Shares:
+    """How some of an ingestion's rows are shared out, as far as its counts tell."""
+    kinds = [name for name, count in attrs.asdict(shares).items() if count and (name != "rejected" or not rejected)]
+    kind = kinds[0] if len(kinds) == 1 else "unverified"
+    return Shares(**{"rejected": rejected, kind: rows - rejected})
 
 
 def _accepted(entry: Entry, batch: Batch, *, whole: bool) -> Before:
     if entry.lost:
         return Before("accepted", entry.ingestion_id, Purged(entry.lost), ask=False)
-    shares = entry.shares
-    if shares and not whole:
-        shares = _part_of(shares, len(batch.rows))
+    shares, rejected = entry.shares, entry.rejected
+    if not whole:
+        rejected &= set(batch.indexes)
+        shares = _part_of(shares, len(batch.rows), len(rejected)) if shares else None
     error = DataboxError(entry.error) if entry.error else None
-    return Before("accepted", entry.ingestion_id, error, shares, entry.rejected, ask=whole)
+    return Before("accepted", entry.ingestion_id, error, shares, rejected, ask=whole)
 
 
 def _without(batch: Batch, left_out: list[LeftOut]) -> Batch:

@@ -18,7 +18,7 @@ from databox.errors import (
     PermissionDeniedError,
 )
 from databox.ingest.batch import Batch
-from databox.ingest.outcomes import Invalid, Sent, stretches
+from databox.ingest.outcomes import Invalid, Sent, compact, without_frames
 from databox.ingest.resume import Earlier
 from databox.ingest.settle import Shares
 from databox.report import IngestReport, Outcome
@@ -152,11 +152,10 @@ class Run:
         """
         earlier = earlier or Earlier(batch, send=True)
         sent = Sent(
-            # With more invalid rows than are listed one by one, batches are no longer told stretch by stretch.
-            stretches(earlier.rows.indexes, apart=not self._invalid.unlisted),
-            len(earlier.rows.rows),
+            compact(earlier.rows.indexes),
             batch.indexes[-1] + 1,
             earlier.rows.keys,
+            not self._invalid.unlisted,  # with more of them than are listed, the batches' parts are too many as well
             earlier.before,
             earlier.left_out,
         )
@@ -203,7 +202,7 @@ class Run:
         if outcome == "accepted":
             fit = shares and shares.counted + shares.uncounted + shares.unverified == sent.rows
             self._share_out(sent, shares if shares and fit else Shares(unverified=sent.rows))
-        sent.ingestion_id, sent.error = ingestion_id, error
+        sent.ingestion_id, sent.error = ingestion_id, error and without_frames(error)
         sent.outcome = outcome  # last, for an interrupt may come at any line
         sent.keys = frozenset()  # a long run must not remember them all
         self.answered_batches += 1
@@ -223,8 +222,8 @@ class Run:
         """
         sent = self._sent[number]
         self._share_out(sent, shares)
-        sent.error = error
-        sent.rejected = frozenset(map(sent.place, rejected))
+        sent.error = error and without_frames(error)
+        sent.rejected = frozenset(sent.indexes[place] for place in rejected)
 
     def lost(self, error: DataboxError) -> None:
         """Rows that earlier runs stored may not be there any more."""
