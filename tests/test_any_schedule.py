@@ -23,7 +23,7 @@ import pytest
 from databox import BatchOutcome, IngestError, IngestReport, read_records
 from databox.ingest.encode import encode
 from tests.drive import Driver
-from tests.schedules import Dataset, Event, Forks, Server, input_rows, is_valid, shorten_waits
+from tests.schedules import Dataset, Event, Forks, Server, input_rows, is_valid
 from tests.test_ingest import adds_up
 
 SEEDS = int(os.environ.get("DATABOX_SEEDS", "24"))
@@ -49,7 +49,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are tested as decisions elsewhere; here they only cost time."""
-    shorten_waits()
+    monkeypatch.setattr("databox.retry.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("databox.ingest.settle.FIRST_POLL", 0.005)
 
 
 @attrs.define
