@@ -289,7 +289,7 @@ def test_nothing_goes_over_a_batch_that_was_withdrawn(
     """Two that were under way got one id, so that the first never goes again. What it may have overtaken stays back,
     and so does what that may have overtaken."""
     dead = tmp_path / "dead.jsonl"
-    given = [{"id": 9, "value": 0}, {"id": 8, "value": 0}]
+    given: list[dict[str, Any]] = [{"id": 9, "value": 0}, {"id": 8, "value": 0}]
     given += [{"id": 1, "value": "old"}, {"id": 2, "value": 0}]
     given += [{"id": 1, "value": "new"}, {"id": 5, "value": "old"}] if chained else []
     given += [{"id": 5 if chained else 1, "value": "new"}, {"id": 3, "value": 0}]
