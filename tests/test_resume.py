@@ -1,6 +1,9 @@
 """Going on with a journal: what is sent again, what is left out, and what the report says of it."""
 
 import json
+import shutil
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import pytest
 from databox import IngestError
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
+from tests.scripted import Received, ScriptedServer, Step, answer
 from tests.test_ingest import adds_up, ingestions, rows, stored
 from tests.test_ingest_files import lines, reasons, short_waits  # noqa: F401 - a fixture
 
@@ -244,6 +248,99 @@ def test_what_was_under_way_when_a_run_died_is_said_to_be(
     report = client.datasets.ingest(plain, rows(3), journal=tmp_path / "journal", raise_on_failure=False)
     assert report.ambiguous == 3
     assert "no answer to it was noted" in str(report)
+
+
+@pytest.mark.parametrize("on_ambiguous", ["report", "resend"])
+def test_what_was_under_way_when_a_run_died_may_have_overtaken_others(
+    driver: Driver, server: ScriptedServer, tmp_path: Path, on_ambiguous: str
+) -> None:
+    kept: dict[Any, Any] = {}
+
+    def first_run(received: Received) -> Step:
+        if len(server.requests) == 1:
+            return answer(400, {"status": "error"})
+        kept.update({row["id"]: row["value"] for row in received.json["records"]})
+        shutil.copy(tmp_path / "journal", tmp_path / "left")  # what a run leaves that is killed now
+        return answer(500)
+
+    def second_run(received: Received) -> Step:
+        kept.update({row["id"]: row["value"] for row in received.json["records"]})
+        return answer(200, {"status": "success", "ingestionId": f"I{len(server.requests)}"})
+
+    client = driver.client(base_url=server.url)
+    options = {"primary_keys": ["id"], "batch_size": 2, "concurrency": 1, "verify": None, "raise_on_failure": False}
+    server.decides(first_run)
+    client.datasets.ingest("d", OLD_AND_NEW, journal=tmp_path / "journal", **(options | {"on_ambiguous": "report"}))
+    server.decides(second_run)
+    report = client.datasets.ingest("d", OLD_AND_NEW, journal=tmp_path / "left", on_ambiguous=on_ambiguous, **options)
+    assert kept[1] == "new"
+    if on_ambiguous == "resend":
+        assert report.accepted == 4
+    else:
+        assert what_became(report) == [(0, 2, "failed"), (2, 2, "ambiguous")]
+        assert "Not sent again: row 2" in str(report.batches[0].error)
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("chained", [False, True])
+def test_nothing_goes_over_a_batch_that_was_withdrawn(
+    driver: Driver, server: ScriptedServer, tmp_path: Path, chained: bool
+) -> None:
+    """Two that were under way got one id, so that the first never goes again. What it may have overtaken stays back,
+    and so does what that may have overtaken."""
+    dead = tmp_path / "dead.jsonl"
+    given: list[dict[str, Any]] = [{"id": 9, "value": 0}, {"id": 8, "value": 0}]
+    given += [{"id": 1, "value": "old"}, {"id": 2, "value": 0}]
+    given += [{"id": 1, "value": "new"}, {"id": 5, "value": "old"}] if chained else []
+    given += [{"id": 5 if chained else 1, "value": "new"}, {"id": 3, "value": 0}]
+    given += [{"id": 4, "value": 0}, {"id": 6, "value": 0}]
+    newest = {row["id"]: row["value"] for row in given}
+    kept: dict[Any, Any] = {}
+    together = threading.Barrier(2)
+    refused = {1: answer(400, {"status": "error"}), 2: answer(500)}
+
+    def take(received: Received) -> str:
+        kept.update({row["id"]: row["value"] for row in received.json["records"]})
+        return f"I{len(server.requests)}"
+
+    def first_run(received: Received) -> Step:
+        number = given.index(received.json["records"][0]) // 2
+        if number in range(1, 3 if chained else 2):
+            if number == 2:
+                take(received)
+            return refused[number]
+        if number == 0:
+            step = answer(200, {"status": "success", "ingestionId": take(received)})
+            return lambda connection: (slow.wait(0.05), step(connection))[1]  # so that others may go together
+        take(received)
+        last = received.json["records"][0]["id"] == 4
+
+        def both(connection: socket.socket) -> None:
+            together.wait(10)
+            while last and b"shared-id" not in (tmp_path / "journal").read_bytes():
+                slow.wait(0.005)  # the other one is to have it first
+            answer(200, {"status": "success", "ingestionId": "shared-id"})(connection)
+
+        return both
+
+    slow = threading.Event()
+    client = driver.client(base_url=server.url)
+    options = {"primary_keys": ["id"], "batch_size": 2, "concurrency": 2, "verify": None, "raise_on_failure": False}
+    with_journal = options | {"journal": tmp_path / "journal", "dead_letter": dead}
+    server.decides(first_run)
+    first = client.datasets.ingest("d", given, on_ambiguous="report", **with_journal)
+    assert first.batches[-2].outcome == "ambiguous"
+    assert kept == {id: value for id, value in newest.items() if id != 2}
+
+    server.decides(lambda received: answer(200, {"status": "success", "ingestionId": take(received)}))
+    for _ in range(2):
+        report = client.datasets.ingest("d", given, on_ambiguous="resend", **with_journal)
+        assert [batch.outcome for batch in report.batches][1] == "failed"
+        assert kept == {id: value for id, value in newest.items() if id != 2}
+        assert "ingest that file without this journal" in str(report.batches[1].error)
+    # What the message says to do.
+    assert client.datasets.ingest("d", lines(dead), **options).ok
+    assert kept == newest
 
 
 def test_a_journal_of_which_nothing_was_sent_may_begin_again(

@@ -81,7 +81,8 @@ class Files:
             if self._journal and self._refused is None:
                 entry, whole = self._journal.entry(number, batch, complete=complete)
                 newer = self._journal.newer(batch) if entry and entry.state != "accepted" else {}
-                found = plan(entry, batch, newer, resend=self._settings.resend, whole=whole)
+                resend, in_order = self._settings.resend, self._journal.in_order
+                found = plan(entry, batch, newer, resend=resend, whole=whole, in_order=in_order)
                 if entry and whole and found.left_out != entry.left_out:
                     self._journal.leave_out(number, found.left_out)
                 if found.before and found.before.outcome != "accepted" and not found.send:
