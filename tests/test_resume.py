@@ -413,6 +413,67 @@ def test_a_purge_is_noticed_by_what_was_sent_since(client: Any, plain: Any, box:
     assert (again.appended, again.unverified) == (10, 30)
 
 
+@pytest.mark.parametrize("keyed", [False, True])
+@pytest.mark.parametrize("verify", ["counts", "status", None])
+@pytest.mark.parametrize("others", [0, 500], ids="{} rows of others".format)
+def test_the_rows_that_a_run_adds_do_not_hide_a_purge(
+    client: Any,
+    plain: Any,
+    dataset: Any,
+    box: Sandbox,
+    tmp_path: Path,
+    keyed: bool,
+    verify: Any,
+    others: int,
+) -> None:
+    into = dataset if keyed else plain
+    client.datasets.ingest(into, rows(others, 1000))
+    options = {"journal": tmp_path / "journal", "batch_size": 10}
+
+    def breaks() -> Iterator[dict[str, Any]]:
+        yield from rows(10)
+        raise OSError("gone")
+
+    with pytest.raises(IngestError, match="gone"):
+        client.datasets.ingest(into, breaks(), verify=verify, **options)
+    client.datasets.purge(into)
+    for _ in range(2):
+        with pytest.raises(IngestError, match=r"it was purged in between\. Which") as caught:
+            client.datasets.ingest(into, rows(30), **options)
+        report = caught.value.report
+        assert (report.accepted, report.appended, report.unverified) == (30, 20, 10)
+        assert adds_up(report)
+    assert len(stored(box, into)) == 20
+
+
+@pytest.mark.parametrize("verify", ["status", None])
+def test_a_purge_before_the_first_count_is_noticed(
+    client: Any, plain: Any, box: Sandbox, tmp_path: Path, verify: Any
+) -> None:
+    options = {"journal": tmp_path / "journal", "batch_size": 10}
+    assert client.datasets.ingest(plain, rows(30), verify=verify, **options).ok
+    client.datasets.purge(plain)
+    for _ in range(2):
+        with pytest.raises(IngestError, match=r"holds 0 rows, and .* at least 30: it was purged") as caught:
+            client.datasets.ingest(plain, rows(30), **options)
+        assert (caught.value.report.appended, caught.value.report.unverified) == (0, 30)
+
+
+@pytest.mark.parametrize("verify", ["counts", "status", None])
+def test_overwritten_rows_do_not_look_like_a_purge(client: Any, dataset: Any, tmp_path: Path, verify: Any) -> None:
+    options = {"journal": tmp_path / "journal", "batch_size": 10}
+
+    def breaks() -> Iterator[dict[str, Any]]:
+        yield from rows(20)
+        raise OSError("gone")
+
+    with pytest.raises(IngestError, match="gone"):
+        client.datasets.ingest(dataset, breaks(), verify=verify, **options)
+    report = client.datasets.ingest(dataset, rows(20) + rows(20) + rows(10, 20), **options)
+    assert (report.ok, report.appended, report.overwritten) == (True, 30, 20)
+    assert client.datasets.ingest(dataset, rows(20) + rows(20) + rows(10, 20), **options).ok
+
+
 def test_rows_of_others_do_not_look_like_a_purge(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     client.datasets.ingest(plain, rows(40), batch_size=10, journal=journal)

@@ -130,8 +130,13 @@ class Journal:
         return found
 
     @property
+    def resumed(self) -> bool:
+        """Whether rows were accepted so far."""
+        return bool(self._file.row("select exists (select 1 from batches where state = 'accepted')")[0])
+
+    @property
     def total(self) -> Total | None:
-        """The largest total of the dataset's rows that was told so far."""
+        """How many rows the dataset held at least, as far as was told so far."""
         noted = json.loads(self._file.value("total") or "null")
         return Total(*noted) if noted else None
 
