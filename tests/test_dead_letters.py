@@ -1,11 +1,13 @@
 """Dead letters: what is in the two files, and whose lines they are."""
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -597,3 +599,74 @@ def test_a_hot_key_in_a_journal_takes_time_in_proportion(tmp_path: Path) -> None
             journal.close()
         found.append(steps[0])
     assert found[1] < 12 * found[0]
+
+
+def test_numbers_beyond_a_float_come_back_as_they_were_sent(driver: Driver, box: Sandbox, tmp_path: Path) -> None:
+    """Two keys that a float cannot tell apart stay two."""
+    client = driver.client(box.api_key, box.url)
+    dataset = client.datasets.create("D", data_source=client.data_sources.create("S"), primary_keys=["k"])
+    box.inject(Fault("create_ingestion", status=400, times=1))
+    rows = [{"k": 2**70 + 1, "v": Decimal("0.1000000000000000000000001")}, {"k": 2**70 + 2, "v": 61440393786409381}]
+    letters = tmp_path / "dead.jsonl"
+    with pytest.raises(IngestError):
+        client.datasets.ingest(dataset, rows, dead_letter=letters)
+    written = letters.read_bytes()
+    box.inject(Fault("create_ingestion", status=400, times=1))
+    again = tmp_path / "again.jsonl"
+    with pytest.raises(IngestError), read_records(letters) as records:
+        client.datasets.ingest(dataset, driver.source(records), dead_letter=again)
+    assert again.read_bytes() == written
+    with read_records(letters) as records:
+        assert client.datasets.ingest(dataset, driver.source(records)).appended == 2
+
+
+def test_a_folder_of_earlier_dead_letters_that_is_gone(driver: Driver, box: Sandbox, tmp_path: Path) -> None:
+    client = driver.client(box.api_key, box.url)
+    dataset = client.datasets.create("D", data_source=client.data_sources.create("S"), primary_keys=["k"])
+    (tmp_path / "x").mkdir()
+    box.inject(Fault("create_ingestion", status=400, times=1))
+    rows = [{"k": n} for n in range(4)]
+    with pytest.raises(IngestError):
+        client.datasets.ingest(dataset, rows, journal=tmp_path / "j", dead_letter=tmp_path / "x" / "dead")
+    shutil.rmtree(tmp_path / "x")
+    for _ in range(2):
+        report = client.datasets.ingest(dataset, rows, journal=tmp_path / "j", dead_letter=tmp_path / "dead")
+        assert report.ok
+        assert report.accepted == 4
+
+
+class Huge(Mapping[str, int]):
+    """A row for which there is not enough memory."""
+
+    def __getitem__(self, name: str) -> int:
+        raise MemoryError
+
+    def __iter__(self) -> Iterator[str]:
+        raise MemoryError
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_a_row_without_memory_for_it_leaves_a_report(driver: Driver, box: Sandbox, tmp_path: Path) -> None:
+    client = driver.client(box.api_key, box.url)
+    dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
+    rows = [*({"n": n} for n in range(150)), Huge()]
+    with pytest.raises(IngestError) as caught:
+        client.datasets.ingest(dataset, rows, dead_letter=tmp_path / "dead.jsonl")
+    report = caught.value.report
+    assert report.rows == 151
+    assert (report.accepted, report.invalid) == (len(box.rows(dataset)), 1)
+    assert report.unsent == 150 - report.accepted
+
+
+def test_a_row_too_large_for_a_batch_of_an_earlier_run(driver: Driver, box: Sandbox, tmp_path: Path) -> None:
+    """What is advised is what helps; a larger limit does not, as batches stay as they were."""
+    client = driver.client(box.api_key, box.url)
+    dataset = client.datasets.create("D", data_source=client.data_sources.create("S"), primary_keys=["k"])
+    rows = [{"k": 1}, {"k": 2, "t": "x" * 200}, {"k": 3}]
+    for size in (100, 100_000):
+        with pytest.raises(IngestError, match="Shorten its texts") as caught:
+            client.datasets.ingest(dataset, rows, journal=tmp_path / "j", max_batch_bytes=size)
+        assert ("or raise max_batch_bytes" in str(caught.value)) == (size == 100)
+        assert caught.value.report.invalid == 1

@@ -1,6 +1,9 @@
 """Going on with a journal: what is sent again, what is left out, and what the report says of it."""
 
 import json
+import shutil
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import pytest
 from databox import IngestError
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
+from tests.scripted import Received, ScriptedServer, Step, answer
 from tests.test_ingest import adds_up, ingestions, rows, stored
 from tests.test_ingest_files import lines, reasons, short_waits  # noqa: F401 - a fixture
 
@@ -246,6 +250,99 @@ def test_what_was_under_way_when_a_run_died_is_said_to_be(
     assert "no answer to it was noted" in str(report)
 
 
+@pytest.mark.parametrize("on_ambiguous", ["report", "resend"])
+def test_what_was_under_way_when_a_run_died_may_have_overtaken_others(
+    driver: Driver, server: ScriptedServer, tmp_path: Path, on_ambiguous: str
+) -> None:
+    kept: dict[Any, Any] = {}
+
+    def first_run(received: Received) -> Step:
+        if len(server.requests) == 1:
+            return answer(400, {"status": "error"})
+        kept.update({row["id"]: row["value"] for row in received.json["records"]})
+        shutil.copy(tmp_path / "journal", tmp_path / "left")  # what a run leaves that is killed now
+        return answer(500)
+
+    def second_run(received: Received) -> Step:
+        kept.update({row["id"]: row["value"] for row in received.json["records"]})
+        return answer(200, {"status": "success", "ingestionId": f"I{len(server.requests)}"})
+
+    client = driver.client(base_url=server.url)
+    options = {"primary_keys": ["id"], "batch_size": 2, "concurrency": 1, "verify": None, "raise_on_failure": False}
+    server.decides(first_run)
+    client.datasets.ingest("d", OLD_AND_NEW, journal=tmp_path / "journal", **(options | {"on_ambiguous": "report"}))
+    server.decides(second_run)
+    report = client.datasets.ingest("d", OLD_AND_NEW, journal=tmp_path / "left", on_ambiguous=on_ambiguous, **options)
+    assert kept[1] == "new"
+    if on_ambiguous == "resend":
+        assert report.accepted == 4
+    else:
+        assert what_became(report) == [(0, 2, "failed"), (2, 2, "ambiguous")]
+        assert "Not sent again: row 2" in str(report.batches[0].error)
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("chained", [False, True])
+def test_nothing_goes_over_a_batch_that_was_withdrawn(
+    driver: Driver, server: ScriptedServer, tmp_path: Path, chained: bool
+) -> None:
+    """Two that were under way got one id, so that the first never goes again. What it may have overtaken stays back,
+    and so does what that may have overtaken."""
+    dead = tmp_path / "dead.jsonl"
+    given: list[dict[str, Any]] = [{"id": 9, "value": 0}, {"id": 8, "value": 0}]
+    given += [{"id": 1, "value": "old"}, {"id": 2, "value": 0}]
+    given += [{"id": 1, "value": "new"}, {"id": 5, "value": "old"}] if chained else []
+    given += [{"id": 5 if chained else 1, "value": "new"}, {"id": 3, "value": 0}]
+    given += [{"id": 4, "value": 0}, {"id": 6, "value": 0}]
+    newest = {row["id"]: row["value"] for row in given}
+    kept: dict[Any, Any] = {}
+    together = threading.Barrier(2)
+    refused = {1: answer(400, {"status": "error"}), 2: answer(500)}
+
+    def take(received: Received) -> str:
+        kept.update({row["id"]: row["value"] for row in received.json["records"]})
+        return f"I{len(server.requests)}"
+
+    def first_run(received: Received) -> Step:
+        number = given.index(received.json["records"][0]) // 2
+        if number in range(1, 3 if chained else 2):
+            if number == 2:
+                take(received)
+            return refused[number]
+        if number == 0:
+            step = answer(200, {"status": "success", "ingestionId": take(received)})
+            return lambda connection: (slow.wait(0.05), step(connection))[1]  # so that others may go together
+        take(received)
+        last = received.json["records"][0]["id"] == 4
+
+        def both(connection: socket.socket) -> None:
+            together.wait(10)
+            while last and b"shared-id" not in (tmp_path / "journal").read_bytes():
+                slow.wait(0.005)  # the other one is to have it first
+            answer(200, {"status": "success", "ingestionId": "shared-id"})(connection)
+
+        return both
+
+    slow = threading.Event()
+    client = driver.client(base_url=server.url)
+    options = {"primary_keys": ["id"], "batch_size": 2, "concurrency": 2, "verify": None, "raise_on_failure": False}
+    with_journal = options | {"journal": tmp_path / "journal", "dead_letter": dead}
+    server.decides(first_run)
+    first = client.datasets.ingest("d", given, on_ambiguous="report", **with_journal)
+    assert first.batches[-2].outcome == "ambiguous"
+    assert kept == {id: value for id, value in newest.items() if id != 2}
+
+    server.decides(lambda received: answer(200, {"status": "success", "ingestionId": take(received)}))
+    for _ in range(2):
+        report = client.datasets.ingest("d", given, on_ambiguous="resend", **with_journal)
+        assert [batch.outcome for batch in report.batches][1] == "failed"
+        assert kept == {id: value for id, value in newest.items() if id != 2}
+        assert "ingest that file without this journal" in str(report.batches[1].error)
+    # What the message says to do.
+    assert client.datasets.ingest("d", lines(dead), **options).ok
+    assert kept == newest
+
+
 def test_a_journal_of_which_nothing_was_sent_may_begin_again(
     client: Any, dataset: Any, plain: Any, box: Sandbox, tmp_path: Path
 ) -> None:
@@ -314,6 +411,67 @@ def test_a_purge_is_noticed_by_what_was_sent_since(client: Any, plain: Any, box:
     assert "held 30 rows" in str(report)
     again = client.datasets.ingest(plain, rows(40), **options)
     assert (again.appended, again.unverified) == (10, 30)
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+@pytest.mark.parametrize("verify", ["counts", "status", None])
+@pytest.mark.parametrize("others", [0, 500], ids="{} rows of others".format)
+def test_the_rows_that_a_run_adds_do_not_hide_a_purge(
+    client: Any,
+    plain: Any,
+    dataset: Any,
+    box: Sandbox,
+    tmp_path: Path,
+    keyed: bool,
+    verify: Any,
+    others: int,
+) -> None:
+    into = dataset if keyed else plain
+    client.datasets.ingest(into, rows(others, 1000))
+    options = {"journal": tmp_path / "journal", "batch_size": 10}
+
+    def breaks() -> Iterator[dict[str, Any]]:
+        yield from rows(10)
+        raise OSError("gone")
+
+    with pytest.raises(IngestError, match="gone"):
+        client.datasets.ingest(into, breaks(), verify=verify, **options)
+    client.datasets.purge(into)
+    for _ in range(2):
+        with pytest.raises(IngestError, match=r"it was purged in between\. Which") as caught:
+            client.datasets.ingest(into, rows(30), **options)
+        report = caught.value.report
+        assert (report.accepted, report.appended, report.unverified) == (30, 20, 10)
+        assert adds_up(report)
+    assert len(stored(box, into)) == 20
+
+
+@pytest.mark.parametrize("verify", ["status", None])
+def test_a_purge_before_the_first_count_is_noticed(
+    client: Any, plain: Any, box: Sandbox, tmp_path: Path, verify: Any
+) -> None:
+    options = {"journal": tmp_path / "journal", "batch_size": 10}
+    assert client.datasets.ingest(plain, rows(30), verify=verify, **options).ok
+    client.datasets.purge(plain)
+    for _ in range(2):
+        with pytest.raises(IngestError, match=r"holds 0 rows, and .* at least 30: it was purged") as caught:
+            client.datasets.ingest(plain, rows(30), **options)
+        assert (caught.value.report.appended, caught.value.report.unverified) == (0, 30)
+
+
+@pytest.mark.parametrize("verify", ["counts", "status", None])
+def test_overwritten_rows_do_not_look_like_a_purge(client: Any, dataset: Any, tmp_path: Path, verify: Any) -> None:
+    options = {"journal": tmp_path / "journal", "batch_size": 10}
+
+    def breaks() -> Iterator[dict[str, Any]]:
+        yield from rows(20)
+        raise OSError("gone")
+
+    with pytest.raises(IngestError, match="gone"):
+        client.datasets.ingest(dataset, breaks(), verify=verify, **options)
+    report = client.datasets.ingest(dataset, rows(20) + rows(20) + rows(10, 20), **options)
+    assert (report.ok, report.appended, report.overwritten) == (True, 30, 20)
+    assert client.datasets.ingest(dataset, rows(20) + rows(20) + rows(10, 20), **options).ok
 
 
 def test_rows_of_others_do_not_look_like_a_purge(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import itertools
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
@@ -17,7 +17,7 @@ from typing import TypeVar
 import h11
 import httpx
 
-from databox._async.runtime import breathe, lookup, until_readable, until_writable
+from databox._async.runtime import breathe, lookup, until_ready
 from databox.config import KEY_HEADER, Secret
 from databox.exchange import LARGEST_HEAD, Exchange
 from databox.origin import Origin
@@ -98,7 +98,7 @@ class AsyncConnection:
         self._http.send(h11.EndOfMessage())
         exchange.leaves()
         while rest:
-            rest = rest[await _done(self._stream, exchange, partial(self._stream.send, rest), until_writable) :]
+            rest = rest[await _done(self._stream, exchange, partial(self._stream.send, rest), writing=True) :]
 
     async def _receive(self, exchange: Exchange) -> None:
         answer = bytearray()
@@ -118,7 +118,7 @@ class AsyncConnection:
 
     async def _next_event(self, exchange: Exchange) -> object:
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            data = await _done(self._stream, exchange, partial(self._stream.recv, READ_AT_ONCE), until_readable)
+            data = await _done(self._stream, exchange, partial(self._stream.recv, READ_AT_ONCE))
             if not data and self._http.their_state is h11.SEND_RESPONSE:
                 raise h11.RemoteProtocolError("the server closed the connection without an answer")
             self._http.receive_data(data)
@@ -137,7 +137,7 @@ async def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exc
         try:
             if origin.scheme == "https":
                 stream = trusted.wrap_socket(stream, server_hostname=origin.host, do_handshake_on_connect=False)
-                await _done(stream, exchange, stream.do_handshake, until_readable)
+                await _done(stream, exchange, stream.do_handshake)
         except BaseException:
             stream.close()
             raise
@@ -158,7 +158,7 @@ async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
             code = stream.connect_ex(address)
             if code in _UNDER_WAY:
                 # Each address gets its share, so that a dead one leaves time for those after it.
-                await until_writable(stream, left and left / (len(addresses) - place))
+                await until_ready(stream, left and left / (len(addresses) - place), writing=True)
                 code = stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
                 raise OSError(code, os.strerror(code))
@@ -173,23 +173,18 @@ async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
     raise problem
 
 
-async def _done(
-    stream: socket.socket,
-    exchange: Exchange,
-    step: Callable[[], T],
-    wait: Callable[[socket.socket, float | None], Awaitable[None]],
-) -> T:
-    """Return what a step on a socket gives, once it can be done; `wait` is how, where it is no business of TLS's."""
+async def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T], *, writing: bool = False) -> T:
+    """Return what a step on a socket gives, once it can be done."""
     while True:
         left = exchange.time_left()
         try:
             return step()
         except ssl.SSLWantReadError:
-            await until_readable(stream, left)
+            await until_ready(stream, left, writing=False)
         except ssl.SSLWantWriteError:
-            await until_writable(stream, left)
+            await until_ready(stream, left, writing=True)
         except BlockingIOError:
-            await wait(stream, left)
+            await until_ready(stream, left, writing=writing)
 
 
 @contextmanager

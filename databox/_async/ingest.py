@@ -155,6 +155,9 @@ class AsyncIngest:
                 more = (index, *encode(record, index, self._settings.primary_keys))
             except InvalidRecordError as error:
                 self._invalid(index, record, error)
+            except MemoryError:  # which stopped the run; this row shall not keep the others from being told
+                lacking = InvalidRecordError(f"Row {index}: there was not enough memory to look at it.", index=index)
+                self._invalid(index, f"a {type(record).__name__}", lacking)
         if item:
             self._run.rows = item[0] + 1
         for batch in self._batcher.rest(start, more):

@@ -23,8 +23,7 @@ __all__ = [
     "breathe",
     "lookup",
     "sleep",
-    "until_readable",
-    "until_writable",
+    "until_ready",
 ]
 
 T = TypeVar("T")
@@ -47,24 +46,14 @@ async def breathe() -> None:
     await anyio.lowlevel.checkpoint()
 
 
-async def until_readable(stream: socket.socket, seconds: float | None) -> None:
-    """Wait until there is something to read from a socket.
+async def until_ready(stream: socket.socket, seconds: float | None, *, writing: bool) -> None:
+    """Wait until there is something to read from a socket, or until it takes more, which it does once it is connected.
 
     Raises:
         TimeoutError: it took too long; None sets no end.
     """
     with anyio.fail_after(seconds):
-        await anyio.wait_readable(stream)
-
-
-async def until_writable(stream: socket.socket, seconds: float | None) -> None:
-    """Wait until a socket takes more, or is connected.
-
-    Raises:
-        TimeoutError: it took too long; None sets no end.
-    """
-    with anyio.fail_after(seconds):
-        await anyio.wait_writable(stream)
+        await (anyio.wait_writable(stream) if writing else anyio.wait_readable(stream))
 
 
 async def lookup(host: str, port: int, seconds: float | None) -> list[Address]:

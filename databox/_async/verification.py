@@ -89,16 +89,16 @@ class AsyncVerification:
 
     async def _look_for_what_was_there(self) -> None:
         """Find out whether what earlier runs stored is still there, as far as the server tells."""
-        question = self._files.question
-        if question:
+        settled = not self._open
+        while question := self._files.question(settled=settled):
             try:
                 ingestion = operations.datasets_get_ingestion(self._dataset_id, question)
                 self._files.told(None, await self._transport.send(ingestion))
             except NotFoundError:
                 await self._look_for_the_dataset()
             except APIError:
-                return  # it does not tell
-        self._files.compare()
+                continue  # it does not tell
+        self._files.compare(settled=settled)
 
     async def _look_for_the_dataset(self) -> None:
         listing = operations.datasets_list_ingestions(self._dataset_id, page=1, page_size=PAGE_SIZE)
@@ -140,8 +140,8 @@ class AsyncVerification:
 
     def _learn(self, number: int, answer: Ingestion) -> bool:
         """Note what an answer says about a batch; return whether there is nothing more to learn."""
-        self._files.told(number, answer)
         shares = share_out(answer, self._open[number][1])
+        self._files.told(number, answer, shares)
         self._heard[number] = answer
         self._know(number, shares, rejection(answer, shares), rejected_places(answer, shares))
         return not shares.unverified

@@ -18,7 +18,7 @@ from typing import TypeVar
 import h11
 import httpx
 
-from databox._sync.runtime import breathe, lookup, until_readable, until_writable
+from databox._sync.runtime import breathe, lookup, until_ready
 from databox.config import KEY_HEADER, Secret
 from databox.exchange import LARGEST_HEAD, Exchange
 from databox.origin import Origin
@@ -99,7 +99,7 @@ class Connection:
         self._http.send(h11.EndOfMessage())
         exchange.leaves()
         while rest:
-            rest = rest[_done(self._stream, exchange, partial(self._stream.send, rest), until_writable) :]
+            rest = rest[_done(self._stream, exchange, partial(self._stream.send, rest), writing=True) :]
 
     def _receive(self, exchange: Exchange) -> None:
         answer = bytearray()
@@ -119,7 +119,7 @@ class Connection:
 
     def _next_event(self, exchange: Exchange) -> object:
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            data = _done(self._stream, exchange, partial(self._stream.recv, READ_AT_ONCE), until_readable)
+            data = _done(self._stream, exchange, partial(self._stream.recv, READ_AT_ONCE))
             if not data and self._http.their_state is h11.SEND_RESPONSE:
                 raise h11.RemoteProtocolError("the server closed the connection without an answer")
             self._http.receive_data(data)
@@ -138,7 +138,7 @@ def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exchange)
         try:
             if origin.scheme == "https":
                 stream = trusted.wrap_socket(stream, server_hostname=origin.host, do_handshake_on_connect=False)
-                _done(stream, exchange, stream.do_handshake, until_readable)
+                _done(stream, exchange, stream.do_handshake)
         except BaseException:
             stream.close()
             raise
@@ -159,7 +159,7 @@ def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
             code = stream.connect_ex(address)
             if code in _UNDER_WAY:
                 # Each address gets its share, so that a dead one leaves time for those after it.
-                until_writable(stream, left and left / (len(addresses) - place))
+                until_ready(stream, left and left / (len(addresses) - place), writing=True)
                 code = stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
                 raise OSError(code, os.strerror(code))
@@ -174,23 +174,18 @@ def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
     raise problem
 
 
-def _done(
-    stream: socket.socket,
-    exchange: Exchange,
-    step: Callable[[], T],
-    wait: Callable[[socket.socket, float | None], None],
-) -> T:
-    """Return what a step on a socket gives, once it can be done; `wait` is how, where it is no business of TLS's."""
+def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T], *, writing: bool = False) -> T:
+    """Return what a step on a socket gives, once it can be done."""
     while True:
         left = exchange.time_left()
         try:
             return step()
         except ssl.SSLWantReadError:
-            until_readable(stream, left)
+            until_ready(stream, left, writing=False)
         except ssl.SSLWantWriteError:
-            until_writable(stream, left)
+            until_ready(stream, left, writing=True)
         except BlockingIOError:
-            wait(stream, left)
+            until_ready(stream, left, writing=writing)
 
 
 @contextmanager

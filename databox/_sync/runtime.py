@@ -23,8 +23,7 @@ __all__ = [
     "breathe",
     "lookup",
     "sleep",
-    "until_readable",
-    "until_writable",
+    "until_ready",
 ]
 
 T = TypeVar("T")
@@ -46,32 +45,20 @@ def breathe() -> None:
     """Nothing to do: other threads go on by themselves."""
 
 
-def until_readable(stream: socket.socket, seconds: float | None) -> None:
-    """Wait until there is something to read from a socket.
+def until_ready(stream: socket.socket, seconds: float | None, *, writing: bool) -> None:
+    """Wait until there is something to read from a socket, or until it takes more, which it does once it is connected.
 
     Raises:
         TimeoutError: it took too long; None sets no end.
     """
-    if not _is_ready(stream, seconds, writing=False):
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(stream, select.POLLOUT if writing else select.POLLIN)
+        ready = bool(poll.poll(None if seconds is None else seconds * 1000))
+    else:  # Windows, whose select tells of a failed connection in its third list
+        ready = any(select.select([] if writing else [stream], [stream] if writing else [], [stream], seconds))
+    if not ready:
         raise TimeoutError
-
-
-def until_writable(stream: socket.socket, seconds: float | None) -> None:
-    """Wait until a socket takes more, or is connected.
-
-    Raises:
-        TimeoutError: it took too long; None sets no end.
-    """
-    if not _is_ready(stream, seconds, writing=True):
-        raise TimeoutError
-
-
-def _is_ready(stream: socket.socket, seconds: float | None, *, writing: bool) -> bool:
-    if not hasattr(select, "poll"):  # Windows, whose select tells of a failed connection in its third list
-        return any(select.select([] if writing else [stream], [stream] if writing else [], [stream], seconds))
-    poll = select.poll()
-    poll.register(stream, select.POLLOUT if writing else select.POLLIN)
-    return bool(poll.poll(None if seconds is None else seconds * 1000))
 
 
 def lookup(host: str, port: int, seconds: float | None) -> list[Address]:

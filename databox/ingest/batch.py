@@ -115,9 +115,11 @@ class Batcher:
         size = len(row) + 1
         most = self._end.max_batch_bytes if self._end else self._max_bytes
         if _AROUND + size > most:
+            remedy = "Shorten its texts, or raise max_batch_bytes."
+            if self._end:
+                remedy = "Shorten its texts. An earlier run with this journal had that max_batch_bytes, which is kept."
             raise InvalidRecordError(
-                f"Row {index} makes a request of {_AROUND + size:,} bytes, and {most:,} are allowed. "
-                "Shorten its texts, or raise max_batch_bytes.",
+                f"Row {index} makes a request of {_AROUND + size:,} bytes, and {most:,} are allowed. {remedy}",
                 index=index,
             )
         full = self._end is None and (self._bytes + size > most or len(self._held) >= self._size)

@@ -157,7 +157,9 @@ class DeadLetters:
             journal.wrote_letters(self.path, kept)
             for other in files:
                 if other != self.path:  # an earlier run had them elsewhere
-                    kept = LetterFiles(other).replace((), self._run_id, Own(journal.letters(other), before))
+                    kept = []
+                    if other.parent.is_dir():  # or else they are gone with it
+                        kept = LetterFiles(other).replace((), self._run_id, Own(journal.letters(other), before))
                     journal.wrote_letters(other, kept)
         except (OSError, sqlite3.Error) as error:
             raise self._problem(error) from None

@@ -51,7 +51,11 @@ class Files:
         self.error: ConfigurationError | None = None
         """Why a file could not be written."""
         try:
-            self._totals = Totals(self._journal.total if self._journal else None)
+            self._totals = (
+                Totals(self._journal.total, resumed=self._journal.resumed)
+                if self._journal
+                else Totals(None, resumed=False)
+            )
             path = settings.dead_letter or self._those_of_earlier_runs()
             if path:
                 run_id = self._journal.id if self._journal else token_hex(8)
@@ -81,7 +85,8 @@ class Files:
             if self._journal and self._refused is None:
                 entry, whole = self._journal.entry(number, batch, complete=complete)
                 newer = self._journal.newer(batch) if entry and entry.state != "accepted" else {}
-                found = plan(entry, batch, newer, resend=self._settings.resend, whole=whole)
+                resend, in_order = self._settings.resend, self._journal.in_order
+                found = plan(entry, batch, newer, resend=resend, whole=whole, in_order=in_order)
                 if entry and whole and found.left_out != entry.left_out:
                     self._journal.leave_out(number, found.left_out)
                 if found.before and found.before.outcome != "accepted" and not found.send:
@@ -136,25 +141,27 @@ class Files:
             error = self._run.outcome(number)[2]
             rejected = self._run.rejected(number)
             said = str(error) if error else None
-            self._guarded(partial(self._journal.verified, number, shares, rejected, said, self._totals.largest))
+            self._guarded(partial(self._journal.verified, number, shares, rejected, said, self._totals.least))
 
-    def told(self, number: int | None, answer: Ingestion) -> None:
-        """Hear an answer about a batch of this report, or about an ingestion of an earlier run."""
+    def told(self, number: int | None, answer: Ingestion, shares: Shares | None = None) -> None:
+        """Hear an answer about a batch of this report, and what it says of its rows, or about any ingestion again."""
         rows = answer.dataset_metrics.total_records_count if answer.dataset_metrics else None
         if rows is not None:
-            self._totals.told(Total(rows, answer.id), new=number is not None and self._run.is_new(number))
+            appended = shares.appended if shares and not shares.unverified else 0
+            new = number is not None and self._run.is_new(number)
+            self._totals.told(Total(rows, answer.id), new=new, appended=appended)
 
-    @property
-    def question(self) -> str | None:
-        """The ingestion to ask about, to learn whether what earlier runs stored is still there."""
-        return self._totals.question
+    def question(self, *, settled: bool) -> str | None:
+        """Return the next ingestion to ask about, to learn whether what earlier runs stored is still there."""
+        return self._totals.question(settled=settled)
 
-    def compare(self) -> None:
-        """Let what earlier runs stored be in doubt, if the dataset has fewer rows now than then."""
-        loss, left = self._totals.loss, self._totals.left
-        if loss and left and self._journal:
-            self._run.lost(loss)
-            self._guarded(partial(self._journal.lost, str(loss), left))
+    def compare(self, *, settled: bool) -> None:
+        """Let what earlier runs stored be in doubt, if the dataset has fewer rows than it would have with them."""
+        loss = self._totals.loss(settled=settled)
+        if loss and self._journal:
+            purged, left = loss
+            self._run.lost(purged)
+            self._guarded(partial(self._journal.lost, str(purged), left))
 
     def source_ended(self) -> None:
         """Note that there are no more batches than these.

@@ -64,6 +64,8 @@ class Journal:
             self.id = self._file.value("id") or self._file.note("id", secrets.token_hex(8))
             """What tells its runs' dead letters from those of others."""
             self._file.script(_NEWEST)
+            self.in_order: bool = not self._file.rows("select 1 from batches where not ordered limit 1")
+            """Whether each batch whose answer was lost can go again. One that was withdrawn never does."""
         except BaseException:
             self._file.close()
             raise
@@ -133,8 +135,13 @@ class Journal:
         return found
 
     @property
+    def resumed(self) -> bool:
+        """Whether rows were accepted so far."""
+        return bool(self._file.row("select exists (select 1 from batches where state = 'accepted')")[0])
+
+    @property
     def total(self) -> Total | None:
-        """The largest total of the dataset's rows that was told so far."""
+        """How many rows the dataset held at least, as far as was told so far."""
         noted = json.loads(self._file.value("total") or "null")
         return Total(*noted) if noted else None
 
@@ -156,9 +163,15 @@ class Journal:
         row = (number, whole.indexes[-1] + 1, len(whole.rows), max_batch_bytes, digest_of_rows(whole), self._run)
         columns = "number, end_row, rows, max_batch_bytes, digest, run, state"
         query = f"insert into batches ({columns}) values (?, ?, ?, ?, ?, ?, 'sending') on conflict"
+        # Once it is out it may overtake earlier rows of its keys that were not accepted, answered or not. As long as it
+        # is under way no other batch with these keys is, so that these are all, whatever comes of it.
+        overtaking = "insert or ignore into keys select ?1, ?2, ?3 where exists (select 1 from keys where key = ?1)"
         self._under_way[number] = batch  # first, so that after an interrupt it is known to be noted, or so it may be
         try:
-            self._file.write((f"{query} do update set state = 'sending', run = excluded.run", [row]))
+            self._file.write(
+                (f"{query} do update set state = 'sending', run = excluded.run", [row]),
+                (overtaking, self._keys_of(number, batch)),
+            )
         except ConfigurationError:
             del self._under_way[number]
             raise
@@ -182,9 +195,7 @@ class Journal:
         query = "update batches set state = ?, ingestion_id = ?, error = ?, shares = null where number = ?"
         ended: Statement = (query, [(outcome, ingestion_id, error, number)])
         if outcome == "accepted":
-            # Of accepted rows those matter whose key an earlier row has that was not.
-            query = "insert or ignore into keys select ?1, ?2, ?3 where exists (select 1 from keys where key = ?1)"
-            self._file.write(ended, (query, self._keys_of(number, batch)))
+            self._file.write(ended)
         else:
             self._file.write(ended, self._waiting(number, batch))
         self._under_way.pop(number, None)

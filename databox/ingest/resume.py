@@ -13,6 +13,11 @@ from databox.report import Outcome
 __all__ = ["Before", "Earlier", "Entry", "LeftOut", "Newer", "Refused", "plan"]
 
 _UNANSWERED = "An earlier run ended when this was sent and no answer to it was noted: it may be stored."
+_BOTH = 'With on_ambiguous="resend" both go again, in their order.'
+_APART = (
+    "With this journal they cannot go again in their order. Run once more with dead_letter, which gets all rows that "
+    "may go again, in their order; then ingest that file without this journal."
+)
 
 
 @attrs.frozen
@@ -103,11 +108,14 @@ class Refused:
     why: str
 
 
-def plan(entry: Entry | None, batch: Batch, newer: Mapping[int, Newer], *, resend: bool, whole: bool) -> Earlier:
+def plan(
+    entry: Entry | None, batch: Batch, newer: Mapping[int, Newer], *, resend: bool, whole: bool, in_order: bool = True
+) -> Earlier:
     """Return what is to be done about a batch.
 
     An old value is never put over a newer one that was accepted. Rows that such a one has overtaken are left out; and a
     batch is held back as long as a later one may have overtaken it whose answer was lost, unless that goes again too.
+    Where one batch cannot go again, none counts on a later one that does: that may have to be held back itself.
 
     Args:
         entry: what the journal knows of it.
@@ -115,6 +123,7 @@ def plan(entry: Entry | None, batch: Batch, newer: Mapping[int, Newer], *, resen
         newer: for the rows' places, the last later rows of their keys.
         resend: whether batches whose answer was lost go again.
         whole: whether all its rows were read.
+        in_order: whether each batch whose answer was lost can go again.
     """
     if entry is None:
         return Earlier(batch, send=True)
@@ -136,10 +145,10 @@ def plan(entry: Entry | None, batch: Batch, newer: Mapping[int, Newer], *, resen
     if not rest.rows or not whole or not entry.ordered or (entry.may_be_stored and not resend):
         return Earlier(rest, send=False, before=before, left_out=tuple(left_out))
     possible = [by for index in rest.indexes if (by := newer.get(index, Newer()).possible) is not None]
-    if possible and not resend:
+    if possible and not (resend and in_order):
         held = DataboxError(
             f"Not sent again: row {possible[0]}, which is newer and has the key of one of these, was sent, and its "
-            f'answer was lost. With on_ambiguous="resend" both go again, in their order.{_before(entry.error)}'
+            f"answer was lost. {_BOTH if in_order else _APART}{_before(entry.error)}"
         )
         return Earlier(rest, send=False, before=attrs.evolve(before, error=held), left_out=tuple(left_out))
     return Earlier(rest, send=True, before=before, left_out=tuple(left_out))
