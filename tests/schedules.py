@@ -13,6 +13,7 @@ import threading
 import traceback
 import uuid
 from collections import Counter
+from contextlib import suppress
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
@@ -106,8 +107,8 @@ class Server:
         self.faults: dict[str, float] = {}
         self.step = 0
         self.kill: tuple[int, int, int, str] | None = None
-        """Which process to send which signal at which batch from now on, and when: before, between or after effect and
-        answer."""
+        """Which process, by a descriptor of it, to send which signal at which batch from now on, and when: before,
+        between or after effect and answer."""
 
     @property
     def url(self) -> str:
@@ -206,10 +207,11 @@ class Server:
 
     def _die(self, when: str) -> None:
         if self.kill and self.kill[3] == when:
-            pid, number, left, _ = self.kill
-            self.kill = (pid, number, left - 1, when) if left else None
+            process, number, left, _ = self.kill
+            self.kill = (process, number, left - 1, when) if left else None
             if not left:
-                os.kill(pid, number)
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(process, number)  # an id may be another one's by now
 
 
 class _Listener(ThreadingHTTPServer):
@@ -269,8 +271,8 @@ class Forks:
         self._process.communicate()
 
     def start(self, job: dict[str, Any]) -> int:
-        """Start a job that waits for `go`; return the id of its process."""
-        return self._ask(json.dumps(job))
+        """Start a job that waits for `go`; return a descriptor of its process."""
+        return os.pidfd_open(self._ask(json.dumps(job)))
 
     def go(self) -> int:
         """Let the job go, and wait for its end; return 0, or minus the signal that killed it."""

@@ -177,12 +177,14 @@ class Schedule:
             "is_async": self.driver.is_async,
             "die": die,
         }
-        pid = self.forks.start(job)
+        process = self.forks.start(job)
         if at_request:
             number = chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGINT])
-            self.server.kill = (pid, number, chance.randrange(0, 12), chance.choice(["before", "between", "after"]))
+            self.server.kill = (process, number, chance.randrange(0, 12), chance.choice(["before", "between", "after"]))
         status = self.forks.go()
-        self.server.kill = None
+        with self.server.lock:
+            self.server.kill = None
+        os.close(process)
         assert status in (0, -9), self.seed
         given.report, given.torn, given.was_killed = None, given.torn or status == -9, True
         if not given.torn:
