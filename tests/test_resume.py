@@ -355,6 +355,13 @@ def test_a_journal_of_which_nothing_was_sent_may_begin_again(
     assert [each["index"] for each in reasons(tmp_path / "dead.jsonl")] == [0, 1, 2]  # of the first run, which are its
 
 
+def test_rows_that_are_invalid_in_each_run_are_told_once(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
+    options = {"journal": tmp_path / "journal", "dead_letter": tmp_path / "dead.jsonl", "raise_on_failure": False}
+    for _ in range(3):
+        assert client.datasets.ingest(plain, [{}, {"a": [1]}], **options).invalid == 2
+        assert [each["index"] for each in reasons(tmp_path / "dead.jsonl")] == [0, 1]
+
+
 def test_a_part_of_a_batch_has_its_own_part_of_the_rejected_rows(
     client: Any, dataset: Any, box: Sandbox, tmp_path: Path
 ) -> None:

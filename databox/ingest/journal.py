@@ -56,8 +56,6 @@ class Journal:
         self._file = JournalFile(self.path)
         try:
             self._known: int = self._file.row("select count(*) from batches")[0]
-            if not self._known:
-                self._file.write(("delete from about", [()]))  # nothing was sent with it yet, so it belongs to nobody
             self._check(about)
             self._run = int(self._file.value("runs") or 0) + 1
             self._file.note("runs", str(self._run))
@@ -267,6 +265,8 @@ class Journal:
     # What may be wrong with it
 
     def _check(self, about: Mapping[str, str]) -> None:
+        if not self._known and any(self._file.value(name) not in (None, value) for name, value in about.items()):
+            self._file.write(("delete from about", [()]))  # nothing was sent with it, so it begins anew
         for name, value in about.items():
             noted = self._file.value(name)
             if noted is None:
