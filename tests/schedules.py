@@ -44,9 +44,15 @@ def input_rows(seed: int, keyed: bool) -> list[Any]:
             rows.append({"id": None, "value": place})
         else:
             key = chance.randrange(KEYS)
-            spelled = chance.choice([key, float(key), Decimal(key), Decimal(f"{key}.00")])
+            numbers = [key, float(key), Decimal(key), Decimal(f"{key}.00"), Decimal(f"{key}E0")]
+            spelled = chance.choice([*numbers, *numbers, str(key), bool(key)] if key < 3 else numbers)
             rows.append({"id": spelled, "value": place})
     return rows
+
+
+def key_of(value: Any) -> Any:
+    """What a key is in JSON: 1 and 1.0 are one, and neither is "1" or true."""
+    return value if isinstance(value, str) else (value,) if isinstance(value, bool) else Decimal(str(value))
 
 
 def is_valid(row: Any) -> bool:
@@ -192,9 +198,10 @@ class Server:
                 continue
             dataset.rows[value] += 1
             if dataset.keyed:
-                if record["id"] in dataset.held:
-                    dataset.puts.append(Put(dataset.held[record["id"]][0], value, dataset.held[record["id"]][1], event))
-                dataset.held[record["id"]] = (value, event)
+                key = key_of(record["id"])
+                if key in dataset.held:
+                    dataset.puts.append(Put(dataset.held[key][0], value, dataset.held[key][1], event))
+                dataset.held[key] = (value, event)
 
     def _fault(self) -> str:
         draw = self.chance.random()

@@ -23,7 +23,7 @@ import pytest
 from databox import BatchOutcome, IngestError, IngestReport, read_records
 from databox.ingest.encode import encode
 from tests.drive import Driver
-from tests.schedules import Dataset, Event, Forks, Server, input_rows, is_valid
+from tests.schedules import Dataset, Event, Forks, Server, input_rows, is_valid, key_of
 from tests.test_ingest import adds_up
 
 SEEDS = int(os.environ.get("DATABOX_SEEDS", "24"))
@@ -74,6 +74,10 @@ class Input:
 
     def __attrs_post_init__(self) -> None:
         self.rows = input_rows(self.seed, self.keyed)
+
+    def key(self, place: int) -> Any:
+        """What identifies a valid row."""
+        return key_of(self.rows[place]["id"])
 
     def sent(self, place: int) -> bytes:
         """A row's bytes."""
@@ -332,7 +336,10 @@ class Schedule:
         newer = [
             later
             for later, entry in entries.items()
-            if given.keyed and later > place and entry.outcome == "accepted" and given.rows[later]["id"] == row["id"]
+            if given.keyed
+            and later > place
+            and entry.outcome == "accepted"
+            and key_of(given.rows[later]["id"]) == key_of(row["id"])
         ]
         surely = [later for later in newer if later not in self.event(entries[later]).rejected]
         if letter["outcome"] == "rejected" and not self.event(entries[place]).named:
@@ -342,15 +349,15 @@ class Schedule:
             assert given.keyed or letter["outcome"] != "ambiguous", (self.seed, place)
             assert not surely, (self.seed, place)
         elif letter["outcome"] in ("failed", "unsent") or "Not to be sent again" in letter["reason"]:
-            assert newer or self.accepted_later(given, row["id"], len(entries)), (self.seed, place)
+            assert newer or self.accepted_later(given, place, len(entries)), (self.seed, place)
 
-    def accepted_later(self, given: Input, key: Any, start: int) -> bool:
-        """Whether the server accepted a row of a key that the last run did not come to."""
+    def accepted_later(self, given: Input, place: int, start: int) -> bool:
+        """Whether the server accepted a row of the same key that the last run did not come to."""
         return any(
-            place >= start and is_valid(given.rows[place]) and given.rows[place]["id"] == key
+            later >= start and given.key(later) == given.key(place)
             for event in self.server.events
             if event.dataset == given.name and event.acknowledged
-            for place in event.values
+            for later in event.values
         )
 
     def check_end(self, given: Input) -> None:
@@ -367,14 +374,17 @@ class Schedule:
             if not is_valid(given.rows[place]) or place in accepted:
                 continue
             if given.keyed:  # it was left out, as a newer one was accepted
-                key = given.rows[place]["id"]
-                assert any(later > place and given.rows[later]["id"] == key for later in accepted), (self.seed, place)
+                key = key_of(given.rows[place]["id"])
+                assert any(later > place and key_of(given.rows[later]["id"]) == key for later in accepted), (
+                    self.seed,
+                    place,
+                )
             else:
                 assert entry.outcome == "ambiguous", (self.seed, place)
         made = [place for place, event in accepted.items() if place not in event.rejected]
         dataset = self.server.datasets[given.name]
         if given.keyed:
-            newest = {given.rows[place]["id"]: place for place in sorted(made)}
+            newest = {given.key(place): place for place in sorted(made)}
             held = {key: place for key, (place, _) in dataset.held.items()}
             lost = {
                 place

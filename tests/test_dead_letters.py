@@ -518,6 +518,40 @@ def test_each_run_replaces_its_own_lines_and_no_others(
         assert [json.loads(line)["run"] for line in told] == [f"a{owner}" for owner, _ in model if owner is not None]
 
 
+@given(
+    own=st.lists(st.integers(0, 4), max_size=6),
+    others=st.lists(st.integers(0, 4), max_size=6),
+    now=st.lists(st.integers(0, 4), max_size=3),
+    data=st.data(),
+)
+def test_whatever_somebody_does_to_the_rows_no_line_of_others_goes(
+    own: list[int], others: list[int], now: list[int], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    files = LetterFiles(tmp_path_factory.mktemp("letters") / "dead.jsonl")
+    first = [Letter(n, "failed", "why", b"%d" % value, True) for n, value in enumerate(own)]
+    files.add(first, "aa")
+    files.add([Letter(n, "failed", "why", b"%d" % value, True) for n, value in enumerate(others)], "bb")
+    found = files.path.read_bytes().splitlines() if files.path.exists() else []
+    kept = [line for line in found if data.draw(st.booleans())]
+    for n in range(data.draw(st.integers(0, 3))):
+        kept.insert(data.draw(st.integers(0, len(kept))), b"mine %d" % n)
+    files.path.write_bytes(b"".join(line + b"\n" for line in kept))
+
+    fresh = [Letter(n, "failed", "why", b"%d" % value, True) for n, value in enumerate(now)]
+    files.replace(fresh, "aa", Own([(each.index, digest_of(each.row)) for each in first], 100))
+
+    after = files.path.read_bytes().splitlines() if files.path.exists() else []
+    assert after[len(after) - len(now) :] == [b"%d" % value for value in now]
+    after = after[: len(after) - len(now)]
+    assert [line for line in after if line.startswith(b"mine")] == [line for line in kept if line.startswith(b"mine")]
+    for value in range(5):
+        line = b"%d" % value
+        before, left = kept.count(line), after.count(line)
+        assert left >= min(before, others.count(value))
+        if value not in others:
+            assert left == max(0, before - own.count(value))
+
+
 def steps_for(count: int, path: Path) -> int:
     """How much SQLite has to do for so many rows of one key, each refused in a batch of its own."""
     run = Run(1)
