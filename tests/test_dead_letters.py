@@ -1,6 +1,7 @@
 """Dead letters: what is in the two files, and whose lines they are."""
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -704,3 +705,41 @@ def test_a_row_too_large_for_a_batch_of_an_earlier_run(driver: Driver, box: Sand
             client.datasets.ingest(dataset, rows, journal=tmp_path / "j", max_batch_bytes=size)
         assert ("or raise max_batch_bytes" in str(caught.value)) == (size == 100)
         assert caught.value.report.invalid == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("deadly", range(5))
+def test_a_replacement_that_is_cut_short_is_finished_or_undone(tmp_path: Path, deadly: int) -> None:
+    """Two runs wrote the same rows; whatever moment the process dies at, rows and reasons stay in one order."""
+    files = LetterFiles(tmp_path / "dead.jsonl")
+    ours_, theirs = (
+        [Letter(n, "failed", "refused", b'{"k":%d}' % n, again=True) for n in numbers]
+        for numbers in ((1, 2, 3), (3, 1, 2))
+    )
+    files.add(ours_, "aaaa")
+    files.add(theirs, "bbbb")
+    pid = os.fork()
+    if not pid:
+        left = [deadly]
+        real = {name: getattr(os, name) for name in ("replace", "fsync")}
+
+        def dying(name: str) -> Callable[..., Any]:
+            def call(*arguments: Any) -> Any:
+                left[0] -= 1
+                if left[0] < 0:
+                    os._exit(0)
+                return real[name](*arguments)
+
+            return call
+
+        for name in real:
+            setattr(os, name, dying(name))
+        files.replace(ours_[1:], "aaaa", Own([(n, digest_of(b'{"k":%d}' % n)) for n in (1, 2, 3)], 100))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    files.check()  # as the next run does first
+    told = [json.loads(line) for line in files.reasons.read_text().splitlines()]
+    assert [json.loads(line) for line in files.path.read_text().splitlines()] == [each["row"] for each in told]
+    mine = [each["index"] for each in told if each["run"] == "aaaa"]
+    assert mine == ([2, 3] if deadly >= 3 else [1, 2, 3])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dead.jsonl", "dead.jsonl.reasons.jsonl"]

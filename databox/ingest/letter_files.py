@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from hashlib import blake2b
@@ -85,6 +84,7 @@ class LetterFiles:
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
         self.reasons = self.path.with_name(self.path.name + ".reasons.jsonl")
+        self._new_rows, self._new_reasons = (file.with_name(f".{file.name}.new") for file in (self.path, self.reasons))
 
     def check(self) -> None:
         """Raise an OSError when nothing can be written; leave nothing behind."""
@@ -112,8 +112,7 @@ class LetterFiles:
             db.executescript(_SCHEMA)
             db.executemany("insert or ignore into own (row, digest) values (?, ?)", own.rows)
             self._find(db, run_id)
-            # The reasons go last, since with them goes the lock.
-            with _replaced(self.reasons) as reasons, _replaced(self.path) as rows:
+            with self._replaced() as (rows, reasons):
                 self._copy_others(db, run_id, own.before, rows, reasons)
                 _write(letters, run_id, rows, reasons)
                 kept = self._copy_kept(db, rows, reasons)
@@ -171,21 +170,55 @@ class LetterFiles:
     def _alone(self) -> Generator[None]:
         """Let no other run write to the files meanwhile."""
         if fcntl is None:
+            self._finished()
             yield
             return
         while True:
             file = _open(self.reasons, "ab")
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_EX)
-            if _is_still(file, self.reasons):
+            if _is_still(file, self.reasons) and not self._finished():
                 break
-            file.close()  # it was replaced or removed while we waited
+            file.close()  # it was replaced or removed while we waited, or just now
         with file:
             try:
                 yield
             finally:
                 if _is_still(file, self.reasons):
                     _remove_if_empty(self.reasons)
+
+    @contextmanager
+    def _replaced(self) -> Generator[tuple[IO[bytes], IO[bytes]]]:
+        """Files that take the places of both once they are whole; an empty one removes the other.
+
+        The rows take theirs first. Whatever kills the process in between, the next one finishes it: else their order
+        would no longer be that of the reasons, by which lines with the same bytes are told apart.
+        """
+        try:
+            with _open(self._new_rows, "wb") as rows, _open(self._new_reasons, "wb") as reasons:
+                yield rows, reasons
+                for file in (rows, reasons):
+                    file.flush()
+                    os.fsync(file.fileno())
+            for old, new in ((self.path, self._new_rows), (self.reasons, self._new_reasons)):
+                with suppress(FileNotFoundError):
+                    shutil.copymode(old, new)
+            os.replace(self._new_rows, self.path)
+        finally:
+            self._finished()
+
+    def _finished(self) -> bool:
+        """Finish a replacement whose rows have taken their place, or undo it; return whether it was finished."""
+        if self._new_rows.exists():
+            self._new_reasons.unlink(missing_ok=True)  # first, as these alone would say that the rows are in place
+            self._new_rows.unlink(missing_ok=True)
+            return False
+        if not self._new_reasons.exists():
+            return False
+        os.replace(self._new_reasons, self.reasons)
+        _remove_if_empty(self.path)
+        _remove_if_empty(self.reasons)
+        return True
 
 
 def ours(lines: Sequence[int], owners: Sequence[bool], own: int) -> Sequence[int]:
@@ -243,26 +276,6 @@ def _appended(path: Path) -> Generator[IO[bytes]]:
     finally:
         file.close()
         _remove_if_empty(path)
-
-
-@contextmanager
-def _replaced(path: Path) -> Generator[IO[bytes]]:
-    """A file that takes the place of another one once it is whole; an empty one removes it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if os.stat(name).st_size:
-            with suppress(FileNotFoundError):
-                shutil.copymode(path, name)
-            os.replace(name, path)
-        else:
-            path.unlink(missing_ok=True)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
 
 
 def _remove_if_empty(path: Path) -> None:
