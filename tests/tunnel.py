@@ -1,16 +1,13 @@
 """A proxy that lets everything through to one server, whatever host it is asked for: HTTP CONNECT or SOCKS 5."""
 
 import base64
-import contextlib
-import select
 import socket
 import ssl
-import threading
-from typing import Self
-from urllib.parse import urlsplit
+
+from tests.relay import Relay
 
 
-class Tunnel:
+class Tunnel(Relay):
     """Notes what it was asked for and with which name and password, and joins the two ends.
 
     Args:
@@ -19,51 +16,22 @@ class Tunnel:
     """
 
     def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
-        self._far = (urlsplit(url).hostname, urlsplit(url).port)
+        super().__init__(url)
         self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._open: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self.port = self._listener.getsockname()[1]
         self.asked: list[str] = []
         """`host:port` of each connection that was asked for."""
         self.users: list[str | None] = []
         """`name:password` that came with it, if any."""
 
-    def __enter__(self) -> Self:
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for each in (self._listener, *self._open):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        for thread in self._threads:
-            thread.join(5)
-
-    def _start(self, work: object, *arguments: object) -> None:
-        thread = threading.Thread(target=work, args=arguments, daemon=True)  # type: ignore[arg-type]
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                self._start(self._serve, self._listener.accept()[0])
-
-    def _serve(self, near: socket.socket) -> None:
-        self._open.append(near)
-        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
-            if self._tls:
-                near = self._tls.wrap_socket(near, server_side=True)
-                self._open.append(near)
-            first = _exactly(near, 1)
-            answer = self._socks(near) if first == b"\5" else self._connect(near, first)
-            far = socket.create_connection(self._far)
-            self._open.append(far)
-            near.sendall(answer)
-            self._join(near, far)
+    def serve(self, near: socket.socket) -> None:
+        """Read what is asked for, and let it through."""
+        if self._tls:
+            near = self.secured(near, self._tls)
+        first = _exactly(near, 1)
+        answer = self._socks(near) if first == b"\5" else self._connect(near, first)
+        far = self.far_end()
+        near.sendall(answer)
+        self.join(near, far)
 
     def _connect(self, near: socket.socket, head: bytes) -> bytes:
         while not head.endswith(b"\r\n\r\n"):
@@ -92,19 +60,6 @@ class Tunnel:
         self.asked.append(f"{name}:{int.from_bytes(_exactly(near, 2), 'big')}")
         self.users.append(user)
         return b"\5\0\0\1" + bytes(6)
-
-    def _join(self, near: socket.socket, far: socket.socket) -> None:
-        ways = {near: far, far: near}
-        while ready := [near] if _has_more(near) else select.select(list(ways), [], [])[0]:
-            for source in ready:
-                data = source.recv(65_536)
-                if not data:
-                    return
-                ways[source].sendall(data)
-
-
-def _has_more(stream: socket.socket) -> bool:
-    return isinstance(stream, ssl.SSLSocket) and bool(stream.pending())
 
 
 def _exactly(stream: socket.socket, count: int) -> bytes:

@@ -4,13 +4,19 @@ import gzip
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 
 from databox import APIConnectionError, APITimeoutError
+from databox._async.connection import READ_AT_ONCE, AsyncConnection
+from databox.config import Secret
+from databox.exchange import Exchange
+from databox.origin import Origin
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, Step, answer, head
 
@@ -154,94 +160,59 @@ def test_a_server_that_reads_nothing(driver: Driver, authority: Any) -> None:
         assert time.monotonic() - started < 10
 
 
+async def turns_beside(call: Callable[[], Awaitable[object]]) -> int:
+    """How often another task of the same event loop gets its turn while a call runs."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await anyio.sleep(0)
+            turns += 1
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(count)
+        await call()
+        group.cancel_scope.cancel()
+    return turns
+
+
 def test_others_go_on_while_an_answer_comes_without_a_pause(driver: Driver, server: ScriptedServer) -> None:
     """In an event loop, whoever never has to wait must let others have their turn all the same."""
     if not driver.is_async:
         return  # threads get their turn by themselves
-    import anyio
-
     server.will(for_ever(head(103, {"link": "</x>"}) * 500))
     client = driver.client(KEY, server.url, timeout=0.5).inner
-    turns = 0
 
-    async def both() -> None:
-        async def count() -> None:
-            nonlocal turns
-            while True:
-                await anyio.sleep(0)
-                turns += 1
+    async def call() -> None:
+        with pytest.raises(APITimeoutError):
+            await client.accounts.list()
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(count)
-            with pytest.raises(APITimeoutError):
-                await client.accounts.list()
-            group.cancel_scope.cancel()
-
-    driver.run(both())
-    assert turns > 10
+    assert driver.run(turns_beside(call)) > 10
 
 
 def test_others_go_on_while_an_answer_is_decoded(driver: Driver, server: ScriptedServer) -> None:
     """Decompressing takes a while, and happens in steps."""
     if not driver.is_async:
         return  # threads get their turn by themselves
-    import anyio
-
     server.will(answer(200, gzip.compress(b'{"accounts": [' + b" " * 30_000_000 + b"]}"), {"content-encoding": "gzip"}))
     client = driver.client(KEY, server.url).inner
-    turns = 0
-
-    async def both() -> None:
-        async def count() -> None:
-            nonlocal turns
-            while True:
-                await anyio.sleep(0)
-                turns += 1
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(count)
-            await client.accounts.list()
-            group.cancel_scope.cancel()
-
-    driver.run(both())
-    assert turns > 30_000_000 / 16_384 / 2
+    assert driver.run(turns_beside(client.accounts.list)) > 30_000_000 / 16_384 / 2
 
 
 def test_others_go_on_while_there_is_always_something_to_read() -> None:
     """The asynchronous client's connection alone, with all of a long answer there before it reads."""
-    import anyio
-
-    from databox._async.connection import READ_AT_ONCE, AsyncConnection
-    from databox.config import Secret
-    from databox.exchange import Exchange
-    from databox.origin import Origin
-
     here, there = socket.socketpair()
     there.setblocking(False)
-    hints = head(103, {"link": "</x>"}) * 2000
-    sent = there.send(hints + head(200, {"content-length": "2"}) + b"{}")
     here.setblocking(False)
-    turns = 0
-
-    async def both() -> None:
-        async def count() -> None:
-            nonlocal turns
-            while True:
-                await anyio.sleep(0)
-                turns += 1
-
-        exchange = Exchange("GET", "/", None, timeout=5.0)
-        exchange.begin()
-        async with anyio.create_task_group() as group:
-            group.start_soon(count)
-            await AsyncConnection(here, Origin("http://localhost")).talk(exchange, Secret(KEY))
-            group.cancel_scope.cancel()
-        assert exchange.answer == b"{}"
-
+    exchange = Exchange("GET", "/", None, timeout=5.0)
+    exchange.begin()
+    connection = AsyncConnection(here, Origin("http://localhost"))
     with here, there:
-        assert sent > READ_AT_ONCE
-        anyio.run(both)
-    assert turns
+        hints = head(103, {"link": "</x>"}) * 2000
+        assert there.send(hints + head(200, {"content-length": "2"}) + b"{}") > READ_AT_ONCE
+        assert anyio.run(turns_beside, partial(connection.talk, exchange, Secret(KEY)))
+    assert exchange.answer == b"{}"
 
 
 def test_look_ups_that_hang_hold_up_nobody_else(
