@@ -49,7 +49,7 @@ T = TypeVar("T")
 Json = Mapping[str, Any]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Listing(Generic[T]):
     """One page of a list as the API answered it."""
 

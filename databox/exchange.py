@@ -19,7 +19,7 @@ MOST_HEADERS = 100
 USER_AGENT = f"databox-sdk/{VERSION} python/{sys.version_info.major}.{sys.version_info.minor}"
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Exchange:
     """A request, and as much of its answer as has come."""
 

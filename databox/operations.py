@@ -31,7 +31,7 @@ T_co = TypeVar("T_co", covariant=True)
 Json = Mapping[str, Any]
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False, repr=False, kw_only=True)
 class Operation(Generic[T_co]):
     """One request, ready to send, and how to read its answer."""
 
@@ -215,12 +215,15 @@ def _create_ingestion(dataset_id: str) -> dict[str, Any]:
     return create_ingestion._get_kwargs(dataset_id=dataset_id, body=CreateIngestionBody(records=[]))
 
 
-def datasets_create_ingestion(dataset_id: str, body: bytes, *, repeatable: bool) -> Operation[IngestionReceipt]:
+def datasets_create_ingestion(
+    dataset_id: str, body: bytes, *, repeatable: bool, check: Callable[[IngestionReceipt], object] | None = None
+) -> Operation[IngestionReceipt]:
     """Create an ingestion from a body that is encoded already, because rows are encoded once."""
     request = _create_ingestion(dataset_id)
     return Operation(
         name="datasets.create_ingestion",
         parse=answers.RECEIPT.read,
+        check=check,
         repeatable=repeatable,
         repeat_unreadable=repeatable,
         **_request(request, body),

@@ -71,7 +71,7 @@ MOST_DETAILS = 10_000
 """Entries of a refusal's `errors` that are read; a request has at most 100 records."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Response:
     """What came back over HTTP, whole."""
 

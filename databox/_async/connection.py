@@ -26,7 +26,7 @@ __all__ = ["AsyncConnection", "open_connection"]
 
 T = TypeVar("T")
 
-READ_AT_ONCE = 65_536
+READ_AT_ONCE = 16_384
 EVENTS_AT_ONCE = 50
 _IN_PLACE_OF_THE_KEY = "?"
 _UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK)}

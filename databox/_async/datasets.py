@@ -6,7 +6,7 @@ What encodes and ingests is imported where it is used: not every program does so
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -25,12 +25,14 @@ from databox.arguments import (
     text_of,
 )
 from databox.errors import APIError, DataboxError, IngestionTimeoutError, NotFoundError
-from databox.ingest.progress import IngestProgress
 from databox.limits import MAX_RECORDS
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
 from databox.options import OnAmbiguous, Verify
-from databox.report import IngestReport
 from databox.retry import Effect, effect_of
+
+if TYPE_CHECKING:
+    from databox.ingest.progress import IngestProgress
+    from databox.report import IngestReport
 
 __all__ = ["AsyncDatasets"]
 
@@ -245,8 +247,8 @@ class AsyncDatasets(AsyncResource):
         dead_letter: str | PathLike[str] | None = None,
         journal: str | PathLike[str] | None = None,
         on_ambiguous: OnAmbiguous = "auto",
-        progress: Callable[[IngestProgress], object] | None = None,
-    ) -> IngestReport:
+        progress: "Callable[[IngestProgress], object] | None" = None,
+    ) -> "IngestReport":
         """Return a report on rows sent in batches, each verified to be stored; any number, at constant memory.
 
         Args:

@@ -219,7 +219,9 @@ class AsyncIngest:
             if pool.busy and pool.ready():
                 for number in pool.taken_at_once():
                     self._settle(number)
-            return batch or (STOP if run.stopped else None)
+                if run.stopped:
+                    return batch or STOP
+            return batch
 
         return take
 
@@ -281,8 +283,9 @@ class AsyncIngest:
         return number
 
     async def _answer_to(self, number: int, body: bytes) -> Answer:
-        operation = operations.datasets_create_ingestion(self._dataset_id, body, repeatable=self._settings.resend)
-        operation = attrs.evolve(operation, check=partial(self._check, number))
+        operation = operations.datasets_create_ingestion(
+            self._dataset_id, body, repeatable=self._settings.resend, check=partial(self._check, number)
+        )
         attempts = self._attempts[number]
         started = time.monotonic()
         try:

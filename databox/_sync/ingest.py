@@ -220,7 +220,9 @@ class Ingest:
             if pool.busy and pool.ready():
                 for number in pool.taken_at_once():
                     self._settle(number)
-            return batch or (STOP if run.stopped else None)
+                if run.stopped:
+                    return batch or STOP
+            return batch
 
         return take
 
@@ -282,8 +284,9 @@ class Ingest:
         return number
 
     def _answer_to(self, number: int, body: bytes) -> Answer:
-        operation = operations.datasets_create_ingestion(self._dataset_id, body, repeatable=self._settings.resend)
-        operation = attrs.evolve(operation, check=partial(self._check, number))
+        operation = operations.datasets_create_ingestion(
+            self._dataset_id, body, repeatable=self._settings.resend, check=partial(self._check, number)
+        )
         attempts = self._attempts[number]
         started = time.monotonic()
         try:

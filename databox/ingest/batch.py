@@ -109,6 +109,12 @@ class Batcher:
         Raises:
             InvalidRecordError: the row alone is larger than a request may be.
         """
+        if self._end is None and not self._complete:  # as for nearly every row: there is room for it, and for more
+            total = self._bytes + len(row) + 1
+            if total <= self._max_bytes and len(self._held) < self._size - 1:
+                self._bytes = total
+                self._held.append((index, row, key))
+                return None
         while self._end is not None and index >= self._end.row:
             self._end = next(self._ends, None)
             self._complete = True
