@@ -24,7 +24,7 @@ from databox.ingest.settle import (
     shares_by_status,
     still_open,
 )
-from databox.ingest.verify import ListWalk, Polls
+from databox.ingest.settle import ListWalk, Polls
 from databox.models import Ingestion, IngestionSummary
 from databox.sending.retry import LONGEST_RETRY_AFTER
 
