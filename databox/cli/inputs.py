@@ -9,7 +9,7 @@ from stat import S_ISREG
 from typing import Any, cast
 
 from databox.errors import InvalidRecordError
-from databox.files.columns import Column
+from databox.files.column import Column
 from databox.files.reader import Records, read_records
 
 __all__ = ["Inputs", "inline"]

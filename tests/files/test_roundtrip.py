@@ -52,6 +52,7 @@ def test_declared_columns_come_back(
     data = written(names, rows, dialect).encode(encoding)
     columns = dict(zip(names, types, strict=True))
     options: dict[str, Any] = {"columns": columns, "decimal": ".", "delimiter": dialect["delimiter"]}
+    options |= {"skip_lines": 0, "skip_footer": 0, "allow_empty": True}
     read = list(read_records(io.BytesIO(data), encoding=encoding, **options))
     assert [tuple(row.values()) for row in read] == rows
     assert all(list(row) == names for row in read)

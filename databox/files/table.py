@@ -1,0 +1,357 @@
+"""Rows of cells to rows with names: what delimited files and sheets have in common."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from databox.errors import InvalidRecordError
+from databox.files.column import Column, Decision, Reading, shown
+from databox.files.columns import decide
+from databox.files.doubts import (
+    Line,
+    check_header,
+    check_names,
+    check_second_header,
+    is_header_again,
+    is_total,
+    names_of,
+    totals_line,
+)
+from databox.files.typed import typed_reader
+from databox.files.words import means_nothing, null_option
+
+__all__ = ["SAMPLE", "Cells", "Shape", "Table"]
+
+SAMPLE = 10_000
+"""Rows that decide what the columns are."""
+_AT_ONCE = 100
+"""Rows that are converted together; as many as a batch has, so that none waits for long."""
+
+
+class Cells(Protocol):
+    """Rows of cells, as a file of some format has them."""
+
+    where: str
+    """The file, and the unit in which its rows are counted: "orders.csv, line"."""
+    delimiter: str
+    typed: bool
+    """Whether cells may have types of their own."""
+    blank: int
+    """How many empty ones were passed over."""
+
+    def sample(self, most: int) -> tuple[list[Line], bool]:
+        """Return the first rows, and whether they are all."""
+        ...
+
+    def rows(self) -> Iterator[Line]:
+        """Yield all rows, from the first."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Shape:
+    """What the caller said of the rows."""
+
+    header: Sequence[str] | None = None
+    skip_lines: int | None = None
+    skip_footer: int | None = None
+    pad: bool = False
+    misfits: str = "raise"
+
+
+class Table:
+    """Rows with names and types, out of rows of cells.
+
+    Args:
+        cells: the rows of cells.
+        reading: how they are to be read.
+        shape: what the caller said of them.
+
+    Raises:
+        InvalidRecordError: the columns cannot be told, or the rows are not what they seem to be.
+    """
+
+    def __init__(self, cells: Cells, reading: Reading, shape: Shape) -> None:
+        self._cells, self._reading, self._shape = cells, reading, shape
+        self._where = cells.where
+        self.misfits: Counter[str] = Counter()
+        self._blank = 0
+        self.repeated = 0
+        """Headers that came again among the rows and were passed over."""
+        found, is_whole = cells.sample(SAMPLE + 2)
+        is_whole = is_whole and len(found) <= SAMPLE
+        self._has_header = shape.header is None
+        self.header_line = 0
+        """Its number; 0 when names were given."""
+        self._names = self._header(found)
+        sample = found[self._has_header :][:SAMPLE]
+        self.total_rows: int | None = None
+        """How many rows there are, when all of them were in the sample."""
+        rows = [(line, self._fitted(row, line, is_last=False)) for line, row in self._rows_of(sample, ends=is_whole)]
+        if shape.skip_lines is None and rows:
+            if self._has_header:
+                declared = [place for place, name in enumerate(self._names) if name in reading.declared]
+                check_second_header(self._where, self.header_line, rows, declared)
+            else:
+                check_names(self._where, rows[0][0], self._names, rows[0][1], rows[1:])
+        self._decisions: list[Decision] = decide(self._where, self._names, rows, reading, cells.delimiter)
+        if cells.typed:
+            self._decisions = [
+                attrs.evolve(each, read=typed_reader(each.column.type, each.read)) for each in self._decisions
+            ]
+        self._sampled = len(rows)
+        if shape.skip_lines is None and self._has_header:
+            check_header(self._where, self.header_line, self._names, self._decisions, rows)
+        if is_whole:
+            self.total_rows = sum(not self._is_empty(row) for _, row in rows)
+            if shape.skip_footer is None and totals_line(rows, self._decisions, reading.nulls):
+                raise self._total(*rows[-1])
+        for place, decision in enumerate(self._decisions):
+            self._check_sample(decision, [(line, row[place]) for line, row in rows])
+        self._blank = self.repeated = cells.blank = 0
+
+    @property
+    def blank(self) -> int:
+        """How many rows held no value and were passed over."""
+        return self._blank + self._cells.blank
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What became of each column."""
+        return tuple(decision.column for decision in self._decisions)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield row by row.
+
+        Raises:
+            InvalidRecordError: a row has too many or too few cells, or one that does not fit its column.
+        """
+        names = self._names
+        readers = [_column_reader(decision, self._reading.nulls) for decision in self._decisions]
+        for chunk in self._chunks():
+            if isinstance(chunk, InvalidRecordError):
+                raise chunk from None
+            try:
+                columns = [
+                    read(column)
+                    for read, column in zip(readers, zip(*(row for _, row in chunk), strict=True), strict=True)
+                ]
+            except ValueError:
+                yield from self._one_by_one(chunk)
+                continue
+            for values in zip(*columns, strict=True):
+                row = dict(zip(names, values))  # noqa: B905 - as many as there are, and this is the innermost loop
+                if values.count(None) == len(values):
+                    self._blank += 1
+                else:
+                    yield row
+
+    def _chunks(self) -> Iterator[list[Line] | InvalidRecordError]:
+        """The rows, some at a time; an error comes after the rows before it."""
+        chunk: list[Line] = []
+        width = len(self._names)
+        cells = self._cells.rows()
+        if self._has_header:
+            next(cells, None)
+        rows = self._rows_of(cells, ends=True)
+        while True:
+            try:
+                line, row = next(rows)
+                chunk.append((line, row if len(row) == width else self._fitted(row, line, is_last=False)))
+            except StopIteration:
+                if chunk:
+                    yield chunk
+                return
+            except InvalidRecordError as error:
+                if chunk:
+                    yield chunk
+                yield error
+                return
+            if len(chunk) == _AT_ONCE:
+                yield chunk
+                chunk = []
+
+    def _rows_of(self, rows: Iterator[Line] | Sequence[Line], *, ends: bool) -> Iterator[Line]:
+        """The rows that hold something and are none of the header or the footer; before an error, all until there."""
+        footer = self._shape.skip_footer
+        keep = (1 if footer is None else footer) if ends else 0
+        held: deque[Line] = deque()
+        names = frozenset(self._names) if len(self._names) > 1 else frozenset[str]()
+        try:
+            for line, row in rows:
+                if not any(row) and all(cell is None or cell == "" for cell in row):
+                    self._blank += 1
+                elif not names.isdisjoint(row) and self._is_header_again(line, row):
+                    self.repeated += 1
+                else:
+                    held.append((line, row))
+                    if len(held) > keep:
+                        yield held.popleft()
+        except InvalidRecordError:
+            yield from held
+            raise
+        if footer is None and held:
+            line, row = held[0]
+            if is_total(row):
+                raise self._total(line, row)
+            yield line, self._fitted(row, line, is_last=True)
+
+    def _is_header_again(self, line: int, row: list[Any]) -> bool:
+        """Whether a row is the header once more, as where files were put together.
+
+        Raises:
+            InvalidRecordError: it has these names in other places, so what follows would be in wrong columns.
+        """
+        if is_header_again(row, self._names):
+            return True
+        found = {
+            bare for cell in row if isinstance(cell, str) and (bare := cell.strip().strip("\ufeff")) in self._names
+        }
+        if len(found) < max(2, len(self._names) / 2):
+            return False
+        raise InvalidRecordError(
+            f"{self._where} {line:,}: {shown(', '.join(map(str, row)))!r} looks like the header of another file with "
+            "other columns, or in another order. Read such files one by one."
+        )
+
+    def _one_by_one(self, chunk: list[Line]) -> Iterator[dict[str, Any]]:
+        """Rows of which at least one has a cell that does not fit."""
+        nulls = self._reading.nulls
+        for line, cells in chunk:
+            row: dict[str, Any] = {}
+            for decision, cell in zip(self._decisions, cells, strict=True):
+                name = decision.column.name
+                bare = cell.strip() if isinstance(cell, str) else cell
+                if bare is None or (isinstance(bare, str) and bare in nulls):
+                    row[name] = None
+                elif decision.read is None:
+                    row[name] = cell
+                else:
+                    try:
+                        row[name] = decision.read(bare)
+                    except ValueError as problem:
+                        self._misfit(decision.column, bare, line, problem)
+                        row[name] = None
+            if self._is_empty(cells):
+                self._blank += 1
+            else:
+                yield row
+
+    def _is_empty(self, cells: Sequence[Any]) -> bool:
+        nulls = self._reading.nulls
+        return all(cell is None or (isinstance(cell, str) and cell.strip() in nulls) for cell in cells)
+
+    def _header(self, found: Sequence[Line]) -> list[str]:
+        """The columns' names, without the nameless one behind a delimiter at the end of each line."""
+        if not self._has_header:
+            return list(self._shape.header or ())
+        if not found:
+            return []
+        line, cells = found[0]
+        names = list(cells)
+        below = found[1:]
+        while (
+            len(names) > 1
+            and _is_bare(names[-1])
+            and all(_is_bare(row[len(names) - 1]) for _, row in below if len(row) >= len(names))
+        ):
+            names.pop()
+        self.header_line = line
+        return names_of(self._where, names, line, below)
+
+    def _fitted(self, cells: list[Any], line: int, *, is_last: bool) -> list[Any]:
+        """The cells, as many as there are columns; empty ones behind the last do no harm.
+
+        Raises:
+            InvalidRecordError: there are more, or less.
+        """
+        known = len(self._names)
+        if len(cells) >= known and all(map(_is_bare, cells[known:])):
+            return cells[:known]
+        if len(cells) < known and (self._shape.pad or all(map(_is_bare, cells))):
+            return [*cells, *[""] * (known - len(cells))]
+        fields = f"{len(cells)} field{'' if len(cells) == 1 else 's'}"
+        ways: list[str] = []
+        if is_last:
+            ways.append("If this last line is none of the rows, say skip_footer=1 (--skip-footer 1)")
+        if len(cells) < known:
+            ways.append("If rows may end early, so that the columns that they lack are null, say pad=True (--pad)")
+        if self._cells.delimiter:
+            ways.append(
+                "A delimiter, quote or line break within a value must be in quotes; or the delimiter, here "
+                f"{_spoken(self._cells.delimiter)}, is another: delimiter= (--delimiter)"
+            )
+        raise InvalidRecordError(
+            f"{self._where} {line:,} has {fields}, and there are {known} columns: "
+            f"{shown(', '.join(map(str, cells)))!r}. {'. '.join(ways)}."
+        )
+
+    def _check_sample(self, decision: Decision, cells: Sequence[tuple[int, Any]]) -> None:
+        """Meet in the sample what does not fit a declared column, before anything is done with its rows."""
+        if decision.read is None or decision.column.note != "declared" or self._shape.misfits != "raise":
+            return
+        for line, cell in cells:
+            bare = cell.strip() if isinstance(cell, str) else cell
+            if bare is None or bare in self._reading.nulls:
+                continue
+            try:
+                decision.read(bare)
+            except ValueError as problem:
+                self._misfit(decision.column, bare, line, problem)
+
+    def _misfit(self, column: Column, cell: Any, line: int, problem: ValueError) -> None:
+        """Raise for a cell that is not what its column is, or count it."""
+        name = column.name
+        if self._shape.misfits != "raise":
+            self.misfits[name] += 1
+            return
+        text = str(cell)
+        text = text if len(text) <= 80 else text[:79] + "…"
+        known = (
+            f"was declared to be {column.type}"
+            if column.note == "declared"
+            else f"is {column.type} by the first {self._sampled:,} rows"
+            if column.type != "empty"
+            else f"was empty in the first {self._sampled:,} rows"
+        )
+        kind = "number" if column.type == "empty" else "text"
+        nothing = f"If it means nothing, {null_option([text])}. " if means_nothing(text) else ""
+        raise InvalidRecordError(
+            f"{self._where} {line:,}, column {name!r}: {text!r} {problem}. The column {known}. {nothing}Mend the "
+            f"value; or declare the column, columns={{{name!r}: {kind!r}}} (--column {name!r}={kind}); or read such "
+            'values as null, misfits="null" (--misfits null).',
+            column=name,
+        )
+
+    def _total(self, line: int, cells: Sequence[Any]) -> InvalidRecordError:
+        text = shown(", ".join("" if cell is None else str(cell) for cell in cells))
+        return InvalidRecordError(
+            f"{self._where} {line:,}, the last: {text!r} looks like a line of totals. To leave it out, say "
+            "skip_footer=1 (--skip-footer 1); if it is a row, skip_footer=0 (--skip-footer 0)."
+        )
+
+
+def _column_reader(decision: Decision, nulls: Any) -> Callable[[Sequence[Any]], list[Any]]:
+    """What reads many cells of a column at once."""
+    read = decision.read
+    if read is None:
+        return lambda cells: [None if cell.strip() in nulls else cell for cell in cells]
+
+    def each(cells: Sequence[Any]) -> list[Any]:
+        values: list[Any] = []
+        for cell in cells:
+            bare = cell.strip() if isinstance(cell, str) else cell
+            values.append(None if bare is None or (isinstance(bare, str) and bare in nulls) else read(bare))
+        return values
+
+    return each
+
+
+def _is_bare(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip())
+
+
+def _spoken(delimiter: str) -> str:
+    return {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}.get(delimiter, repr(delimiter))
