@@ -36,6 +36,7 @@ class Format(StrEnum):
     json = "json"
     jsonl = "jsonl"
     parquet = "parquet"
+    excel = "excel"
 
 
 class Verification(StrEnum):
@@ -104,6 +105,47 @@ def ingest(
     header: Annotated[
         str | None, typer.Option(metavar="A,B,C", help="Names, when no line has them.", rich_help_panel=READING)
     ] = None,
+    skip_lines: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="NUMBER",
+            help="Lines, or rows of a sheet, above the header; 0: the first line is the header.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
+    skip_footer: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="NUMBER",
+            help="Lines at the end that are no rows, such as totals; 0: the last line is a row.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
+    pad: Annotated[
+        bool,
+        typer.Option("--pad", help="Columns that a row or a file lacks are null.", rich_help_panel=READING),
+    ] = False,
+    max_field: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="NUMBER", help="Characters that a field may have.", rich_help_panel=READING),
+    ] = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A workbook's sheet: its name, or its number from 0.", rich_help_panel=READING
+        ),
+    ] = None,
+    rows_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Where in a JSON object the rows are, such as data.", rich_help_panel=READING
+        ),
+    ] = None,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="A file without rows is fine.", rich_help_panel=READING)
+    ] = False,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -150,6 +192,13 @@ def ingest(
             "encoding": encoding,
             "delimiter": delimiter_of(delimiter),
             "header": header_of(header),
+            "skip_lines": skip_lines,
+            "skip_footer": skip_footer,
+            "pad": pad,
+            "max_field": max_field,
+            "sheet": sheet,
+            "rows_at": rows_at,
+            "allow_empty": allow_empty,
             "columns": columns_of(column),
             "decimal": decimal,
             "dayfirst": dayfirst,
@@ -159,9 +208,6 @@ def ingest(
         },
     )
     with contextlib.closing(inputs):
-        if inputs.total_rows == 0 and not (file or paths or records):
-            # A forgotten file in a job without a terminal would pass for success.
-            raise typer.BadParameter("nothing came on standard input; name a file.", param_hint="--file")
         _check_keys(inputs, settings.primary_keys)
         if not quiet:
             preview.show(inputs, errors())

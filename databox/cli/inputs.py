@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from io import BytesIO
+from itertools import pairwise
 from os import stat
 from stat import S_ISREG
 from typing import Any, cast
@@ -55,7 +56,7 @@ class Inputs(Iterator[dict[str, Any]]):
         self._opened: list[tuple[Any, Records | None]] = []
         self._done = 0
         self.misfits: Counter[str] = Counter()
-        self.blank = 0
+        self.blank = self.repeated = 0
         self.looked_at: list[Records] = []
         """Each file as it will be read; for their descriptions."""
         self.rows = 0
@@ -108,6 +109,7 @@ class Inputs(Iterator[dict[str, Any]]):
                 return row
             self.misfits += self._current.misfits
             self.blank += self._current.blank
+            self.repeated += self._current.repeated
             self._current = None
             self._done += 1
 
@@ -115,21 +117,24 @@ class Inputs(Iterator[dict[str, Any]]):
         if records is not None:
             return records
         looked_at = self.looked_at[self._done]
+        encoding = looked_at.encoding if looked_at.encoding not in {"utf-8", "utf-8-sig"} else None
         known = {column.name: column.type for column in self.columns}
         # What was empty here is what it is in the others.
         empty = [
             column.name for column in looked_at.columns if column.type == "empty" and known[column.name] != "empty"
         ]
         declared = self._options["columns"] | {name: known[name] for name in empty}
-        return read_records(source, **(self._options | {"columns": declared}))
+        found = {"columns": declared, "encoding": self._options["encoding"] or encoding}
+        return read_records(source, **(self._options | found))
 
     def _agreed(self) -> list[Column]:
         """The columns of all files.
 
         Raises:
-            InvalidRecordError: they differ in what one is.
+            InvalidRecordError: they differ in what one is, or in which there are.
         """
         found: dict[str, tuple[Column, str]] = {}
+        self._check_names()
         for records in self.looked_at:
             for column in records.columns:
                 known, where = found.setdefault(column.name, (column, records.name))
@@ -142,6 +147,22 @@ class Inputs(Iterator[dict[str, Any]]):
                         column=column.name,
                     )
         return [column for column, _ in found.values()]
+
+    def _check_names(self) -> None:
+        """Refuse files that lack a column that another has, where a file says which columns it has."""
+        tables = [each for each in self.looked_at if each.format not in {"json", "jsonl"} and each.columns]
+        if self._options["pad"]:
+            return
+        for one, other in pairwise(tables):
+            for first, second in ((one, other), (other, one)):
+                lacking = {column.name for column in first.columns} - {column.name for column in second.columns}
+                if lacking:
+                    name = next(column.name for column in first.columns if column.name in lacking)
+                    raise InvalidRecordError(
+                        f"{second.name} has no column {name!r}, which {first.name} has. Send them one by one; or, if "
+                        "what a file lacks is null, say --pad.",
+                        column=name,
+                    )
 
 
 def _size(source: Any) -> int | None:

@@ -19,7 +19,7 @@ def show(inputs: Inputs, console: Console) -> None:
     for records in inputs.looked_at:
         rows = "" if records.total_rows is None else f", {counted(records.total_rows, 'row')}"
         console.print(Text.assemble((records.name, "bold"), f": {records.description}{rows}"))
-        for note in records.notes:
+        for note in records.notes[1 if records.is_guess else 0 :]:
             console.print(Text(note, style="yellow"))
     if not inputs.columns:
         return

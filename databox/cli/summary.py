@@ -97,6 +97,9 @@ class Ending:
             lines.append("The input was not read to its end.")
         if self.inputs.blank:
             lines.append(f"Passed over: {counted(self.inputs.blank, 'line')} without any value.")
+        if self.inputs.repeated:
+            again = counted(self.inputs.repeated, "line")
+            lines.append(f"Passed over: {again} with the header once more, as where files were put together.")
         for name, count in self.inputs.misfits.items():
             lines.append(f"Sent as null, because they did not fit: {counted(count, 'value')} of column {name!r}.")
         lines += self._letters()
@@ -127,6 +130,7 @@ class Ending:
             **counts,
             "seconds": round(report.seconds, 3),
             "blankLines": self.inputs.blank,
+            "repeatedHeaders": self.inputs.repeated,
             "misfits": dict(self.inputs.misfits),
             "ingestionIds": list(dict.fromkeys(each.ingestion_id for each in report.batches if each.ingestion_id)),
             "errors": [

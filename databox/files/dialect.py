@@ -83,17 +83,20 @@ def _absent(text: str) -> str:
 
 def _meet_preamble(name: str, text: str, skipped: int, found: str | None, candidates: Sequence[str]) -> None:
     """Raise when the first lines are not those of the table that follows: a title, a comment, an empty line."""
-    if found and _share_like_the_first(_first_rows(text, found)) >= 0.5:
+    share, width = _like_the_first(_first_rows(text, found)) if found else (0.0, 0)
+    if share == 1.0:
         return
     for candidate in candidates:
         rows = _first_rows(text, candidate)
         start = _table_start(rows)
         if not start or (len(rows[0][1]) > 1 and any(map(_is_value, rows[start][1]))):
             continue
+        if share >= 0.5 and len(rows[start][1]) <= width:
+            continue
         above, header = rows[0][1], rows[start][1]
         line = skipped + rows[start][0]
         raise InvalidRecordError(
-            f"{name}, line {skipped + rows[0][0]} has {_fields(above)}, and from line {line} on each has {len(header)}. "
+            f"{name}, line {skipped + rows[0][0]} has {_fields(above)}, and from line {line} on {len(header)} each. "
             f"If the header is line {line}, {_shown(header)}, say skip_lines={line - 1} (--skip-lines {line - 1}); if "
             f"it is the first line, skip_lines={skipped} (--skip-lines {skipped})."
         )
@@ -114,10 +117,10 @@ def _table_start(rows: _Rows) -> int:
     return 0 if marks_of(whole)[0] or form_of(whole) else start
 
 
-def _share_like_the_first(rows: _Rows) -> float:
-    if not rows or len(rows[0][1]) < 2:
-        return 0.0
-    return sum(len(fields) == len(rows[0][1]) for _, fields in rows) / len(rows)
+def _like_the_first(rows: _Rows) -> tuple[float, int]:
+    """The share of rows that have as many fields as the first, and how many these are."""
+    width = len(rows[0][1]) if rows else 0
+    return (sum(len(fields) == width for _, fields in rows) / len(rows), width) if width > 1 else (0.0, width)
 
 
 def _first_rows(text: str, delimiter: str) -> _Rows:

@@ -139,7 +139,7 @@ def _arrays(ijson: Any, start: str) -> list[str]:
     before = ""
     try:
         for place, event, _ in ijson.parse(io.BytesIO(start.encode("utf-8", "replace"))):
-            if event == "start_map" and place.endswith(".item") and place.count("item") == 1:
+            if event == "start_map" and place.endswith(".item") and ".item." not in place:
                 full.append(place.removesuffix(".item"))
             elif event == "end_array" and before == "start_array":
                 empty.append(place)

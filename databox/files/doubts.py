@@ -27,7 +27,7 @@ Line = tuple[int, list[Any]]
 _NEVER_NAMES = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # a UUID
     r"|[^@\s]+@[^@\s]+\.[a-z]{2,}"  # an e-mail address
-    r"|https?://\S+|true|false|\+?\d[\d ()/-]{6,}\d|0\d+|\d{1,2}:\d{2}(?::\d{2})?",
+    r"|https?://\S+|true|false|\+\d[\d ()/-]{6,}\d|0\d+|\d{1,2}:\d{2}(?::\d{2})?",
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"(?:19|20)\d\d", re.ASCII)
@@ -89,7 +89,7 @@ def check_header(
         ):
             raise InvalidRecordError(
                 f"{where} {line}: {shown(name)!r} looks like a value, not like the name of a column. If there is no "
-                "header, name the columns: header=['a', 'b', …] (--header A,B,C). If these are their names, say "
+                "header, name the columns: header= (--header A,B,C). If these are their names, say "
                 f"skip_lines={line - 1} (--skip-lines {line - 1}).",
                 column=name,
             )
@@ -99,9 +99,9 @@ def check_names(where: str, line: int, given: Sequence[str], cells: Sequence[Any
     """Raise when names were given, and the file has a header all the same, which would become a row.
 
     Raises:
-        InvalidRecordError: the first row is words where all others have values, or the very names.
+        InvalidRecordError: the first row is words where all others have values.
     """
-    if is_header_again(cells, given) or _heads(cells, rest):
+    if _heads(cells, rest):
         raise InvalidRecordError(
             f"{where} {line}: {_shown(cells)} looks like a header, and names were given. To pass over it, say "
             f"skip_lines={line} (--skip-lines {line}); if it is a row, skip_lines={line - 1} (--skip-lines {line - 1})."
@@ -120,7 +120,8 @@ def check_second_header(where: str, header: int, sample: Sequence[Line], declare
     raise InvalidRecordError(
         f"{where} {line}: {_shown(cells)} has words where there are numbers or dates below. If it is the header, say "
         f"skip_lines={line - 1} (--skip-lines {line - 1}); if it belongs to the header above, skip_lines={line} and "
-        f"header= (--skip-lines {line} --header A,B,C); if it is a row, skip_lines={header - 1} (--skip-lines {header - 1})."
+        f"header= (--skip-lines {line} --header A,B,C); if it is a row, skip_lines={header - 1} "
+        f"(--skip-lines {header - 1})."
     )
 
 
@@ -132,12 +133,12 @@ def is_header_again(cells: Sequence[Any], names: Sequence[str]) -> bool:
 
 
 def totals_line(sample: Sequence[Line], decisions: Sequence[Decision], nulls: Any) -> bool:
-    """Whether the last row holds the sum of another column's values where all others have a key or a name."""
+    """Whether the last row holds the sum of a column and, alone among them, nothing in the first."""
     if len(sample) < 3:
         return False
     *rows, (_, last) = sample
     lacking = [place for place, cell in enumerate(last) if _is_null(cell, nulls)]
-    if not any(all(not _is_null(row[place], nulls) for _, row in rows) for place in lacking):
+    if 0 not in lacking or any(_is_null(row[0], nulls) for _, row in rows):
         return False
     for place, decision in enumerate(decisions):
         if decision.column.type != "number" or decision.read is None or _is_null(last[place], nulls):

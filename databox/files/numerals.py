@@ -129,7 +129,10 @@ def _is_short(cell: str) -> bool:
 
 def _holds(cell: str, mark: str) -> bool:
     """Whether a float holds this number exactly."""
-    return is_exact(Decimal(_normal(cell, mark)))
+    text = _normal(cell, mark)
+    if text.removeprefix("-").isdecimal():
+        return is_exact(int(text))
+    return Decimal(repr(float(text))) == Decimal(text)
 
 
 def _normal(cell: str, mark: str) -> str:

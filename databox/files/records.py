@@ -62,6 +62,8 @@ class Records(Iterator[dict[str, Any]]):
         """The codec of the text; None for what is no text."""
         self.notes: list[str] = []
         """What to look at twice."""
+        self.is_guess = False
+        """Whether the encoding is a guess, which is logged as a warning, and the first of the notes."""
         self.description: str = self.format
         """How the file is read, in words."""
         self._table: Table | None = None
@@ -139,6 +141,7 @@ class Records(Iterator[dict[str, Any]]):
         spoken = _spoken(self.encoding)
         if note:
             self.notes.append(f"The encoding, {spoken}, is {note} (encoding=, --encoding).")
+            self.is_guess = True
             _logger.warning("%s: %s", self.name, self.notes[-1])
         is_csv = options.delimiter is not None or options.shape.header is not None
         self.format = options.format or format_by_content(source, self.encoding, is_csv=is_csv)

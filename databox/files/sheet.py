@@ -88,7 +88,8 @@ class Sheet:
                 area = f"{reference(*first)}:{reference(*last)}"
                 raise InvalidRecordError(
                     f"{self.where.rpartition(',')[0]}: the cells {area} are merged, so whether their value "
-                    "counts once or for each row is open. Unmerge them in the workbook, and fill in what each row is to have."
+                    "counts once or for each row is open. Unmerge them in the workbook, and fill in what each row is "
+                    "to have."
                 )
 
     def _revealed(self, hidden: Hidden, row: int, column: int, value: Any) -> Any:

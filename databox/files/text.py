@@ -59,6 +59,11 @@ def find_encoding(source: Source, given: str | None) -> Encoding:
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name, None
+    if source.is_whole and head.endswith(b"\0") and b"\0" not in (text := head.rstrip(b"\0")):
+        raise InvalidRecordError(
+            f"{source.name} ends in {len(head) - len(text)} zero bytes, as where writing it was interrupted. Have "
+            "it made again; or, if nothing is missing before them, cut them off."
+        )
     if b"\0" in head:
         return _without_mark(source), "found by its zero bytes"
     scan = _Scan()
@@ -69,16 +74,17 @@ def find_encoding(source: Source, given: str | None) -> Encoding:
     if scan.letters > scan.strays / 20:
         raise InvalidRecordError(
             f"{source.name}, line {scan.line:,}: byte 0x{scan.byte:02X} is not UTF-8, as the rest is. Mend it; or, if "
-            "letters before it are not UTF-8 either, say which encoding the file has: encoding='windows-1252' (--encoding "
-            "windows-1252), say."
+            "letters before it are not UTF-8 either, say which encoding the file has, such as encoding='windows-1252' "
+            "(--encoding windows-1252)."
         )
     text = head.decode("cp1252", "replace")
     odd = next(filter(_is_odd, _WORD.findall(text)), None)
     if "\ufffd" in text or odd:
-        shown = f", and as Windows-1252 it would read {odd!r}" if odd else " nor Windows-1252"
+        what = f"not UTF-8, and as Windows-1252 it would read {odd!r}" if odd else "neither UTF-8 nor Windows-1252"
         raise InvalidRecordError(
-            f"{source.name}, line {scan.line:,}: byte 0x{scan.byte:02X} is not UTF-8{shown}. Say which encoding it is "
-            "with encoding= (--encoding), such as windows-1252, windows-1250, windows-1251, mac_roman, shift_jis or gb18030."
+            f"{source.name}, line {scan.line:,}: byte 0x{scan.byte:02X} is {what}. Say which encoding it is "
+            "with encoding= (--encoding), such as windows-1252, windows-1250, windows-1251, mac_roman, shift_jis or "
+            "gb18030."
         )
     return "cp1252", _GUESS
 

@@ -56,7 +56,7 @@ def as_text(value: Any) -> str:
 
 
 def typed_reader(kind: str, read: Callable[[str], Any] | None) -> Callable[[Any], Any]:
-    """Return what reads the cells of a column of one type, of text as `read` does, and those with a type as they are."""
+    """Return what reads the cells of a column of one type: text as `read` does, and what has a type as it is."""
 
     def convert(cell: Any) -> Any:
         if isinstance(cell, str):
@@ -144,8 +144,8 @@ def without_long(name: str, rows: Iterator[Any], texts: set[str], unit: str = "r
                 continue
             if column not in texts:
                 raise InvalidRecordError(
-                    f"{name}, {unit} {index:,}, column {column!r}: {value} has more digits than a number holds exactly, "
-                    f"and the numbers before it had not. {_as_text_option(column)}.",
+                    f"{name}, {unit} {index:,}, column {column!r}: {value} has more digits than a number holds "
+                    f"exactly, and the numbers before it had not. {_as_text_option(column)}.",
                     index=index,
                     column=column,
                 )
