@@ -40,6 +40,7 @@ from databox.version import VERSION
 if typing.TYPE_CHECKING:
     from databox._async.client import AsyncDatabox
     from databox._async.page import AsyncPage
+    from databox.files.query import read_query
     from databox.files.reader import read_records
     from databox.ingest.options import OnAmbiguous, Verify
     from databox.ingest.progress import IngestProgress
@@ -56,6 +57,7 @@ _LATER = {
     "IngestReport": "databox.report",
     "OnAmbiguous": "databox.ingest.options",
     "Verify": "databox.ingest.options",
+    "read_query": "databox.files.query",
     "read_records": "databox.files.reader",
 }
 """What is imported when it is first asked for, since few programs need all of it."""
@@ -108,5 +110,6 @@ __all__ = [
     "TimeZone",
     "Verify",
     "__version__",
+    "read_query",
     "read_records",
 ]

@@ -119,14 +119,16 @@ def long_columns(rows: Sequence[Mapping[str, Any]]) -> set[str]:
     }
 
 
-def without_long(name: str, rows: Iterator[Any], texts: set[str], unit: str = "row") -> Iterator[dict[str, Any]]:
+def without_long(
+    name: str, rows: Iterator[Any], texts: set[str], remedy: str | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield rows in which no number has more digits than a JSON number holds.
 
     Args:
         name: the source's, for errors.
         rows: the rows.
         texts: columns whose numbers are given as text, all of them, since a column has one type.
-        unit: what a row is called.
+        remedy: how to have a column as text, where it cannot be declared.
 
     Raises:
         InvalidRecordError: a number of another column has too many digits.
@@ -144,8 +146,8 @@ def without_long(name: str, rows: Iterator[Any], texts: set[str], unit: str = "r
                 continue
             if column not in texts:
                 raise InvalidRecordError(
-                    f"{name}, {unit} {index:,}, column {column!r}: {value} has more digits than a number holds "
-                    f"exactly, and the numbers before it had not. {_as_text_option(column)}.",
+                    f"{name}, row {index:,}, column {column!r}: {value} has more digits than a number holds "
+                    f"exactly, and the numbers before it had not. {remedy or _as_text_option(column)}.",
                     index=index,
                     column=column,
                 )

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import attrs
 
-__all__ = ["as_mapping", "length_of", "rows_of"]
+__all__ = ["as_mapping", "identity_of", "length_of", "rows_of"]
 
 _AT_ONCE = 1000
 """Rows that are taken from a table at a time."""
@@ -76,6 +76,12 @@ def rows_of(source: Any) -> Any:
         reader = _from_stream(source)
         return _arrow(reader, reader)
     return source
+
+
+def identity_of(source: Any) -> str:
+    """Return what tells the query that a source is the rows of from others; empty for what is none."""
+    identity = getattr(source, "identity", "")
+    return identity if isinstance(identity, str) else ""
 
 
 def length_of(source: Any) -> int | None:
