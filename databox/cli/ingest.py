@@ -1,6 +1,7 @@
 """`databox dataset ingest`: files into a dataset."""
 
 import contextlib
+import os
 import secrets
 import signal
 import sys
@@ -12,14 +13,14 @@ from typing import Annotated, Any
 
 import typer
 
-from databox import Databox, IngestError, InvalidRecordError, Verify
+from databox import Databox, IngestError, InvalidRecordError, Verify, read_query
 from databox.cli import dry_run, preview
 from databox.cli.failures import REFUSED
 from databox.cli.inputs import Inputs, inline
 from databox.cli.output import Json, console, echo_json, errors
 from databox.cli.progress_line import Bar, Lines, Meter
 from databox.cli.summary import Ending, resuming
-from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, share_of
+from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, params_of, query_of, share_of
 from databox.ingest.outcomes import Overtaken
 from databox.ingest.settings import Settings
 from databox.ingest.totals import Purged
@@ -72,6 +73,16 @@ def ingest(
         list[str] | None, typer.Option("--file", metavar="FILE", help="A file to send; may be given several times.")
     ] = None,
     records: Annotated[str | None, typer.Option(metavar="JSON", help="Rows themselves, as a JSON array.")] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A database to read, with --query; else DATABOX_DATABASE_URL is its address."),
+    ] = None,
+    query: Annotated[
+        str | None, typer.Option(metavar="SQL", help="A query whose rows to send, or @ and the name of its file.")
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="What :name stands for in the query.")
+    ] = None,
     primary_keys: Keys = None,
     verify: Annotated[
         Verification,
@@ -170,9 +181,9 @@ def ingest(
         typer.Option(help="Stop at a value that does not fit its column, or send null.", rich_help_panel=READING),
     ] = Misfit.stop,
 ) -> None:
-    """Send the rows of files into a dataset, and account for every one.
+    """Send the rows of files, or of a query, into a dataset, and account for every one.
 
-    Without a file, rows come from standard input. What each column is taken for is shown before anything is sent.
+    Without either, rows come from standard input. What each column is taken for is shown before anything is sent.
     """
     keys = keys_of(primary_keys)
     settings = Settings(
@@ -185,28 +196,35 @@ def ingest(
     )
     limit = share_of(limit_share)
     client = None if dry else Databox(rate_limit=limit)  # a missing key is told before a large file is read
-    inputs = Inputs(
-        _sources([*(file or ()), *(paths or ())], records),
-        {
-            "format": format and format.value,
-            "encoding": encoding,
-            "delimiter": delimiter_of(delimiter),
-            "header": header_of(header),
-            "skip_lines": skip_lines,
-            "skip_footer": skip_footer,
-            "pad": pad,
-            "max_field": max_field,
-            "sheet": sheet,
-            "rows_at": rows_at,
-            "allow_empty": allow_empty,
-            "columns": columns_of(column),
-            "decimal": decimal,
-            "dayfirst": dayfirst,
-            "date_format": date_format,
-            "nulls": tuple(null or ()),
-            "misfits": misfits.value,
-        },
-    )
+    reading: dict[str, Any] = {
+        "format": format and format.value,
+        "encoding": encoding,
+        "delimiter": delimiter_of(delimiter),
+        "header": header_of(header),
+        "skip_lines": skip_lines,
+        "skip_footer": skip_footer,
+        "pad": pad,
+        "max_field": max_field,
+        "sheet": sheet,
+        "rows_at": rows_at,
+        "allow_empty": allow_empty,
+        "columns": columns_of(column),
+        "decimal": decimal,
+        "dayfirst": dayfirst,
+        "date_format": date_format,
+        "nulls": tuple(null or ()),
+        "misfits": misfits.value,
+    }
+    files = [*(file or ()), *(paths or ())]
+    if database is None and query is None:
+        if param:
+            raise typer.BadParameter("is for a query: give --query.", param_hint="--param")
+        sources = _sources(files, records)
+    else:
+        if files or records is not None:
+            raise typer.BadParameter("either a query or files.", param_hint="--query")
+        sources = [_queried(database, query, param, reading)]
+    inputs = Inputs(sources, reading)
     with contextlib.closing(inputs):
         _check_keys(inputs, settings.primary_keys)
         if not quiet:
@@ -296,6 +314,20 @@ def _sources(paths: list[str], records: str | None) -> list[Any]:
     if paths.count("-") > 1:
         raise typer.BadParameter("standard input can be read once.", param_hint="--file")
     return list(paths) or ["-"]
+
+
+def _queried(database: str | None, query: str | None, params: list[str] | None, reading: dict[str, Any]) -> Any:
+    """The rows of a query."""
+    if query is None:
+        raise typer.BadParameter("give the query, --query SQL or --query @FILE.", param_hint="--database")
+    database = database or os.environ.get("DATABOX_DATABASE_URL")
+    if not database:
+        raise typer.BadParameter("name the database, --database URL or DATABOX_DATABASE_URL.", param_hint="--query")
+    said = next((name for name, value in reading.items() if value and value != "raise"), None)
+    if said:
+        option = {"columns": "column", "nulls": "null"}.get(said, said).replace("_", "-")
+        raise typer.BadParameter("is for files. In a query, say it in SQL: cast(… as …).", param_hint=f"--{option}")
+    return read_query(database, query_of(query), params=params_of(params))
 
 
 def _check_keys(inputs: Inputs, keys: tuple[str, ...]) -> None:

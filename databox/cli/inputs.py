@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from databox.errors import InvalidRecordError
 from databox.files.column import Column
+from databox.files.query import QueryRecords
 from databox.files.reader import Records, read_records
 
 __all__ = ["Inputs", "inline"]
@@ -42,7 +43,7 @@ class Inputs(Iterator[dict[str, Any]]):
     would be both in the dataset.
 
     Args:
-        sources: paths, `-` for standard input, or open files.
+        sources: paths, `-` for standard input, or open files; or a query's rows alone.
         options: how to read them, as `read_records` takes it.
 
     Raises:
@@ -53,15 +54,15 @@ class Inputs(Iterator[dict[str, Any]]):
     def __init__(self, sources: Sequence[Any], options: dict[str, Any]) -> None:
         self._options = options
         self._sizes = [_size(source) for source in sources]
-        self._opened: list[tuple[Any, Records | None]] = []
+        self._opened: list[tuple[Any, Records | QueryRecords | None]] = []
         self._done = 0
         self.misfits: Counter[str] = Counter()
         self.blank = self.repeated = 0
-        self.looked_at: list[Records] = []
+        self.looked_at: list[Records | QueryRecords] = []
         """Each file as it will be read; for their descriptions."""
         self.rows = 0
         for source in sources:
-            records = read_records(source, **options)
+            records = source if isinstance(source, QueryRecords) else read_records(source, **options)
             self.looked_at.append(records)
             # No more files are open at a time than have to be.
             keep = len(sources) == 1 or not isinstance(source, str) or source == "-"
@@ -71,7 +72,7 @@ class Inputs(Iterator[dict[str, Any]]):
         self.columns = self._agreed()
         totals = [records.total_rows for records in self.looked_at]
         self.total_rows = None if None in totals else sum(total or 0 for total in totals)
-        self._current: Records | None = None
+        self._current: Records | QueryRecords | None = None
 
     @property
     def fraction(self) -> float | None:
@@ -83,6 +84,11 @@ class Inputs(Iterator[dict[str, Any]]):
             return None
         current = (self._current.fraction or 0.0) * sizes[self._done] if self._current else 0.0
         return min(1.0, (sum(sizes[: self._done]) + current) / sum(sizes))
+
+    @property
+    def identity(self) -> str:
+        """What a journal keeps of a query; empty for files."""
+        return "".join(each.identity for each in self.looked_at if isinstance(each, QueryRecords))
 
     @property
     def names(self) -> list[str]:
@@ -113,7 +119,7 @@ class Inputs(Iterator[dict[str, Any]]):
             self._current = None
             self._done += 1
 
-    def _open(self, source: Any, records: Records | None) -> Records:
+    def _open(self, source: Any, records: Records | QueryRecords | None) -> Records | QueryRecords:
         if records is not None:
             return records
         looked_at = self.looked_at[self._done]

@@ -1,5 +1,6 @@
 """What became of the rows, for people and for programs."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from databox.cli.progress_line import duration
 __all__ = ["Ending", "resuming"]
 
 _LISTED = 3
+_PASSWORD = re.compile(r"(://[^/@\s:]*:)[^\s]*(@)")
+"""The password in a database's URL."""
 
 
 @attrs.frozen(kw_only=True)
@@ -107,6 +110,8 @@ class Ending:
             goes_on = self.interrupted or self.report.unsent or self.problem
             lines.append("To go on where it stopped:" if goes_on else "To send again what did not make it:")
             lines.append(f"  {self.resume}")
+            if ":***@" in self.resume:
+                lines.append("Give the password in place of ***, or the URL in DATABOX_DATABASE_URL.")
         return lines
 
     def _letters(self) -> list[str]:
@@ -146,7 +151,7 @@ class Ending:
 
 def resuming(arguments: Sequence[str], journal: Path) -> str:
     """Return the command that goes on with a journal."""
-    words = list(arguments)
+    words = [_PASSWORD.sub(r"\1***\2", word) for word in arguments]
     if not any(word == "--journal" or word.startswith("--journal=") for word in words):
         words += ["--journal", str(journal)]
     return shlex.join(["databox", *words])

@@ -72,7 +72,12 @@ def test_engines_and_connections(shop: str) -> None:
 def test_it_is_sent(driver: Driver, client: Any, box: Sandbox, dataset: Any, shop: str) -> None:
     report = client.datasets.ingest(dataset, read_query(shop, "select * from orders order by id"))
     assert report.appended == 250
-    assert sorted(box.rows(dataset), key=lambda row: row["id"])[249] == {"id": 249, "name": "n°249", "amount": 62.25, "day": "2025-12-31"}
+    assert sorted(box.rows(dataset), key=lambda row: row["id"])[249] == {
+        "id": 249,
+        "name": "n°249",
+        "amount": 62.25,
+        "day": "2025-12-31",
+    }
 
 
 def test_a_journal_belongs_to_the_query(client: Any, dataset: Any, shop: str, tmp_path: Path) -> None:
