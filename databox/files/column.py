@@ -1,6 +1,6 @@
 """What is known of a column, and what the caller said of all."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import attrs
@@ -46,6 +46,8 @@ class Decision:
 
     column: Column
     read: Callable[[str], Any] | None
+    read_many: Callable[[Sequence[str]], list[Any] | None] | None = None
+    """What reads some cells at once where all are written in the plainest way, and gives None where they are not."""
 
 
 def shown(text: str) -> str:

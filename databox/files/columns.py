@@ -9,8 +9,8 @@ import attrs
 
 from databox.errors import InvalidRecordError
 from databox.files.column import DECLARABLE, Column, Decision, Reading, shown
-from databox.files.dates import DateForm, date_reader, form_of, loose_dates, with_format
-from databox.files.numerals import Mark, loose_number, marks_of, strict_number
+from databox.files.dates import DateForm, date_reader, form_of, loose_dates, plain_dates, with_format
+from databox.files.numerals import Mark, loose_number, marks_of, plain_numbers, strict_number
 from databox.files.typed import typed_reader, with_types
 from databox.files.words import ask_about_words, means_nothing, null_option
 
@@ -170,7 +170,7 @@ class _Context:
             other, order = next(iter(others.items()))
             form = attrs.evolve(form, order=order, needs_order=False)
             note = f"{order} first, as in {other}"
-        return _made(name, date_reader(form), cells[0][1], note)
+        return _made(name, date_reader(form), cells[0][1], note, plain_dates(form))
 
     def _numbers(self, name: str, cells: Sequence[tuple[int, str]]) -> Decision:
         possible, matters = self._marks[name]
@@ -188,7 +188,7 @@ class _Context:
         note = "decimal comma" if matters and mark == "," else ""
         if not matters and all(len(cell) == 8 for _, cell in cells) and _all_compact_dates(cells):
             note = f"looks like dates: {name}=date:%Y%m%d would make them such"
-        return _made(name, strict_number(mark), cells[0][1], note)
+        return _made(name, strict_number(mark), cells[0][1], note, plain_numbers(mark))
 
     def _mark_of_the_file(self) -> Mark | None:
         """The decimal mark that the columns with only one possibility agree on."""
@@ -228,10 +228,16 @@ class _Context:
         return ""
 
 
-def _made(name: str, read: Callable[[str], Any], first: str, note: str) -> Decision:
+def _made(
+    name: str,
+    read: Callable[[str], Any],
+    first: str,
+    note: str,
+    read_many: Callable[[Sequence[str]], Any] | None = None,
+) -> Decision:
     value = read(first)
     kind = "number" if isinstance(value, int | float) else str(type(value).__name__)
-    return Decision(Column(name=name, type=kind, note=note, example=shown(str(value))), read)
+    return Decision(Column(name=name, type=kind, note=note, example=shown(str(value))), read, read_many)
 
 
 def _unknown(cell: str) -> Any:

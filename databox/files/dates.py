@@ -1,14 +1,14 @@
 """Dates and times as people write them, and what a column of them says about the order of day and month."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from typing import Literal
 
 import attrs
 
-__all__ = ["DateForm", "date_reader", "form_of", "loose_dates", "with_format"]
+__all__ = ["DateForm", "date_reader", "form_of", "loose_dates", "plain_dates", "with_format"]
 
 Order = Literal["day", "month"]
 """Which of the two comes first."""
@@ -33,6 +33,12 @@ _FORMS = {
     "day and name": _pattern(rf"(?P<day>\d{{1,2}})\.?[ -]?{_NAME},?[ -]?(?P<year>\d{{4}}|\d{{2}})"),
     "name and day": _pattern(rf"{_NAME} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}})"),
 }
+
+
+_ISO_DAY = r"(?:\d{4}-\d\d-\d\d)?"
+_ISO_MOMENT = r"(?:\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)?"
+_ISO_DAYS = re.compile(rf"{_ISO_DAY}(?:\n{_ISO_DAY})*", re.ASCII)
+_ISO_MOMENTS = re.compile(rf"{_ISO_MOMENT}(?:\n{_ISO_MOMENT})*", re.ASCII)
 
 
 @attrs.frozen
@@ -97,6 +103,27 @@ def date_reader(form: DateForm) -> Callable[[str], date]:
             return _moment(match, order) if form.has_time else _day(match, order)
         except ValueError:
             raise ValueError("is not a date that exists") from None
+
+    return read
+
+
+def plain_dates(form: DateForm) -> Callable[[Sequence[str]], list[date | None] | None] | None:
+    """Return what reads dates as ISO 8601 writes them, many at once, or None for another form; an empty cell is None.
+
+    It gives None where one of them is written otherwise.
+    """
+    if form.name != "year first":
+        return None
+    pattern, parse = (_ISO_MOMENTS, datetime.fromisoformat) if form.has_time else (_ISO_DAYS, date.fromisoformat)
+
+    def read(cells: Sequence[str]) -> list[date | None] | None:
+        text = "\n".join(cells)
+        if pattern.fullmatch(text) is None or text.count("\n") != len(cells) - 1:
+            return None
+        try:
+            return [parse(cell) if cell else None for cell in cells]
+        except ValueError:
+            return None
 
     return read
 

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from databox.errors import InvalidRecordError
 from databox.files.dialect import DELIMITERS, Layout, layout_of
@@ -77,18 +77,16 @@ class Delimited:
         """Lines to cells; empty lines are passed over, and line numbers are those of a row's first line."""
         skipped = self._layout.skip_lines
         reader = csv.reader(_without_mark(islice(text, skipped, None)), delimiter=self.delimiter, strict=True)
-        while True:
-            line = reader.line_num + skipped + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise self._malformed(line, error) from None
-            if cells and cells != ["\x1a"]:  # Ctrl-Z, once the end of a file
-                yield line, cells
-            else:
-                self.blank += 1
+        line = skipped + 1
+        try:
+            for cells in reader:
+                if cells and cells != ["\x1a"]:  # Ctrl-Z, once the end of a file
+                    yield line, cells
+                else:
+                    self.blank += 1
+                line = reader.line_num + skipped + 1
+        except csv.Error as error:
+            raise self._malformed(line, error) from None
 
     def _malformed(self, line: int, error: csv.Error) -> InvalidRecordError:
         name = self._source.name
@@ -108,7 +106,5 @@ class Delimited:
 
 def _without_mark(text: Iterator[str]) -> Iterator[str]:
     """Lines without byte order marks before the first: one counts, and programs that add one add a second."""
-    for line in text:
-        yield line.lstrip("\ufeff")
-        break
-    yield from text
+    first = [line.lstrip("\ufeff") for line in islice(text, 1)]
+    return chain(first, text)

@@ -1,7 +1,8 @@
 """Rows of cells to rows with names: what delimited files and sheets have in common."""
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import attrs
@@ -86,10 +87,16 @@ class Table:
         self.header_line = 0
         """Its number; 0 when names were given."""
         self._names = self._header(found)
-        sample = found[self._has_header :][:SAMPLE]
+        self._telling = frozenset(self._names) if len(self._names) > 1 else frozenset[str]()
+        """Names of which one in a row suggests the header once more; in a single column it may be a value."""
+        sample = self._telling_rows(found[self._has_header :][:SAMPLE])
+        if is_whole:
+            sample, problem = self._without_footer(sample)
+            if problem:
+                raise problem
         self.total_rows: int | None = None
         """How many rows there are, when all of them were in the sample."""
-        rows = [(line, self._fitted(row, line, is_last=False)) for line, row in self._rows_of(sample, ends=is_whole)]
+        rows = [(line, self._fitted(row, line)) for line, row in sample]
         if shape.skip_lines is None and rows:
             if self._has_header:
                 declared = [place for place, name in enumerate(self._names) if name in reading.declared]
@@ -99,7 +106,8 @@ class Table:
         self._decisions: list[Decision] = decide(self._where, self._names, rows, reading, cells.delimiter)
         if cells.typed:
             self._decisions = [
-                attrs.evolve(each, read=typed_reader(each.column.type, each.read)) for each in self._decisions
+                attrs.evolve(each, read=typed_reader(each.column.type, each.read), read_many=None)
+                for each in self._decisions
             ]
         self._sampled = len(rows)
         if shape.skip_lines is None and self._has_header:
@@ -150,53 +158,68 @@ class Table:
 
     def _chunks(self) -> Iterator[list[Line] | InvalidRecordError]:
         """The rows, some at a time; an error comes after the rows before it."""
-        chunk: list[Line] = []
         width = len(self._names)
-        cells = self._cells.rows()
+        names = self._telling
+        source = self._cells.rows()
         if self._has_header:
-            next(cells, None)
-        rows = self._rows_of(cells, ends=True)
+            next(source, None)
+        keep = 1 if self._shape.skip_footer is None else self._shape.skip_footer
+        held: list[Line] = []
         while True:
+            chunk: list[Line] = []
+            problem: InvalidRecordError | None = None
             try:
-                line, row = next(rows)
-                chunk.append((line, row if len(row) == width else self._fitted(row, line, is_last=False)))
-            except StopIteration:
-                if chunk:
-                    yield chunk
-                return
+                chunk.extend(islice(source, _AT_ONCE))
+                is_last = len(chunk) < _AT_ONCE
+                rows = [row for _, row in chunk]
+                if not (all(map(any, rows)) and {*map(len, rows)} <= {width} and all(map(names.isdisjoint, rows))):
+                    chunk = self._telling_rows(chunk)
             except InvalidRecordError as error:
-                if chunk:
-                    yield chunk
-                yield error
+                problem, is_last = error, True
+            chunk = held + chunk
+            if is_last and not problem:
+                chunk, problem = self._without_footer(chunk)
+            elif not is_last:
+                chunk, held = chunk[: len(chunk) - keep], chunk[len(chunk) - keep :]
+            fitting: list[Line] = []
+            try:
+                for line, row in chunk:
+                    fitting.append((line, row if len(row) == width else self._fitted(row, line)))
+            except InvalidRecordError as error:
+                problem, is_last = error, True
+            if fitting:
+                yield fitting
+            if problem:
+                yield problem
+            if is_last:
                 return
-            if len(chunk) == _AT_ONCE:
-                yield chunk
-                chunk = []
 
-    def _rows_of(self, rows: Iterator[Line] | Sequence[Line], *, ends: bool) -> Iterator[Line]:
-        """The rows that hold something and are none of the header or the footer; before an error, all until there."""
+    def _telling_rows(self, rows: Iterable[Line]) -> list[Line]:
+        """Those rows that hold something, and are not the header once more."""
+        found: list[Line] = []
+        for line, row in rows:
+            if not any(row) and all(cell is None or cell == "" for cell in row):
+                self._blank += 1
+            elif not self._telling.isdisjoint(row) and self._is_header_again(line, row):
+                self.repeated += 1
+            else:
+                found.append((line, row))
+        return found
+
+    def _without_footer(self, rows: list[Line]) -> tuple[list[Line], InvalidRecordError | None]:
+        """The last rows, without those that are said to be none; and what is to be asked about the very last."""
         footer = self._shape.skip_footer
-        keep = (1 if footer is None else footer) if ends else 0
-        held: deque[Line] = deque()
-        names = frozenset(self._names) if len(self._names) > 1 else frozenset[str]()
+        if footer is not None:
+            return rows[: len(rows) - footer] if footer <= len(rows) else [], None
+        if not rows:
+            return rows, None
+        line, last = rows[-1]
+        if is_total(last):
+            return rows[:-1], self._total(line, last)
         try:
-            for line, row in rows:
-                if not any(row) and all(cell is None or cell == "" for cell in row):
-                    self._blank += 1
-                elif not names.isdisjoint(row) and self._is_header_again(line, row):
-                    self.repeated += 1
-                else:
-                    held.append((line, row))
-                    if len(held) > keep:
-                        yield held.popleft()
-        except InvalidRecordError:
-            yield from held
-            raise
-        if footer is None and held:
-            line, row = held[0]
-            if is_total(row):
-                raise self._total(line, row)
-            yield line, self._fitted(row, line, is_last=True)
+            return [*rows[:-1], (line, self._fitted(last, line, is_last=True))], None
+        except InvalidRecordError as error:
+            return rows[:-1], error
 
     def _is_header_again(self, line: int, row: list[Any]) -> bool:
         """Whether a row is the header once more, as where files were put together.
@@ -230,7 +253,7 @@ class Table:
                     row[name] = cell
                 else:
                     try:
-                        row[name] = decision.read(bare)
+                        row[name] = decision.read(cell if decision.column.type == "text" else bare)
                     except ValueError as problem:
                         self._misfit(decision.column, bare, line, problem)
                         row[name] = None
@@ -261,7 +284,7 @@ class Table:
         self.header_line = line
         return names_of(self._where, names, line, below)
 
-    def _fitted(self, cells: list[Any], line: int, *, is_last: bool) -> list[Any]:
+    def _fitted(self, cells: list[Any], line: int, *, is_last: bool = False) -> list[Any]:
         """The cells, as many as there are columns; empty ones behind the last do no harm.
 
         Raises:
@@ -334,19 +357,16 @@ class Table:
 
 
 def _column_reader(decision: Decision, nulls: Any) -> Callable[[Sequence[Any]], list[Any]]:
-    """What reads many cells of a column at once."""
-    read = decision.read
+    """What reads many cells of a column at once; it raises ValueError where one by one has to be told which."""
+    read, read_many = decision.read, decision.read_many
     if read is None:
+        if len(nulls) == 1:
+            return lambda cells: [cell if cell and not cell.isspace() else None for cell in cells]
         return lambda cells: [None if cell.strip() in nulls else cell for cell in cells]
-
-    def each(cells: Sequence[Any]) -> list[Any]:
-        values: list[Any] = []
-        for cell in cells:
-            bare = cell.strip() if isinstance(cell, str) else cell
-            values.append(None if bare is None or (isinstance(bare, str) and bare in nulls) else read(bare))
-        return values
-
-    return each
+    if read_many is None or len(nulls) > 1:
+        # What is not bare is no value to `read`, and looked at once more, stripped.
+        return lambda cells: [None if _is_bare(cell) or cell in nulls else read(cell) for cell in cells]
+    return lambda cells: read_many(cells) or [None if cell in nulls else read(cell) for cell in cells]
 
 
 def _is_bare(cell: Any) -> bool:

@@ -4,10 +4,11 @@ import codecs
 import io
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO
 
 from databox.errors import InvalidRecordError
-from databox.files.source import Source
+from databox.files.source import BLOCK, Source
 
 __all__ = ["Encoding", "find_encoding", "head_text", "lines"]
 
@@ -146,26 +147,42 @@ def lines(source: Source, stream: BinaryIO, encoding: str) -> Iterator[str]:
     Raises:
         InvalidRecordError: a line cannot be decoded, is endless, or holds a zero byte.
     """
-    text = io.TextIOWrapper(stream, encoding, newline="")
+    return chain.from_iterable(_blocks(source, stream, encoding))
+
+
+def _blocks(source: Source, stream: BinaryIO, encoding: str) -> Iterator[list[str]]:
+    """Some lines at a time: as many as there are, so that a pipe is passed on as it flows."""
+    decoder = codecs.getincrementaldecoder(encoding)()
     number = 0
+    left = ""
+    read = getattr(stream, "read1", stream.read)
     while True:
+        data = read(BLOCK)
         try:
-            line = text.readline(LONGEST_LINE)
+            text = left + decoder.decode(data, not data)
         except UnicodeError as error:
             raise _undecodable(source.name, encoding, error, number + _lines_before(error)) from None
-        if not line:
+        block = list(io.StringIO(text, newline=""))
+        # The last line may go on in the next block, and so may its end.
+        left = block.pop() if data and block and not block[-1].endswith("\n") else ""
+        if len(left) >= LONGEST_LINE or any(len(line) >= LONGEST_LINE for line in block[:1]):
+            number += 1 if block else 0
+            raise InvalidRecordError(
+                f"{source.name}, line {number + 1:,} is longer than {LONGEST_LINE:,} characters. Is this the "
+                "right format?"
+            )
+        if "\0" in text:
+            at = next((place for place, line in enumerate(block) if "\0" in line), len(block))
+            yield block[:at]
+            raise InvalidRecordError(
+                f"{source.name}, line {number + at + 1:,} holds a zero byte, so it is no text, or in another encoding "
+                f"than {encoding}. Say which with encoding= (--encoding), such as utf-16."
+            )
+        number += len(block)
+        if block:
+            yield block
+        if not data:
             return
-        number += 1
-        if len(line) >= LONGEST_LINE:
-            raise InvalidRecordError(
-                f"{source.name}, line {number:,} is longer than {LONGEST_LINE:,} characters. Is this the right format?"
-            )
-        if "\0" in line:
-            raise InvalidRecordError(
-                f"{source.name}, line {number:,} holds a zero byte, so it is no text, or in another encoding than "
-                f"{encoding}. Say which with encoding= (--encoding), such as utf-16."
-            )
-        yield line
 
 
 def _without_mark(source: Source) -> str:
