@@ -59,7 +59,7 @@ class PostgresServer:
             entry = pwd.getpwnam(user)
             self._options |= {"user": user, "group": entry.pw_gid, "extra_groups": []}
             os.chown(self._directory, entry.pw_uid, entry.pw_gid)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
 
     @property
     def url(self) -> str:
@@ -70,7 +70,17 @@ class PostgresServer:
         programs, data, secret = _programs(), self._directory / "data", self._directory / "secret"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
-        command = [f"{programs}/initdb", "-D", data, "-U", "owner", "--auth", "scram-sha-256", "--pwfile", secret]
+        command: list[str | Path] = [
+            f"{programs}/initdb",
+            "-D",
+            data,
+            "-U",
+            "owner",
+            "--auth",
+            "scram-sha-256",
+            "--pwfile",
+            secret,
+        ]
         command += ["-E", "UTF8", "--locale", "C", "--no-sync"]
         subprocess.run(command, check=True, capture_output=True, **self._options)
         command = [f"{programs}/postgres", "-D", data, "-p", str(self.port), "-h", "127.0.0.1", "-k", ""]

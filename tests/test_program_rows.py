@@ -81,9 +81,9 @@ def test_two_columns_of_one_name_are_refused(
             with pytest.raises(TypeError, match=r"two columns named 'id'. Name them apart in the query: select … as …"):
                 client.datasets.ingest(plain, source)
     people.row_factory = sqlite3.Row
-    for source in (rows, people.execute(TWICE).fetchall()):
+    for found in (rows, people.execute(TWICE).fetchall()):
         with pytest.raises(IngestError, match="two columns named 'id'") as caught:
-            client.datasets.ingest(plain, source)
+            client.datasets.ingest(plain, found)
         assert caught.value.report.invalid == 2
     assert box.rows(plain) == []
 

@@ -130,7 +130,7 @@ class Inputs(Iterator[dict[str, Any]]):
             column.name for column in looked_at.columns if column.type == "empty" and known[column.name] != "empty"
         ]
         declared = self._options["columns"] | {name: known[name] for name in empty}
-        found = {"columns": declared, "encoding": self._options["encoding"] or encoding}
+        found: dict[str, Any] = {"columns": declared, "encoding": self._options["encoding"] or encoding}
         return read_records(source, **(self._options | found))
 
     def _agreed(self) -> list[Column]:

@@ -106,7 +106,7 @@ def _may_be_rows(value: Any) -> bool:
     """Whether a value within an object may be its rows."""
     if isinstance(value, dict):
         return any(map(_may_be_rows, cast("dict[str, Any]", value).values()))
-    return isinstance(value, list) and all(isinstance(each, dict) for each in cast("list[Any]", value))
+    return isinstance(value, list) and all(isinstance(each, dict) for each in cast("Any", value))
 
 
 def _place_of_rows(ijson: Any, source: Source, start: str) -> str:
@@ -161,7 +161,7 @@ class _Row(dict[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         if name in self:
             self.twice = name
-        dict.__setitem__(self, name, value)
+        super().__setitem__(name, value)
 
 
 class _Whole:

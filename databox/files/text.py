@@ -60,9 +60,9 @@ def find_encoding(source: Source, given: str | None) -> Encoding:
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name, None
-    if source.is_whole and head.endswith(b"\0") and b"\0" not in (text := head.rstrip(b"\0")):
+    if source.is_whole and head.endswith(b"\0") and b"\0" not in (kept := head.rstrip(b"\0")):
         raise InvalidRecordError(
-            f"{source.name} ends in {len(head) - len(text)} zero bytes, as where writing it was interrupted. Have "
+            f"{source.name} ends in {len(head) - len(kept)} zero bytes, as where writing it was interrupted. Have "
             "it made again; or, if nothing is missing before them, cut them off."
         )
     if b"\0" in head:

@@ -33,7 +33,7 @@ def as_mapping(record: Any) -> Mapping[Any, Any] | None:
     if hasattr(kind, "keys") and kind.__name__ in {"Row", "Record"}:  # of sqlite3 or asyncpg
         return _once(list(record.keys()), record)
     if kind is SimpleNamespace:
-        return vars(record)
+        return cast("dict[str, Any]", record.__dict__)
     if hasattr(kind, "__struct_fields__"):  # msgspec
         return {name: getattr(record, name) for name in kind.__struct_fields__}
     if hasattr(kind, "model_fields"):  # pydantic; iterating gives the fields unconverted
@@ -151,7 +151,7 @@ def _of_cursor(cursor: Any) -> Iterator[dict[str, Any]] | AsyncIterator[dict[str
     if cursor.description is None:
         raise TypeError("records is a cursor without rows. Execute a query with it first.")
     names = _names((entry[0] for entry in cursor.description), _APART)
-    if hasattr(type(cursor), "__aiter__"):
+    if hasattr(_type(cursor), "__aiter__"):
         return _from_async_cursor(names, cursor)
     return (_under(names, row) for row in _fetched(cursor))
 
@@ -163,7 +163,7 @@ async def _from_async_cursor(names: list[str], cursor: Any) -> AsyncIterator[dic
 
 def _under(names: list[str], row: Any) -> dict[str, Any]:
     # A cursor may be set to give mappings; iterating one would give its keys.
-    return dict(row) if isinstance(row, Mapping) else dict(zip(names, row, strict=True))
+    return dict(cast("Mapping[str, Any]", row)) if isinstance(row, Mapping) else dict(zip(names, row, strict=True))
 
 
 def _fetched(relation: Any) -> Iterator[tuple[Any, ...]]:
