@@ -29,8 +29,9 @@ _SUFFIXES: dict[str, Format] = {
     ".ods": "excel",
 }
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_PARTS = (b"[Content_Types].xml", b"xl/", b"_rels/", b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet")
+_PARTS = (b"[Content_Types].xml", b"docProps/", b"xl/", b"_rels/", b"opendocument.spreadsheet")
 """What the first entries of a workbook's archive are called."""
+_OTHER_PARTS = (b"word/", b"ppt/")
 
 
 def format_by_name(source: Source) -> Format | None:
@@ -71,4 +72,4 @@ def format_by_content(source: Source, encoding: str, *, is_csv: bool) -> Format:
 def _is_workbook(head: bytes) -> bool:
     if head.startswith(_WORKBOOKS[1]):
         return "Workbook".encode("utf-16-le") in head or "Book".encode("utf-16-le") in head
-    return any(part in head[30:200] for part in _PARTS)
+    return any(part in head[:4096] for part in _PARTS) and not any(part in head for part in _OTHER_PARTS)

@@ -11,7 +11,7 @@ from databox.files.doubts import Line
 from databox.files.numerals import EXACT
 from databox.files.source import Source, missing
 from databox.files.words import null_option
-from databox.files.workbook import Hidden, look_into, reference
+from databox.files.workbook import Hidden, errors_in, look_into, reference
 
 __all__ = ["Sheet"]
 
@@ -110,10 +110,17 @@ class Sheet:
 
     def _look_into(self, stream: BinaryIO) -> Hidden | None:
         hidden = look_into(stream, self.title)
-        if hidden is None:
+        errors = errors_in(stream) if hidden is None else []
+        if errors is None:
             self.notes.append(
-                "Cells with errors such as #N/A, and formulas without a result, cannot be told from empty ones in this "
-                "format. Save the workbook as .xlsx to be asked about them."
+                "Cells with errors such as #N/A cannot be told from empty ones in this format. Save the workbook as "
+                ".xlsx to be asked about them."
+            )
+        elif asked := [error for error in errors if error not in self._nulls]:
+            raise InvalidRecordError(
+                f"{self._name} has cells with the error {asked[0]}, which cannot be told from empty ones in this "
+                f"format. If they mean nothing, {null_option(asked)}; or save the workbook as .xlsx to see which they "
+                "are."
             )
         return hidden
 

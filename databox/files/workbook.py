@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import attrs
 
-__all__ = ["Hidden", "look_into", "reference"]
+__all__ = ["Hidden", "errors_in", "look_into", "reference"]
 
 _CELL = re.compile(rb"<(?:\w+:)?c\s([^>]*?)(/?)>")
 _END = re.compile(rb"</(?:\w+:)?c>")
@@ -17,6 +17,22 @@ _REFERENCE = re.compile(rb'\br="([A-Z]+)(\d+)"')
 _STYLE = re.compile(rb'\bs="(\d+)"')
 _VALUE = re.compile(rb"<(?:\w+:)?v>([^<]*)")
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
+_ODS_ERROR = re.compile(rb">(#(?:N/A|DIV/0!|REF!|VALUE!|NAME\?|NUM!|NULL!)|Err:\d{3})<")
+_XLS_ERRORS = {
+    b"\x00": "#NULL!",
+    b"\x07": "#DIV/0!",
+    b"\x0f": "#VALUE!",
+    b"\x17": "#REF!",
+    b"\x1d": "#NAME?",
+    b"\x24": "#NUM!",
+    b"\x2a": "#N/A",
+}
+_CODES = rb"([\x00\x07\x0f\x17\x1d\x24\x2a])"
+# A record BOOLERR that is no boolean, or a FORMULA whose result is an error.
+_XLS_ERROR = re.compile(
+    rb"\x05\x02\x08\x00.{6}" + _CODES + rb"\x01|\x06\x00.\x00.{6}\x02\x00" + _CODES + rb"\x00\x00\x00\xff\xff",
+    re.DOTALL,
+)
 _BLOCK = 1 << 20
 
 
@@ -45,6 +61,21 @@ def look_into(stream: BinaryIO, title: str) -> Hidden | None:
             return Hidden(problems, zeros)
     except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, OSError):
         return None
+
+
+def errors_in(stream: BinaryIO) -> list[str] | None:
+    """Return the errors that a workbook of another format shows in any of its sheets, or None where nothing tells."""
+    stream.seek(0)
+    start = stream.read(4)
+    if start == b"PK\x03\x04":
+        with zipfile.ZipFile(stream) as archive:
+            if "content.xml" not in archive.namelist():
+                return None  # .xlsb
+            found = _ODS_ERROR.findall(archive.read("content.xml"))
+        return sorted({error.decode() for error in found})
+    stream.seek(0)
+    codes = {code for pair in _XLS_ERROR.findall(stream.read()) for code in pair if code}
+    return sorted(_XLS_ERRORS[code] for code in codes)
 
 
 def reference(row: int, column: int) -> str:
