@@ -184,7 +184,7 @@ def test_excel(table: tuple[list[str], Rows]) -> None:
     sheet = book.active
     assert sheet
     for row in (names, *rows):
-        sheet.append(row)
+        sheet.append(tuple(row))
     for cell in (cell for line in sheet.iter_rows() for cell in line if isinstance(cell.value, str)):
         cell.data_type = "s"  # not the error or the formula that it looks like
     file = io.BytesIO()

@@ -16,7 +16,7 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from databox import InvalidRecordError, read_records
 from tests.cli.conftest import Command
 
-ROWS = [
+ROWS: list[list[Any]] = [
     ["id", "code", "day", "at", "amount", "ok"],
     [1, "007", date(2025, 12, 31), datetime(2025, 12, 31, 10, 30), 1234.56, True],
     [2, "012", date(9999, 12, 31), datetime(2026, 1, 1), -3, None],
