@@ -15,7 +15,7 @@ import attrs
 import orjson
 
 from databox import answers
-from databox.answers import Listing
+from databox.answers import Listing, ListOf
 from databox.models import (
     Account,
     Dataset,
@@ -71,7 +71,7 @@ def accounts_list() -> Operation[Listing[Account]]:
 
     return Operation(
         name="accounts.list",
-        parse=answers.listing("accounts", answers.ACCOUNT),
+        parse=ListOf("accounts", answers.ACCOUNT).read,
         repeatable=True,
         **_request(list_accounts._get_kwargs()),
     )
@@ -83,7 +83,7 @@ def accounts_list_data_sources(account_id: int) -> Operation[Listing[DataSource]
 
     return Operation(
         name="accounts.list_data_sources",
-        parse=answers.listing("dataSources", answers.DATA_SOURCE),
+        parse=ListOf("dataSources", answers.DATA_SOURCE).read,
         repeatable=True,
         **_request(list_data_sources._get_kwargs(account_id=account_id)),
     )
@@ -95,7 +95,7 @@ def accounts_list_timezones() -> Operation[Listing[TimeZone]]:
 
     return Operation(
         name="accounts.list_timezones",
-        parse=answers.listing("timezones", answers.TIME_ZONE),
+        parse=ListOf("timezones", answers.TIME_ZONE).read,
         repeatable=True,
         **_request(list_timezones._get_kwargs()),
     )
@@ -151,7 +151,7 @@ def data_sources_list_datasets(data_source_id: int) -> Operation[Listing[Dataset
     shape = Shape(partial(Dataset, data_source_id=data_source_id), answers.DATASET.fields)
     return Operation(
         name="data_sources.list_datasets",
-        parse=answers.listing("datasets", shape),
+        parse=ListOf("datasets", shape).read,
         repeatable=True,
         **_request(list_datasets._get_kwargs(data_source_id=data_source_id)),
     )
@@ -169,14 +169,12 @@ def datasets_create(title: str, *, data_source_id: int, primary_keys: Sequence[s
         primary_keys=list(primary_keys) if primary_keys else UNSET,
     )
 
-    def parse(answer: Any) -> Dataset:
-        return attrs.evolve(
-            answers.DATASET.read(answer),
-            data_source_id=data_source_id,
-            primary_keys=tuple(primary_keys or ()),
-        )
-
-    return Operation(name="datasets.create", parse=parse, **_request(create_dataset._get_kwargs(body=body)))
+    known = partial(Dataset, data_source_id=data_source_id, primary_keys=tuple(primary_keys or ()))
+    return Operation(
+        name="datasets.create",
+        parse=Shape(known, answers.DATASET.fields).read,
+        **_request(create_dataset._get_kwargs(body=body)),
+    )
 
 
 def datasets_delete(dataset_id: str) -> Operation[None]:
@@ -239,7 +237,7 @@ def datasets_list_ingestions(
     )
     return Operation(
         name="datasets.list_ingestions",
-        parse=answers.listing("ingestions", answers.INGESTION_SUMMARY),
+        parse=ListOf("ingestions", answers.INGESTION_SUMMARY).read,
         repeatable=True,
         **_request(query),
     )

@@ -1,0 +1,141 @@
+"""Steps 1 and 2: each operation complete in itself, at the path that requests have, under our name."""
+
+import re
+from collections import Counter
+from typing import Any
+
+from tools.spec.document import METHODS, SpecError, at, follow, kind_of, mapping, operations
+from tools.spec.pins import blank, of_ours
+
+__all__ = ["named", "resolved"]
+
+_FIELDS = ("operationId", "summary", "description", "deprecated", "tags", "servers", "security")
+
+
+def resolved(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with every operation complete in itself.
+
+    References of path items, parameters, bodies and responses are followed, and what stands at a path or at the top
+    (parameters, servers, security) is written into the operations. The generator passes over path items that are
+    references without a word.
+    """
+    paths: dict[str, Any] = {}
+    for path, referring in mapping(document["paths"], "paths").items():
+        if path.startswith("x-"):
+            continue
+        item = follow(document, referring, at("paths", path))
+        paths[path] = {
+            method: _whole(document, item, mapping(item[method], at("paths", path, method)), at("paths", path, method))
+            for method in METHODS
+            if item.get(method) is not None
+        }
+    return {**{key: value for key, value in document.items() if not key.startswith("x-")}, "paths": paths}
+
+
+def _whole(document: dict[str, Any], item: dict[str, Any], operation: dict[str, Any], place: str) -> dict[str, Any]:
+    whole: dict[str, Any] = {}
+    for key in _FIELDS:
+        holders = [
+            operation,
+            *([item] if key != "tags" else []),
+            *([document] if key in {"servers", "security"} else []),
+        ]
+        told = next((holder[key] for holder in holders if holder.get(key) is not None), None)
+        whole |= {key: told} if told is not None else {}
+    parameters: dict[tuple[str, str], dict[str, Any]] = {}
+    for holder in (item, operation):
+        entries = holder.get("parameters") or []
+        if not isinstance(entries, list):
+            raise SpecError(f"{place}.parameters holds {kind_of(entries)} where a list belongs.")
+        for number, entry in enumerate(entries):
+            parameter = follow(document, entry, f"{place}.parameters[{number}]")
+            name, where = parameter.get("name"), parameter.get("in")
+            if not isinstance(name, str) or where not in {"path", "query", "header", "cookie"}:
+                raise SpecError(f"{place}.parameters[{number}] says neither its name nor where it stands, or not both.")
+            parameters[where, name.lower() if where == "header" else name] = parameter
+    whole["parameters"] = list(parameters.values())
+    if operation.get("requestBody") is not None:
+        whole["requestBody"] = follow(document, operation["requestBody"], f"{place}.requestBody")
+    whole["responses"] = {
+        str(status): follow(document, answer, f"{place}.responses[{str(status)!r}]")
+        for status, answer in mapping(operation.get("responses") or {}, f"{place}.responses").items()
+        if not str(status).startswith("x-")
+    }
+    return whole
+
+
+def named(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with the paths that requests have, our templates, and our names of the operations.
+
+    Operations that are none of ours are named after method and path. What the servers' addresses have of a path
+    (`https://host/v1`) belongs to it. Our tag stands before those that the publisher gave.
+    """
+    paths: dict[str, dict[str, Any]] = {}
+    taken = Counter[str]()
+    for path, method, operation in operations(document):
+        base = _base(operation.get("servers"))
+        whole = path if path.startswith(f"{base}/") else base + path
+        pin = of_ours(whole, method)
+        template = pin.path if pin else next((each for each in paths if blank(each) == blank(whole)), whole)
+        if method in paths.setdefault(template, {}):
+            raise SpecError(f"{method.upper()} {template} is described twice, once as {method.upper()} {path}.")
+        name = pin.name if pin else _name(method, whole)
+        taken[name] += 1
+        paths[template][method] = {
+            **{key: value for key, value in operation.items() if key != "servers"},
+            "operationId": name if taken[name] == 1 else f"{name}_{taken[name]}",
+            "tags": [pin.tag if pin else _tag(whole), *(operation.get("tags") or [])],
+            "parameters": _as_in(template, whole, operation["parameters"]),
+        }
+    servers = document.get("servers")
+    base = _base(servers)
+    there = {"servers": [_without(server, base) for server in servers]} if base and isinstance(servers, list) else {}
+    return {**document, **there, "paths": paths}
+
+
+def _base(servers: Any) -> str:
+    """Return the path that the addresses of all servers have in common, such as `/v1`; empty when they have none."""
+    bases = {_path_of(server) for server in servers if isinstance(server, dict)} if isinstance(servers, list) else set()
+    return bases.pop() if len(bases) == 1 else ""
+
+
+def _path_of(server: dict[str, Any]) -> str:
+    return re.sub(r"^(\w+:)?//[^/]*", "", _address(server)).partition("?")[0].rstrip("/")
+
+
+def _address(server: dict[str, Any]) -> str:
+    address = str(server.get("url", ""))
+    variables = server.get("variables")
+    for name, variable in variables.items() if isinstance(variables, dict) else ():
+        address = address.replace(f"{{{name}}}", str((variable or {}).get("default", "")))
+    return address
+
+
+def _without(server: Any, base: str) -> Any:
+    if not isinstance(server, dict):
+        return server
+    rest = {key: value for key, value in server.items() if key not in {"url", "variables"}}
+    return {"url": _address(server).partition("?")[0].rstrip("/").removesuffix(base), **rest}
+
+
+def _name(method: str, path: str) -> str:
+    """Return a name for an operation that is none of ours: `get_v1_accounts_item_datasets`."""
+    words = [re.sub(r"\W+", "_", part).strip("_") for part in blank(path).replace("{}", "item").split("/")]
+    return "_".join([method, *filter(None, words)]).lower()
+
+
+def _tag(path: str) -> str:
+    """Return what an operation that is none of ours is about: the first word of its path after the version."""
+    words = [part for part in path.split("/") if part and "{" not in part and not re.fullmatch(r"v\d+", part)]
+    return re.sub(r"\W+", "_", words[0]).lower() if words else "other"
+
+
+def _as_in(template: str, path: str, parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return parameters with those of the path named as in a template, in its order, each of them required."""
+    ours, theirs = (re.findall(r"\{([^}]*)\}", text) for text in (template, path))
+    described = {each["name"]: each for each in parameters if each["in"] == "path"}
+    in_path = [
+        {**described.get(name, {}), "name": new, "in": "path", "required": True}
+        for new, name in zip(ours, theirs, strict=True)
+    ]
+    return in_path + [each for each in parameters if each["in"] != "path"]
