@@ -45,6 +45,7 @@ __all__ = [
     "ListOf",
     "Listing",
     "acknowledged",
+    "deleted",
 ]
 
 DEFAULT_PAGE_SIZE = 100
@@ -164,3 +165,9 @@ def acknowledged(answer: Any) -> None:
     """Accept any answer in the API's envelope: an empty object may come from anywhere."""
     if not set(ENVELOPE) & set(_object(answer)):
         raise UnexpectedAnswer("the answer has neither 'requestId' nor 'status'")
+
+
+def deleted(answer: Any) -> None:
+    """Accept what `acknowledged` does, and also the object that was deleted, without an envelope."""
+    if "id" not in _object(answer):
+        acknowledged(answer)

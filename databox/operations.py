@@ -137,7 +137,7 @@ def data_sources_delete(data_source_id: int) -> Operation[None]:
 
     return Operation(
         name="data_sources.delete",
-        parse=answers.acknowledged,
+        parse=answers.deleted,
         repeatable=True,
         may_be_empty=True,
         **_request(delete_data_source._get_kwargs(data_source_id=data_source_id)),
@@ -183,7 +183,7 @@ def datasets_delete(dataset_id: str) -> Operation[None]:
 
     return Operation(
         name="datasets.delete",
-        parse=answers.acknowledged,
+        parse=answers.deleted,
         repeatable=True,
         may_be_empty=True,
         **_request(delete_dataset._get_kwargs(dataset_id=dataset_id)),

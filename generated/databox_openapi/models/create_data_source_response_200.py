@@ -19,16 +19,15 @@ class CreateDataSourceResponse200:
     Attributes:
         created (None | str | Unset): When it was created, in ISO 8601. Described as required. Example:
             2025-10-01T12:00:00.000000Z.
-        id (int | None | Unset): The number of a data source. Described as format int64. Described as required. Example:
-            4754489.
+        id (int | None | Unset): The number of a data source. Described as required; format int64. Example: 4754489.
         ingestion_supported (bool | None | Unset): Whether rows can be sent to it; absent in the older pages. Example:
             True.
-        key (None | str | Unset): The kind of source. Described as required and null at times. Example: ingestion.
+        key (None | str | Unset): The kind of source. Described as required; null at times. Example: ingestion.
         request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
             b0eac937-c25c-47a5-bb7e-552f6b860458.
         status (None | str | Unset): How the request went. Described as required. Example: processing.
-        timezone (None | str | Unset): Its IANA time zone. Described as required and null at times. Example: UTC.
-        title (None | str | Unset): The data source's title; it may be empty. Described as required and null at times.
+        timezone (None | str | Unset): Its IANA time zone. Described as required; null at times. Example: UTC.
+        title (None | str | Unset): The data source's title; it may be empty. Described as required; null at times.
             Example: ERP System.
     """
 

@@ -23,7 +23,7 @@ class CreateDatasetResponse200:
         request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
             b0eac937-c25c-47a5-bb7e-552f6b860458.
         status (None | str | Unset): How the request went. Described as required. Example: success.
-        title (None | str | Unset): The dataset's title. Described as required and null at times. Example: Transactions.
+        title (None | str | Unset): The dataset's title. Described as required; null at times. Example: Transactions.
     """
 
     created: None | str | Unset = UNSET

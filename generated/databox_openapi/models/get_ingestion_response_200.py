@@ -25,7 +25,7 @@ class GetIngestionResponse200:
 
     Attributes:
         errors (list[GetIngestionResponse200ErrorsItem] | None | Unset): Why records were not stored. Seen in use, not
-            in the reference.
+            in the reference. Described as null at times.
         ingestion_id (None | str | Unset): The ingestion's id. Described as required. Example:
             8bfba187-84f4-41e2-9dd3-bee4bb884205.
         metrics (GetIngestionResponse200Metrics | None | Unset): What was counted; null while the ingestion is open.

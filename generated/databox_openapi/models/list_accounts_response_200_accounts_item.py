@@ -17,10 +17,9 @@ class ListAccountsResponse200AccountsItem:
     """An account.
 
     Attributes:
-        account_type (None | str | Unset): The kind of account. Described as one of organization, agency, client,
-            standard. Described as required. Example: organization.
-        id (int | None | Unset): The number of an account. Described as format int64. Described as required. Example:
-            123456.
+        account_type (None | str | Unset): The kind of account. Described as required; one of organization, agency,
+            client, standard. Example: organization.
+        id (int | None | Unset): The number of an account. Described as required; format int64. Example: 123456.
         name (None | str | Unset): The account's name. Described as required. Example: Acme Corp.
     """
 

@@ -20,7 +20,7 @@ class ListDatasetsResponse200DatasetsItem:
         created (None | str | Unset): When it was created, in ISO 8601. Described as required. Example:
             2025-10-01T12:00:00.000000Z.
         id (None | str | Unset): The dataset's id. Described as required. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
-        title (None | str | Unset): The dataset's title. Described as required and null at times. Example: Transactions.
+        title (None | str | Unset): The dataset's title. Described as required; null at times. Example: Transactions.
     """
 
     created: None | str | Unset = UNSET
