@@ -21,7 +21,7 @@ from tools.spec.project import Project
 __all__ = ["CONTRADICTIONS", "fuzz", "fuzzable"]
 
 CONTRADICTIONS = ["--checks", "not_a_server_error,response_schema_conformance"]
-"""What to look for where a description may be narrower or wider than the sandbox: answers of other types, and crashes."""
+"""What to look for where a description may be narrower or wider than the sandbox: other types, and crashes."""
 
 NARROWED: dict[str, dict[str, Any]] = {
     "accountId": {"minimum": 1},

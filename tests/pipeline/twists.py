@@ -373,8 +373,14 @@ def openapi_3_0(document: Document) -> None:
 
     for part in ("paths", "components"):
         document[part] = everywhere(document[part], old)
-    all_schemas(document, lambda schema: {key: it for key, it in schema.items() if key != "examples"})
+    all_schemas(document, with_one_example)
     document["openapi"] = "3.0.1"
+
+
+def with_one_example(schema: Document) -> Document | None:
+    if "examples" not in schema:
+        return None
+    return {key: it for key, it in schema.items() if key != "examples"} | {"example": schema["examples"][0]}
 
 
 TWISTS: dict[str, Twist] = {
@@ -411,6 +417,21 @@ TWISTS: dict[str, Twist] = {
         openapi_3_0,
     )
 }
+
+
+SAYING_MORE = {
+    "any_success",
+    "closed_objects",
+    "errors_by_default",
+    "everything_required",
+    "fields_and_parameters_more",
+    "one_of_success_and_failure",
+    "operations_more",
+    "prose_and_extras",
+    "strict_words",
+    "wrapped_references",
+}
+"""Those that change more than the form: words, statuses, what is promised, or what there is beside."""
 
 
 def as_json_with_tabs(document: Document) -> bytes:

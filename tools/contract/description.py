@@ -119,7 +119,7 @@ class Description:
         return cls.of(read(Project().description).document)
 
     def loosened(self) -> "Description":
-        """Return the description with answers as loose as the generated code takes them, to find contradictions alone."""
+        """Return the description with answers as loose as generated code takes them, to find contradictions alone."""
         return Description(loosened(self.document))
 
     @property

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tools.spec.describe import described
 from tools.spec.document import SpecError, content_of, load, operations, silent
 from tools.spec.generate import write_package
 from tools.spec.lock import Lock, generator
@@ -30,6 +31,7 @@ def problems(project: Project) -> Iterator[str]:
     yield from _lock_problems(project, document)
     generated = list(_generated_problems(project))
     yield from generated
+    yield from _plain_problems(project)
     # What the facade imports must stand before the facade can be looked at.
     if not generated:
         yield from _facade_problems(project, document)
@@ -61,6 +63,11 @@ def _generated_problems(project: Project) -> Iterator[str]:
             yield f"generated/{name} does not belong there. {remedy}"
         elif wanted[name] != present[name]:
             yield f"generated/{name} is not what the generator writes. {remedy}"
+
+
+def _plain_problems(project: Project) -> Iterator[str]:
+    if described(project, project.description, silent) != content_of(project.plain):
+        yield "conformance/databox-v1.yaml is not what `make generate` writes. Run it; nobody edits that file."
 
 
 def _facade_problems(project: Project, document: dict[str, Any]) -> Iterator[str]:

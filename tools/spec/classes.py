@@ -9,19 +9,22 @@ import re
 from collections import Counter
 from typing import Any
 
-from tools.spec.document import each_operation, operations
-from tools.spec.schemas import NULL
+from tools.spec.document import Report, each_operation, operations, silent
+from tools.spec.schemas import NULL, Schema, said
 
 __all__ = ["REFUSAL", "is_refusal", "with_classes"]
 
 REFUSAL = "ErrorResponse"
 
-Schema = dict[str, Any]
 
+def with_classes(document: dict[str, Any], report: Report = silent) -> dict[str, Any]:
+    """Return a plain document with each object as a component of its own, named by where it stands.
 
-def with_classes(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a plain document with each object as a component of its own, named by where it stands."""
-    namer = _Namer(document.get("components", {}).get("schemas", {}))
+    Args:
+        document: the document; the components that it has are schemas that hold themselves.
+        report: told of those for which there is no class.
+    """
+    namer = _Namer(document.get("components", {}).get("schemas", {}), report)
     refused = _commonest_refusal(document)
 
     def named(media: Schema, name: str) -> Schema:
@@ -88,7 +91,8 @@ def _on_the_wire(schema: Schema | None) -> str:
 class _Namer:
     """Gives names to objects, each name once."""
 
-    def __init__(self, kept: dict[str, Schema]) -> None:
+    def __init__(self, kept: dict[str, Schema], report: Report) -> None:
+        self._report = report
         self._kept = kept
         """The schemas that hold themselves."""
         self._renamed: dict[str, str] = {}
@@ -141,8 +145,11 @@ class _Namer:
         words = {"description": schema["description"]} if "description" in schema else {}
         if known not in self._renamed:
             definition = self._kept[known]
-            if definition.get("type") != "object":
-                return words  # a class is made of objects alone; anything may stand there
+            if "array" in said(definition):
+                self._report(f"left out: what {known} holds, a list of itself, which no class can stand for")
+                return {"type": "array", "items": {}, **words}
+            if said(definition) != ["object"]:
+                return self.named({**definition, **words}, name)
             self._renamed[known] = self._free(name)
             self.classes[self._renamed[known]] = {}
             self.classes[self._renamed[known]] = self._with_inner(definition, self._renamed[known])

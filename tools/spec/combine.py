@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tools.spec.document import Report
-from tools.spec.schemas import Schema, beside, nullable, said, with_null, without_null
+from tools.spec.schemas import NULL, Schema, beside, nullable, said, with_null, without_null
 
-__all__ = ["KEPT", "Combiner"]
+__all__ = ["KEPT", "Combiner", "one_of_each"]
 
 _TIGHTEST: Mapping[str, Any] = {
     **dict.fromkeys(("minimum", "minLength", "minItems", "minProperties", "exclusiveMinimum"), max),
@@ -65,17 +65,17 @@ class Combiner:
         """Return what holds when one of some alternatives holds, beside what always does."""
         null = nullable(whole) or any(nullable(each) for each in alternatives)
         others = [without_null(each) for each in alternatives if set(said(each)) != {"null"}]
+        others = [inner for each in others for inner in each.get("anyOf", [each])]
         if said(whole):  # then an alternative that only asks for fields, or for nothing, is none
             others = [each for each in others if each.keys() & {"type", "$ref", "anyOf", "properties"}]
-        others = [each for number, each in enumerate(others) if each not in others[:number]]
         if not others:
             found = whole
-        elif len(others) == 1:
+        elif all(each == others[0] for each in others):
             found = self.all_of([whole, others[0]], place)
         else:
             bare = {key: value for key, value in without_null(whole).items() if key not in {"description", "examples"}}
             apart = [self.all_of([bare, each], place) if bare else each for each in others]
-            found = {"anyOf": [inner for each in apart for inner in each.get("anyOf", [each])], **beside(whole)}
+            found = one_of_each([inner for each in apart for inner in each.get("anyOf", [each])], beside(whole))
         return with_null(found) if null else found
 
     def _all_of_reference(self, referring: Schema, telling: list[Schema], parts: list[Schema], place: str) -> Schema:
@@ -88,6 +88,14 @@ class Combiner:
             self._report(f"left out: {place} says more than the reference to what it stands in")
         words = {key: value for part in reversed(parts) for key, value in beside(part).items()}
         return {"$ref": referring["$ref"], **words}
+
+
+def one_of_each(alternatives: list[Schema], about: Schema) -> Schema:
+    """Return a choice between alternatives, each told once, with what is said about them; of one, that one."""
+    different = [each for number, each in enumerate(alternatives) if each not in alternatives[:number]]
+    others = [each for each in different if each != NULL]
+    found = others[0] if len(others) == 1 else {"anyOf": others}
+    return {**(with_null(found) if NULL in different else found), **beside(about)}
 
 
 def _types(parts: list[Schema]) -> Schema:

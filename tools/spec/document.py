@@ -25,6 +25,7 @@ __all__ = [
     "mapping",
     "operations",
     "parse",
+    "parts_of",
     "references",
     "silent",
     "with_words",
@@ -98,14 +99,19 @@ def with_words(part: dict[str, Any], words: str) -> dict[str, Any]:
 def find(document: Any, reference: str) -> Any:
     """Return what a reference like `#/components/schemas/Account` points at (RFC 6901), or None."""
     value = document
-    for part in reference.removeprefix("#").split("/")[1:]:
-        name = re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), part)
-        name = name.replace("~1", "/").replace("~0", "~")
+    for name in parts_of(reference):
         if isinstance(value, list) and name.isdecimal():
             value = value[int(name)] if int(name) < len(value) else None
         else:
             value = value.get(name) if isinstance(value, dict) else None
     return value
+
+
+def parts_of(reference: str) -> list[str]:
+    """Return the names that a reference leads through."""
+    parts = reference.removeprefix("#").split("/")[1:]
+    plain = [re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), part) for part in parts]
+    return [part.replace("~1", "/").replace("~0", "~") for part in plain]
 
 
 def follow(document: dict[str, Any], part: Any, place: str) -> dict[str, Any]:

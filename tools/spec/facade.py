@@ -26,9 +26,9 @@ from databox.wire import ENVELOPE, Field, Part, Shape
 from tools.spec.pins import PINS, Pin
 from tools.spec.wire import NUMBERS, Fact, Wire
 
-__all__ = ["Reliance", "fits", "of_the_client", "unmet"]
+__all__ = ["ARGUMENTS", "Reliance", "fits", "of_the_client", "unmet"]
 
-_ARGUMENTS: Mapping[str, Any] = {
+ARGUMENTS: Mapping[str, Any] = {
     "account_id": 1,
     "body": body_of_one_request([{"id": 1}]),
     "data_source_id": 1,
@@ -138,7 +138,7 @@ def fits(place: str, kind: str | None, fact: Fact) -> bool:
 def _of(pin: Pin) -> Reliance:
     build: Callable[..., Operation[Any]] = getattr(facade, pin.facade.replace(".", "_"))
     parameters = inspect.signature(build).parameters.values()
-    most = {each.name: _ARGUMENTS[each.name] for each in parameters}
+    most = {each.name: ARGUMENTS[each.name] for each in parameters}
     least = {each.name: None if "None" in str(each.annotation) else most[each.name] for each in parameters}
     key: dict[str, str | None] = {f"key in header {KEY_HEADER}": None}
     refusal: dict[str, str | None] = {"JSON answer": None, "JSON error": None}
@@ -174,7 +174,7 @@ def _sent(operation: Operation[Any]) -> Iterator[tuple[str, str | None]]:
 
 def _in_path(pin: Pin) -> Iterator[tuple[str, str]]:
     for name in re.findall(r"\{(\w+)\}", pin.path):
-        yield name, _KINDS[type(_ARGUMENTS[re.sub(r"(?=[A-Z])", "_", name).lower()])]
+        yield name, _KINDS[type(ARGUMENTS[re.sub(r"(?=[A-Z])", "_", name).lower()])]
 
 
 def _envelope() -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from tools.spec.combine import KEPT, Combiner
+from tools.spec.combine import KEPT, Combiner, one_of_each
 from tools.spec.document import (
     Report,
     SpecError,
@@ -15,6 +15,7 @@ from tools.spec.document import (
     kind_of,
     mapping,
     operations,
+    parts_of,
     references,
 )
 from tools.spec.schemas import KINDS, Schema, said, with_null
@@ -87,16 +88,15 @@ class _Inliner:
     def parameter(self, parameter: dict[str, Any], place: str) -> dict[str, Any]:
         """Return a parameter with a schema, whatever it had."""
         place = f"{place}.parameters[{parameter['name']!r}]"
+        found = {key: parameter[key] for key in ("name", "in")} | {"required": parameter.get("required") is True}
         words = [parameter["description"]] if isinstance(parameter.get("description"), str) else []
-        found: dict[str, Any]
         if parameter.get("content"):
-            found = {"schema": {"type": "string"}}
+            schema: dict[str, Any] = {"schema": {"type": "string"}}
             words.append("As JSON text.")
         else:
-            found = {"schema": {}, **self._with_example(parameter, place)}
-        found |= {"name": parameter["name"], "in": parameter["in"], "required": parameter.get("required") is True}
+            schema = {"schema": {}, **self._with_example(parameter, place)}
         found |= {"description": " ".join(words)} if words else {}
-        return found | {key: parameter[key] for key in ("deprecated", "style", "explode") if key in parameter}
+        return found | schema | {key: parameter[key] for key in ("deprecated", "style", "explode") if key in parameter}
 
     def _with_example(self, holder: dict[str, Any], place: str) -> dict[str, Any]:
         """Return a schema, and the example that stands beside it, the first of several."""
@@ -160,6 +160,8 @@ class _Inliner:
         return {"type": kinds[0] if len(kinds) == 1 else kinds, **own} if kinds else own
 
     def _referred(self, reference: str, place: str) -> Schema:
+        if reference in self._recursive:
+            reference = _meant(self._document, reference)
         target = find(self._document, reference)
         if target is None:
             raise SpecError(f"{place} refers to {reference}, which is not there.")
@@ -190,7 +192,7 @@ class _Inliner:
         if isinstance(whole.get("additionalProperties"), dict):
             whole["additionalProperties"] = self._finished(whole["additionalProperties"], f"{place}.*")
         if "anyOf" in whole:
-            whole["anyOf"] = [self._finished(each, place) for each in whole["anyOf"]]
+            whole = one_of_each([self._finished(each, place) for each in whole["anyOf"]], whole)
         names = whole.pop("required", [])
         known = whole.get("properties", {})
         if set(names) - known.keys():
@@ -210,6 +212,18 @@ def _recursive(document: dict[str, Any]) -> Iterator[str]:
             yield reference
 
 
+def _meant(document: dict[str, Any], reference: str) -> str:
+    """Return the reference that another one comes to, where a schema is nothing but a reference with words."""
+    while True:
+        target = find(document, reference)
+        parts = target.get("allOf") if isinstance(target, dict) and "$ref" not in target else [target]
+        only = parts[0] if isinstance(parts, list) and len(parts) == 1 else None
+        told = set() if target is only else target.keys() - {"allOf", "title", "description"}
+        if not isinstance(only, dict) or told or only.keys() - {"title", "description"} != {"$ref"}:
+            return reference
+        reference = only["$ref"]
+
+
 def _reached(first: set[str], ahead: dict[str, set[str]]) -> set[str]:
     reached, coming = set[str](), list(first)
     while coming:
@@ -227,8 +241,8 @@ def _unused(document: dict[str, Any]) -> set[str]:
         ahead[reference] = {each for _, each in references(find(document, reference))}
     used = _reached({reference for _, _, each in operations(document) for _, reference in references(each)}, ahead)
     schemas = find(document, "#/components/schemas")
-    names = schemas if isinstance(schemas, dict) else {}
-    return {name for name in names if not any(find(document, reference) is names[name] for reference in used)}
+    names = set(schemas) if isinstance(schemas, dict) else set()
+    return names - {parts[2] for parts in map(parts_of, used) if parts[:2] == ["components", "schemas"]}
 
 
 def _list(schema: Schema, way: str, place: str) -> list[Any]:

@@ -43,4 +43,4 @@ def corrected(document: dict[str, Any], overlay: dict[str, Any], report: Report 
 
 def for_the_generator(document: dict[str, Any], report: Report = silent) -> dict[str, Any]:
     """Return a corrected description as the generator is to read it."""
-    return with_classes(pruned(loosened(document), report))
+    return with_classes(pruned(loosened(document), report), report)

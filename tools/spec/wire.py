@@ -125,8 +125,8 @@ def _fields(
 def _choices(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The schemas that one may be."""
     if "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    if "anyOf" in schema:
+        yield from _choices(document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    elif "anyOf" in schema:
         for each in schema["anyOf"]:
             yield from _choices(document, each)
     else:

@@ -1,0 +1,593 @@
+"""The seven steps to the plain form, and the names of classes, each by itself."""
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.reference import REFERENCE
+from tools.spec.classes import with_classes
+from tools.spec.document import SpecError, operations
+from tools.spec.inline import inlined
+from tools.spec.loosen import loosened
+from tools.spec.media import json_only
+from tools.spec.normalise import corrected, for_the_generator, plain
+from tools.spec.prune import pruned
+from tools.spec.resolve import named, resolved
+from tools.spec.unburden import unburdened
+
+Document = dict[str, Any]
+FINE = {"200": {"description": "Fine."}}
+
+
+def of(paths: Document, **more: Any) -> Document:
+    return {"openapi": "3.1.0", "info": {"title": "t", "version": "v"}, "paths": paths, **more}
+
+
+def only(document: Document) -> Document:
+    """The one operation of a document."""
+    ((_, _, operation),) = operations(document)
+    return operation
+
+
+# 1. References and what stands above an operation
+
+
+def test_operations_are_made_whole() -> None:
+    shared = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    document = of(
+        {
+            "/a/{id}": {"$ref": "#/components/pathItems/A", "summary": "Of the path"},
+            "x-internal": {"get": {}},
+        },
+        servers=[{"url": "https://a.example/v1"}],
+        security=[{"key": []}],
+        components={
+            "pathItems": {
+                "A": {
+                    "parameters": [{"$ref": "#/components/parameters/Id"}, {"name": "q", "in": "query", "schema": {}}],
+                    "post": {
+                        "parameters": [{"name": "q", "in": "query", "required": True, "schema": {}}],
+                        "requestBody": {"$ref": "#/components/requestBodies/Alias"},
+                        "responses": {"200": {"$ref": "#/components/responses/Ok", "description": "Made."}, 404: {}},
+                    },
+                }
+            },
+            "parameters": {"Id": shared},
+            "requestBodies": {"Alias": {"$ref": "#/components/requestBodies/B"}, "B": {"required": True}},
+            "responses": {"Ok": {"description": "Fine.", "content": {}}},
+        },
+    )
+    before = copy.deepcopy(document)
+    assert only(resolved(document)) == {
+        "summary": "Of the path",
+        "servers": [{"url": "https://a.example/v1"}],
+        "security": [{"key": []}],
+        "parameters": [shared, {"name": "q", "in": "query", "required": True, "schema": {}}],
+        "requestBody": {"required": True},
+        "responses": {"200": {"description": "Made.", "content": {}}, "404": {}},
+    }
+    assert document == before
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ({"$ref": "#/nowhere"}, r"paths\['/a'\] refers to #/nowhere, which is not there"),
+        ({"$ref": "#/paths/~1a"}, r"paths\['/a'\] refers to itself: #/paths/~1a"),
+        ({"get": {"responses": {"200": {"$ref": "#/nowhere"}}}}, r"get.responses\['200'\] refers to #/nowhere"),
+        ({"get": {"parameters": {}}, "parameters": [{"$ref": "#/x"}]}, r"parameters\[0\] refers to #/x"),
+        ({"get": {"parameters": {"a": 1}}}, "parameters holds a mapping"),
+        ({"get": []}, "get holds a list"),
+        (5, "holds a number"),
+    ],
+)
+def test_what_cannot_be_made_whole_is_named(item: Any, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        resolved(of({"/a": item}))
+
+
+# 2. Names
+
+
+def names(document: Document) -> dict[str, str]:
+    return {
+        f"{method} {path}": f"{operation['tags'][0]}.{operation['operationId']}"
+        for path, method, operation in operations(named(resolved(document)))
+    }
+
+
+def test_our_operations_get_our_names_wherever_they_are() -> None:
+    get = {"operationId": "X", "tags": ["Y"], "responses": FINE}
+    document = of(
+        {
+            "/accounts": {"get": get},
+            "/datasets/{id}/ingestions/{other}": {"get": get},
+            "/v1/accounts/timezones": {"get": get},
+        },
+        servers=[{"url": "https://a.example/v1"}, {"url": "//{where}/v1/", "variables": {"where": {"default": "b"}}}],
+    )
+    assert names(document) == {
+        "get /v1/accounts": "accounts.list_accounts",
+        "get /v1/datasets/{datasetId}/ingestions/{ingestionId}": "datasets.get_ingestion",
+        "get /v1/accounts/timezones": "accounts.list_timezones",
+    }
+    assert named(resolved(document))["servers"] == [{"url": "https://a.example"}, {"url": "//b"}]
+
+
+def test_others_are_named_by_method_and_path() -> None:
+    paths = {
+        "/v1/reports": {"get": {"responses": FINE}},
+        "/v1/reports/{id}": {"get": {"responses": FINE}, "put": {"responses": FINE}},
+        "/v1/reports/item": {"get": {"responses": FINE}},
+        "/{any}": {"get": {"responses": FINE}},
+    }
+    assert names(of(paths)) == {
+        "get /v1/reports": "reports.get_v1_reports",
+        "get /v1/reports/{id}": "reports.get_v1_reports_item",
+        "put /v1/reports/{id}": "reports.put_v1_reports_item",
+        "get /v1/reports/item": "reports.get_v1_reports_item_2",
+        "get /{any}": "other.get_item",
+    }
+
+
+def test_parameters_follow_the_template() -> None:
+    schema = {"type": "string", "format": "uuid"}
+    parameters = [{"name": "q", "in": "query"}, {"name": "id", "in": "path", "schema": schema}]
+    document = of({"/v1/datasets/{id}/ingestions/{n}": {"get": {"parameters": parameters, "responses": FINE}}})
+    assert only(named(resolved(document)))["parameters"] == [
+        {"name": "datasetId", "in": "path", "required": True, "schema": schema},
+        {"name": "ingestionId", "in": "path", "required": True},
+        {"name": "q", "in": "query"},
+    ]
+
+
+def test_one_path_under_two_templates_loses_no_operation() -> None:
+    paths = {"/v1/datasets/{a}": {"delete": {"responses": FINE}}, "/v1/datasets/{b}": {"get": {"responses": FINE}}}
+    assert list(names(of(paths))) == ["delete /v1/datasets/{datasetId}", "get /v1/datasets/{datasetId}"]
+    with pytest.raises(SpecError, match=r"DELETE /v1/datasets/{datasetId} is described twice"):
+        named(resolved(of({**paths, "/v1/datasets/{b}": paths["/v1/datasets/{a}"]})))
+
+
+# 3. Media types
+
+
+@pytest.mark.parametrize(
+    ("content", "kept", "dropped"),
+    [
+        ({"application/json": 1}, {"application/json": 1}, []),
+        (
+            {"text/plain": 0, "text/json": 2, "application/json": 1},
+            {"application/json": 1},
+            ["text/plain", "text/json"],
+        ),
+        ({"Application/JSON; charset=utf-8": 1}, {"application/json": 1}, []),
+        ({"application/*+json": 1, "text/json": 2}, {"application/json": 2}, ["application/*+json"]),
+        ({"*/*": 1}, {"application/json": 1}, []),
+        ({"application/problem+json": 1, "text/html": 2}, {"application/problem+json": 1}, ["text/html"]),
+        ({"text/csv": 1, "text/html": 2}, {"text/csv": 1, "text/html": 2}, []),
+        ({}, {}, []),
+    ],
+)
+def test_json_alone_is_kept_where_there_is_json(content: Document, kept: Document, dropped: list[str]) -> None:
+    told: list[str] = []
+    document = named(resolved(of({"/a": {"post": {"requestBody": {"content": content}, "responses": {"200": {}}}}})))
+    assert only(json_only(document, told.append))["requestBody"]["content"] == kept
+    assert [line.partition(",")[0] for line in told] == [f"left out: {kind}" for kind in dropped]
+
+
+# 4. Schemas
+
+
+def schema_of(schema: Any, report: Any = lambda line: None, **schemas: Any) -> Any:
+    """A schema in the plain form."""
+    body = {"content": {"application/json": {"schema": schema}}}
+    document = of({"/a": {"post": {"requestBody": body, "responses": FINE}}}, components={"schemas": schemas})
+    found = inlined(named(resolved(document)), report)
+    return only(found)["requestBody"]["content"]["application/json"]["schema"]
+
+
+A = {"$ref": "#/components/schemas/A"}
+TEXT = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "schemas", "plainly"),
+    [
+        # Types
+        ({"type": ["null", "string"]}, {}, {"type": ["string", "null"]}),
+        ({"type": "string", "nullable": True}, {}, {"type": ["string", "null"]}),
+        ({"type": ["string"]}, {}, TEXT),
+        ({"type": ["integer", "number", "null"]}, {}, {"type": ["number", "null"]}),
+        ({"nullable": True}, {}, {}),
+        ({"properties": {"a": TEXT}}, {}, {"type": "object", "properties": {"a": TEXT}}),
+        ({"items": TEXT}, {}, {"type": "array", "items": TEXT}),
+        ({"enum": ["a", None]}, {}, {"type": ["string", "null"], "enum": ["a"]}),
+        ({"const": 5}, {}, {"type": "integer", "enum": [5]}),
+        ({"type": "objct"}, {}, {}),
+        (True, {}, {}),
+        ({"type": "object", "properties": {"a": True, "b": False}}, {}, {"type": "object", "properties": {"a": {}}}),
+        ({"title": "T", "x-a": 1, "xml": {}, "discriminator": {}, **TEXT}, {}, TEXT),
+        ({**TEXT, "example": "a"}, {}, {**TEXT, "examples": ["a"]}),
+        ({"type": "number", "minimum": 1, "exclusiveMinimum": True}, {}, {"type": "number", "exclusiveMinimum": 1}),
+        ({"type": "object", "patternProperties": {"^x": TEXT}}, {}, {"type": "object", "additionalProperties": True}),
+        # Null by a choice
+        ({"anyOf": [TEXT, {"type": "null"}]}, {}, {"type": ["string", "null"]}),
+        (
+            {"oneOf": [{"type": "null"}, A], "description": "d"},
+            {"A": TEXT},
+            {"type": ["string", "null"], "description": "d"},
+        ),
+        ({"oneOf": [{"enum": [None]}, A]}, {"A": TEXT}, {"type": ["string", "null"]}),
+        ({"nullable": True, "oneOf": [A]}, {"A": TEXT}, {"type": ["string", "null"]}),
+        ({"nullable": True, "allOf": [A]}, {"A": TEXT}, {"type": ["string", "null"]}),
+        ({"allOf": [A]}, {"A": {"type": ["string", "null"]}}, {"type": ["string", "null"]}),
+        # Choices
+        ({"anyOf": [TEXT, {"type": "integer"}, TEXT]}, {}, {"anyOf": [TEXT, {"type": "integer"}]}),
+        (
+            {"oneOf": [A, {"type": "integer"}, {"type": "null"}]},
+            {"A": TEXT},
+            {"anyOf": [TEXT, {"type": "integer"}, {"type": "null"}]},
+        ),
+        (
+            {"anyOf": [{"anyOf": [TEXT, {"type": "integer"}]}, {"type": "boolean"}]},
+            {},
+            {"anyOf": [TEXT, {"type": "integer"}, {"type": "boolean"}]},
+        ),
+        (
+            {"type": "object", "properties": {"a": TEXT}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+            {},
+            {"type": "object", "properties": {"a": TEXT}},
+        ),
+        # References and combinations
+        (A, {"A": {"$ref": "#/components/schemas/B"}, "B": {"$ref": "#/components/schemas/C"}, "C": TEXT}, TEXT),
+        ({**A, "description": "here"}, {"A": {**TEXT, "description": "there"}}, {**TEXT, "description": "here"}),
+        ({"allOf": [A, {"description": "there"}]}, {"A": TEXT}, {**TEXT, "description": "there"}),
+        (
+            {"allOf": [A, {"type": "object", "properties": {"b": TEXT}, "required": ["a", "b"]}]},
+            {"A": {"type": "object", "properties": {"a": TEXT}}},
+            {"type": "object", "properties": {"a": TEXT, "b": TEXT}, "required": ["a", "b"]},
+        ),
+        (
+            {"allOf": [A, {"properties": {"a": {"description": "d"}}}]},
+            {"A": {"properties": {"a": {**TEXT, "maxLength": 5}}}},
+            {"type": "object", "properties": {"a": {**TEXT, "description": "d", "maxLength": 5}}},
+        ),
+        ({"allOf": [{"type": "number"}, {"type": "integer"}]}, {}, {"type": "integer"}),
+        ({"allOf": [TEXT, {"type": "integer"}]}, {}, {"type": ["integer", "string"]}),
+        ({"allOf": [{"enum": ["a", "b"]}, {"enum": ["b", "c"]}]}, {}, {**TEXT, "enum": ["b"]}),
+        ({"allOf": [{"maxLength": 9, **TEXT}, {"maxLength": 5}]}, {}, {**TEXT, "maxLength": 5}),
+        (
+            {"allOf": [{"anyOf": [TEXT, {"type": "integer"}]}, {"description": "d"}]},
+            {},
+            {"anyOf": [TEXT, {"type": "integer"}], "description": "d"},
+        ),
+        (
+            {"allOf": [{"properties": {"a": TEXT}, "additionalProperties": False}] * 2},
+            {},
+            {"type": "object", "properties": {"a": TEXT}, "additionalProperties": False},
+        ),
+        (
+            {"allOf": [{"properties": {"a": TEXT}, "additionalProperties": False}, {"properties": {"b": TEXT}}]},
+            {},
+            {"type": "object", "properties": {"a": TEXT, "b": TEXT}},
+        ),
+    ],
+)
+def test_schemas_in_the_plain_form(schema: Any, schemas: Document, plainly: Document) -> None:
+    assert schema_of(schema, **schemas) == plainly
+
+
+def test_what_is_plain_stays_as_it_is() -> None:
+    document = plain(REFERENCE)
+    for _, _, operation in operations(document):
+        for answer in operation["responses"].values():
+            schema = answer["content"]["application/json"]["schema"]
+            assert schema_of(schema) == schema
+
+
+def test_required_names_that_are_no_properties_are_left_out_and_told() -> None:
+    told: list[str] = []
+    found = schema_of({"type": "object", "properties": {"a": TEXT}, "required": ["b", "a"]}, told.append)
+    assert found == {"type": "object", "properties": {"a": TEXT}, "required": ["a"]}
+    assert told == ["left out: paths['/a'].post.requestBody requires b, which is none of its properties"]
+
+
+def test_a_schema_that_holds_itself_is_kept_by_reference() -> None:
+    body = {"content": {"application/json": {"schema": {"allOf": [A, {"properties": {"more": TEXT}}]}}}}
+    node = {"type": "object", "properties": {"up": {"oneOf": [A, {"type": "null"}]}, "down": {"items": A}}}
+    document = of({"/a": {"post": {"requestBody": body, "responses": FINE}}}, components={"schemas": {"A": node}})
+    found = inlined(named(resolved(document)), lambda line: None)
+    kept = {"up": {"anyOf": [A, {"type": "null"}]}, "down": {"type": "array", "items": A}}
+    assert found["components"] == {"schemas": {"A": {"type": "object", "properties": kept}}}
+    schema = only(found)["requestBody"]["content"]["application/json"]["schema"]
+    assert schema == {"type": "object", "properties": {**kept, "more": TEXT}}
+
+
+def test_schemas_that_nothing_refers_to_are_named() -> None:
+    told: list[str] = []
+    schema_of(A, told.append, A={"properties": {"b": {"$ref": "#/components/schemas/B"}}}, B=TEXT, C=TEXT, D=TEXT)
+    assert told == ["left out: schemas that nothing refers to (C, D)"]
+
+
+def test_schemas_without_end_are_refused() -> None:
+    twice = {
+        f"S{n}": {
+            "properties": {
+                "a": {"$ref": f"#/components/schemas/S{n + 1}"},
+                "b": {"$ref": f"#/components/schemas/S{n + 1}"},
+            }
+        }
+        for n in range(40)
+    }
+    with pytest.raises(SpecError, match="more than 50,000 schemas"):
+        schema_of({"$ref": "#/components/schemas/S0"}, **twice, S40=TEXT)
+
+
+# 5. Burdens
+
+
+def test_what_nobody_means_goes() -> None:
+    parameters = [
+        {"name": "Content-Type", "in": "header", "required": True, "schema": TEXT},
+        {"name": "Accept", "in": "header", "schema": TEXT},
+        {"name": "X-API-Key", "in": "header", "required": True, "schema": TEXT},
+        {"name": "X-Trace", "in": "header", "schema": TEXT},
+        {"name": "page", "in": "query", "description": "The page.", "schema": {"type": "integer", "default": 1}},
+    ]
+    inner = {"type": "object", "properties": {"deep": {**TEXT, "default": "x"}}}
+    body = {"content": {"application/json": {"schema": {"type": "array", "items": inner}}}}
+    document = of({"/a": {"post": {"parameters": parameters, "requestBody": body, "responses": FINE}}})
+    found = unburdened(inlined(named(resolved(document)), lambda line: None))
+    operation = only(found)
+    assert [each["name"] for each in operation["parameters"]] == ["X-Trace", "page"]
+    assert operation["parameters"][1]["description"] == "The page. By default 1."
+    assert operation["parameters"][1]["schema"] == {"type": "integer"}
+    deep = operation["requestBody"]["content"]["application/json"]["schema"]["items"]["properties"]["deep"]
+    assert deep == {**TEXT, "description": "By default x."}
+    assert operation["security"] == [{"x-api-key": []}]
+    assert found["components"]["securitySchemes"]["x-api-key"] == {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-api-key",
+    }
+
+
+# 6. Types
+
+
+def loose(schema: Document, where: str = "answer") -> Document:
+    body = {"requestBody": {"content": {"application/json": {"schema": schema}}}} if where == "request" else {}
+    answer = {"200": {"content": {"application/json": {"schema": schema}}}}
+    found = loosened(of({"/a": {"post": {"parameters": [], "responses": answer, **body}}}))
+    holder = only(found)["requestBody"] if body else only(found)["responses"]["200"]
+    return holder["content"]["application/json"]["schema"]  # type: ignore[no-any-return]
+
+
+def test_answers_may_lack_anything_and_the_words_say_what_was_promised() -> None:
+    schema = {
+        "type": "object",
+        "required": ["kind"],
+        "properties": {
+            "kind": {**TEXT, "enum": ["a", "b"], "description": "The kind."},
+            "made": {"type": ["string", "null"], "format": "date-time", "examples": ["2025-10-01"]},
+            "tags": {"type": "array", "items": {**TEXT, "description": "A tag.", "maxLength": 9}, "default": []},
+        },
+        "additionalProperties": False,
+    }
+    assert loose(schema) == {
+        "type": "object",
+        "description": "Described as no other fields.",
+        "properties": {
+            "kind": {"type": ["string", "null"], "description": "The kind. Described as required; one of a, b."},
+            "made": {
+                "type": ["string", "null"],
+                "description": "Described as null at times; format date-time.",
+                "example": "2025-10-01",
+            },
+            "tags": {
+                "type": ["array", "null"],
+                "items": {**TEXT, "description": "A tag. Described as maxLength 9."},
+                "description": "Each: A tag. Described as maxLength 9. Described as default [].",
+            },
+        },
+    }
+
+
+def test_requests_keep_what_is_required_and_lose_closed_lists() -> None:
+    schema = {
+        "type": "object",
+        "required": ["zone"],
+        "properties": {"zone": {**TEXT, "enum": ["UTC"]}, "id": {**TEXT, "format": "uuid"}},
+    }
+    assert loose(schema, "request") == {
+        "type": "object",
+        "required": ["zone"],
+        "properties": {
+            "zone": {**TEXT, "description": "Described as one of UTC."},
+            "id": {**TEXT, "description": "Described as format uuid."},
+        },
+    }
+
+
+def test_a_choice_of_objects_is_one_that_may_lack_things() -> None:
+    one = {"type": "object", "properties": {"id": TEXT, "a": TEXT}, "required": ["id", "a"]}
+    other = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
+    assert loose({"anyOf": [one, other]}, "request") == {
+        "type": "object",
+        "properties": {"id": {"anyOf": [TEXT, {"type": "integer"}]}, "a": TEXT},
+        "required": ["id"],
+    }
+
+
+def test_a_file_stays_a_file() -> None:
+    assert loose({**TEXT, "format": "binary"}, "request")["format"] == "binary"
+
+
+# 7. What is left
+
+
+def test_nothing_is_left_but_what_a_generator_can_use() -> None:
+    told: list[str] = []
+    operation = {
+        "operationId": "a",
+        "tags": ["ours", "Theirs"],
+        "summary": "S",
+        "description": "D.",
+        "deprecated": True,
+        "security": [{"any": []}],
+        "callbacks": {},
+        "parameters": [
+            {"name": "z", "in": "query", "required": False, "schema": TEXT, "description": "Last."},
+            {"name": "headers", "in": "query", "required": False, "schema": TEXT},
+            {"name": "a", "in": "query", "required": False, "schema": TEXT, "deprecated": True},
+            {"name": "id", "in": "path", "required": True, "schema": TEXT},
+        ],
+        "requestBody": {"required": True, "description": "B.", "content": {"application/json": {"schema": {}}}},
+        "responses": {"404": {"description": "No."}, "200": {"description": "Yes.", "content": {}}},
+    }
+    document = of({"/a": {"post": operation}}, webhooks={"done": {}}, components={"schemas": {"Unused": {}}}, tags=[])
+    assert pruned(document, told.append) == {
+        "openapi": "3.1.0",
+        "info": {"title": "t", "version": "v"},
+        "paths": {
+            "/a": {
+                "post": {
+                    "summary": "S",
+                    "description": "D. Deprecated. Answers: 200: Yes. 404: No.",
+                    "operationId": "a",
+                    "tags": ["ours"],
+                    "security": [{"key": []}],
+                    "parameters": [
+                        {"name": "id", "in": "path", "required": True, "schema": TEXT},
+                        {
+                            "name": "a",
+                            "in": "query",
+                            "required": False,
+                            "schema": {**TEXT, "description": "Deprecated."},
+                        },
+                        {"name": "z", "in": "query", "required": False, "schema": {**TEXT, "description": "Last."}},
+                    ],
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": {"description": "B."}}},
+                    },
+                    "responses": {
+                        "200": {"description": "", "content": {}},
+                        "404": {"description": "", "content": {}},
+                    },
+                }
+            }
+        },
+    }
+    assert told == [
+        "left out: webhooks (done)",
+        "left out: paths['/a'].post.parameters['headers'], a name that generated functions use themselves",
+    ]
+
+
+# Classes
+
+
+def classes(**answers: Document) -> dict[str, Any]:
+    """The components of an operation with some answers."""
+    content = {
+        status.strip("_"): {"content": {"application/json": {"schema": schema}}} for status, schema in answers.items()
+    }
+    operation = {"operationId": "do_it", "parameters": [], "responses": content}
+    found: dict[str, Any] = with_classes(of({"/a": {"get": operation}}))["components"]["schemas"]
+    return found
+
+
+def test_classes_are_named_by_where_they_stand() -> None:
+    inner = {"type": ["object", "null"], "description": "d", "properties": {"x": TEXT}}
+    listed = {"type": "array", "items": {"type": "object", "additionalProperties": inner}}
+    found = classes(_200={"type": "object", "properties": {"some_list": listed, "the-one": inner}})
+    assert sorted(found) == [
+        "DoItResponse200",
+        "DoItResponse200SomeListItem",
+        "DoItResponse200SomeListItemValue",
+        "DoItResponse200TheOne",
+    ]
+    one = {"$ref": "#/components/schemas/DoItResponse200TheOne"}
+    assert found["DoItResponse200"]["properties"]["the-one"] == {"anyOf": [one, {"type": "null"}], "description": "d"}
+
+
+def test_names_that_would_fold_together_are_told_apart() -> None:
+    properties = {name: {"type": "object", "properties": {}} for name in ("a_b", "aB", "AB")}
+    found = classes(_200={"type": "object", "properties": properties})
+    assert sorted(found) == ["DoItResponse200", "DoItResponse200AB", "DoItResponse200AB2", "DoItResponse200AB3"]
+
+
+def test_refusals_that_are_the_same_on_the_wire_share_a_class() -> None:
+    refusal = {"type": "object", "properties": {"code": TEXT}}
+    other = {"type": "object", "properties": {"reason": TEXT}}
+    worded = {**refusal, "description": "Not allowed.", "properties": {"code": {**TEXT, "description": "The code."}}}
+    found = classes(_200=refusal, _400=refusal, _401=worded, _403=other)
+    assert sorted(found) == ["DoItResponse200", "DoItResponse403", "ErrorResponse"]
+
+
+def test_what_no_class_can_stand_for_is_told() -> None:
+    tree = {"$ref": "#/components/schemas/Tree"}
+    answer = {"content": {"application/json": {"schema": {"type": "object", "properties": {"t": tree}}}}}
+    operation = {"operationId": "do_it", "parameters": [], "responses": {"200": answer}}
+    document = of({"/a": {"get": operation}}, components={"schemas": {"Tree": {"type": "array", "items": tree}}})
+    told: list[str] = []
+    found = with_classes(document, told.append)["components"]["schemas"]
+    assert found["DoItResponse200"]["properties"] == {"t": {"type": "array", "items": {}}}
+    assert told == ["left out: what Tree holds, a list of itself, which no class can stand for"]
+
+
+# All of them
+
+trees = st.recursive(
+    st.sampled_from(
+        [{"type": "string"}, {"type": "integer", "nullable": True}, {}, {"enum": ["a", None]}, {"const": 1}]
+    ),
+    lambda inner: st.one_of(
+        st.builds(lambda items: {"type": "array", "items": items}, inner),
+        st.builds(
+            lambda fields, required: {"type": "object", "properties": fields, "required": required},
+            st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+            st.lists(st.sampled_from("abcd"), max_size=2),
+        ),
+        st.builds(
+            lambda way, parts: {way: parts},
+            st.sampled_from(["allOf", "anyOf", "oneOf"]),
+            st.lists(inner, min_size=1, max_size=3),
+        ),
+        st.builds(lambda part: {"allOf": [part], "nullable": True, "description": "d"}, inner),
+    ),
+    max_leaves=8,
+)
+
+
+@given(trees)
+def test_the_plain_form_is_plain_and_stays_so(schema: Document) -> None:
+    before = copy.deepcopy(schema)
+    found = schema_of(schema)
+    assert schema == before
+    assert schema_of(found) == found
+    assert_plain(found)
+
+
+def assert_plain(schema: Document) -> None:
+    assert not schema.keys() & {"allOf", "oneOf", "nullable", "const", "title"}
+    assert set(schema.get("required", ())) <= schema.get("properties", {}).keys()
+    assert len(schema.get("anyOf", "two")) > 1
+    assert all("anyOf" not in each for each in schema.get("anyOf", ()))
+    for each in (*schema.get("properties", {}).values(), *schema.get("anyOf", ())):
+        assert_plain(each)
+    if "items" in schema:
+        assert_plain(schema["items"])
+
+
+def test_no_step_changes_what_it_was_given() -> None:
+    document = copy.deepcopy(REFERENCE)
+    for_the_generator(corrected(document, {"actions": []}))
+    assert document == REFERENCE
+    first, again = plain(document), copy.deepcopy(plain(document))
+    for_the_generator(first)
+    assert first == again
