@@ -3,8 +3,8 @@
     python -m tests.pipeline.pulls [--forms swashbuckle,strict] [--targets check,test]
 
 For each form: a copy of the project, `make pull`, `make generate`, and then, without a hand touching anything, `make
-check`, `make test` and `make contract`. All of the suite is affected, as every request of the client is built by generated
-code. The engines' tests are not run again: they use the same requests.
+check`, `make test` and `make contract`. All of the suite is affected, as generated code builds every request of the
+client. The engines' tests are not run again: they send the same requests.
 """
 
 import argparse

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from tests.pipeline.forms import FORMS, Document, described, resolved
+from tests.pipeline.forms import FORMS, described
+from tests.pipeline.frameworks import Document, resolved
 from tests.reference import REFERENCE, REFERENCE_FILE
 from tools.spec.diff import Change, changes, compare
 from tools.spec.diff import main as diff

@@ -11,7 +11,8 @@ import pytest
 from openapi_spec_validator import validate
 
 from tests.pipeline.conftest import REAL, files
-from tests.pipeline.forms import FORMS, Document, described
+from tests.pipeline.forms import FORMS, described
+from tests.pipeline.frameworks import Document
 from tests.pipeline.requests_of import requests_of
 from tests.reference import REFERENCE
 from tools.spec.check import main as check

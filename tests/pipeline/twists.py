@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.pipeline.forms import Document, operations, resolved
+from tests.pipeline.frameworks import Document, operations, resolved
 from tools.spec.document import dump
 
 Twist = Callable[[Document], None]
