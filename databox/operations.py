@@ -3,8 +3,8 @@
 """The 13 operations: how each is asked and how its answer is read. The one module that knows `generated/`.
 
 Methods, paths, arguments and body fields come from the generated code, imported on first use: it is many modules.
-Answers are read by our own tables, because the generated models raise on what real servers send. Nothing in this
-module does I/O, so both clients share it.
+Answers are read by our own tables, because our models are to stay when the description changes; `make check` looks for
+every name in them. Nothing in this module does I/O, so both clients share it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
