@@ -1,6 +1,6 @@
 """The first real pull as a dry run: pull the same API in several forms, and see that everything goes on as before.
 
-    python -m tests.pipeline.pulls [--forms swashbuckle,strict] [--targets check,test]
+    python -m tests.pipeline.pulls [--forms swashbuckle,strict] [--targets check,test] [FILE …]
 
 For each form: a copy of the project, `make pull`, `make generate`, and then, without a hand touching anything, `make
 check`, `make test` and `make contract`. All of the suite is affected, as generated code builds every request of the
@@ -43,19 +43,21 @@ def copied(folder: Path) -> Path:
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-    (copy / ".venv").symlink_to(REAL.root / ".venv")
+    for name in (".venv", ".cache"):  # what was installed once
+        if (REAL.root / name).exists():
+            (copy / name).symlink_to(REAL.root / name)
     git = ["git", "-C", str(copy), "-c", "user.name=n", "-c", "user.email=n@example.org"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
         subprocess.run([*git, *command], check=True)
     return copy
 
 
-def faults(form: str, targets: list[str]) -> list[str]:
-    """Return what goes wrong after a pull of the API in a form."""
+def faults(content: bytes, targets: list[str]) -> list[str]:
+    """Return what goes wrong after a pull of a description."""
     with tempfile.TemporaryDirectory() as folder:
         project = copied(Path(folder))
         source = Path(folder) / "published.yaml"
-        source.write_bytes(described(form, REFERENCE))
+        source.write_bytes(content)
         for target in (f"pull SPEC_URL={source.as_uri()}", "generate", *targets):
             found = _made(project, target)
             if found:
@@ -82,16 +84,20 @@ def _made(project: Path, target: str) -> str | None:
 def main() -> int:
     """Run as a command; return the exit status."""
     parser = argparse.ArgumentParser(description="Pull the same API in several forms, and run everything.")
+    parser.add_argument("files", nargs="*", type=Path, help="descriptions of the same API, in the place of the forms")
     parser.add_argument("--forms", default=",".join(MOST_LIKELY), help=f"of {', '.join(FORMS)}")
     parser.add_argument("--targets", default=",".join(TARGETS), help="what to make after the pull")
     given = parser.parse_args()
+    chosen = {file.name: file.read_bytes() for file in given.files}
+    chosen = chosen or {form: described(form, REFERENCE) for form in given.forms.split(",")}
     failed = 0
-    for form in given.forms.split(","):
-        print(f"{form}: {(FORMS[form].__doc__ or '').strip()}", flush=True)
-        found = faults(form, given.targets.split(","))
+    for name, content in chosen.items():
+        print(f"{name}:", flush=True)
+        found = faults(content, given.targets.split(","))
         failed += bool(found)
-        print(*found, sep="\n", file=sys.stderr)
-    print(f"{failed} of {len(given.forms.split(','))} forms are more than a pull, or none.")
+        for fault in found:
+            print(fault, file=sys.stderr)
+    print(f"After {len(chosen) - failed} of {len(chosen)} pulls everything goes on as before.")
     return 1 if failed else 0
 
 

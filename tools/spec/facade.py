@@ -100,6 +100,9 @@ def unmet(relied: Mapping[str, Reliance], wire: Wire) -> Iterator[str]:
                 yield f"{ours.title}: {place} is required, and the client does not always send it. {_REMEDY}"
 
 
+_ENVELOPE = {"error field requestId", "error field errors"}
+"""What the API's own refusals are known by."""
+
 _REMEDY = (
     "If the API has it so, change databox/operations.py or databox/answers.py; if the description is wrong, correct it "
     "in openapi/overlay.yaml, with the reason."
@@ -118,8 +121,8 @@ def _is_expected(place: str, facts: Mapping[str, Fact]) -> bool:
     """Whether a place is missed where it is not: where nothing is said of keys, errors or what it is in, it is not."""
     if place.startswith("key "):
         return any(other.startswith("key ") for other in facts)
-    if place.startswith(("error field", "JSON error")) and "JSON error" not in facts:
-        return False
+    if place.startswith(("error field", "JSON error")) and not _ENVELOPE & facts.keys():
+        return False  # nothing is said of refusals, or of those alone that frameworks write (RFC 9457)
     word, _, path = place.partition(" field ")
     above = path[: max(path.rfind("."), path.rfind("["), 0)]
     return not above or f"{word} field {above}" in facts
@@ -132,7 +135,8 @@ def fits(place: str, kind: str | None, fact: Fact) -> bool:
     ours = NUMBERS if kind == "number" else frozenset({kind})
     if _is_sent(place):
         return bool(fact.kinds & (NUMBERS if kind == "integer" else ours))
-    return fact.kinds <= ours
+    # A refusal may be one of several things, of which ours has to be one.
+    return bool(fact.kinds & ours) if place.startswith("error") else fact.kinds <= ours
 
 
 def _of(pin: Pin) -> Reliance:

@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonpath
 
-from tools.spec.document import Report, SpecError
+from tools.spec.document import Report, SpecError, at
 
 __all__ = ["apply"]
 
@@ -35,7 +35,7 @@ def apply(overlay: dict[str, Any], document: dict[str, Any], report: Report) -> 
         except jsonpath.JSONPathError as error:
             raise SpecError(f"Overlay action {number}: {target} is not JSONPath: {error}") from None
         if matches:
-            report(f"corrected: {_reason(action)} (overlay action {number})")
+            report(f"corrected: {at(*matches[0].parts)}: {_reason(action)} (overlay action {number})")
         elif not action.get("x-optional"):
             found_nothing = f"Overlay action {number} found nothing at {target} ({_reason(action)})"
             raise SpecError(f"{found_nothing}. Is this the description of another API, or did a path change?")

@@ -21,7 +21,7 @@ def resolved(document: dict[str, Any]) -> dict[str, Any]:
     """
     paths: dict[str, Any] = {}
     for path, referring in mapping(document["paths"], "paths").items():
-        if path.startswith("x-"):
+        if path.startswith("x-") or referring is None:
             continue
         item = follow(document, referring, at("paths", path))
         paths[path] = {

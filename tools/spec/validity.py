@@ -150,4 +150,6 @@ def _faults(schema: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
 
 
 def _short(message: str) -> str:
-    return " ".join(message.partition("\n\n")[0].split())[:200]
+    """Return a message in one line; what it quotes may be long, and what it says of that stands at its end."""
+    line = " ".join(message.partition("\n\n")[0].split())
+    return line if len(line) <= 200 else f"{line[:80]} … {line[-100:]}"
