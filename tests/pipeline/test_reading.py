@@ -66,7 +66,7 @@ def test_what_is_no_mapping_is_refused(content: bytes) -> None:
         (b"paths:\n  /a: {get: {}, get: {}}", "the key 'get' twice at /paths//a (line 2)"),
         (b"a: 1\nb: 2\na: 3", "the key 'a' twice at the top (line 3)"),
         (b"200: 1\n'200': 2", "the key '200' twice"),
-        (b'{"paths": {"/a": 1, "/a": 2}}', "the key '/a' twice in one object"),
+        (b'{"paths": {"/a": 1, "/a": 2}}', "the key '/a' twice at /paths (line 1)"),
         (b"a: &x\n  b: {c: *x}", "the alias at /a/b/c stands for what it is in"),
         (b"a: &x [1, *x]", "the alias at /a/1 stands for what it is in"),
         (b"a: !!timestamp 2025-10-01", "a 'timestamp' at /a, which JSON does not know"),

@@ -529,6 +529,11 @@ def test_refusals_that_are_the_same_on_the_wire_share_a_class() -> None:
     assert sorted(found) == ["DoItResponse200", "DoItResponse403", "ErrorResponse"]
 
 
+@pytest.mark.parametrize("status", ["200", "2XX", "default"])
+def test_what_grants_is_called_200_however_it_is_described(status: str) -> None:
+    assert list(classes(**{f"_{status}": {"type": "object", "properties": {}}})) == ["DoItResponse200"]
+
+
 def test_what_no_class_can_stand_for_is_told() -> None:
     tree = {"$ref": "#/components/schemas/Tree"}
     answer = {"content": {"application/json": {"schema": {"type": "object", "properties": {"t": tree}}}}}

@@ -45,7 +45,7 @@ def with_classes(document: dict[str, Any], report: Report = silent) -> dict[str,
                 content[kind] = (
                     {**media, "schema": namer.shared(media["schema"], REFUSAL)}
                     if shared
-                    else named(media, f"{name}Response{_pascal(status)}")
+                    else named(media, f"{name}Response{_status(status, operation)}")
                 )
             answers[status] = {**answer, **({"content": content} if content else {})}
         return {**whole, "responses": answers}
@@ -54,6 +54,12 @@ def with_classes(document: dict[str, Any], report: Report = silent) -> dict[str,
     components = {key: value for key, value in document.get("components", {}).items() if key != "schemas"}
     schemas = {"schemas": dict(sorted(namer.classes.items()))} if namer.classes else {}
     return {**found, "components": {**components, **schemas}} if components or schemas else found
+
+
+def _status(status: str, operation: dict[str, Any]) -> str:
+    """Return how a status is called in a class: what grants is 200, which is what the API answers, also as a range."""
+    ranges = {"2XX", "default"} if "200" not in operation["responses"] and not is_refusal(status, operation) else set()
+    return "200" if status in ranges else _pascal(status)
 
 
 def is_refusal(status: str, operation: dict[str, Any]) -> bool:

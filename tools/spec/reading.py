@@ -88,6 +88,9 @@ def _json(content: bytes) -> Any:
         return None
     try:
         return json.loads(content, object_pairs_hook=_once, parse_constant=str)
+    except SpecError:
+        _yaml(content)  # which knows the place
+        raise
     except ValueError:
         return None
 
