@@ -61,6 +61,7 @@ def test_operations_are_made_whole() -> None:
         },
     )
     before = copy.deepcopy(document)
+    assert resolved(document)["x-published"] == document
     assert only(resolved(document)) == {
         "summary": "Of the path",
         "servers": [{"url": "https://a.example/v1"}],
@@ -304,6 +305,21 @@ def test_a_schema_that_holds_itself_is_kept_by_reference() -> None:
     assert found["components"] == {"schemas": {"A": {"type": "object", "properties": kept}}}
     schema = only(found)["requestBody"]["content"]["application/json"]["schema"]
     assert schema == {"type": "object", "properties": {**kept, "more": TEXT}}
+
+
+def test_what_refers_to_a_path_means_the_path_as_it_was_published() -> None:
+    """Whatever becomes of its template, its version and its media types on the way."""
+    answer = {"200": {"content": {"application/json; charset=utf-8": {"schema": {"properties": {"a": TEXT}}}}}}
+    place = "#/paths/~1datasets~1{id}/delete/responses/200/content/application~1json; charset=utf-8/schema"
+    body = {"content": {"application/json": {"schema": {"$ref": place}}}}
+    paths = {
+        "/datasets/{id}": {"delete": {"responses": answer}},
+        "/data-sources": {"post": {"requestBody": body, "responses": answer}},
+    }
+    found = plain(of(paths, servers=[{"url": "https://a.example/v1"}]))
+    schema = found["paths"]["/v1/data-sources"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert schema == {"type": "object", "properties": {"a": TEXT}}
+    assert set(found) == {"openapi", "info", "servers", "paths"}
 
 
 def test_schemas_that_nothing_refers_to_are_named() -> None:

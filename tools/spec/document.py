@@ -12,6 +12,7 @@ from tools.spec.reading import SpecError, parse
 
 __all__ = [
     "METHODS",
+    "PUBLISHED",
     "Report",
     "SpecError",
     "at",
@@ -32,6 +33,9 @@ __all__ = [
 ]
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+PUBLISHED = "x-published"
+"""Where a document carries the one that it was made from."""
 
 Report = Callable[[str], None]
 """Told, line by line, what was left out or corrected."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from tools.spec.combine import KEPT, Combiner, one_of_each
 from tools.spec.document import (
+    PUBLISHED,
     Report,
     SpecError,
     at,
@@ -31,7 +32,8 @@ def inlined(document: dict[str, Any], report: Report) -> dict[str, Any]:
 
     Of the components only security schemes are left, and schemas that hold themselves. Titles go.
     """
-    inliner = _Inliner(document, report)
+    published = document.get(PUBLISHED, document)
+    inliner = _Inliner(published, report)
 
     def changed(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
         place = at("paths", path, method)
@@ -45,15 +47,16 @@ def inlined(document: dict[str, Any], report: Report) -> dict[str, Any]:
             whole["requestBody"] = inliner.part(operation["requestBody"], f"{place}.requestBody")
         return whole
 
-    found = {key: value for key, value in each_operation(document, changed).items() if key != "components"}
-    unused = sorted(_unused(document))
+    whole = each_operation(document, changed)
+    found = {key: value for key, value in whole.items() if key not in {"components", PUBLISHED}}
+    unused = sorted(_unused(document, published))
     if unused:
         report(f"left out: schemas that nothing refers to ({', '.join(unused)})")
     components = mapping(document.get("components") or {}, "components")
     schemes = mapping(components.get("securitySchemes") or {}, "components.securitySchemes")
     left: dict[str, Any] = {"schemas": inliner.definitions} if inliner.definitions else {}
     if schemes:
-        left["securitySchemes"] = {name: follow(document, each, name) for name, each in schemes.items()}
+        left["securitySchemes"] = {name: follow(published, each, name) for name, each in schemes.items()}
     return {**found, "components": left} if left else found
 
 
@@ -234,13 +237,13 @@ def _reached(first: set[str], ahead: dict[str, set[str]]) -> set[str]:
     return reached
 
 
-def _unused(document: dict[str, Any]) -> set[str]:
+def _unused(document: dict[str, Any], published: dict[str, Any]) -> set[str]:
     """Return the names of schemas that no operation refers to, directly or on the way."""
-    ahead = {reference: set[str]() for _, reference in references(document)}
+    ahead = {reference: set[str]() for _, reference in references(published)}
     for reference in ahead:
-        ahead[reference] = {each for _, each in references(find(document, reference))}
+        ahead[reference] = {each for _, each in references(find(published, reference))}
     used = _reached({reference for _, _, each in operations(document) for _, reference in references(each)}, ahead)
-    schemas = find(document, "#/components/schemas")
+    schemas = find(published, "#/components/schemas")
     names = set(schemas) if isinstance(schemas, dict) else set()
     return names - {parts[2] for parts in map(parts_of, used) if parts[:2] == ["components", "schemas"]}
 

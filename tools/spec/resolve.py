@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from tools.spec.document import METHODS, SpecError, at, follow, kind_of, mapping, operations
+from tools.spec.document import METHODS, PUBLISHED, SpecError, at, follow, kind_of, mapping, operations
 from tools.spec.pins import blank, of_ours
 
 __all__ = ["named", "resolved"]
@@ -17,7 +17,8 @@ def resolved(document: dict[str, Any]) -> dict[str, Any]:
 
     References of path items, parameters, bodies and responses are followed, and what stands at a path or at the top
     (parameters, servers, security) is written into the operations. The generator passes over path items that are
-    references without a word.
+    references without a word. The document as it was published goes along, as `PUBLISHED`: what refers to a place in it
+    means that place.
     """
     paths: dict[str, Any] = {}
     for path, referring in mapping(document["paths"], "paths").items():
@@ -29,7 +30,8 @@ def resolved(document: dict[str, Any]) -> dict[str, Any]:
             for method in METHODS
             if item.get(method) is not None
         }
-    return {**{key: value for key, value in document.items() if not key.startswith("x-")}, "paths": paths}
+    kept = {key: value for key, value in document.items() if not key.startswith("x-")}
+    return {**kept, "paths": paths, PUBLISHED: document}
 
 
 def _whole(document: dict[str, Any], item: dict[str, Any], operation: dict[str, Any], place: str) -> dict[str, Any]:
