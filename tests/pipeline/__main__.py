@@ -7,9 +7,7 @@ each. Of the forms, the types are checked as well.
 """
 
 import argparse
-import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +16,7 @@ from pathlib import Path
 
 from tests.pipeline.conftest import REAL
 from tests.pipeline.forms import FORMS, described
-from tests.pipeline.requests_of import requests_of
+from tests.pipeline.requests_of import requests_of, type_fault
 from tests.pipeline.twists import TWISTS, WRITINGS, twisted
 from tests.reference import REFERENCE
 from tools.spec.document import SpecError, dump, silent
@@ -48,22 +46,7 @@ def fault_of(content: bytes, expected: object, types: bool) -> str | None:
             return str(error)
         if sent != expected:
             return "the client sends something else"
-        return _type_fault(package) if types else None
-
-
-def _type_fault(package: Path) -> str | None:
-    """Return what the type checker has against the client with a generated package."""
-    command = [
-        sys.executable,
-        "-m",
-        "mypy",
-        "--no-error-summary",
-        "--follow-imports=silent",
-        str(REAL.root / "databox" / "operations.py"),
-    ]
-    environ = {**os.environ, "MYPYPATH": str(package.parent)}
-    done = subprocess.run(command, cwd=REAL.root, env=environ, capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr if done.returncode else None
+        return type_fault(package) if types else None
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The requests that the client builds with a generated package, in a process of its own, as a package is imported once.
+"""What the client makes of a generated package: its requests, in a process of its own, and its types.
 
 python -m tests.pipeline.requests_of        prints them as JSON, with whichever databox_openapi comes first
 """
@@ -18,7 +18,7 @@ from tools.spec.facade import ARGUMENTS
 from tools.spec.pins import PINS
 from tools.spec.project import Project
 
-__all__ = ["requests_of"]
+__all__ = ["requests_of", "type_fault"]
 
 
 def requests_of(package: Path) -> dict[str, Any]:
@@ -39,6 +39,21 @@ def requests_of(package: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(done.stdout)
     assert Path(found.pop("package")).parent == package
     return found
+
+
+def type_fault(package: Path) -> str | None:
+    """Return what the type checker has against the client with a generated package."""
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", "--follow-imports=silent"]
+    command += ["--cache-dir", str(Project().root / ".cache" / "mypy-of-the-pipeline")]
+    done = subprocess.run(
+        [*command, str(Project().root / "databox" / "operations.py")],
+        cwd=Project().root,
+        env={**os.environ, "MYPYPATH": str(package.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr if done.returncode else None
 
 
 def _built() -> dict[str, Any]:

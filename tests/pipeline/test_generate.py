@@ -13,16 +13,18 @@ from openapi_spec_validator import validate
 from tests.pipeline.conftest import REAL, files
 from tests.pipeline.forms import FORMS, described
 from tests.pipeline.frameworks import Document
-from tests.pipeline.requests_of import requests_of
+from tests.pipeline.requests_of import requests_of, type_fault
 from tests.reference import REFERENCE
 from tools.spec.check import main as check
 from tools.spec.check import problems
 from tools.spec.document import dump, load, operations, parse
+from tools.spec.facade import of_the_client, unmet
 from tools.spec.generate import main as generate
 from tools.spec.generate import write_package
 from tools.spec.normalise import corrected, for_the_generator
 from tools.spec.pins import PINS
 from tools.spec.project import Project
+from tools.spec.wire import facts_of
 
 OVERLAY = load(REAL.overlay)
 
@@ -93,6 +95,21 @@ def test_the_code_sends_the_same(form: str, tmp_path: Path) -> None:
     package.parent.mkdir()
     write_package(REAL, other, package, lambda line: None)
     assert requests_of(package) == requests_of(REAL.package)
+
+
+def test_a_request_field_that_is_gone_fails_the_types_and_the_check(tmp_path: Path) -> None:
+    document = copy.deepcopy(REFERENCE)
+    properties = document["components"]["schemas"]["CreateDatasetRequest"]["properties"]
+    properties["keyColumns"] = properties.pop("primaryKeys")
+    other, package = tmp_path / "other.yaml", tmp_path / "made" / "databox_openapi"
+    other.write_bytes(dump(document))
+    package.parent.mkdir()
+    write_package(REAL, other, package, lambda line: None)
+    assert 'Unexpected keyword argument "primary_keys" for "CreateDatasetBody"' in (type_fault(package) or "")
+    with pytest.raises(AssertionError, match="unexpected keyword argument 'primary_keys'"):
+        requests_of(package)
+    gone = "request field primaryKeys is not in the description, and the client sends it."
+    assert any(gone in line for line in unmet(of_the_client(), facts_of(corrected(document, OVERLAY))))
 
 
 def test_it_takes_no_time_to_speak_of(project: Project) -> None:
