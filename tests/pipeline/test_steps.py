@@ -540,9 +540,11 @@ def test_names_that_would_fold_together_are_told_apart() -> None:
 def test_refusals_that_are_the_same_on_the_wire_share_a_class() -> None:
     refusal = {"type": "object", "properties": {"code": TEXT}}
     other = {"type": "object", "properties": {"reason": TEXT}}
-    worded = {**refusal, "description": "Not allowed.", "properties": {"code": {**TEXT, "description": "The code."}}}
-    found = classes(_200=refusal, _400=refusal, _401=worded, _403=other)
-    assert sorted(found) == ["DoItResponse200", "DoItResponse403", "ErrorResponse"]
+    code = {**TEXT, "description": "The code.", "example": "forbidden"}
+    worded = {**refusal, "description": "Not allowed.", "properties": {"code": code}}
+    promised = {**refusal, "properties": {"code": {**TEXT, "description": "Described as required."}}}
+    found = classes(_200=refusal, _400=refusal, _401=worded, _403=other, _404=promised)
+    assert sorted(found) == ["DoItResponse200", "DoItResponse403", "DoItResponse404", "ErrorResponse"]
 
 
 @pytest.mark.parametrize("status", ["200", "2XX", "default"])

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 from tools.spec.document import Report, each_operation, operations, silent
+from tools.spec.loosen import PROMISED
 from tools.spec.schemas import NULL, Schema, said
 
 __all__ = ["REFUSAL", "is_refusal", "with_classes"]
@@ -81,15 +82,18 @@ def _commonest_refusal(document: dict[str, Any]) -> str | None:
 
 
 def _on_the_wire(schema: Schema | None) -> str:
-    """Return a text that is the same for schemas that differ in words alone."""
+    """Return a text that is the same for schemas that differ in words alone, and promise the same."""
 
     def bare(value: Any, named: bool = False) -> Any:
         if isinstance(value, list):
             return [bare(each) for each in value]
         if not isinstance(value, dict):
             return value
-        kept = value if named else {key: each for key, each in value.items() if key not in {"description", "examples"}}
-        return {key: bare(each, named=key == "properties" and not named) for key, each in kept.items()}
+        if named:
+            return {name: bare(each) for name, each in value.items()}
+        kept = {key: each for key, each in value.items() if key not in {"description", "example", "examples"}}
+        promised = str(value.get("description", "")).partition(PROMISED)[2]
+        return {key: bare(each, named=key == "properties") for key, each in kept.items()} | {PROMISED: promised}
 
     return json.dumps(bare(schema), sort_keys=True)
 

@@ -10,7 +10,10 @@ from typing import Any
 from tools.spec.document import each_operation, with_words
 from tools.spec.schemas import NULL, Schema, nullable, said, with_null, without_null
 
-__all__ = ["loosened"]
+__all__ = ["PROMISED", "loosened"]
+
+PROMISED = "Described as "
+"""Begins the words for what no type says."""
 
 _STRUCTURE = {
     "type",
@@ -90,7 +93,7 @@ def _loose(schema: Schema, *, answers: bool, terms: tuple[str, ...] = ()) -> Sch
     if "anyOf" in found:
         found["anyOf"] = [each if each == NULL else _loose(each, answers=answers) for each in found["anyOf"]]
     terms = (*terms, *_terms(united))
-    return with_words(found, f"Described as {'; '.join(terms)}.") if terms else found
+    return with_words(found, f"{PROMISED}{'; '.join(terms)}.") if terms else found
 
 
 def _of_property(schema: Schema, required: bool, *, answers: bool) -> Schema:
