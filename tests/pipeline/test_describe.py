@@ -137,6 +137,58 @@ def test_where_nothing_is_said_of_errors_it_is_what_is_known() -> None:
     assert {"default", "200"} == set(found["paths"]["/v1/accounts"]["get"]["responses"])
 
 
+def test_where_nothing_is_said_of_keys_servers_and_summaries_they_are_what_is_known() -> None:
+    bare = copy.deepcopy(REFERENCE)
+    del (
+        bare["security"],
+        bare["components"]["securitySchemes"],
+        bare["servers"],
+        bare["tags"],
+        bare["info"]["description"],
+    )
+    for _, _, operation in operations(bare):
+        del operation["summary"], operation["tags"]
+        operation["responses"]["200"]["description"] = ""
+    found = for_others(corrected(bare, OVERLAY), KNOWN)
+    validate(found)
+    assert found["security"] == [{"x-api-key": []}]
+    assert found["components"]["securitySchemes"]["x-api-key"]["name"] == "x-api-key"
+    assert found["servers"] == [{"url": "https://api.databox.com"}]
+    assert found["paths"]["/v1/accounts"]["get"]["summary"] == "List accounts"
+    assert found["paths"]["/v1/accounts"]["get"]["tags"] == ["accounts"]
+
+
+def test_examples_that_do_not_fit_go_and_those_that_lack_something_are_completed() -> None:
+    spoilt = copy.deepcopy(REFERENCE)
+    schemas = spoilt["components"]["schemas"]
+    schemas["Account"]["properties"]["name"]["examples"] = [5, "Acme Corp"]
+    schemas["requestId"] = {"type": "string", "format": "uuid"}
+    schemas["created"] |= {"format": "date-time", "examples": ["yesterday"]}
+    schemas["Error"]["required"] = ["code", "message", "field", "type"]
+    content = spoilt["paths"]["/v1/auth/validate-key"]["get"]["responses"]["200"]["content"]["application/json"]
+    content["example"] = {"requestId": 7}
+    found = for_others(corrected(spoilt, OVERLAY), KNOWN)
+    name = found["components"]["schemas"]["ListAccountsResponse200AccountsItem"]["properties"]["name"]
+    assert name["examples"] == ["Acme Corp"]
+    for _, _, operation in operations(found):
+        for answer in operation["responses"].values():
+            media = answer["content"]["application/json"]
+            judge = Draft202012Validator(
+                {**found, **media["schema"]}, format_checker=Draft202012Validator.FORMAT_CHECKER
+            )
+            assert list(judge.iter_errors(media["example"])) == []
+    dataset = found["paths"]["/v1/datasets"]["post"]["responses"]["200"]["content"]["application/json"]["example"]
+    assert dataset["created"] == "2025-10-01T12:00:00Z"
+    refused = found["paths"]["/v1/datasets"]["post"]["responses"]["400"]["content"]["application/json"]["example"]
+    assert refused["errors"][0]["field"] == "id"
+
+
+def test_answers_are_open_and_requests_as_they_were() -> None:
+    closed = other_form("scattered")["components"]["schemas"]
+    assert closed["CreateDatasetBody"]["additionalProperties"] is False
+    assert not [name for name, schema in closed.items() if "Response" in name and "additionalProperties" in str(schema)]
+
+
 def test_nothing_is_referred_to_that_is_not_there_and_nothing_is_there_for_nothing() -> None:
     used = {reference.rpartition("/")[2] for _, reference in references(PLAIN)}
     assert used == set(PLAIN["components"]["schemas"])

@@ -14,10 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from databox.config import KEY_HEADER
 from tools.spec.classes import REFUSAL, is_refusal, with_classes
 from tools.spec.document import Report, SpecError, dump, each_operation, load, operations, silent, with_words
+from tools.spec.examples import with_examples
 from tools.spec.project import Project
-from tools.spec.schemas import NULL, Schema
+from tools.spec.schemas import Schema
 from tools.spec.source import needed
 
 __all__ = ["ENVELOPE", "described", "for_others"]
@@ -42,8 +44,8 @@ def for_others(document: dict[str, Any], known: Mapping[str, Any]) -> dict[str, 
         document: the description.
         known: what is in `openapi/error-codes.yaml`.
     """
-    complete = each_operation(_with_refusals(document, known), _with_examples(known["codes"]))
-    named = _with_envelope(with_classes(_opened(complete)))
+    complete = with_examples(_opened(_with_refusals(document, known)), known["codes"])
+    named = _with_security(_with_envelope(with_classes(complete)))
     security = [operation.get("security") for _, _, operation in operations(named)]
     same = security[0] if security and all(each == security[0] for each in security) else None
     tags = {name: each for each in document.get("tags", []) for name in [each.get("name")]}
@@ -52,7 +54,9 @@ def for_others(document: dict[str, Any], known: Mapping[str, Any]) -> dict[str, 
         ours, *theirs = operation["tags"]
         kept = {key: value for key, value in operation.items() if not (key == "security" and same)}
         order = ("operationId", "tags", "summary", "description", "deprecated", "security", "parameters", "requestBody")
-        whole = {**kept, "tags": theirs or [ours]}
+        whole = {"summary": operation["operationId"].replace("_", " ").capitalize(), **kept, "tags": theirs or [ours]}
+        answers = operation["responses"].items()
+        whole["responses"] = {status: {"description": "The answer.", **each} for status, each in answers}
         for tag in whole["tags"]:
             tags.setdefault(tag, {"name": tag})
         return {key: whole[key] for key in (*order, "responses") if whole.get(key)}
@@ -117,73 +121,35 @@ def _mapped(part: dict[str, Any], change: Any) -> dict[str, Any]:
     return {**part, "content": changed} if changed else part
 
 
-def _with_examples(codes: Mapping[str, Any]) -> Any:
-    """Return how an operation gets an example for its body and each answer; a refusal's fits the status."""
-
-    def of(part: dict[str, Any], status: str | None, refuses: bool) -> dict[str, Any]:
-        content = {}
-        for kind, media in part.get("content", {}).items():
-            example = media.get("example", _example(media.get("schema", {})))
-            if refuses and isinstance(example, dict) and isinstance(example.get("errors"), list) and example["errors"]:
-                fitting = (code for code, each in codes.items() if str(each.get("status")) == status)
-                code = next(fitting, "invalid_input")
-                example["errors"] = [{"code": code, "message": codes[code]["meaning"]}]
-            content[kind] = {**media, **({"example": example} if example is not None else {})}
-        words = {"description": part.get("description") or "The answer."} if status else {}
-        return {**part, **words, **({"content": content} if content else {})}
-
-    def changed(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
-        answers = operation["responses"].items()
-        whole = {
-            **operation,
-            "responses": {status: of(each, status, is_refusal(status, operation)) for status, each in answers},
-        }
-        if "requestBody" in operation:
-            whole["requestBody"] = of(operation["requestBody"], None, False)
-        return whole
-
-    return changed
-
-
-def _example(schema: Schema) -> Any:
-    """Return an example of a schema, put together from those of its parts; None where there is none."""
-    if schema.get("examples"):
-        return copy.deepcopy(schema["examples"][0])
-    if "anyOf" in schema:
-        return next((found for each in schema["anyOf"] if each != NULL and (found := _example(each)) is not None), None)
-    if "properties" in schema:
-        inner = {name: _example(each) for name, each in schema["properties"].items()}
-        return {name: each for name, each in inner.items() if each is not None} or None
-    if "items" in schema:
-        item = _example(schema["items"])
-        return None if item is None else [item]
-    return None
-
-
 def _opened(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with known values as examples in the place of closed lists, which new words would break."""
+    """Return the document with what may grow left open: lists of values, and the fields of answers."""
 
-    def opened(schema: Schema) -> Schema:
+    def opened(schema: Schema, answers: bool = False) -> Schema:
         found = {key: value for key, value in schema.items() if key != "enum"}
+        if answers and found.get("additionalProperties") is False:
+            del found["additionalProperties"]
         if "enum" in schema:
             values = ", ".join(f"`{value}`" for value in schema["enum"])
             found = with_words(found, f"Known values: {values}; new ones may appear.")
             found["examples"] = schema["enum"]
         if "properties" in found:
-            found["properties"] = {name: opened(each) for name, each in found["properties"].items()}
+            found["properties"] = {name: opened(each, answers) for name, each in found["properties"].items()}
         for key in ("items", "additionalProperties"):
             if isinstance(found.get(key), dict):
-                found[key] = opened(found[key])
+                found[key] = opened(found[key], answers)
         if "anyOf" in found:
-            found["anyOf"] = [opened(each) for each in found["anyOf"]]
+            found["anyOf"] = [opened(each, answers) for each in found["anyOf"]]
         return found
+
+    def in_answers(schema: Schema) -> Schema:
+        return opened(schema, answers=True)
 
     def changed(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
         answers = operation["responses"].items()
         whole = {
             **operation,
             "parameters": [{**each, "schema": opened(each["schema"])} for each in operation["parameters"]],
-            "responses": {status: _mapped(each, opened) for status, each in answers},
+            "responses": {status: _mapped(each, in_answers) for status, each in answers},
         }
         if "requestBody" in operation:
             whole["requestBody"] = _mapped(operation["requestBody"], opened)
@@ -191,7 +157,7 @@ def _opened(document: dict[str, Any]) -> dict[str, Any]:
 
     found = each_operation(document, changed)
     components = document.get("components", {})
-    schemas = {name: opened(each) for name, each in components.get("schemas", {}).items()}
+    schemas = {name: in_answers(each) for name, each in components.get("schemas", {}).items()}
     return {**found, "components": {**components, "schemas": schemas}} if schemas else found
 
 
@@ -224,6 +190,16 @@ def _with_envelope(document: dict[str, Any]) -> dict[str, Any]:
         schemas = {**schemas, name: {**words, "allOf": parts}}
     components = {**document["components"], "schemas": dict(sorted({ENVELOPE: envelope, **schemas}.items()))}
     return {**document, "components": components}
+
+
+def _with_security(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with the key asked for, where nothing at all is said of who may call."""
+    if any("security" in operation for _, _, operation in operations(document)):
+        return document
+    components = document.get("components", {})
+    scheme = {"type": "apiKey", "in": "header", "name": KEY_HEADER}
+    whole = {**document, "components": {**components, "securitySchemes": {KEY_HEADER: scheme}}}
+    return each_operation(whole, lambda path, method, operation: {**operation, "security": [{KEY_HEADER: []}]})
 
 
 def _answers(name: str, document: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 from tools.spec.document import METHODS, PUBLISHED, SpecError, at, follow, kind_of, mapping, operations
-from tools.spec.pins import blank, of_ours
+from tools.spec.pins import PINS, blank, of_ours
 
 __all__ = ["named", "resolved"]
 
@@ -78,7 +78,8 @@ def named(document: dict[str, Any]) -> dict[str, Any]:
         base = _base(operation.get("servers"))
         whole = path if path.startswith(f"{base}/") else base + path
         pin = of_ours(whole, method)
-        template = pin.path if pin else next((each for each in paths if blank(each) == blank(whole)), whole)
+        known = [*(each.path for each in PINS), *paths]
+        template = next((each for each in known if blank(each) == blank(whole)), whole)
         if method in paths.setdefault(template, {}):
             raise SpecError(f"{method.upper()} {template} is described twice, once as {method.upper()} {path}.")
         name = pin.name if pin else _name(method, whole)
