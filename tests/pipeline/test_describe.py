@@ -137,6 +137,22 @@ def test_where_nothing_is_said_of_errors_it_is_what_is_known() -> None:
     assert {"default", "200"} == set(found["paths"]["/v1/accounts"]["get"]["responses"])
 
 
+def test_refusals_that_a_framework_writes_are_not_taken_for_the_api_s() -> None:
+    other = copy.deepcopy(REFERENCE)
+    problem = {"type": "object", "properties": {"detail": {"type": "string"}, "status": {"type": "integer"}}}
+    for _, _, operation in operations(other):
+        operation["responses"] = {"200": operation["responses"]["200"], "422": {"description": "No."}}
+        operation["responses"]["422"]["content"] = {"application/json": {"schema": problem}}
+    found = for_others(corrected(other, OVERLAY), KNOWN)
+    validate(found)
+    answers = found["paths"]["/v1/accounts"]["get"]["responses"]
+    assert answers["default"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/ErrorResponse"}
+    assert "errors" in found["components"]["schemas"]["ErrorResponse"]["properties"]
+    assert answers["422"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/ListAccountsResponse422"
+    }
+
+
 def test_where_nothing_is_said_of_keys_servers_and_summaries_they_are_what_is_known() -> None:
     bare = copy.deepcopy(REFERENCE)
     del (

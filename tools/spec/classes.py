@@ -71,13 +71,16 @@ def is_refusal(status: str, operation: dict[str, Any]) -> bool:
 
 
 def _commonest_refusal(document: dict[str, Any]) -> str | None:
-    found = Counter(
-        _on_the_wire(media["schema"])
+    """Return the refusal that most answers are; one in the API's own envelope before any that a framework writes."""
+    schemas = [
+        media["schema"]
         for _, _, operation in operations(document)
         for status, answer in operation["responses"].items()
         for media in answer.get("content", {}).values()
         if is_refusal(status, operation) and media.get("schema", {}).get("properties")
-    )
+    ]
+    enveloped = [schema for schema in schemas if "errors" in schema["properties"]]
+    found = Counter(map(_on_the_wire, enveloped or schemas))
     return found.most_common(1)[0][0] if found else None
 
 

@@ -86,7 +86,7 @@ def _with_refusals(document: dict[str, Any], known: Mapping[str, Any]) -> dict[s
             for status, answer in sorted(operation["responses"].items())
             if is_refusal(status, operation)
             for kind, media in answer.get("content", {}).items()
-            if kind == "application/json" and "schema" in media
+            if kind == "application/json" and "errors" in media.get("schema", {}).get("properties", {})
         ]
 
     anywhere = [each for _, _, operation in operations(document) for each in refusals(operation)]
