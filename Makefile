@@ -113,7 +113,7 @@ bench: $(READY) ## measure, as ratios against the alternatives
 
 lock: $(READY) ## renew the lock files from pyproject.toml (needs the network)
 	@$(RUN) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet --disable-pip-version-check uv
-	@$(COMPILE) $(addprefix --extra ,sandbox fast files parquet cli redis) --group dev -o requirements.lock
+	@$(COMPILE) $(addprefix --extra ,sandbox files parquet cli redis) --group dev -o requirements.lock
 	@$(COMPILE) --all-extras --group engines -o requirements-engines.lock
 	@$(COMPILE) --group description -o requirements-description.lock
 	@if command -v npm > /dev/null; then $(RUN) -m tests.description --lock; fi

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import httpx
 import requests
 
@@ -96,6 +95,12 @@ def databox_sync(url: str, count: int) -> int:
         return client.datasets.ingest("d", rows(count), verify=None).accepted
 
 
+def databox_over_httpx(url: str, count: int) -> int:
+    """This library over an httpx client of the caller's, with a connection for each request."""
+    with httpx.Client() as http, Databox(KEY, url, rate_limit=None, http_client=http) as client:
+        return client.datasets.ingest("d", rows(count), verify=None).accepted
+
+
 async def _async_loop(url: str, count: int, at_once: int) -> int:
     source = batches(count)
     async with httpx.AsyncClient(headers=HEADERS) as client:
@@ -116,11 +121,11 @@ def httpx_async_loop(url: str, count: int) -> int:
     return asyncio.run(_async_loop(url, count, 4))
 
 
-async def ingest_async(url: str, count: int, http_client: aiohttp.ClientSession | None = None) -> int:
-    async with AsyncDatabox(KEY, url, rate_limit=None, http_client=http_client) as client:
+async def _ingest_async(url: str, count: int) -> int:
+    async with AsyncDatabox(KEY, url, rate_limit=None) as client:
         return (await client.datasets.ingest("d", rows(count), verify=None)).accepted
 
 
 def databox_async(url: str, count: int) -> int:
     """This library, asynchronous."""
-    return asyncio.run(ingest_async(url, count))
+    return asyncio.run(_ingest_async(url, count))

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 
 import httpx
 
-ACCEPTED = {"requestId": "r", "status": "success", "ingestionId": "i", "message": "Data ingestion request accepted"}
+ACCEPTED = {"requestId": "r", "status": "success", "message": "Data ingestion request accepted"}
 COUNTS = {"receivedRecordsCount": 100, "appendedRecordsCount": 100}
-DONE = {"requestId": "r", "status": "success", "ingestionId": "i", "metrics": {"ingestionMetrics": COUNTS}}
+DONE = {"requestId": "r", "status": "success", "metrics": {"ingestionMetrics": COUNTS}}
 
 
 def _answer(body: dict[str, Any]) -> bytes:
@@ -61,11 +61,17 @@ class Server(asyncio.Protocol):
             self.recent.popleft()
         Server.over += len(self.recent) >= 10
         self.recent.append(now)
-        answer = _answer(DONE if head.startswith(b"get") else ACCEPTED)
+        accepted = ACCEPTED | {"ingestionId": str(Server.requests)}
+        answer = self._outcome(head) if head.startswith(b"get") else _answer(accepted)
         if self.latency:
             asyncio.get_running_loop().call_later(self.latency, self._transport.write, answer)
         else:
             self._transport.write(answer)
+
+    @staticmethod
+    def _outcome(head: bytes) -> bytes:
+        path = head.split(b" ", 2)[1].decode()
+        return _answer(DONE | {"ingestionId": path.rpartition("/")[2]})
 
 
 async def serve(latency: float) -> None:

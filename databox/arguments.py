@@ -1,5 +1,6 @@
 """What callers may pass for ids, titles and keys: refused here, before anything is sent."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ __all__ = [
     "keys_of",
     "page_size_of",
     "request_of",
+    "seconds_of",
     "text_of",
 ]
 
@@ -72,6 +74,15 @@ def page_size_of(value: int | None) -> int | None:
     return None if value is None else _number("page_size", value, "an int")
 
 
+def seconds_of(name: str, value: float) -> float:
+    """Return a length of time to wait at most."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{name} must be seconds, not {_kind(value)}.")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be 0 or more seconds, and not without end: {value!r}.")
+    return value
+
+
 def app_of(value: str | None) -> str:
     """Return what to add to the User-Agent for a program that has a name (RFC 9110, section 10.1.5)."""
     if value is None:
@@ -88,7 +99,7 @@ def request_of(method: str, path: str, params: Mapping[str, Any] | None) -> tupl
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}.")
     if not text_of("path", path).startswith("/"):
         raise ValueError(f"path must start with '/', such as '/v1/accounts', not {path!r}: the host is base_url's.")
-    if not path.isprintable() or not path.isascii() or set(path) & set(" #\\"):
+    if not path.isprintable() or not path.isascii() or set(path) & set(' #\\"<>^`{|}'):
         raise ValueError(f"path holds a character that must be percent-encoded: {path!r}.")
     if params is not None and not isinstance(params, Mapping):
         raise TypeError(f"params must be a mapping, not {_kind(params)}.")

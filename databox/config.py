@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 
 from databox.errors import ConfigurationError
+from databox.hosts import canonical, is_loopback
 
 __all__ = ["DEFAULT_BASE_URL", "KEY_HEADER", "Config", "Secret", "load_config"]
 
@@ -17,7 +19,7 @@ DEFAULT_BASE_URL = "https://api.databox.com"
 KEY_HEADER = "x-api-key"
 KEY_VARIABLE = "DATABOX_API_KEY"
 URL_VARIABLE = "DATABOX_API_URL"
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_PLACE = re.compile(r"\[[^\[\]]*:[^\[\]]*\](:[0-9]*)?|[^\[\]]*")  # urlsplit lets more pass between and behind brackets
 _NO_KEY = (
     "No API key. Pass api_key=…, set DATABOX_API_KEY, or log in with the official client. "
     "Keys are made in Databox under Account Management > Profile > Password & Security > API key."
@@ -55,7 +57,7 @@ class Config:
     def exposes_key(self) -> bool:
         """Whether the key would cross a network unencrypted."""
         parts = urlsplit(self.base_url)
-        return parts.scheme == "http" and parts.hostname not in _LOOPBACK
+        return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def load_config(api_key: str | None, base_url: str | None, *, environ: Mapping[str, str] | None = None) -> Config:
@@ -130,13 +132,19 @@ def _checked_url(url: str) -> str:
     example = f"Write it like {DEFAULT_BASE_URL}."
     try:
         parts = urlsplit(url.strip())
-        port_is_fine = parts.port != 0
+        port = parts.port
     except ValueError:
         raise ConfigurationError(f"The base URL is not a URL. {example}") from None
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(f"The base URL must not hold a user name or password. {example}")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_fine:
+    is_whole = url.strip().isprintable() and _PLACE.fullmatch(parts.netloc)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or not is_whole:
         raise ConfigurationError(f"The base URL {url!r} is not an http(s) address with a host. {example}")
     if parts.query or parts.fragment:
         raise ConfigurationError(f"The base URL {url!r} must not hold a query or fragment. {example}")
-    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+    try:
+        host = canonical(parts.hostname)
+    except ValueError as error:
+        raise ConfigurationError(f"The base URL {url!r} has a host that there cannot be: {error}. {example}") from None
+    place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))

@@ -52,7 +52,7 @@ def _restore(kind: type[DataboxError], args: tuple[Any, ...], state: dict[str, A
 
 
 class ConfigurationError(DataboxError):
-    """The key, base URL or configuration file is missing or cannot be used."""
+    """The key, base URL, configuration file or a variable of the environment is missing or cannot be used."""
 
 
 class InvalidRecordError(DataboxError, ValueError):
@@ -108,7 +108,8 @@ class APIStatusError(APIError):
     """The API said no.
 
     `status_code` is the HTTP status as it came (2xx when the refusal was in the body), `errors` are the API's
-    entries, `code` and `field` those of the first, `retry_after` the seconds that the server asked to wait.
+    entries (10,000 at most), `code` and `field` those of the first, `retry_after` the seconds that the server asked
+    to wait (a year at most).
     """
 
     def __init__(

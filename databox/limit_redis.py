@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
     raise ImportError('A rate limit in Redis needs its extra: pip install "databox-sdk[redis]"') from error
 
 from databox.errors import ConfigurationError
-from databox.limits import EVEN, HOUR, SECOND, STRICT_SECOND, RateLimit, Slot
+from databox.limits import EVEN, HOUR, SECOND, RateLimit, Slot
 
 __all__ = ["RedisLog"]
 
@@ -46,13 +46,9 @@ end
 """
 # The same decisions as in `limits`, where they can be made and noted in one step.
 _TAKE = """
-local per_second, per_hour, second, strict_second, even, id, generation = unpack(ARGV, 3)
+local per_second, per_hour, second, even, id, generation = unpack(ARGV, 3)
 local of = gone
-if field('generation') == tonumber(generation) then
-    second = strict_second
-else
-    of, id = times, redis.call('HINCRBY', state, 'slots', 1)
-end
+if field('generation') ~= tonumber(generation) then of, id = times, redis.call('HINCRBY', state, 'slots', 1) end
 for _, set in ipairs({times, gone}) do redis.call('ZREMRANGEBYSCORE', set, '-inf', text(now - hour)) end
 local function after(count, seconds)
     local at = redis.call('ZREVRANGE', of, count - 1, count - 1, 'WITHSCORES')[2]
@@ -130,7 +126,7 @@ class RedisLog:
         self._ask(lambda: self._pause(keys=self._keys, args=[self._given(now), HOUR, seconds]))
 
     def _taken(self, now: float, limit: RateLimit, slot: Slot) -> Slot:
-        limits = [limit.per_second, limit.per_hour, SECOND, STRICT_SECOND, EVEN if limit.evenly else 0]
+        limits = [limit.per_second, limit.per_hour, SECOND, EVEN if limit.evenly else 0]
         arguments = [self._given(now), HOUR, *limits, slot.id, slot.generation]
         at, then, generation, granted, number = self._ask(lambda: self._take(keys=self._keys, args=arguments))
         # The server looked at its clock between our asking and its answer; the safe end of that is the answer for

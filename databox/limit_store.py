@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from databox.errors import ConfigurationError
-from databox.limits import HOUR, STRICT_SECOND, RateLimit, Slot, next_time
+from databox.limits import HOUR, RateLimit, Slot, next_time
 
 __all__ = ["StoredLog"]
 
@@ -64,7 +64,7 @@ class StoredLog:
             if slot.generation != generation:
                 return self._reserve(db, now, offset, limit)
             gone = partial(self._latest, db, "select at from slots where log = ? and gone")
-            at = next_time(limit, now, paused_until, gone, STRICT_SECOND)
+            at = next_time(limit, now, paused_until, gone)
             db.execute("update slots set at = ?, gone = ? where id = ?", (at, at <= now, slot.id))
             return Slot(at - offset, generation, at <= now, slot.id)
 

@@ -13,6 +13,8 @@ from typing import Protocol
 
 import attrs
 
+from databox.forks import renewed_in_children
+
 __all__ = [
     "DOCUMENTED",
     "EVEN",
@@ -20,7 +22,6 @@ __all__ = [
     "LATE",
     "MAX_RECORDS",
     "SECOND",
-    "STRICT_SECOND",
     "Log",
     "RateLimit",
     "RequestLog",
@@ -33,9 +34,8 @@ MAX_RECORDS = 100
 """Rows in one ingestion at most."""
 SECOND = 1.014
 HOUR = 3601.0
-"""Both as we plan them: a little longer, since requests may arrive closer together than they were sent."""
-STRICT_SECOND = 1.010
-"""What must have gone by in truth: with the rest, a thread that wakes a little late costs no time."""
+"""Both a little longer than they are. What is kept is when requests leave; most of them then arrive in time as well,
+and a 429 for one that does not costs no row."""
 LATE = 0.003
 """Seconds after its slot from which a request is noted anew; less is in the margins above."""
 EVEN = 0.75
@@ -76,6 +76,9 @@ class RateLimit:
             reads it (extra `redis`). When the store cannot be used, nothing is sent.
         evenly: spread the requests over the second, instead of letting all of them go at once. For many threads,
             processes or machines: what arrives a little late then does not meet what comes after it.
+
+    The limit is kept by when requests leave. How close together they arrive is up to the network; where that makes
+    one too many, the service says 429, which has no effect, and the request goes again.
     """
 
     per_second: int = attrs.field(default=10, validator=_positive)
@@ -124,20 +127,18 @@ class Log(Protocol):
         ...
 
 
-def next_time(
-    limit: RateLimit, now: float, paused_until: float, latest: Callable[[int], float | None], second: float = SECOND
-) -> float:
+def next_time(limit: RateLimit, now: float, paused_until: float, latest: Callable[[int], float | None]) -> float:
     """Return when the next request may go out.
 
     `latest` gives the time of the n-th latest request; None when there are less. To plan, it includes those to come.
     """
     last, of_second, hour = latest(1), latest(limit.per_second), latest(limit.per_hour)
-    distance = EVEN * second / limit.per_second if limit.evenly else 0.0
+    distance = EVEN * SECOND / limit.per_second if limit.evenly else 0.0
     return max(
         now,
         paused_until,
         now if last is None else last + distance,
-        now if of_second is None else of_second + second,
+        now if of_second is None else of_second + SECOND,
         now if hour is None else hour + HOUR,
     )
 
@@ -153,6 +154,12 @@ class RequestLog:
         """Of those among them that went out."""
         self._paused_until = 0.0
         self._generation = 0
+        renewed_in_children(self)
+
+    def after_fork(self) -> None:
+        """Know what the parent has sent, and nothing of what it was about to; no thread holds the lock."""
+        self._lock = threading.Lock()
+        self._times = self._gone.copy()
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
         """Return a slot at the next time at which a request keeps within both windows, granted if that is now."""
@@ -165,7 +172,7 @@ class RequestLog:
             if slot.generation != self._generation:
                 return self._reserve(now, limit)
             _remove(self._times, slot.at)
-            at = next_time(limit, now, self._paused_until, partial(_latest, self._gone), STRICT_SECOND)
+            at = next_time(limit, now, self._paused_until, partial(_latest, self._gone))
             return self._noted(at, at <= now)
 
     def correct(self, slot: Slot, at: float) -> None:
@@ -205,8 +212,20 @@ def _remove(times: list[float], time: float) -> None:
         del times[place]
 
 
-_logs: dict[tuple[str, Path | str | None], Log] = {}
-_logs_lock = threading.Lock()
+class _Logs:
+    """All logs of this process, by whose they are and where they are kept."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, Path | str | None], Log] = {}
+        self.after_fork()
+        renewed_in_children(self)
+
+    def after_fork(self) -> None:
+        """Have a lock that no thread of the parent's holds."""
+        self.lock = threading.Lock()
+
+
+_logs = _Logs()
 
 
 def shared_log(key: str, host: str, store: Path | str | None = None) -> Log:
@@ -216,10 +235,10 @@ def shared_log(key: str, host: str, store: Path | str | None = None) -> Log:
         ConfigurationError: the store cannot be used.
     """
     name = hashlib.sha256(f"{host} {key}".encode()).hexdigest()
-    with _logs_lock:
-        log = _logs.get((name, store))
+    with _logs.lock:
+        log = _logs.known.get((name, store))
         if log is None:
-            log = _logs[name, store] = RequestLog() if store is None else _stored_log(store, name)
+            log = _logs.known[name, store] = RequestLog() if store is None else _stored_log(store, name)
         return log
 
 

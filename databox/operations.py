@@ -25,7 +25,7 @@ from databox.models import (
     IngestionSummary,
     TimeZone,
 )
-from databox.wire import Shape
+from databox.wire import Shape, UnexpectedAnswer
 
 T_co = TypeVar("T_co", covariant=True)
 Json = Mapping[str, Any]
@@ -39,6 +39,8 @@ class Operation(Generic[T_co]):
     method: str
     path: str
     parse: Callable[[Any], T_co]
+    check: Callable[[Any], object] | None = None
+    """Raises UnexpectedAnswer when what was read cannot be the answer to this request, as a cache may repeat one."""
     params: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     body: bytes | None = None
     repeatable: bool = False
@@ -247,9 +249,14 @@ def datasets_get_ingestion(dataset_id: str, ingestion_id: str) -> Operation[Inge
     """Retrieve an ingestion. Its `status: error` is an outcome, not a refusal of the request."""
     from databox_openapi.api.datasets import get_ingestion
 
+    def check(found: Ingestion) -> None:
+        if found.id.casefold() != ingestion_id.casefold():
+            raise UnexpectedAnswer(f"it is about another ingestion, {found.id[:100]!r}")
+
     return Operation(
         name="datasets.get_ingestion",
         parse=answers.INGESTION.read,
+        check=check,
         repeatable=True,
         outcome_field="ingestionId",
         **_request(get_ingestion._get_kwargs(dataset_id=dataset_id, ingestion_id=ingestion_id)),

@@ -1,6 +1,5 @@
 """How a client sends: its time-out, attempts and limit, checked once."""
 
-import math
 from enum import Enum
 from typing import Final, Literal
 
@@ -10,6 +9,8 @@ from databox.limits import DOCUMENTED, RateLimit
 
 __all__ = ["UNSET", "OnAmbiguous", "Options", "Unset", "Verify"]
 
+LONGEST_TIMEOUT = 1_000_000
+"""Seconds; some systems can wait for no longer."""
 Verify = Literal["counts", "status"]
 """How `ingest` learns what became of accepted rows: fetch each ingestion's counts, or read the list of statuses."""
 OnAmbiguous = Literal["auto", "resend", "report"]
@@ -37,8 +38,11 @@ class Options:
         number = isinstance(self.timeout, int | float) and not isinstance(self.timeout, bool)
         if self.timeout is not None and not number:
             raise TypeError(f"timeout must be seconds or None, not {type(self.timeout).__name__}.")
-        if self.timeout is not None and not (0 < self.timeout < math.inf):
-            raise ValueError(f"timeout must be more than 0 seconds, not {self.timeout!r}; None for no limit.")
+        if self.timeout is not None and not (0 < self.timeout <= LONGEST_TIMEOUT):
+            raise ValueError(
+                f"timeout must be more than 0 and at most {LONGEST_TIMEOUT:,} seconds, not {self.timeout!r}; "
+                "None for no limit."
+            )
         if not isinstance(self.max_retries, int) or isinstance(self.max_retries, bool):
             raise TypeError(f"max_retries must be a whole number, not {type(self.max_retries).__name__}.")
         if self.max_retries < 0:

@@ -16,32 +16,42 @@ _MEANING = {
     "failed": "failed: refused, or attempts exhausted",
     "invalid": "invalid: could not be encoded",
     "ambiguous": "ambiguous: sent, but the answer was lost; they may be stored",
-    "unsent": "unsent: not tried after a fatal error",
+    "unsent": "unsent: not tried",
     "rejected": "rejected by the API after it had accepted them",
-    "unverified": "unverified: accepted, but no outcome was known in time; ask for their ingestions later",
+    "uncounted": "uncounted: the list of ingestions calls them done; rejected ones among them would not show",
+    "unverified": "unverified: accepted, but what became of them is not known; ask for their ingestions later",
 }
+_ACCEPTED = ("appended", "overwritten", "rejected", "uncounted", "unverified")
 
 
 @attrs.frozen(kw_only=True)
 class BatchOutcome:
-    """What became of the rows that went together.
+    """What became of rows that follow one another in the input.
 
-    The last four counts share out the rows of an accepted batch and are 0 for all others.
+    Rows that went together, and are parted in the input by others, have several entries with one ingestion id. The
+    last five counts share out the rows of an accepted entry and are 0 for all others; as the API counts an ingestion as
+    a whole, they are dealt out among its entries.
     """
 
     index: int
-    """The batch's place in the run, from 0."""
+    """The entry's place in the report, from 0."""
     first_row: int
-    """The place of its first row in the input, from 0. Rows found invalid in between have an entry of their own."""
+    """The place of its first row in the input, from 0."""
     rows: int
     outcome: Outcome
     ingestion_id: str | None = None
     error: DataboxError | None = None
-    """Why the rows are not stored, where that is known; of several invalid rows, the first one's error."""
+    """Why the rows are not stored, or why that is not known; of several invalid rows, the first one's error."""
     appended: int = 0
     overwritten: int = 0
     rejected: int = 0
+    uncounted: int = 0
     unverified: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        shared = sum(getattr(self, name) for name in _ACCEPTED)
+        if shared != (self.rows if self.outcome == "accepted" else 0):
+            raise ValueError(f"{self.rows} rows are {self.outcome}, and {shared} of them are shared out.")
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +59,7 @@ class IngestReport:
     """What became of every row that was read.
 
     Always `rows == accepted + failed + invalid + ambiguous + unsent`, and
-    `accepted == appended + overwritten + rejected + unverified`.
+    `accepted == appended + overwritten + rejected + uncounted + unverified`.
     """
 
     rows: int
@@ -66,18 +76,36 @@ class IngestReport:
     appended: int
     overwritten: int
     rejected: int
+    """Accepted rows that the API rejected: as it counted, or all that it did not count of an ingestion that failed."""
+    uncounted: int
+    """Accepted rows of ingestions that the list calls done (`verify="status"`); it counts no rows, so rejected ones
+    among them would not show."""
     unverified: int
-    """Accepted rows of which nobody has said yet that they are stored."""
+    """Accepted rows of which the server has not told what became of them."""
     verify: str | None
     """How the accepted rows were verified; None for not at all."""
     requests: int
     """HTTP requests that the run cost, repeated attempts and polls included."""
     seconds: float
+    complete: bool = True
+    """Whether the source was read to its end; after an interrupt or a fatal error it was not."""
     batches: tuple[BatchOutcome, ...] = attrs.field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        sent = self.accepted + self.failed + self.invalid + self.ambiguous + self.unsent
+        shared = sum(getattr(self, name) for name in _ACCEPTED)
+        if self.rows != sent or self.accepted != shared:
+            raise ValueError(f"The report does not add up: {self!r}")
 
     @classmethod
     def of(
-        cls, batches: Iterable[BatchOutcome], *, verify: str | None, requests: int, seconds: float
+        cls,
+        batches: Iterable[BatchOutcome],
+        *,
+        verify: str | None,
+        requests: int,
+        seconds: float,
+        complete: bool = True,
     ) -> "IngestReport":
         """Return the report that adds up some batches."""
         batches = tuple(sorted(batches, key=lambda batch: batch.index))
@@ -95,17 +123,20 @@ class IngestReport:
             appended=sum(batch.appended for batch in batches),
             overwritten=sum(batch.overwritten for batch in batches),
             rejected=sum(batch.rejected for batch in batches),
+            uncounted=sum(batch.uncounted for batch in batches),
             unverified=sum(batch.unverified for batch in batches),
             verify=verify,
             requests=requests,
             seconds=seconds,
+            complete=complete,
             batches=batches,
         )
 
     @property
     def ok(self) -> bool:
-        """Whether every row read is stored as far as the run was to verify it."""
-        return self.accepted == self.rows and not self.rejected and not (self.verify and self.unverified)
+        """Whether the source was read to its end and every row of it is stored, as far as the run was to verify it."""
+        stored = self.accepted == self.rows and not self.rejected and not (self.verify and self.unverified)
+        return stored and self.complete
 
     def raise_for_failures(self) -> None:
         """Do nothing when the report is `ok`.
@@ -118,13 +149,15 @@ class IngestReport:
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows read, {self.accepted:,} accepted in {self.seconds:.1f} s."]
-        if self.accepted and self.verify:
-            lines.append(
-                f"{self.appended:,} appended, {self.overwritten:,} overwritten, "
-                f"{self.rejected:,} rejected, {self.unverified:,} unverified."
-            )
-        elif self.accepted:
-            lines.append("None of them was verified: accepted is not stored.")
+        if not self.complete:
+            lines.append("The source was not read to its end.")
+        if self.unverified and not self.verify:
+            lines.append(f"{self.unverified:,} of them were not verified: accepted is not stored.")
+        if self.appended or self.overwritten or self.rejected:
+            # Beside rows that nobody counted a 0 would be nobody's count.
+            counts = {name: getattr(self, name) for name in ("appended", "overwritten", "rejected", "unverified")}
+            shown = [f"{count:,} {name}" for name, count in counts.items() if count or not self.uncounted]
+            lines.append(f"{', '.join(shown)}.")
         for name, meaning in _MEANING.items():
             count = getattr(self, name)
             if count and (name != "unverified" or self.verify):

@@ -1,14 +1,11 @@
 """From an HTTP response to what was asked for, or to the error that says what went wrong and what to do next."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
-from urllib.parse import quote
 
 import attrs
 import orjson
 
-from databox.config import Secret
 from databox.errors import (
     APIStatusError,
     AuthenticationError,
@@ -23,10 +20,11 @@ from databox.errors import (
 )
 from databox.models import ErrorDetail
 from databox.operations import Operation
+from databox.redaction import Redactor
 from databox.retry import retry_after
-from databox.wire import UnexpectedAnswer, details, object_of, text
+from databox.wire import UnexpectedAnswer, first_details, object_of, text
 
-__all__ = ["Redactor", "Response", "read"]
+__all__ = ["Response", "read"]
 
 T = TypeVar("T")
 
@@ -67,9 +65,10 @@ _ADVICE: dict[type[APIStatusError], str] = {
     RateLimitError: "The key's 10 requests a second or 10,000 an hour are used up; wait, or let fewer share it.",
     ServerError: "The service failed; try again later, and quote the request id to support.",
 }
-_LONGEST = 300
-_MARKUP = frozenset("&<>\"'")
-_LOOKED_AT = 20_000
+LARGEST_EXPLANATION = 2 * 1024 * 1024
+"""Bytes of a refusal that are read as JSON; of what is larger the first words are quoted, so that it costs little."""
+MOST_DETAILS = 10_000
+"""Entries of a refusal's `errors` that are read; a request has at most 100 records."""
 
 
 @attrs.frozen(eq=False)
@@ -79,35 +78,6 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-class Redactor:
-    """Takes the key out of whatever a server sent before anybody sees it."""
-
-    def __init__(self, key: Secret) -> None:
-        value = key.reveal()
-        self._forms = sorted({value, quote(value, safe=""), _as_html(value)}, key=len, reverse=True)
-        # A key of a few letters is a test's; taking it out of titles would falsify data.
-        self._distinct = len(value) >= 8
-
-    def text(self, value: str) -> str:
-        """Return the text without the key."""
-        for form in self._forms:
-            value = value.replace(form, "***")
-        return value
-
-    def data(self, value: Any) -> Any:
-        """Return the JSON value without the key in any string or name."""
-        if not self._distinct:
-            return value
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, list):
-            return [self.data(item) for item in cast("list[object]", value)]
-        if isinstance(value, dict):
-            pairs = cast("dict[str, Any]", value).items()
-            return {self.text(name): self.data(item) for name, item in pairs}
-        return value
 
 
 def read(operation: Operation[T], response: Response, redactor: Redactor) -> T:
@@ -120,22 +90,27 @@ def read(operation: Operation[T], response: Response, redactor: Redactor) -> T:
     succeeded = 200 <= response.status < 300
     if response.status == 204 and operation.may_be_empty:
         return cast("T", None)
-    document, is_json = _json(response.body, redactor)
+    readable = succeeded or len(response.body) <= LARGEST_EXPLANATION
+    document, is_json = _json(response.body, redactor) if readable else (None, False)
     if succeeded and not is_json:
         raise _invalid(operation, response, redactor, _not_json(response, redactor))
     if not succeeded or _refuses(operation, document):
         raise _refusal(operation, response, document, redactor)
     try:
-        return operation.parse(document)
+        result = operation.parse(document)
+        if operation.check:
+            operation.check(result)
     except UnexpectedAnswer as error:
         problem = str(error)
+    else:
+        return result
     raise _invalid(operation, response, redactor, problem, document)
 
 
 def _json(body: bytes, redactor: Redactor) -> tuple[Any, bool]:
     """The document in a body, and whether there is one. The decoder's error, which holds the body, ends here."""
     try:
-        return redactor.data(orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))), True
+        return redactor.document(orjson.loads(body.removeprefix(b"\xef\xbb\xbf")), body), True
     except (orjson.JSONDecodeError, RecursionError):
         return None, False
 
@@ -148,12 +123,12 @@ def _refuses(operation: Operation[Any], document: object) -> bool:
     status = answer.get("status")
     if isinstance(status, str):
         return status.lower() == "error"
-    return status is None and bool(details(answer.get("errors")))
+    return status is None and bool(first_details(answer.get("errors"), 1))
 
 
 def _refusal(operation: Operation[Any], response: Response, document: object, redactor: Redactor) -> APIStatusError:
     answer = object_of(document)
-    entries = tuple(_redacted(entry, redactor) for entry in details(answer.get("errors")))
+    entries = tuple(_redacted(entry, redactor) for entry in first_details(answer.get("errors"), MOST_DETAILS))
     status = response.status
     if 200 <= status < 300:
         code = entries[0].code if entries else None
@@ -161,8 +136,8 @@ def _refusal(operation: Operation[Any], response: Response, document: object, re
     else:
         kind = _kind(status)
     request_id = _request_id(answer, response, redactor)
-    words = [_in_words(entry) for entry in entries[:3]] + (["…"] if len(entries) > 3 else [])
-    said = "; ".join(words) or _plain_words(answer) or _excerpt(response.body, redactor)
+    words = [_in_words(entry, redactor) for entry in entries[:3]] + (["…"] if len(entries) > 3 else [])
+    said = "; ".join(words) or _plain_words(answer, redactor) or redactor.excerpt(response.body)
     message = f"{operation.method} {operation.path} failed with status {status}"
     message += f": {said}" if said else ", without a word of explanation"
     message += f" (request id {request_id})." if request_id else "."
@@ -188,15 +163,15 @@ def _advice(kind: type[APIStatusError], status: int) -> str:
     return _ADVICE.get(kind, "Sending the same request again will probably fail again.")
 
 
-def _in_words(entry: ErrorDetail) -> str:
-    words = _short(": ".join(part for part in (entry.code, entry.message) if part))
-    return f"{words} [field {_short(entry.field)}]" if entry.field else words
+def _in_words(entry: ErrorDetail, redactor: Redactor) -> str:
+    words = redactor.line(": ".join(part for part in (entry.code, entry.message) if part))
+    return f"{words} [field {redactor.line(entry.field)}]" if entry.field else words
 
 
-def _plain_words(answer: dict[str, Any]) -> str:
+def _plain_words(answer: dict[str, Any], redactor: Redactor) -> str:
     """The words of a JSON error that is not in the API's envelope."""
     said = (text(answer.get(name)) for name in ("message", "detail", "title"))
-    return _short(next((words for words in said if words), ""))
+    return redactor.line(next((words for words in said if words), ""))
 
 
 def _redacted(entry: ErrorDetail, redactor: Redactor) -> ErrorDetail:
@@ -205,7 +180,7 @@ def _redacted(entry: ErrorDetail, redactor: Redactor) -> ErrorDetail:
 
 def _request_id(answer: Mapping[str, Any], response: Response, redactor: Redactor) -> str | None:
     found = text(answer.get("requestId")) or response.headers.get("x-request-id")
-    return redactor.text(found) if found else None
+    return redactor.line(found or "") or None
 
 
 def _invalid(
@@ -229,33 +204,5 @@ def _invalid(
 
 
 def _not_json(response: Response, redactor: Redactor) -> str:
-    excerpt = _excerpt(response.body, redactor)
+    excerpt = redactor.excerpt(response.body)
     return f"the body is not JSON: {excerpt}" if excerpt else "the body is empty"
-
-
-def _excerpt(body: bytes, redactor: Redactor) -> str:
-    """The first words of a body that is not JSON, without its markup."""
-    words = body[:_LOOKED_AT].decode("utf-8", "replace")
-    if words.lstrip().startswith("<"):
-        words = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", words, flags=re.DOTALL | re.IGNORECASE)
-    # The key goes before the cut, which could leave half of it.
-    if "&" in words:
-        import html  # slow to import, and hardly ever needed
-
-        words = html.unescape(words)
-    return _short(redactor.text(words))
-
-
-def _as_html(value: str) -> str:
-    """The value as an HTML page shows it."""
-    if _MARKUP.isdisjoint(value):
-        return value
-    import html
-
-    return html.escape(value)
-
-
-def _short(words: str) -> str:
-    """One line of printable characters, and not too long for a log."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in words[:_LOOKED_AT]).split())
-    return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"

@@ -19,6 +19,8 @@ __all__ = ["Attempts", "Effect", "effect_of", "retry_after", "wait_before_retry"
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 LONGEST_RETRY_AFTER = 120.0
+LONGEST_TOLD = 365 * 86_400.0
+"""Seconds; a server that asks for more means this, or nothing that could be slept."""
 
 Randomness = Callable[[float, float], float]
 
@@ -93,11 +95,11 @@ def wait_before_retry(
 def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
     """Return the seconds that a `Retry-After` header asks for, given as seconds or as a date; None without one."""
     value = headers.get("retry-after", "").strip()
-    if value.replace(".", "", 1).isdecimal() and value.isascii():
-        return float(value)
+    if value.isascii() and value.replace(".", "", 1).isdecimal():
+        return min(float(value), LONGEST_TOLD)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or none that there can be
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+    return min(max(0.0, (moment - (now or datetime.now(UTC))).total_seconds()), LONGEST_TOLD)

@@ -4,11 +4,13 @@ A table of `Field`s says for each model which wire name becomes which attribute.
 None in the model, and stays as it came in `extra`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
+import orjson
 
 from databox.models import ErrorDetail
 
@@ -19,6 +21,7 @@ __all__ = [
     "Shape",
     "UnexpectedAnswer",
     "details",
+    "first_details",
     "instant",
     "integer",
     "items",
@@ -31,6 +34,8 @@ T = TypeVar("T")
 Json = Mapping[str, Any]
 
 ENVELOPE = ("requestId", "status")
+EXACT = 2.0**53
+"""Beyond this a float is no longer the whole number that was written."""
 
 
 class UnexpectedAnswer(ValueError):
@@ -59,7 +64,7 @@ def integer(value: object) -> int | None:
         return None
     if isinstance(value, int):
         return value
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
         return int(value)
     if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdecimal() and len(value) < 20:
         return int(value)
@@ -91,16 +96,22 @@ def instant(value: object) -> datetime | None:
 
 def details(value: object) -> tuple[ErrorDetail, ...]:
     """Return the entries of `errors`: a list of objects, or the fields with their messages as ASP.NET has it."""
-    if value is None:
-        return ()
+    return tuple(_details(value))
+
+
+def first_details(value: object, most: int) -> tuple[ErrorDetail, ...]:
+    """Return the first entries of `errors`, without looking at the others."""
+    return tuple(islice(_details(value), most))
+
+
+def _details(value: object) -> Iterator[ErrorDetail]:
     by_field = object_of(value)
     if by_field and not {"code", "message"} & set(by_field):
-        return tuple(
-            ErrorDetail(message=str(message), field=field)
-            for field, messages in by_field.items()
-            for message in _list_of(messages)
-        )
-    return tuple(_detail(entry) for entry in _list_of(value) if entry is not None)
+        for field, messages in by_field.items():
+            for message in _list_of(messages):
+                yield ErrorDetail(message=_said(message), field=field)
+    else:
+        yield from (_detail(entry) for entry in _list_of(value) if entry is not None)
 
 
 _DETAIL = tuple(field.name for field in attrs.fields(ErrorDetail))  # as they are on the wire, too
@@ -108,9 +119,19 @@ _DETAIL = tuple(field.name for field in attrs.fields(ErrorDetail))  # as they ar
 
 def _detail(entry: object) -> ErrorDetail:
     if not isinstance(entry, dict):
-        return ErrorDetail(message=str(entry))
+        return ErrorDetail(message=_said(entry))
     known = object_of(cast("object", entry))
     return ErrorDetail(*(text(known.get(name)) for name in _DETAIL))
+
+
+def _said(value: object) -> str:
+    """A message: text, or whatever stands in its place, as JSON."""
+    if isinstance(value, str):
+        return value
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # nested deeper than it writes
+        return "…"
 
 
 @attrs.frozen(eq=False)

@@ -1,10 +1,13 @@
 """What many tests share."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio.from_thread
 import pytest
+import trustme
 from hypothesis import settings
 
 from databox.sandbox import Sandbox
@@ -18,16 +21,18 @@ settings.load_profile("project")
 
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the developer's own key and proxies out of the tests."""
-    for name in ("DATABOX_API_KEY", "DATABOX_API_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
+    """Keep the developer's own key, proxies and certificates out of the tests."""
+    ours = {"DATABOX_API_KEY", "DATABOX_API_URL", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"}
+    for name in list(os.environ):
+        if name in ours or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
 
 
 @pytest.fixture
 def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
     """Run the test once with each client; which, `pytest_generate_tests` says."""
-    with anyio.from_thread.start_blocking_portal() as portal:
+    with anyio.from_thread.start_blocking_portal("trio" if request.param == "trio" else "asyncio") as portal:
         driver = Driver(request.param, portal)
         yield driver
         driver.close()
@@ -55,6 +60,15 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """A certificate authority that the environment trusts."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    return authority
+
+
+@pytest.fixture
 def client(driver: Driver, box: Sandbox) -> Any:
     """A client of the sandbox."""
     return driver.client(box.api_key, box.url)
@@ -67,8 +81,14 @@ def dataset(client: Any) -> Any:
     return client.datasets.create("Set", data_source=source, primary_keys=["id"])
 
 
+@pytest.fixture
+def plain(client: Any) -> Any:
+    """A dataset without keys, where sending twice would show."""
+    return client.datasets.create("D", data_source=client.data_sources.create("S"))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what needs a driver with each client; modules about connections also over aiohttp."""
+    """Run what needs a driver with each client; modules about connections also in trio, and over clients of httpx's."""
     if "driver" in metafunc.fixturenames:
-        third = ["aiohttp"] if getattr(metafunc.module, "EVERY_CONNECTION", False) else []
-        metafunc.parametrize("driver", ["sync", "async", *third], indirect=True)
+        more = ["trio", "sync-httpx", "async-httpx"] if getattr(metafunc.module, "EVERY_CONNECTION", False) else []
+        metafunc.parametrize("driver", ["sync", "async", *more], indirect=True)

@@ -4,30 +4,32 @@ import inspect
 from collections.abc import AsyncIterable
 from typing import Any
 
-import aiohttp
+import httpx
 from anyio.from_thread import BlockingPortal
 
 from databox import AsyncDatabox, Databox
 
 
 class Driver:
-    """Makes clients of one kind and runs their calls to the end: sync, async, or async over an aiohttp session.
+    """Makes clients of one kind and runs their calls to the end: sync or async, on connections of theirs or of httpx's.
 
     An asynchronous client's calls all run in one event loop in a thread of its own, as its connections belong to it.
     """
 
     def __init__(self, kind: str, portal: BlockingPortal) -> None:
         self.kind = kind
-        self.is_async = kind != "sync"
+        self.is_async = not kind.startswith("sync")
+        self.is_httpx = kind.endswith("httpx")
         self._portal = portal
         self._clients: list[Any] = []
-        self._sessions: list[aiohttp.ClientSession] = []
+        self._http_clients: list[Any] = []
 
     def client(self, api_key: str | None = "test-key-0123456789", base_url: str | None = None, **options: Any) -> Any:
         """Return a client without limits and retries, unless asked for, wrapped so that its calls run at once."""
         options = {"rate_limit": None, "max_retries": 0} | options
-        if self.kind == "aiohttp" and "http_client" not in options:
-            options["http_client"] = self._portal.call(self._session)
+        if self.is_httpx and "http_client" not in options:
+            options["http_client"] = (httpx.AsyncClient if self.is_async else httpx.Client)()
+            self._http_clients.append(options["http_client"])
         made = (AsyncDatabox if self.is_async else Databox)(api_key, base_url, **options)
         self._clients.append(made)
         return Driven(made, self)
@@ -68,12 +70,8 @@ class Driver:
         """Close all clients."""
         for client in self._clients:
             self.run(client.aclose() if self.is_async else client.close())
-        for session in self._sessions:
-            self._portal.call(session.close)
-
-    async def _session(self) -> aiohttp.ClientSession:
-        self._sessions.append(aiohttp.ClientSession())
-        return self._sessions[-1]
+        for http_client in self._http_clients:
+            self.run(http_client.aclose() if self.is_async else http_client.close())
 
 
 class Driven:

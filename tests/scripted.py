@@ -7,9 +7,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
 
 import attrs
+import trustme
 
 Step = Callable[[socket.socket], None]
 
@@ -36,11 +38,17 @@ class ScriptedServer:
         self._tls = tls
         self.requests: list[Received] = []
         self._steps: list[Step] = [answer(200, {"requestId": "r", "status": "success"})]
+        self._decide: Callable[[Received], Step] | None = None
+        self._deciding = threading.Lock()
         self._stopping = threading.Event()
 
     def will(self, *steps: Step) -> None:
         """Say what to do with the next requests."""
         self._steps = list(steps)
+
+    def decides(self, decide: Callable[[Received], Step]) -> None:
+        """Say what makes a step of a request; it is asked for one at a time."""
+        self._decide = decide
 
     @property
     def url(self) -> str:
@@ -76,10 +84,14 @@ class ScriptedServer:
             with self._tls.wrap_socket(connection, server_side=True) if self._tls else connection as stream:
                 while (received := self._receive(stream)) is not None:
                     self.requests.append(received)
-                    step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
+                    with self._deciding:
+                        step = self._decide(received) if self._decide else self._next()
                     step(stream)
         except OSError:
             return
+
+    def _next(self) -> Step:
+        return self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
 
     def _receive(self, connection: socket.socket) -> Received | None:
         data = b""
@@ -107,6 +119,18 @@ class ScriptedServer:
         return b""
 
 
+def secured(authority: trustme.CA, name: str = "127.0.0.1") -> ScriptedServer:
+    """A server with a certificate for a name."""
+    return ScriptedServer(tls_for(authority, name))
+
+
+def tls_for(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
+    """The server's side of TLS, with a certificate for a name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
 def answer(status: int, body: object = b"", headers: dict[str, str] | None = None) -> Step:
     """Answer whole: bytes and text as they are, all else as JSON."""
     raw = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
@@ -127,6 +151,51 @@ def wire(data: bytes, *, close: bool = False) -> Step:
         connection.sendall(data)
         if close:
             raise OSError
+
+    return step
+
+
+def pieces(*parts: bytes, pause: float = 0.0, close: bool = False) -> Step:
+    """Send each part as a packet of its own, and under TLS as a record of its own; perhaps close."""
+
+    def step(connection: socket.socket) -> None:
+        for part in parts:
+            connection.sendall(part)
+            time.sleep(pause)
+        if close:
+            raise OSError
+
+    return step
+
+
+def one_packet(*parts: bytes, close: bool = False) -> Step:
+    """Send all parts in one packet, under TLS as a record each; perhaps close."""
+
+    def step(connection: socket.socket) -> None:
+        cork = getattr(socket, "TCP_CORK", getattr(socket, "TCP_NOPUSH", None))
+        if cork is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, cork, 1)
+        for part in parts:
+            connection.sendall(part)
+        if cork is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, cork, 0)
+        if close:
+            raise OSError
+
+    return step
+
+
+def farewell(data: bytes, seconds: float = 0.1) -> Step:
+    """Send, end TLS properly where there is TLS, and close the socket only a while later."""
+
+    def step(connection: socket.socket) -> None:
+        connection.sendall(data)
+        if isinstance(connection, ssl.SSLSocket):
+            connection.settimeout(0.0)
+            with suppress(OSError):
+                connection.unwrap()  # sends our close_notify; the other side's is not waited for
+        time.sleep(seconds)
+        raise OSError
 
     return step
 

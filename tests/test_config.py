@@ -2,8 +2,12 @@
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from databox import ConfigurationError
 from databox.config import Config, load_config
@@ -88,12 +92,70 @@ def test_keys_that_no_header_can_carry(tmp_path: Path, key: str) -> None:
         "https://api.databox.com#x",
         "https://api.databox.com:99999",
         "https://[::1",
+        "https://[::1]x",
+        "https://[::x]",
+        "https://[v1.a]",
+        "https://[127.0.0.1]",
+        "https://256.1.1.1",
+        "https://0177.0.0.1",
+        "https://api.databox.com:0",
+        "https://a..b",
+        "https://.databox.com",
+        "https://.",
+        "https://a b",
+        "https://a%41",
+        "https://a\\b",
+        "https://api.databox.com/\x00",
+        "https://api.databox.com/\udcff",
+        "https://" + "a" * 64 + ".com",
+        "https://" + ".".join(["a" * 60] * 5),
+        "https://\u2603.net",
+        "https://xn--zzzz.de",
+        "https://\u2167.de",
+        "https://a\u200db.de",
     ],
 )
 def test_addresses_that_are_none(tmp_path: Path, url: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError, match="base") as caught:
         load(tmp_path, "key", url)
     assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("url", "base_url"),
+    [
+        ("HTTPS://API.Example.ORG/Path/", "https://api.example.org/Path"),
+        ("https://faß.example", "https://xn--fa-hia.example"),
+        ("https://a\u3002example", "https://a.example"),
+        ("https://example.org.:8443", "https://example.org.:8443"),
+        ("https://api_1.internal", "https://api_1.internal"),
+        ("http://127.1:8700", "http://127.0.0.1:8700"),
+        ("http://[0:0:0:0:0:0:0:1]:8700/x", "http://[::1]:8700/x"),
+        ("https://" + "a" * 63 + ".example", "https://" + "a" * 63 + ".example"),
+    ],
+)
+def test_an_address_has_one_form(tmp_path: Path, url: str, base_url: str) -> None:
+    assert load(tmp_path, "key", url).base_url == base_url
+
+
+HOSTS = st.text() | st.lists(
+    st.sampled_from([*"a1.-_:[]%@/\\ \t", "xn--", "ß", "\u3002", "\u2603", "0x7f", "255", "::", "x" * 63])
+)
+
+
+@given(HOSTS.map("".join), st.sampled_from(["", ":1", ":65535", ":x", ":"]), st.text(max_size=5))
+def test_any_address_can_be_asked_or_is_refused(host: str, port: str, path: str) -> None:
+    """Neither httpx nor the system's look-up of names finds fault later."""
+    try:
+        config = load_config("some-key", f"https://{host}{port}/{path}", environ={"HOME": "/nowhere"})
+    except ConfigurationError:
+        return
+    url = httpx.URL(config.base_url)
+    assert url.raw_host.decode("ascii") == urlsplit(config.base_url).hostname
+    assert url.host
+    url.host.encode("idna")
+    assert load_config("some-key", config.base_url, environ={"HOME": "/nowhere"}) == config
 
 
 @pytest.mark.parametrize(("key", "url"), [(5, None), (b"key", None), ("key", 5)])
@@ -109,8 +171,20 @@ def test_arguments_of_the_wrong_type(tmp_path: Path, key: str, url: str) -> None
         ("http://example.org", True),
         ("http://localhost:8700", False),
         ("http://127.0.0.1:8700", False),
+        ("http://127.254.1.2", False),
+        ("http://127.1", False),
         ("http://[::1]:8700", False),
+        ("http://[0:0::1]:8700", False),
+        ("http://[::ffff:127.0.0.1]", False),
+        ("http://LOCALHOST.", False),
+        ("http://box.localhost:8700", False),
         ("http://localhost.example.org", True),
+        ("http://notlocalhost", True),
+        ("http://128.0.0.1", True),
+        ("http://127.0.0.1.example.org", True),
+        ("http://[::2]", True),
+        ("http://[fe80::1]", True),
+        ("http://0.0.0.0", True),
     ],
 )
 def test_plain_http_is_for_loopback(tmp_path: Path, url: str, exposed: bool) -> None:

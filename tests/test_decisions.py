@@ -16,12 +16,12 @@ from databox import (
     NotFoundError,
     ServerError,
 )
-from databox.ingest.batch import Batch, Batcher, body_of
+from databox.ingest.batch import Batch, Batcher, End, body_of
 from databox.ingest.run import Answer, Run
 from databox.ingest.settle import is_settled, poll_waits, share_out
 from databox.ingest.verify import Polls
 from databox.models import ErrorDetail
-from databox.retry import retry_after, wait_before_retry
+from databox.retry import LONGEST_TOLD, retry_after, wait_before_retry
 
 # Waits
 
@@ -68,10 +68,21 @@ def test_retry_after_as_servers_write_it(written: str, seconds: float | None) ->
     assert retry_after({"retry-after": written}, now=NOW) == seconds
 
 
-@given(st.text())
+NUMERAL = st.one_of(st.integers(-5, 70).map(str), st.text("0123456789", min_size=1, max_size=30), st.just("9" * 5000))
+DATE = st.tuples(
+    st.sampled_from(["", "Mon, ", "Monday, ", "Mon "]),
+    NUMERAL,
+    st.sampled_from([" Jan ", "-Feb-", " Foo ", " "]),
+    NUMERAL,
+    st.sampled_from([" 08:49:37", " 24:00:61", "", " 8"]) | st.tuples(NUMERAL, NUMERAL).map(" {0[0]}:{0[1]}".format),
+    st.sampled_from([" GMT", " -0000", " EST", ""]) | NUMERAL.map(" +{}".format),
+).map("".join)
+
+
+@given(st.text() | NUMERAL | DATE)
 def test_retry_after_never_raises(written: str) -> None:
     seconds = retry_after({"retry-after": written})
-    assert seconds is None or seconds >= 0
+    assert seconds is None or 0 <= seconds <= LONGEST_TOLD
 
 
 def test_retry_after_need_not_be_there() -> None:
@@ -128,12 +139,15 @@ def test_shares_always_add_up(answer: Ingestion, rows: int) -> None:
     parts = (shares.appended, shares.overwritten, shares.rejected, shares.unverified)
     assert sum(parts) == rows
     assert min(parts) >= 0
+    # A number is what the server counted; only a word that says that it failed makes the rest rejected.
+    assert shares.appended in (0, answer.appended)
+    assert shares.overwritten in (0, answer.overwritten)
+    assert answer.status == "failed" or shares.rejected in (0, answer.rejected)
 
 
 @pytest.mark.parametrize(
     ("answer", "parts"),
     [
-        (None, (0, 0, 0, 10)),
         (ingestion("success"), (0, 0, 0, 10)),
         (ingestion("success", received=10, appended=7, overwritten=3), (7, 3, 0, 0)),
         (ingestion("success", received=10, appended=6, rejected=4), (6, 0, 4, 0)),
@@ -141,9 +155,14 @@ def test_shares_always_add_up(answer: Ingestion, rows: int) -> None:
         (ingestion("failed", received=10, appended=4), (4, 0, 6, 0)),
         (ingestion("success", received=6, appended=6), (6, 0, 0, 4)),
         (ingestion("success", received=20, appended=20), (0, 0, 0, 10)),
+        (ingestion("success", received=20, appended=10), (0, 0, 0, 10)),
+        (ingestion("success", received=10, appended=12, rejected=-2), (0, 0, 0, 10)),
+        (ingestion("success", errors=1), (0, 0, 0, 10)),
+        (ingestion("success", received=10, appended=9, errors=1), (9, 0, 0, 1)),
+        (ingestion("never heard of", errors=3), (0, 0, 0, 10)),
     ],
 )
-def test_shares(answer: Ingestion | None, parts: tuple[int, ...]) -> None:
+def test_shares(answer: Ingestion, parts: tuple[int, ...]) -> None:
     shares = share_out(answer, 10)
     assert (shares.appended, shares.overwritten, shares.rejected, shares.unverified) == parts
 
@@ -218,7 +237,7 @@ def test_a_second_run_cuts_where_the_first_did(
     """The first run may have ended early; the second may have another batch size, and the rows are the same."""
     given_rows = [index for index in range(count) if data.draw(st.booleans()) or index == 0]
     first = cut(Batcher(sizes[0], 1000), given_rows[: stop or 1])
-    ends = [batch.indexes[-1] + 1 for batch in first]
+    ends = [End(batch.indexes[-1] + 1, 1000) for batch in first]
     second = cut(Batcher(sizes[1], 1000, ends), given_rows)
     assert second[: len(first)] == first
     assert [index for batch in second for index in batch.indexes] == given_rows

@@ -1,10 +1,12 @@
 """What the documentation shows runs as printed, over real HTTP against a sandbox."""
 
+import logging
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,13 +33,16 @@ SCRIPTS = [page for page in PAGES if blocks(page, "sh") and page.name not in {"R
 
 
 @pytest.fixture
-def surroundings(box: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def surroundings(box: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """An empty directory, the sandbox's key and address in the environment, and nothing of the limit used up."""
+    logger = logging.getLogger("databox")
+    level = logger.level  # a page sets it
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABOX_API_KEY", box.api_key)
     monkeypatch.setenv("DATABOX_API_URL", box.url)
-    monkeypatch.setattr("databox.limits._logs", {})
-    return tmp_path
+    monkeypatch.setattr("databox.limits._logs.known", {})
+    yield tmp_path
+    logger.setLevel(level)
 
 
 @pytest.mark.parametrize(("page", "code"), CODE)

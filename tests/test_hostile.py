@@ -39,6 +39,11 @@ def refused(status: int, code: str | None, **more: Any) -> Step:
     return answer(status, {"requestId": "r-9", "status": "error", "errors": [entry]})
 
 
+def page(text: str, *, encoding: str = "utf-8", charset: str = "utf-8") -> Step:
+    """Answer 503 with an HTML page."""
+    return answer(503, f"<html>{text}".encode(encoding), {"content-type": f"text/html; charset={charset}"})
+
+
 @attrs.frozen
 class Hostile:
     """An answer to GET /v1/accounts, the error that it must give, and words of its message."""
@@ -91,6 +96,29 @@ CASES = [
     Hostile("problem without errors", answer(400, {"title": "Invalid model"}), BadRequestError, "Invalid model", 400),
     Hostile("error body cut off", wire(head(400, JSON | {"content-length": "90"}), close=True), BadRequestError),
     Hostile("error body not UTF-8", answer(500, b"\xff\xfe\x00"), ServerError, "", 500),
+    # Error pages that are hard to explain
+    Hostile("reference of 4,400 digits", page(f"&#{'9' * 4400};Busy"), ServerError, ": �Busy.", 503),
+    Hostile("reference of 4,400 hexadecimal digits", page(f"&#x{'f' * 4400} Busy"), ServerError, "� Busy", 503),
+    Hostile(
+        "reference of 4,400 zeros", page(f"&#{'0' * 4400}66;usy, &#x{'0' * 40}4a;im"), ServerError, "Busy, Jim", 503
+    ),
+    Hostile("references to what is no character", page("&#0;&#xD800;&#1114112;&#7;Busy"), ServerError, "Busy", 503),
+    Hostile("only opening brackets", page("<" * 60_000), ServerError, "", 503),
+    Hostile("scripts that never end", page("Busy" + "<script>" * 60_000), ServerError, ": Busy.", 503),
+    Hostile("a comment around a tag", page("<!-- <b>no</b> > -->Busy<!-- "), ServerError, ": Busy.", 503),
+    Hostile("mark and control characters", page("\x1b[2J\0Bu\u200bsy\u202e"), ServerError, "Busy", 503),
+    Hostile("UTF-16", page("Busy", encoding="utf-16"), ServerError, "Busy", 503),
+    Hostile("a charset that there is not", page("Busy", charset="utf-\xff; rot13"), ServerError, "Busy", 503),
+    Hostile("a page of megabytes", page("Busy " * 1_000_000), ServerError, "Busy Busy", 503),
+    Hostile("nested errors", answer(400, b'{"errors":' + b"[" * 1000 + b"]" * 1001), BadRequestError, "…", 400),
+    Hostile("nested fields", answer(400, {"errors": {"title": {"is": [True, None]}}}), BadRequestError, "[true,null]"),
+    Hostile(
+        "a million errors", answer(400, b'{"errors":[%s1]}' % (b"1," * 1_000_000)), BadRequestError, "1; 1; 1", 400
+    ),
+    Hostile("an endless request id", answer(503, {"requestId": "r\n" * 5000}), ServerError, "(request id r r", 503),
+    Hostile("a forged line", answer(503, {"requestId": "r\nERROR all is lost"}), ServerError, "id r ERROR all", 503),
+    Hostile("a number beyond all floats", answer(503, b'{"errors": 1e400}'), ServerError, "1e400", 503),
+    Hostile("half a surrogate", answer(503, b'{"message": "\\ud800"}'), ServerError, "ud800", 503),
     # Refusals under 2xx
     Hostile("200 rate_limited", refused(200, "rate_limited"), RateLimitError, "", 200, "rate_limited"),
     Hostile("200 invalid_api_key", refused(200, "invalid_api_key"), AuthenticationError, "", 200),
@@ -119,8 +147,11 @@ CASES = [
     Hostile("id null", answer(200, OK | {"accounts": [{"id": None}]}), InvalidResponseError, "'id'", 200),
     Hostile("id true", answer(200, OK | {"accounts": [{"id": True}]}), InvalidResponseError, "'id'", 200),
     Hostile("id words", answer(200, OK | {"accounts": [{"id": "abc"}]}), InvalidResponseError, "'id'", 200),
+    Hostile(
+        "id beyond 64 bits", answer(200, b'{"accounts": [{"id": 123456789012345678901}]}'), InvalidResponseError, "'id'"
+    ),
     Hostile("deeply nested", answer(200, b"[" * 5000 + b"]" * 5000), InvalidResponseError, "not JSON", 200),
-    Hostile("broken gzip", answer(200, b"no", {"content-encoding": "gzip"}), InvalidResponseError, "decoded", 200),
+    Hostile("broken gzip", answer(200, b"no", {"content-encoding": "gzip"}), InvalidResponseError, "damaged", 200),
     # Redirects
     Hostile("301", answer(301, "", {"location": "https://example.org/"}), APIStatusError, "Redirects are not", 301),
     Hostile("307", answer(307, "", {"location": "/v1/other"}), APIStatusError, "base_url", 307),
@@ -173,6 +204,45 @@ def test_the_table_is_long_enough() -> None:
     assert len(CASES) >= 40
 
 
+@pytest.mark.parametrize("text", [f"&#{'9' * 4400}", "<" * 60_000, "<script" * 10_000])
+def test_an_error_page_does_not_end_an_ingest(driver: Driver, server: ScriptedServer, text: str) -> None:
+    taken = answer(200, OK | {"ingestionId": "i"})
+    server.will(page(text), page(text), taken)
+    client = driver.client(base_url=server.url, max_retries=2)
+    report = client.datasets.ingest("d", driver.source([{"n": 1}]), verify=None)
+    assert (report.rows, report.accepted) == (1, 1)
+    assert len(server.requests) == 3
+
+
+YEAR = 365 * 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("9" * 400, YEAR),
+        ("9" * 5000, YEAR),
+        ("31536001", YEAR),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", YEAR),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", YEAR),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2035 99999999999999999999:00:00 GMT", None),
+        (f"Mon, 01 Jan 2035 00:00:00 +{'9' * 30}", None),
+        (f"Mon, {'9' * 5000} Jan 2035 00:00:00 GMT", None),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+        ("\xff", None),
+    ],
+)
+def test_absurd_waits(driver: Driver, server: ScriptedServer, written: str, told: float | None) -> None:
+    server.will(answer(503, "", {"retry-after": written}))
+    with pytest.raises(ServerError) as caught:
+        driver.client(base_url=server.url).accounts.list()
+    assert caught.value.retry_after == told
+
+
 @pytest.mark.parametrize(
     ("group", "call", "args", "body"),
     [
@@ -203,6 +273,17 @@ def test_a_failed_ingestion_is_an_outcome(driver: Driver, server: ScriptedServer
     ingestion = driver.client(base_url=server.url).datasets.get_ingestion("d", "i")
 
     assert (ingestion.status, ingestion.errors[0].code) == ("error", "processing_failed")
+
+
+def test_an_outcome_has_all_its_errors_and_a_refusal_the_first(driver: Driver, server: ScriptedServer) -> None:
+    """However many a refusal has, they are not worth minutes; an outcome's say which rows did not make it."""
+    errors = [{"code": f"c{number}"} for number in range(20_000)]
+    server.will(answer(200, OK | {"ingestionId": "i", "errors": errors}), answer(400, {"errors": errors}))
+    datasets = driver.client(base_url=server.url).datasets
+    assert [each.code for each in datasets.get_ingestion("d", "i").errors] == [each["code"] for each in errors]
+    with pytest.raises(BadRequestError) as caught:
+        datasets.get_ingestion("d", "i")
+    assert [each.code for each in caught.value.errors] == [each["code"] for each in errors[:10_000]]
 
 
 @pytest.mark.parametrize("metrics", [None, [], "none", {"ingestionMetrics": None}, {"ingestionMetrics": [1]}])

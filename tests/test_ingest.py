@@ -1,12 +1,22 @@
 """Ingesting: every row ends in one place, and the report says which."""
 
+import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from databox import Dataset, IngestError, IngestionTimeoutError, IngestReport, InvalidRecordError
+from databox import (
+    Dataset,
+    IngestError,
+    IngestionTimeoutError,
+    IngestReport,
+    InvalidRecordError,
+    NotFoundError,
+    ServerError,
+)
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, answer
@@ -25,7 +35,7 @@ def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
 
 def adds_up(report: IngestReport) -> bool:
     whole = report.accepted + report.failed + report.invalid + report.ambiguous + report.unsent
-    stored = report.appended + report.overwritten + report.rejected + report.unverified
+    stored = report.appended + report.overwritten + report.rejected + report.uncounted + report.unverified
     return report.rows == whole == sum(batch.rows for batch in report.batches) and report.accepted == stored
 
 
@@ -87,6 +97,88 @@ def test_invalid_rows_are_told_and_the_others_sent(client: Any, dataset: Any, bo
     assert isinstance(report.batches[1].error, InvalidRecordError)
 
 
+def entries(report: IngestReport) -> list[tuple[int, int, str]]:
+    return [(batch.first_row, batch.rows, batch.outcome) for batch in report.batches]
+
+
+def test_each_invalid_row_is_named(client: Any, dataset: Any, box: Sandbox) -> None:
+    given = [
+        {"id": 0},
+        {"id": 1, "a": [1]},
+        {"id": 2},
+        {"id": 3, "b": b""},
+        {"id": 4, "a": {}},
+        {"id": None},
+        {"id": 6},
+    ]
+    report = client.datasets.ingest(dataset, given, raise_on_failure=False)
+    assert len(ingestions(box)) == 1
+    # No entry covers rows that it is not about; those of one request share its id.
+    assert entries(report) == [
+        (0, 1, "accepted"),
+        (1, 1, "invalid"),
+        (2, 1, "accepted"),
+        (3, 1, "invalid"),
+        (4, 1, "invalid"),
+        (5, 1, "invalid"),
+        (6, 1, "accepted"),
+    ]
+    assert len({batch.ingestion_id for batch in report.batches if batch.ingestion_id}) == 1
+    invalid: list[Any] = [batch.error for batch in report.batches if batch.outcome == "invalid"]
+    assert [(error.index, error.column) for error in invalid] == [(1, "a"), (3, "b"), (4, "a"), (5, "id")]
+    assert adds_up(report)
+    assert all(f"Row {error.index}, column {error.column!r}" in str(error) for error in invalid)
+
+
+def test_rows_in_a_row_that_are_invalid_for_one_reason_share_an_entry(client: Any, dataset: Any) -> None:
+    given = [*({"id": n, "a": [n]} for n in range(250)), {"id": 250}, *({"id": n, "a": [n]} for n in range(251, 254))]
+    report = client.datasets.ingest(dataset, given, batch_size=10, raise_on_failure=False)
+    assert entries(report) == [(0, 250, "invalid"), (250, 1, "accepted"), (251, 3, "invalid")]
+
+
+def test_after_a_thousand_entries_the_rest_are_counted_in_one(client: Any, dataset: Any, tmp_path: Path) -> None:
+    dead = tmp_path / "dead.jsonl"
+    given = [{"id": n, "a": [n]} if n % 2 else {"id": n} for n in range(2300)]
+    report = client.datasets.ingest(dataset, given, dead_letter=dead, raise_on_failure=False)
+    assert adds_up(report)
+    assert (report.accepted, report.invalid) == (1150, 1150)
+    invalid = [batch for batch in report.batches if batch.outcome == "invalid"]
+    assert len(invalid) == 1001
+    assert [(batch.first_row, batch.rows) for batch in invalid[:1000]] == [(n, 1) for n in range(1, 2000, 2)]
+    assert invalid[1000].rows == 150
+    assert "150 more rows could not be encoded, which are not listed one by one. Row 2001" in str(invalid[1000].error)
+    assert len(report.batches) < 2100
+    told = (tmp_path / "dead.jsonl.reasons.jsonl").read_text().splitlines()  # has them all
+    assert [json.loads(line)["index"] for line in told] == list(range(1, 2300, 2))
+
+
+def test_a_row_that_raises_is_invalid_and_the_others_go(client: Any, dataset: Any, tmp_path: Path) -> None:
+    class Gone(dict[str, Any]):
+        def __iter__(self) -> Iterator[str]:
+            raise ConnectionError("the cursor is closed")
+
+        keys = __iter__  # type: ignore[assignment]
+
+    given = [{"id": 1}, Gone(id=2), {"id": 2.0**70}]
+    report = client.datasets.ingest(dataset, given, raise_on_failure=False)
+    assert entries(report) == [(0, 1, "accepted"), (1, 1, "invalid"), (2, 1, "accepted")]
+    assert "Row 1 cannot be read: ConnectionError: the cursor is closed." in str(report)
+
+
+class Unmeasured(list[Any]):
+    """Rows whose number cannot be asked for."""
+
+    def __len__(self) -> int:
+        raise OSError("no such table")
+
+
+def test_a_length_that_cannot_be_had_breaks_nothing(client: Any, dataset: Any, box: Sandbox) -> None:
+    told: list[Any] = []
+    assert client.datasets.ingest(dataset, Unmeasured(rows(5)), progress=told.append).ok
+    assert {each.total_rows for each in told} == {None}
+    assert stored(box, dataset) == rows(5)
+
+
 def test_a_report_instead_of_an_error(client: Any, dataset: Any) -> None:
     report = client.datasets.ingest(dataset, [{}], raise_on_failure=False)
     assert not report.ok
@@ -103,7 +195,8 @@ def test_a_row_larger_than_a_request_is_invalid(client: Any, dataset: Any, box: 
 
 
 def test_rejected_rows_are_told(client: Any, dataset: Any, box: Sandbox) -> None:
-    report = client.datasets.ingest(dataset, [{"id": 1}, {"id": None}, {"other": 2}], raise_on_failure=False)
+    rows = [{"id": 1, "n": 1}, {"id": 2, "n": "two"}, {"id": 3, "n": "three"}]
+    report = client.datasets.ingest(dataset, rows, raise_on_failure=False)
     assert (report.accepted, report.appended, report.rejected) == (3, 1, 2)
     assert not report.ok
     assert "2 rejected" in str(report)
@@ -151,6 +244,22 @@ def test_exhausted_attempts_are_failed(driver: Driver, box: Sandbox, dataset: An
     report = client.datasets.ingest(dataset, rows(20), batch_size=10, raise_on_failure=False)
     assert (report.accepted, report.failed) == (10, 10)
     assert adds_up(report)
+
+
+def test_errors_in_a_report_hold_no_rows(driver: Driver, box: Sandbox, dataset: Any) -> None:
+    """The frames of a traceback do, so that each batch that failed would stay in memory."""
+    client = driver.client(box.api_key, box.url, max_retries=1)
+    for fault in ({"status": 400}, {"status": 503}, {"drop": "after"}, {"body": "<html>"}):
+        box.inject(Fault("create_ingestion", times=2, **fault))
+        box.inject(Fault("get_ingestion", status=500, times=1))
+    given = [{"id": n, "value": [n]} if n % 10 == 3 else {"id": n} for n in range(100)]
+    report = client.datasets.ingest(dataset, given, batch_size=10, verify_timeout=0, raise_on_failure=False)
+    errors: list[BaseException] = [batch.error for batch in report.batches if batch.error]
+    assert len(errors) > 10
+    while errors:
+        error = errors.pop()
+        assert error.__traceback__ is None
+        errors += filter(None, [error.__cause__ or error.__context__])
 
 
 LOST = [
@@ -207,15 +316,18 @@ def test_outcomes_are_waited_for(driver: Driver) -> None:
         assert (report.appended, report.unverified) == (150, 0)
 
 
-def test_what_is_still_open_is_unverified(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"databox._{driver.kind}.verification.TIMEOUT", 0.1)
+@pytest.mark.parametrize("verify", ["counts", "status"])
+def test_what_is_still_open_is_unverified(driver: Driver, verify: str) -> None:
     with Sandbox(processing_delay=60) as box:
         client = driver.client(box.api_key, box.url)
         dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
-        report = client.datasets.ingest(dataset, rows(150), raise_on_failure=False)
+        options = {"verify": verify, "verify_timeout": 0.1, "raise_on_failure": False}
+        report = client.datasets.ingest(dataset, rows(150), **options)
     assert (report.accepted, report.appended, report.unverified) == (150, 0, 150)
     assert not report.ok
     assert adds_up(report)
+    assert "not known after 0.1 seconds" in str(report)
+    assert "its status was 'processing'" in str(report)
 
 
 def test_accepted_is_not_stored(client: Any, dataset: Any) -> None:
@@ -226,10 +338,11 @@ def test_accepted_is_not_stored(client: Any, dataset: Any) -> None:
 
 
 def test_an_outcome_that_cannot_be_fetched_is_unverified(client: Any, dataset: Any, box: Sandbox) -> None:
-    box.inject(Fault("get_ingestion", status=500, times=1))
-    report = client.datasets.ingest(dataset, rows(150), raise_on_failure=False)
-    assert (report.appended, report.unverified) == (50, 100)
+    box.inject(Fault("get_ingestion", status=500))
+    report = client.datasets.ingest(dataset, rows(150), verify_timeout=0.1, raise_on_failure=False)
+    assert (report.appended, report.unverified) == (0, 150)
     assert adds_up(report)
+    assert all(isinstance(batch.error, ServerError) for batch in report.batches)
 
 
 def test_a_source_that_raises_loses_nothing_that_it_gave(
@@ -253,6 +366,12 @@ def test_a_source_that_raises_loses_nothing_that_it_gave(
         ({"batch_size": 101}, ValueError),
         ({"max_batch_bytes": 5}, ValueError),
         ({"verify": "maybe"}, ValueError),
+        ({"verify_timeout": -1}, ValueError),
+        ({"verify_timeout": float("inf")}, ValueError),
+        ({"verify_timeout": float("nan")}, ValueError),
+        ({"verify_timeout": "9"}, TypeError),
+        ({"verify_timeout": None}, TypeError),
+        ({"verify_timeout": True}, TypeError),
         ({"on_ambiguous": "maybe"}, ValueError),
         ({"primary_keys": "id"}, TypeError),
         ({"primary_keys": ["a", "a"]}, ValueError),
@@ -298,6 +417,25 @@ def test_waiting_for_an_ingestion(driver: Driver) -> None:
             client.datasets.wait_for_ingestion(dataset, late, timeout=0.05)
         assert caught.value.ingestion.status == "processing"
         assert isinstance(caught.value, TimeoutError)
+
+
+def test_what_was_just_accepted_may_not_be_visible_yet(client: Any, dataset: Any, box: Sandbox) -> None:
+    receipt = client.datasets.create_ingestion(dataset, rows(3))
+    box.inject(Fault("get_ingestion", status=404, times=3))
+    with pytest.raises(NotFoundError):
+        client.datasets.wait_for_ingestion(dataset, receipt.ingestion_id)  # an id may be mistyped
+    assert client.datasets.wait_for_ingestion(dataset, receipt).appended == 3
+    box.inject(Fault("get_ingestion", status=404))
+    with pytest.raises(NotFoundError):
+        client.datasets.wait_for_ingestion(dataset, receipt, timeout=0.05)
+
+
+@pytest.mark.parametrize(("wrong", "error"), [(-1, ValueError), (float("inf"), ValueError), ("9", TypeError)])
+def test_a_time_out_is_seconds(client: Any, box: Sandbox, wrong: Any, error: type[Exception]) -> None:
+    before = len(box.requests)
+    with pytest.raises(error, match="timeout must be"):
+        client.datasets.wait_for_ingestion("d", "i", timeout=wrong)
+    assert len(box.requests) == before
 
 
 def test_a_status_nobody_has_seen_before_is_no_outcome(driver: Driver, server: ScriptedServer) -> None:

@@ -97,7 +97,7 @@ def one_schedule(driver: Driver, box: Sandbox, dead: Path, seed: int) -> None:
         assert len(values) == len(set(values)), seed
         assert set(accepted) <= set(values), seed
         assert not set(lost) & set(values), seed
-        assert letters == missing, seed
+        assert letters == lost, seed
 
 
 def outcome_of(row: int, batches: dict[int, Any]) -> str:
@@ -301,10 +301,11 @@ def test_status_mode_reads_the_list(driver: Driver) -> None:
         dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
         report = client.datasets.ingest(dataset, rows(1050), batch_size=5, verify="status")
         assert report.ok
-        assert (report.appended, report.unverified) == (1050, 0)
+        assert (report.appended, report.uncounted, report.unverified) == (0, 1050, 0)
+        assert "rejected ones among them would not show" in str(report)
         assert polls(box) == 0
         listings = sum(request.operation == "datasets.list_ingestions" for request in box.requests)
-        assert 3 <= listings <= 30
+        assert 3 <= listings < 210  # fewer than one for each ingestion, however slow the machine
 
 
 # Progress

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from databox import ConfigurationError, Databox, IngestError
+from databox import ConfigurationError, Databox, IngestError, read_records
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
 from tests.test_ingest import adds_up, ingestions, rows, stored
@@ -23,12 +23,6 @@ from tests.test_ingest import adds_up, ingestions, rows, stored
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are tested as decisions elsewhere; here they only cost time."""
     monkeypatch.setattr("databox.retry.FIRST_WAIT", 0.001)
-
-
-@pytest.fixture
-def plain(client: Any) -> Any:
-    """A dataset without keys, where sending twice would show."""
-    return client.datasets.create("D", data_source=client.data_sources.create("S"))
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -94,68 +88,6 @@ def test_a_source_that_broke_off_can_be_resumed(client: Any, plain: Any, box: Sa
     assert stored(box, plain) == rows(95)
 
 
-@pytest.mark.parametrize(
-    ("changed", "words"),
-    [
-        ([*rows(94), {"id": 94, "value": "new"}], "another input"),
-        ([{"id": -1, "value": 0}, *rows(94, 1)], "another input"),
-        (rows(80), "another input"),
-        ([], "another input"),
-        (rows(120), "more rows now"),
-    ],
-)
-def test_a_changed_input_is_refused(
-    client: Any, plain: Any, box: Sandbox, tmp_path: Path, changed: list[dict[str, Any]], words: str
-) -> None:
-    journal = tmp_path / "journal"
-    client.datasets.ingest(plain, rows(95), batch_size=10, journal=journal)
-    with pytest.raises((ConfigurationError, IngestError), match=f"journal.*{words}"):
-        client.datasets.ingest(plain, changed, batch_size=10, journal=journal)
-    assert stored(box, plain) == rows(95)
-
-
-def test_another_dataset_or_address_is_refused(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-    client.datasets.ingest(plain, rows(5), journal=journal)
-    other = client.datasets.create("Other", data_source=plain.data_source_id)
-    with pytest.raises(ConfigurationError, match=r"journal .* belongs to another dataset"):
-        client.datasets.ingest(other, rows(5), journal=journal)
-    with pytest.raises(ConfigurationError, match="another primary keys"):
-        client.datasets.ingest(plain, rows(5), journal=journal, primary_keys=["id"])
-
-
-@pytest.mark.parametrize("content", [b"not a database at all" * 100, b"\0" * 5000])
-def test_what_is_no_journal_is_left_alone(
-    client: Any, plain: Any, box: Sandbox, tmp_path: Path, content: bytes
-) -> None:
-    journal = tmp_path / "journal"
-    journal.write_bytes(content)
-    before = len(box.requests)
-    with pytest.raises(ConfigurationError, match="journal"):
-        client.datasets.ingest(plain, rows(5), journal=journal)
-    assert journal.read_bytes() == content
-    assert len(box.requests) == before
-
-
-def test_a_journal_that_cannot_be_made(client: Any, plain: Any, tmp_path: Path) -> None:
-    for path in (tmp_path / "no" / "such", tmp_path):
-        with pytest.raises(ConfigurationError, match="journal"):
-            client.datasets.ingest(plain, rows(5), journal=path)
-
-
-def test_two_runs_do_not_share_a_journal(client: Any, plain: Any, tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-
-    def source() -> Iterator[dict[str, Any]]:
-        with pytest.raises(ConfigurationError, match="used by another run"):
-            client.datasets.ingest(plain, rows(5), journal=journal)
-        yield from rows(5)
-
-    if client._driver.is_async:
-        return  # the source of an asynchronous run cannot run another one to its end
-    assert client.datasets.ingest(plain, source(), journal=journal).ok
-
-
 KILLED = """
 import sys
 from databox import Databox
@@ -207,20 +139,23 @@ def test_every_row_that_did_not_make_it_is_kept(client: Any, plain: Any, box: Sa
     given = [*rows(12), {"id": 12, "value": [1]}, *rows(12, 13), "no row"]
     report = client.datasets.ingest(plain, given, batch_size=5, concurrency=1, dead_letter=dead, raise_on_failure=False)
     assert (report.failed, report.invalid) == (5, 2)
-    assert lines(dead) == [*rows(5), {"id": 12, "value": [1]}]
+    assert lines(dead) == rows(5)
     told = reasons(dead)
-    assert [reason["row"] for reason in told] == [0, 1, 2, 3, 4, 12, 25]
-    assert told[0]["reason"].startswith("failed: POST /v1/datasets/")
-    assert told[5]["reason"].startswith("invalid: Row 12, column 'value'")
-    assert "left_out" in told[6]
-    assert not list(tmp_path.glob("*.spool"))
+    assert [(reason["index"], reason["outcome"]) for reason in told] == [
+        *((n, "failed") for n in range(5)),
+        (12, "invalid"),
+        (25, "invalid"),
+    ]
+    assert [reason["again"] for reason in told] == [True] * 5 + [False] * 2
+    assert told[0]["reason"].startswith("POST /v1/datasets/")
+    assert told[5]["reason"].startswith("Row 12, column 'value'")
+    assert [reason["row"] for reason in told] == [*rows(5), "{'id': 12, 'value': [1]}", "'no row'"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dead.jsonl", "dead.jsonl.reasons.jsonl"]
 
-    # It can be ingested again as it is; what cannot be sent at all comes back.
-    more = tmp_path / "more.jsonl"
-    again = client.datasets.ingest(plain, lines(dead), dead_letter=more, raise_on_failure=False)
-    assert (again.accepted, again.invalid) == (5, 1)
+    # It can be ingested again as it is.
+    with read_records(dead) as again:
+        assert client.datasets.ingest(plain, again, dead_letter=tmp_path / "more.jsonl").ok
     assert stored(box, plain) == [*rows(12), *rows(12, 13)]
-    assert lines(more) == [{"id": 12, "value": [1]}]
 
 
 def test_values_come_back_as_they_were_sent(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
@@ -231,7 +166,10 @@ def test_values_come_back_as_they_were_sent(client: Any, plain: Any, box: Sandbo
     box.inject(Fault("create_ingestion", status=400))
     given = [{"d": date(2025, 1, 2), "n": Decimal("1.10"), "u": "ü\n", "nan": float("nan")}]
     client.datasets.ingest(plain, given, dead_letter=dead, raise_on_failure=False)
-    assert dead.read_bytes() == '{"d":"2025-01-02","n":1.10,"u":"ü\\n","nan":null}\n'.encode()
+    sent = '{"d":"2025-01-02","n":1.10,"u":"ü\\n","nan":null}'
+    assert dead.read_text("utf-8") == f"{sent}\n"
+    assert f'"row":{sent}}}\n' in dead.with_name("dead.jsonl.reasons.jsonl").read_text("utf-8")
+    assert ingestions(box)[0].body == f'{{"records":[{sent}]}}'.encode()
 
 
 def test_nothing_is_left_behind_when_all_is_well(client: Any, plain: Any, tmp_path: Path) -> None:
@@ -277,17 +215,10 @@ def test_an_old_value_is_never_put_over_a_newer_one(driver: Driver, box: Sandbox
     report = client.datasets.ingest(dataset, given, batch_size=3, dead_letter=dead, raise_on_failure=False)
     assert report.failed == 3
     assert not dead.exists()  # all three keys came again later
-    assert [reason["left_out"] for reason in reasons(dead)] == ["a later row of the same key is stored"] * 3
-    client.datasets.ingest(dataset, [], dead_letter=dead)
+    for reason in reasons(dead):
+        assert not reason["again"]
+        assert f"row {reason['index'] + 8}, which is newer and has the same key, was accepted" in reason["reason"]
     assert [row["value"] for row in stored(box, dataset)] == [8, 9, 10, 11]
-
-
-def test_rejected_rows_with_keys_are_kept_and_can_go_again(client: Any, dataset: Any, tmp_path: Path) -> None:
-    dead = tmp_path / "dead.jsonl"
-    given = [{"id": 1}, {"id": None}, {"other": 2}]
-    client.datasets.ingest(dataset, given, dead_letter=dead, raise_on_failure=False)
-    assert lines(dead) == given
-    assert "2 rows" in reasons(dead)[0]["reason"]
 
 
 def test_rejected_rows_without_keys_are_told_but_not_sent_again(
@@ -300,8 +231,8 @@ def test_rejected_rows_without_keys_are_told_but_not_sent_again(
     box.inject(Fault("get_ingestion", body=receipt | {"metrics": {"ingestionMetrics": counts}}))
     client.datasets.ingest(plain, rows(3), dead_letter=dead, raise_on_failure=False)
     assert not dead.exists()
-    assert len(reasons(dead)) == 3
-    assert "would double" in reasons(dead)[0]["reason"]
+    assert [(reason["outcome"], reason["again"]) for reason in reasons(dead)] == [("rejected", False)] * 3
+    assert "Of this batch's 3 rows 1 were rejected, and the API does not say which." in reasons(dead)[0]["reason"]
 
 
 def test_dead_letters_that_cannot_be_written_are_told_at_once(

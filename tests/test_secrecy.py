@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from databox import APIError, Databox, InvalidResponseError
+from databox.redaction import LOOKED_AT
 from tests.drive import Driver
-from tests.scripted import ScriptedServer, Step, answer, drop, silence
+from tests.scripted import ScriptedServer, Step, answer, drop, silence, wire
 
 EVERY_CONNECTION = True
 
@@ -28,6 +29,15 @@ ECHOES = [
     answer(200, json.dumps({"status": "error", "errors": [{"message": ECHO}]})),
     answer(200, '{"status": "error", "errors": [{"message": "k3y\\u002bwith\\u0026signs\\u003c9876543210"}]}'),
     answer(307, "", {"location": f"https://example.org/?key={KEY}"}),
+    answer(500, "<p>" + "".join(f"&#{ord(letter):05};" for letter in KEY)),
+    answer(500, f"<p>{KEY}&#{'9' * 4400};</p>"),
+    answer(500, "You sent k3y+with&signs<98\0765\u200b43210"),
+    answer(500, ECHO.encode("utf-16")),
+    answer(500, ECHO.encode("utf-16-be")),
+    answer(500, {"message": "You sent k3y+with&signs<98\0765\u200b43210"}),
+    answer(500, {"requestId": f"{'x ' * 140}{KEY}"}),
+    answer(500, json.dumps(ECHO) + " " * 3_000_000),
+    wire(f"HTTP/9.9 {ECHO}\r\n\r\n".encode(), close=True),
     drop,
     silence(1.0),
 ]
@@ -53,11 +63,30 @@ def test_no_error_shows_the_key(
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
 
 
+@pytest.mark.parametrize("kept", [len(KEY) - 1, 20, 12])
+def test_half_a_key_does_not_show_where_a_long_page_was_cut(driver: Driver, server: ScriptedServer, kept: int) -> None:
+    """Whatever is cut where inside: no more than a first few characters are left of the key."""
+    server.will(answer(500, ("<p>You sent" + " " * LOOKED_AT)[: LOOKED_AT - kept] + KEY + "</p>"))
+    with pytest.raises(APIError, match="500: You sent") as caught:
+        driver.client(KEY, server.url).accounts.list()
+    assert KEY[:4] not in str(caught.value)
+
+
 def test_no_model_shows_the_key(driver: Driver, server: ScriptedServer) -> None:
     server.will(answer(200, {"accounts": [{"id": 1, "name": ECHO, "more": {KEY: [KEY]}}]}))
     (account,) = driver.client(KEY, server.url).accounts.list().items
     assert KEY not in repr(account)
     assert account.name == "You sent *** as your key"
+
+
+def test_no_answer_forges_a_line_of_the_log(
+    driver: Driver, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "databox")
+    server.will(answer(200, {"requestId": "r\nERROR all is lost", "accounts": []}))
+    assert driver.client(KEY, server.url).accounts.list().request_id == "r\nERROR all is lost"
+    assert [record.getMessage().count("\n") for record in caplog.records] == [0]
+    assert "request id r ERROR all is lost," in caplog.text
 
 
 def test_a_short_key_does_not_falsify_data(driver: Driver, server: ScriptedServer) -> None:

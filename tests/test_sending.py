@@ -34,6 +34,8 @@ REFUSED = [answer(400), answer(401), answer(403), answer(404), answer(409), answ
 
 GET: Callable[[Any], Any] = lambda client: client.accounts.list()
 DELETE: Callable[[Any], Any] = lambda client: client.datasets.delete("d")
+DELETE_SOURCE: Callable[[Any], Any] = lambda client: client.data_sources.delete(1)
+DELETE_ANYTHING: Callable[[Any], Any] = lambda client: client.request("DELETE", "/v1/x")
 PURGE: Callable[[Any], Any] = lambda client: client.datasets.purge("d")
 CREATE_SOURCE: Callable[[Any], Any] = lambda client: client.data_sources.create("t")
 CREATE_SET: Callable[[Any], Any] = lambda client: client.datasets.create("t", data_source=1)
@@ -114,19 +116,43 @@ def test_a_refused_connection_is_tried_again(driver: Driver, server: ScriptedSer
     assert caught.value.__notes__ == ["This was attempt 3."]
 
 
-@pytest.mark.parametrize("first", [drop, answer(500), answer(503)])
-def test_a_repeated_delete_that_finds_nothing_has_succeeded(
-    driver: Driver, server: ScriptedServer, first: Step
+@pytest.mark.parametrize("before", [[], [answer(503)]])
+@pytest.mark.parametrize("after", [[], [answer(429)]])
+@pytest.mark.parametrize("open_", [*OPEN, answer(200, {"status": "error", "errors": [{"code": "internal_error"}]})])
+def test_a_delete_that_may_have_taken_effect_and_then_finds_nothing_has_succeeded(
+    driver: Driver, server: ScriptedServer, before: list[Step], open_: Step, after: list[Step]
 ) -> None:
-    server.will(first, answer(404))
-    driver.client(base_url=server.url, max_retries=1).datasets.delete("d")
-    assert len(server.requests) == 2
+    server.will(*before, open_, *after, answer(404))
+    driver.client(base_url=server.url, max_retries=4).datasets.delete("d")
+    assert len(server.requests) == len([*before, open_, *after]) + 1
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("refusal", SURELY_WITHOUT_EFFECT)
+@pytest.mark.parametrize("delete", [DELETE, DELETE_SOURCE, DELETE_ANYTHING])
+def test_a_delete_that_was_refused_and_then_finds_nothing_has_not(
+    driver: Driver, server: ScriptedServer, delete: Callable[[Any], Any], refusal: Step, times: int
+) -> None:
+    """Nothing was deleted: the id is mistyped."""
+    server.will(*[refusal] * times, answer(404))
+    with pytest.raises(NotFoundError):
+        delete(driver.client(base_url=server.url, max_retries=4))
+    assert len(server.requests) == times + 1
 
 
 def test_a_first_delete_that_finds_nothing_has_not(driver: Driver, server: ScriptedServer) -> None:
     server.will(answer(404))
     with pytest.raises(NotFoundError):
         driver.client(base_url=server.url, max_retries=1).datasets.delete("d")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_mistyped_id_is_told_also_while_the_service_is_busy(driver: Driver, box: Sandbox, status: int) -> None:
+    client = driver.client(box.api_key, box.url, max_retries=2)
+    box.inject(Fault("data_sources.delete", status=status, times=1))
+    with pytest.raises(NotFoundError):
+        client.data_sources.delete(4711)
+    assert [request.status for request in box.requests] == [status, 404]
 
 
 def test_a_dropped_delete_in_the_sandbox(driver: Driver, box: Sandbox) -> None:
@@ -191,6 +217,8 @@ def test_options_of_a_copy(driver: Driver, server: ScriptedServer) -> None:
         ({"timeout": 0}, ValueError),
         ({"timeout": -1}, ValueError),
         ({"timeout": float("nan")}, ValueError),
+        ({"timeout": float("inf")}, ValueError),
+        ({"timeout": 1e10}, ValueError),
         ({"timeout": "30"}, TypeError),
         ({"max_retries": -1}, ValueError),
         ({"max_retries": 1.5}, TypeError),

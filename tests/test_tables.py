@@ -80,6 +80,24 @@ def test_duckdb() -> None:
     assert found[7] == {"id": 7, "amount": 1.5, "day": "2025-10-01"}
 
 
+def test_a_duckdb_relation_is_ingested(client: Any, dataset: Any, box: Sandbox) -> None:
+    """Its length would be another query, which must not run while this one's result is open."""
+    told: list[Any] = []
+    with duckdb.connect() as db:
+        relation = db.sql("select range as id, 1.50::decimal(9,2) as amount from range(2500)")
+        report = client.datasets.ingest(dataset, relation, verify=None, progress=told.append)
+        assert (report.rows, report.accepted) == (2500, 2500)
+        assert {each.total_rows for each in told} == {None}
+        assert client.datasets.ingest(dataset, relation.limit(3)).overwritten == 3
+    assert len(box.rows(dataset)) == 2500
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_tables_are_ingested(client: Any, dataset: Any, box: Sandbox, name: str) -> None:
+    assert client.datasets.ingest(dataset, SOURCES[name]()).ok
+    assert len(box.rows(dataset)) == len(EXPECTED)
+
+
 def test_pandas_kinds_of_columns() -> None:
     frame = pd.DataFrame(
         {

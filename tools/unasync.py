@@ -3,8 +3,8 @@
     python -m tools.unasync           write databox/_sync
     python -m tools.unasync --check   say what differs, and exit 1 if anything does
 
-Tokens are replaced by the table below and nothing else, and ruff formats the result. The modules `runtime`,
-`pool` and `direct` of both, and `aiohttp`, are written by hand: they are what really differs.
+Tokens are replaced by the table below and nothing else, and ruff formats the result. The modules `runtime` and
+`pool` of both are written by hand: they are what really differs.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "databox" / "_async"
 TARGET = ROOT / "databox" / "_sync"
-BY_HAND = {"__init__.py", "aiohttp.py", "direct.py", "pool.py", "runtime.py"}
+BY_HAND = {"__init__.py", "pool.py", "runtime.py"}
 
 NAMES = {
     "__aenter__": "__enter__",
@@ -26,7 +26,7 @@ NAMES = {
     "__aiter__": "__iter__",
     "_async": "_sync",
     "aclose": "close",
-    "aiter_bytes": "iter_bytes",
+    "aiter_raw": "iter_raw",
     "anext": "next",
 }
 DROPPED = {"async", "await"}
@@ -53,6 +53,7 @@ def derive(source: str) -> str:
         line = lines[row - 1]
         lines[row - 1] = line[:start] + replacement + line[end:]
     derived = "".join(lines)
+    derived = re.sub(r"\bAwaitable\[([^\[\]]*)\]", r"\1", derived)
     # What was "either kind of iterable" is one kind now.
     return re.sub(r"\b(Iterable\[(?:[^\[\]]|\[[^\]]*\])*\]) \| \1", r"\1", derived)
 

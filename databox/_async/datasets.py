@@ -21,9 +21,10 @@ from databox.arguments import (
     ingestion_id_of,
     keys_of,
     page_size_of,
+    seconds_of,
     text_of,
 )
-from databox.errors import APIError, IngestionTimeoutError
+from databox.errors import APIError, DataboxError, IngestionTimeoutError, NotFoundError
 from databox.ingest.progress import IngestProgress
 from databox.limits import MAX_RECORDS
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
@@ -176,7 +177,7 @@ class AsyncDatasets(AsyncResource):
 
         Raises:
             TypeError, ValueError: an id cannot be one; nothing was sent.
-            APIError: the request failed.
+            APIError: the request failed, or its answer is about another ingestion (InvalidResponseError).
         """
         return await self._transport.send(
             operations.datasets_get_ingestion(dataset_id_of(dataset), ingestion_id_of(ingestion_id))
@@ -195,30 +196,39 @@ class AsyncDatasets(AsyncResource):
 
         Args:
             dataset: the id or the object.
-            ingestion_id: the id, or the receipt or summary that carries it.
+            ingestion_id: the id, or the receipt or summary that carries it. For a receipt a 404 is waited out, as
+                what was just accepted may not be visible yet.
             timeout: seconds to wait at most.
 
         Raises:
             IngestionTimeoutError: it was still open at the end; the error carries the last state.
-            TypeError, ValueError: an id cannot be one; nothing was sent.
-            APIError: a request failed.
+            TypeError, ValueError: an argument cannot be; nothing was sent.
+            APIError: a request failed, or its answer is about another ingestion (InvalidResponseError).
         """
         from databox.ingest.settle import is_settled, poll_waits
 
-        end = time.monotonic() + timeout
+        end = time.monotonic() + seconds_of("timeout", timeout)
         waits = poll_waits()
-        while not is_settled(ingestion := await self.get_ingestion(dataset, ingestion_id)):
+        while True:
+            problem: DataboxError
+            try:
+                ingestion = await self.get_ingestion(dataset, ingestion_id)
+            except NotFoundError as error:
+                if not isinstance(ingestion_id, IngestionReceipt):
+                    raise
+                problem = error  # what has a receipt is there, and perhaps not to be seen yet
+            else:
+                if is_settled(ingestion):
+                    return ingestion
+                problem = IngestionTimeoutError(
+                    f"Ingestion {ingestion.id} has no outcome after {timeout} seconds; its status is "
+                    f"{ingestion.status!r}. Its rows may still be stored: ask again later.",
+                    ingestion=ingestion,
+                )
             left = end - time.monotonic()
             if left <= 0:
-                break
+                raise problem
             await sleep(min(next(waits), left))
-        else:
-            return ingestion
-        raise IngestionTimeoutError(
-            f"Ingestion {ingestion.id} has no outcome after {timeout} seconds; its status is {ingestion.status!r}. "
-            "Its rows may still be stored: ask again later.",
-            ingestion=ingestion,
-        )
 
     async def ingest(
         self,
@@ -230,6 +240,7 @@ class AsyncDatasets(AsyncResource):
         max_batch_bytes: int = 1_000_000,
         concurrency: int = 4,
         verify: Verify | None = "counts",
+        verify_timeout: float = 300.0,
         raise_on_failure: bool = True,
         dead_letter: str | PathLike[str] | None = None,
         journal: str | PathLike[str] | None = None,
@@ -249,9 +260,12 @@ class AsyncDatasets(AsyncResource):
             concurrency: requests in flight at most, 1 to 100.
             verify: "counts" fetches what became of each batch; "status" reads the list of ingestions, one request a
                 page, which tells less; None stops at accepted.
+            verify_timeout: seconds to wait for outcomes after the last batch. Each is asked for at least once,
+                however long that takes at the limits; 0 waits for none.
             raise_on_failure: whether a report that is not `ok` is raised.
-            dead_letter: a file for every row that did not make it, which `ingest` takes back; it is appended to.
-                `<dead_letter>.reasons.jsonl` says why.
+            dead_letter: a file for the rows that did not make it and may be sent again as they are, which `ingest`
+                takes back. `<dead_letter>.reasons.jsonl` has all rows that did not make it, and why. Both are appended
+                to.
             journal: a file that keeps what was sent, so that a second run goes on where the first stopped.
             on_ambiguous: what to do when the answer to a batch was lost: "resend" it, "report" it, or "auto": resend
                 when there are primary keys, which make that harmless.
@@ -274,6 +288,7 @@ class AsyncDatasets(AsyncResource):
             max_batch_bytes=max_batch_bytes,
             concurrency=concurrency,
             verify=verify,
+            verify_timeout=verify_timeout,
             dead_letter=dead_letter,
             journal=journal,
             on_ambiguous=on_ambiguous,

@@ -21,7 +21,7 @@ class Pool(Generic[R]):
 
     def __init__(self, workers: int) -> None:
         self._tasks = anyio.create_task_group()
-        self._results: deque[R | Exception] = deque()
+        self._results: deque[R | BaseException] = deque()
         self._came = anyio.Event()
         self.busy = 0
         """Calls whose results have not been taken."""
@@ -56,14 +56,14 @@ class Pool(Generic[R]):
     def _taken(self) -> R:
         self.busy -= 1
         result = self._results.popleft()
-        if isinstance(result, Exception):
+        if isinstance(result, BaseException):
             raise result
         return result
 
     async def _run(self, call: Callable[[], Awaitable[R]]) -> None:
         try:
             self._results.append(await call())
-        except Exception as error:  # noqa: BLE001 - a bug in the call is the caller's to see
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - the caller's to see
             self._results.append(error)
         self._came.set()
 

@@ -1,21 +1,36 @@
-"""What the asynchronous client does its own way: clocks, time-outs, connections. Its twin is `_sync/runtime.py`."""
+"""What the asynchronous client does its own way: waiting, time-outs, rows. Its twin is `_sync/runtime.py`."""
 
+import socket
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
+import httpx
 
-if TYPE_CHECKING:
-    import aiohttp
-    import httpx
+from databox.hosts import is_address
 
-__all__ = ["Deadline", "HttpClient", "Pause", "Source", "aside", "sleep", "trace"]
+__all__ = [
+    "Address",
+    "Deadline",
+    "HttpClient",
+    "Pause",
+    "Source",
+    "aside",
+    "breathe",
+    "lookup",
+    "sleep",
+    "until_ready",
+]
 
 T = TypeVar("T")
 
-HttpClient: TypeAlias = "httpx.AsyncClient | aiohttp.ClientSession | None"
+Address: TypeAlias = tuple[Any, Any, int, str, Any]
+"""What `socket.getaddrinfo` gives: family, type, protocol, name, address."""
+HttpClient: TypeAlias = httpx.AsyncClient | None
 """What the caller may bring; None for connections of our own."""
 Pause = Callable[[float], Awaitable[None]]
 sleep: Pause = anyio.sleep
@@ -26,18 +41,44 @@ async def aside(work: Callable[[], T]) -> T:
     return await anyio.to_thread.run_sync(work)
 
 
-class Deadline:
-    """Ends what runs inside it with a TimeoutError after some seconds; None sets no end."""
+async def breathe() -> None:
+    """Let others go on, and be cancelled if that is wanted, where nothing else would."""
+    await anyio.lowlevel.checkpoint()
 
-    def __init__(self, seconds: float | None) -> None:
+
+async def until_ready(stream: socket.socket, seconds: float | None, *, writing: bool) -> None:
+    """Wait until there is something to read from a socket, or until it takes more, which it does once it is connected.
+
+    Raises:
+        TimeoutError: it took too long; None sets no end.
+    """
+    with anyio.fail_after(seconds):
+        await (anyio.wait_writable(stream) if writing else anyio.wait_readable(stream))
+
+
+async def lookup(host: str, port: int, seconds: float | None) -> list[Address]:
+    """Return the addresses of a host, in the order in which they are to be tried.
+
+    Raises:
+        OSError: it has none.
+        TimeoutError: it took too long; None sets no end.
+    """
+    look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    if is_address(host):
+        return list(look())
+    # Each in a thread of its own: one that hangs holds up neither other look-ups nor the end of the event loop.
+    with anyio.fail_after(seconds):
+        return list(await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)))
+
+
+class Deadline:
+    """Ends what runs inside it with a TimeoutError after some seconds; None sets no end. Nothing else interrupts it."""
+
+    def __init__(self, seconds: float | None, interrupt: Callable[[], None]) -> None:
         self._scope = anyio.fail_after(seconds)
 
-    def check(self) -> None:
-        """Nothing to do: the scope interrupts by itself."""
-
-    async def __aenter__(self) -> "Deadline":
+    async def __aenter__(self) -> None:
         self._scope.__enter__()
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -45,29 +86,24 @@ class Deadline:
         return self._scope.__exit__(kind, error, trace)
 
 
-def trace(note: Callable[[str], object]) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
-    """Return what httpx tells its steps to; their names are passed on."""
-
-    async def told(event: str, info: dict[str, Any]) -> None:
-        note(event)
-
-    return told
-
-
 class Source:
     """Rows of either kind, read as they are needed."""
 
     def __init__(self, rows: Iterable[Any] | AsyncIterable[Any]) -> None:
         self._async = aiter(rows) if isinstance(rows, AsyncIterable) else None
-        self._sync = iter(()) if isinstance(rows, AsyncIterable) else iter(rows)
+        self._sync = enumerate(() if isinstance(rows, AsyncIterable) else rows)
+        self.item: tuple[int, Any] | None = None
+        """The row that was taken last, after its place."""
 
-    async def feed(self, take: Callable[[Any], T | None]) -> T | None:
-        """Hand over row by row until that gives something, and return it; None at the end."""
+    async def feed(self, take: Callable[[int, Any], T | None]) -> T | None:
+        """Hand over row by row, each with its place, until that gives something, and return it; None at the end."""
+        # Noted before anything is called, so that a row is never taken and unknown, whenever an interrupt comes.
         if self._async is not None:
             async for row in self._async:
-                if (given := take(row)) is not None:
+                self.item = (self.item[0] + 1 if self.item else 0, row)
+                if (given := take(*self.item)) is not None:
                     return given
-        for row in self._sync:
-            if (given := take(row)) is not None:
+        for self.item in self._sync:  # noqa: B020 - not self, but a place in it
+            if (given := take(*self.item)) is not None:
                 return given
         return None

@@ -12,8 +12,8 @@ from typing import TypeVar, cast
 
 import httpx
 
-from databox._async.direct import connections_for
-from databox._async.runtime import HttpClient, Pause, aside, sleep
+from databox._async.connections import connections_for
+from databox._async.runtime import HttpClient, Pause, aside, breathe, sleep
 from databox.config import Config
 from databox.errors import (
     APIConnectionError,
@@ -26,10 +26,12 @@ from databox.errors import (
     RateLimitError,
 )
 from databox.exchange import USER_AGENT, Exchange
+from databox.forks import renewed_in_children
 from databox.limits import LATE, Log, Slot, shared_log
 from databox.operations import Operation
 from databox.options import Options
-from databox.responses import Redactor, Response, read
+from databox.redaction import Redactor
+from databox.responses import Response, read
 from databox.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_of, wait_before_retry
 
 T = TypeVar("T")
@@ -47,7 +49,6 @@ class AsyncTransport:
         self.options = options
         self._user_agent = USER_AGENT + app
         self.closed = False
-        self._counting = threading.Lock()
         self.requests = 0
         """How many requests went out through this transport, repeated attempts included."""
         self._sleep: Pause = sleep
@@ -55,6 +56,12 @@ class AsyncTransport:
         self._connections = connections_for(config, http_client)
         self._log = self._shared_log()
         self._redactor = Redactor(config.key)
+        self.after_fork()
+        renewed_in_children(self)
+
+    def after_fork(self) -> None:
+        """Have a lock that no thread of the parent's holds."""
+        self._counting = threading.Lock()
 
     def with_options(self, options: Options, pause: Pause = sleep) -> "AsyncTransport":
         """Return a transport on the same connections, which closing it leaves open; `pause` is how it waits."""
@@ -64,6 +71,8 @@ class AsyncTransport:
         other._sleep = pause
         other._closes = False
         other._log = other._shared_log()
+        other.after_fork()
+        renewed_in_children(other)
         return other
 
     def _shared_log(self) -> Log:
@@ -76,8 +85,10 @@ class AsyncTransport:
         if self._closes:
             await self._connections.aclose()
 
-    async def send(self, operation: Operation[T], attempts: Attempts | None = None) -> T:
-        """Return the operation's result, after as many attempts as it takes and the options allow.
+    async def send(
+        self, operation: Operation[T], attempts: Attempts | None = None, *, max_retries: int | None = None
+    ) -> T:
+        """Return the operation's result, after as many attempts as it takes and the options, or `max_retries`, allow.
 
         `attempts` is kept up to date about whether the operation may have taken effect.
 
@@ -97,12 +108,12 @@ class AsyncTransport:
             except APIError as error:
                 failure = error
             attempts.open = open_before or effect_of(failure) is Effect.OPEN
-            if attempt and operation.method == "DELETE" and isinstance(failure, NotFoundError):
-                return cast("T", None)  # an earlier attempt deleted it
+            if attempts.open and operation.method == "DELETE" and isinstance(failure, NotFoundError):
+                return cast("T", None)  # an earlier attempt deleted it; one that was refused cannot have
             wait = wait_before_retry(
                 failure,
                 attempt=attempt,
-                max_retries=self.options.max_retries,
+                max_retries=self.options.max_retries if max_retries is None else max_retries,
                 repeatable=operation.repeatable
                 and (operation.repeat_unreadable or not isinstance(failure, InvalidResponseError)),
             )
@@ -167,7 +178,7 @@ class AsyncTransport:
                     self._redactor.text(operation.path),
                     outcome,
                     (time.monotonic() - started) * 1000,
-                    request_id,
+                    request_id and self._redactor.line(request_id),
                     attempt + 1,
                 )
 
@@ -181,23 +192,44 @@ class AsyncTransport:
         )
         try:
             await self._connections.run(exchange)
+            exchange.answer = await self._decoded(exchange)
         except (httpx.RequestError, TimeoutError) as error:
             problem = error
         else:
             return Response(exchange.status or 0, exchange.headers, exchange.answer)
         finally:
-            await self._correct(slot, exchange.left)
+            await self._correct(slot, exchange.left_at)
         if exchange.status is not None and not 200 <= exchange.status < 300:
             # The status has arrived and says no; that the rest did not come changes nothing.
             return Response(exchange.status, exchange.headers, exchange.answer)
         raise self._lost(operation, problem, exchange)
 
+    async def _decoded(self, exchange: Exchange) -> bytes:
+        """The body of an answer as it was before the server encoded it, though we ask for nothing of the kind."""
+        coding = exchange.headers.get("content-encoding", "")
+        if not coding:
+            return exchange.answer
+        from databox.decoding import decoded  # hardly ever needed
+
+        answer = bytearray()
+        for part in decoded(coding, exchange.answer):
+            answer += part
+            exchange.check_size(len(answer))
+            exchange.time_left()
+            await breathe()
+        return bytes(answer)
+
     def _lost(self, operation: Operation[T], problem: Exception, exchange: Exchange) -> APIError:
         """The error for an answer that did not arrive whole."""
         method, path = operation.method, self._redactor.text(operation.path)
         what = f"{method} {path}"
+        reason = self._redactor.line(str(problem)).rstrip(".") or type(problem).__name__
         if exchange.status is not None and isinstance(problem, httpx.DecodingError):
-            message = f"{what} was answered with status {exchange.status}, but cannot be decoded: {problem}."
+            message = (
+                f"{what} was answered with status {exchange.status}, but the answer cannot be read: {reason}. "
+                f"{'' if method == 'GET' else 'The request may have taken effect. '}"
+                "Check base_url, and whether a proxy answers in the API's place."
+            )
             return InvalidResponseError(
                 self._redactor.text(message), status_code=exchange.status, method=method, path=path
             )
@@ -209,10 +241,9 @@ class AsyncTransport:
                 "Try again later, or give the client a longer timeout."
             )
             return APITimeoutError(self._redactor.text(message), request_sent=sent, method=method, path=path)
-        reason = str(problem) or type(problem).__name__
         message = (
             f"{what} got no whole answer from {self.config.base_url}: {reason}. {effect} "
-            "Check base_url and the network."
+            "Check base_url, the network and any proxy on the way."
         )
         return APIConnectionError(
             self._redactor.text(message),

@@ -1,109 +1,221 @@
 """Asks what became of the accepted batches, until it is known or the time is over."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from databox import operations
 from databox._async.pool import Pool, Stopped
 from databox._async.transport import AsyncTransport
-from databox.errors import APIError, ConfigurationError
+from databox.answers import Listing
+from databox.errors import APIError, APIStatusError, DataboxError, NotFoundError
 from databox.ingest.files import Files
 from databox.ingest.run import Run
-from databox.ingest.settle import is_settled, rejection, share_out, shares_by_status
-from databox.ingest.verify import Polls
-from databox.models import Ingestion
+from databox.ingest.settings import Settings
+from databox.ingest.settle import (
+    Shares,
+    listed_failure,
+    poll_waits,
+    rejected_places,
+    rejection,
+    share_out,
+    shares_by_status,
+    still_open,
+)
+from databox.ingest.verify import PAGE_SIZE, ListWalk, Polls
+from databox.models import Ingestion, IngestionSummary
+from databox.retry import LONGEST_RETRY_AFTER
 
 __all__ = ["AsyncVerification"]
-
-TIMEOUT = 300.0
-"""Seconds to wait for outcomes after the last batch was accepted."""
 
 
 class AsyncVerification:
     """The second half of an ingest.
 
+    A question that fails is asked again like one whose answer is still open, so each goes out as one attempt.
+
     Args:
         transport: sends.
         dataset_id: the dataset.
+        settings: how to verify, and for how long.
         run: what was accepted, and what is learned of it.
         files: notes what is learned.
         tell: is called whenever something is known, or waited for.
     """
 
     def __init__(
-        self, transport: AsyncTransport, dataset_id: str, run: Run, files: Files, tell: Callable[[], object]
+        self,
+        transport: AsyncTransport,
+        dataset_id: str,
+        settings: Settings,
+        run: Run,
+        files: Files,
+        tell: Callable[[], object],
     ) -> None:
         self._transport = transport
         self._dataset_id = dataset_id
+        self._settings = settings
         self._run = run
         self._files = files
         self._tell = tell
-        self._accepted = {number: (ingestion_id, rows) for number, ingestion_id, rows in run.accepted()}
+        self._open = {number: (ingestion_id, rows) for number, ingestion_id, rows in run.accepted()}
+        """Ingestion id and rows of the batches whose outcome is not known."""
+        self._heard: dict[int, Ingestion | APIError] = {}
+        """What was heard last of each of them."""
+        self._failure: APIError | None = None
+        """Why the last question failed, if it did."""
+        self._read_whole = False
+        """Whether the list was read to its end."""
 
-    async def by_counts(self, pool: Pool[tuple[int, Any]], concurrency: int) -> None:
+    async def __call__(self, pool: Pool[Any]) -> None:
+        """Ask until all is known or the time is over, and say of what is still open why.
+
+        Raises:
+            ConfigurationError: nothing can be asked, as the store of the rate limit does not work.
+        """
+        if self._settings.verify == "counts":
+            await self._by_counts(pool)
+        elif self._settings.verify == "status":
+            await self._by_status(pool)
+        for number, (ingestion_id, _) in self._open.items():
+            shares = self._run.outcome(number)[1]
+            heard = self._heard.get(number) or self._failure or _missing(ingestion_id, whole=self._read_whole)
+            if isinstance(heard, Ingestion):
+                heard = still_open(heard, shares, self._settings.verify_timeout)
+            self._run.verified(number, shares, heard)
+        if self._settings.verify:
+            await self._look_for_what_was_there()
+
+    async def _look_for_what_was_there(self) -> None:
+        """Find out whether what earlier runs stored is still there, as far as the server tells."""
+        settled = not self._open
+        while question := self._files.question(settled=settled):
+            try:
+                ingestion = operations.datasets_get_ingestion(self._dataset_id, question)
+                self._files.told(None, await self._transport.send(ingestion))
+            except NotFoundError:
+                await self._look_for_the_dataset()
+            except APIError:
+                continue  # it does not tell
+        self._files.compare(settled=settled)
+
+    async def _look_for_the_dataset(self) -> None:
+        listing = operations.datasets_list_ingestions(self._dataset_id, page=1, page_size=PAGE_SIZE)
+        try:
+            await self._transport.send(listing)
+        except NotFoundError as error:
+            self._run.lost(error)
+        except APIError:
+            return
+
+    # By counts
+
+    async def _by_counts(self, pool: Pool[tuple[int, Ingestion | APIError | None]]) -> None:
         """Fetch each ingestion's outcome."""
-        polls = Polls(self._accepted, time.monotonic(), TIMEOUT)
+        polls = Polls(self._open, time.monotonic(), self._settings.verify_timeout)
         while not polls.done:
-            number = polls.due(time.monotonic()) if pool.busy < concurrency else None
+            number = polls.due(time.monotonic()) if pool.busy < self._settings.concurrency else None
             if number is not None:
-                await pool.start(partial(self._fetch, number, self._accepted[number][0]))
+                await pool.start(partial(self._fetch, number, self._open[number][0]))
             elif pool.busy:
                 number, answer = await pool.take()
-                polls.heard(number, settled=self._learn(number, answer), now=time.monotonic())
+                failed = not isinstance(answer, Ingestion)
+                known = isinstance(answer, Ingestion) and self._learn(number, answer)
+                if isinstance(answer, APIError):
+                    self._heard[number] = self._failure = answer
+                polls.heard(number, settled=known, now=time.monotonic(), failed=failed, wait=_asked_to_wait(answer))
             else:
                 self._tell()
                 await pool.sleep(polls.wait(time.monotonic()))
 
-    async def by_status(self, pool: Pool[tuple[int, Any]]) -> None:
-        """Read the list of ingestions, one request a page, until no accepted batch stands open in it."""
-        polls = Polls([0] if self._accepted else [], time.monotonic(), TIMEOUT)
-        numbers = {ingestion_id: number for number, (ingestion_id, _) in self._accepted.items()}
-        while not polls.done:
-            if polls.due(time.monotonic()) is None:
-                self._tell()
-                await pool.sleep(polls.wait(time.monotonic()))
-            else:
-                await self._read_list(numbers)
-                polls.heard(0, settled=not numbers, now=time.monotonic())
-
-    async def _fetch(self, number: int, ingestion_id: str) -> tuple[int, Ingestion | Exception]:
+    async def _fetch(self, number: int, ingestion_id: str) -> tuple[int, Ingestion | APIError | None]:
         operation = operations.datasets_get_ingestion(self._dataset_id, ingestion_id)
         try:
-            return number, await self._transport.send(operation)
-        except ConfigurationError as error:
-            self._files.fail(error)
+            return number, await self._transport.send(operation, max_retries=0)
+        except APIError as error:
             return number, error
-        except (APIError, Stopped) as error:
-            return number, error
+        except Stopped:
+            return number, None
 
-    def _learn(self, number: int, answer: Ingestion | Exception) -> bool:
+    def _learn(self, number: int, answer: Ingestion) -> bool:
         """Note what an answer says about a batch; return whether there is nothing more to learn."""
-        rows = self._accepted[number][1]
-        if isinstance(answer, APIError):
-            self._run.verified(number, share_out(None, rows), answer)
-        elif isinstance(answer, Ingestion):
-            shares = share_out(answer, rows)
-            self._run.verified(number, shares, rejection(answer, shares))
-            self._files.verified(number, shares)
-            self._tell()
-            return is_settled(answer)
-        return True
+        shares = share_out(answer, self._open[number][1])
+        self._files.told(number, answer, shares)
+        self._heard[number] = answer
+        self._know(number, shares, rejection(answer, shares), rejected_places(answer, shares))
+        return not shares.unverified
 
-    async def _read_list(self, numbers: dict[str, int]) -> None:
-        """Learn from the listing, page by page, as long as batches are open; takes out those that are not."""
-        page: int | None = 1
-        seen = 0
-        while page and numbers:
-            listing = await self._transport.send(
-                operations.datasets_list_ingestions(self._dataset_id, page=page, page_size=100)
-            )
-            seen += len(listing.items)
-            for item in listing.items:
-                if item.id not in numbers:
+    # By status
+
+    async def _by_status(self, pool: Pool[Any]) -> None:
+        """Read the list of ingestions, a request a page, until no accepted batch stands open in it."""
+        numbers = {ingestion_id: number for number, (ingestion_id, _) in self._open.items()}
+        end = time.monotonic() + self._settings.verify_timeout
+        walk, waits = ListWalk(), poll_waits()
+        while self._open:
+            in_time, failed_before = time.monotonic() < end, bool(self._failure)
+            answer = await self._fetch_page(walk.page or 1)
+            if isinstance(answer, Listing):
+                useful = self._learn_from_list(answer, numbers)
+                waits = poll_waits() if useful else waits
+                walk.read(answer, useful=useful, in_time=in_time)
+                if walk.page:
                     continue
-                shares = shares_by_status(item.status, self._accepted[numbers[item.id]][1])
-                if shares:
-                    self._run.verified(numbers.pop(item.id), shares)
-            page = page + 1 if listing.more_after(seen, 100) else None
+                self._read_whole = self._read_whole or walk.whole
+                walk = ListWalk()
+            elif failed_before:
+                walk = ListWalk()  # a page that cannot be read must not keep the others from being read again
+            if not in_time:
+                break
+            self._tell()
+            now = time.monotonic()
+            await pool.sleep(min(max(_asked_to_wait(answer), next(waits)), max(0.0, end - now)))
+        if self._failure:
+            self._heard.clear()  # what was heard before is older than that
+
+    async def _fetch_page(self, page: int) -> Listing[IngestionSummary] | APIError:
+        operation = operations.datasets_list_ingestions(self._dataset_id, page=page, page_size=PAGE_SIZE)
+        try:
+            listing = await self._transport.send(operation, max_retries=0)
+        except APIError as error:
+            self._failure = error
+            return error
+        self._failure = None
+        return listing
+
+    def _learn_from_list(self, listing: Listing[IngestionSummary], numbers: dict[str, int]) -> bool:
+        """Note what a page says; return whether an outcome is known by it that was not."""
+        useful = False
+        for item in listing.items:
+            number = numbers.get(item.id)
+            if number not in self._open:
+                continue
+            self._heard[number] = Ingestion(id=item.id, timestamp=item.timestamp, status=item.status)
+            rows = self._open[number][1]
+            shares = shares_by_status(item.status, rows)
+            if shares:
+                useful = True
+                self._know(number, shares, listed_failure(item, rows) if shares.rejected else None)
+        return useful
+
+    # Both
+
+    def _know(self, number: int, shares: Shares, error: DataboxError | None, rejected: Sequence[int] = ()) -> None:
+        """Note how the rows of a batch are shared out."""
+        self._run.verified(number, shares, error, rejected)
+        self._files.verified(number, shares)
+        if not shares.unverified:
+            del self._open[number]
+            del self._heard[number]
+        self._tell()
+
+
+def _missing(ingestion_id: str, *, whole: bool) -> DataboxError:
+    rest = "" if whole else ", which was not read to its end"
+    return DataboxError(f"Ingestion {ingestion_id} was not found in the list of ingestions{rest}. Ask for it later.")
+
+
+def _asked_to_wait(answer: object) -> float:
+    """The seconds for which the server asks to be left alone."""
+    return min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER) if isinstance(answer, APIStatusError) else 0.0

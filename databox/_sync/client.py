@@ -29,12 +29,13 @@ class Databox:
         max_retries: further attempts after the first; 0 means exactly one.
         rate_limit: the most requests a second and an hour, shared by all clients in the process with the same key
             and host; None switches it off.
-        http_client: a client of your own, for proxies, certificates or transports; it is not closed here. Of
-            httpx; the asynchronous client takes an `aiohttp.ClientSession` as well, which is faster.
+        http_client: an `httpx.Client` of your own, for proxies, certificates or transports; it is not closed here.
+            Each request then has a connection of its own, since httpx cannot tell which are safe to keep.
         app: what your program is called, for the User-Agent: a name, or a name and a version such as `export/2.1`.
 
     Raises:
-        ConfigurationError: there is no key, or the key, the URL or the stored file cannot be used.
+        ConfigurationError: there is no key, or the key, the URL or the stored file cannot be used, or the environment
+            names a proxy or certificates that cannot be.
         TypeError, ValueError: an argument is of the wrong type or out of range.
     """
 

@@ -1,54 +1,79 @@
 # Derived from databox/_async/connections.py by tools/unasync.py; edit that one.
-"""Sends through an httpx client."""
+"""The connections of a client: its own, kept for a while, or those of an httpx client."""
 
-from collections.abc import Generator
+import time
+from collections import deque
+from contextlib import suppress
+from functools import partial
+from ssl import SSLContext
+from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 import httpx
 
-from databox._sync.runtime import Deadline, trace
-from databox.config import KEY_HEADER, Config, Secret
+from databox._sync.httpx_client import HttpxConnections
+from databox._sync.runtime import HttpClient
+from databox.config import Config
+from databox.environment import certificates_for, proxy_for
 from databox.exchange import Exchange
+from databox.forks import renewed_in_children
+from databox.origin import Origin
 
-__all__ = ["HttpxConnections"]
+if TYPE_CHECKING:
+    from databox._sync.connection import Connection
 
-_LEAVES = "send_request_headers.started"
+__all__ = ["Connections", "connections_for"]
 
-
-class _KeyHeader(httpx.Auth):
-    """Adds the key at the last moment, so that no request object shows it before."""
-
-    def __init__(self, key: Secret) -> None:
-        self._key = key
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers[KEY_HEADER] = self._key.reveal()
-        yield request
+MOST_IDLE = 20
+IDLE_SECONDS = 5.0
+"""How long a connection is kept for another request; servers close theirs sooner or later as well."""
 
 
-class HttpxConnections:
-    """The connections of an httpx client: the caller's, or one of our own where there is a proxy on the way.
+def connections_for(config: Config, http_client: HttpClient) -> "Connections | HttpxConnections":
+    """Return connections: the caller's, or new ones with proxies and certificates as the environment has them.
 
-    Args:
-        config: the key and the address.
-        http_client: the client to send through.
-        closes: whether it is ours, and closed with these connections.
+    Raises:
+        ConfigurationError: the environment names a proxy or certificates that cannot be used.
+        TypeError: what the caller gave has none.
+    """
+    if isinstance(http_client, httpx.Client):
+        return HttpxConnections(config, http_client)
+    if http_client is not None:
+        raise TypeError(f"http_client must be an httpx.Client, not {type(http_client).__name__}.")
+    proxy, trusted = proxy_for(config.base_url), certificates_for(config.base_url)
+    if proxy is not None:
+        make_client = partial(httpx.Client, proxy=proxy, verify=trusted, trust_env=False)
+        return HttpxConnections(config, None, make_client)
+    return Connections(config, trusted)
+
+
+class Connections:
+    """Connections of our own, for any number of threads, in whatever event loops; each serves one exchange at a time.
+
+    They are sockets and nothing else, so no event loop owns them; who takes one from the idle ones has it alone.
     """
 
-    def __init__(self, config: Config, http_client: httpx.Client, *, closes: bool = False) -> None:
-        self._base_url = config.base_url
-        self._auth = _KeyHeader(config.key)
-        self._http = http_client
-        self._closes = closes
+    def __init__(self, config: Config, trusted: SSLContext) -> None:
+        self._key = config.key
+        self._origin = Origin(config.base_url)
+        self._trusted = trusted
+        self._idle: deque[Connection] = deque()
+        self._open: WeakSet[Connection] = WeakSet()
+        self.is_closed = False
+        renewed_in_children(self)
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether nothing can be sent any more."""
-        return self._http.is_closed
+    def after_fork(self) -> None:
+        """Leave the parent's connections to it, those in use as well."""
+        for connection in list(self._open):
+            connection.close()
+        self._idle = deque()
+        self._open = WeakSet()
 
     def close(self) -> None:
-        """Close the client, unless it is the caller's to close."""
-        if self._closes:
-            self._http.close()
+        """Close all connections; those in use, when their request has ended."""
+        self.is_closed = True
+        while self._idle:
+            self._idle.pop().close()
 
     def run(self, exchange: Exchange) -> None:
         """Send a request and fill in its answer.
@@ -57,45 +82,39 @@ class HttpxConnections:
             httpx.RequestError: something kept the answer from arriving whole.
             TimeoutError: it did not arrive in time.
         """
-        seen: list[str] = []
-
-        def note(event: str) -> None:
-            seen.append(event)
-            if event.endswith(_LEAVES):
-                exchange.leaves()
-
-        request = self._http.build_request(
-            exchange.method,
-            self._base_url + exchange.target,
-            content=exchange.body,
-            headers=exchange.request_headers(),
-            timeout=exchange.timeout,
-            extensions={"trace": trace(note)},
-        )
+        exchange.begin()
+        connection = self._idle_connection() or self._new_connection(exchange)
         try:
-            with Deadline(exchange.timeout) as deadline:
-                response = self._http.send(request, auth=self._auth, follow_redirects=False, stream=True)
-                try:
-                    self._read(response, exchange, deadline)
-                finally:
-                    response.close()
-        except BaseException as error:
-            exchange.sent = self._may_have_sent(seen, error)
+            connection.talk(exchange, self._key)
+        except BaseException:
+            connection.close()
             raise
+        self._keep(connection)
 
-    def _read(self, response: httpx.Response, exchange: Exchange, deadline: Deadline) -> None:
-        exchange.status, exchange.headers = response.status_code, response.headers
-        answer = bytearray()
-        for part in response.iter_bytes():
-            answer += part
-            deadline.check()
-            exchange.check_size(len(answer))
-        exchange.answer = bytes(answer)
+    def _new_connection(self, exchange: Exchange) -> "Connection":
+        from databox._sync.connection import open_connection  # h11 is not needed before, and takes its time to import
 
-    def _may_have_sent(self, seen: list[str], error: BaseException) -> bool:
-        if isinstance(error, httpx.ProxyError):
-            return False  # the proxy does not let us through; what it was sent so far is not the request
-        if seen:
-            return any(event.endswith(_LEAVES) for event in seen)
-        # Not every transport tells its steps; then only a failed connection proves anything.
-        return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+        connection = open_connection(self._origin, self._trusted, exchange)
+        self._open.add(connection)
+        return connection
+
+    def _idle_connection(self) -> "Connection | None":
+        """The connection that was used last, if it still is one."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
+            if time.monotonic() - connection.idle_since < IDLE_SECONDS and connection.is_quiet():
+                return connection
+            connection.close()
+
+    def _keep(self, connection: "Connection") -> None:
+        if not connection.may_serve_again():
+            connection.close()
+            return
+        connection.idle_since = time.monotonic()
+        self._idle.append(connection)
+        if self.is_closed or len(self._idle) > MOST_IDLE:
+            with suppress(IndexError):  # another thread was quicker
+                self._idle.popleft().close()

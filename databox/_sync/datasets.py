@@ -22,9 +22,10 @@ from databox.arguments import (
     ingestion_id_of,
     keys_of,
     page_size_of,
+    seconds_of,
     text_of,
 )
-from databox.errors import APIError, IngestionTimeoutError
+from databox.errors import APIError, DataboxError, IngestionTimeoutError, NotFoundError
 from databox.ingest.progress import IngestProgress
 from databox.limits import MAX_RECORDS
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
@@ -173,7 +174,7 @@ class Datasets(Resource):
 
         Raises:
             TypeError, ValueError: an id cannot be one; nothing was sent.
-            APIError: the request failed.
+            APIError: the request failed, or its answer is about another ingestion (InvalidResponseError).
         """
         return self._transport.send(
             operations.datasets_get_ingestion(dataset_id_of(dataset), ingestion_id_of(ingestion_id))
@@ -192,30 +193,39 @@ class Datasets(Resource):
 
         Args:
             dataset: the id or the object.
-            ingestion_id: the id, or the receipt or summary that carries it.
+            ingestion_id: the id, or the receipt or summary that carries it. For a receipt a 404 is waited out, as
+                what was just accepted may not be visible yet.
             timeout: seconds to wait at most.
 
         Raises:
             IngestionTimeoutError: it was still open at the end; the error carries the last state.
-            TypeError, ValueError: an id cannot be one; nothing was sent.
-            APIError: a request failed.
+            TypeError, ValueError: an argument cannot be; nothing was sent.
+            APIError: a request failed, or its answer is about another ingestion (InvalidResponseError).
         """
         from databox.ingest.settle import is_settled, poll_waits
 
-        end = time.monotonic() + timeout
+        end = time.monotonic() + seconds_of("timeout", timeout)
         waits = poll_waits()
-        while not is_settled(ingestion := self.get_ingestion(dataset, ingestion_id)):
+        while True:
+            problem: DataboxError
+            try:
+                ingestion = self.get_ingestion(dataset, ingestion_id)
+            except NotFoundError as error:
+                if not isinstance(ingestion_id, IngestionReceipt):
+                    raise
+                problem = error  # what has a receipt is there, and perhaps not to be seen yet
+            else:
+                if is_settled(ingestion):
+                    return ingestion
+                problem = IngestionTimeoutError(
+                    f"Ingestion {ingestion.id} has no outcome after {timeout} seconds; its status is "
+                    f"{ingestion.status!r}. Its rows may still be stored: ask again later.",
+                    ingestion=ingestion,
+                )
             left = end - time.monotonic()
             if left <= 0:
-                break
+                raise problem
             sleep(min(next(waits), left))
-        else:
-            return ingestion
-        raise IngestionTimeoutError(
-            f"Ingestion {ingestion.id} has no outcome after {timeout} seconds; its status is {ingestion.status!r}. "
-            "Its rows may still be stored: ask again later.",
-            ingestion=ingestion,
-        )
 
     def ingest(
         self,
@@ -227,6 +237,7 @@ class Datasets(Resource):
         max_batch_bytes: int = 1_000_000,
         concurrency: int = 4,
         verify: Verify | None = "counts",
+        verify_timeout: float = 300.0,
         raise_on_failure: bool = True,
         dead_letter: str | PathLike[str] | None = None,
         journal: str | PathLike[str] | None = None,
@@ -246,9 +257,12 @@ class Datasets(Resource):
             concurrency: requests in flight at most, 1 to 100.
             verify: "counts" fetches what became of each batch; "status" reads the list of ingestions, one request a
                 page, which tells less; None stops at accepted.
+            verify_timeout: seconds to wait for outcomes after the last batch. Each is asked for at least once,
+                however long that takes at the limits; 0 waits for none.
             raise_on_failure: whether a report that is not `ok` is raised.
-            dead_letter: a file for every row that did not make it, which `ingest` takes back; it is appended to.
-                `<dead_letter>.reasons.jsonl` says why.
+            dead_letter: a file for the rows that did not make it and may be sent again as they are, which `ingest`
+                takes back. `<dead_letter>.reasons.jsonl` has all rows that did not make it, and why. Both are appended
+                to.
             journal: a file that keeps what was sent, so that a second run goes on where the first stopped.
             on_ambiguous: what to do when the answer to a batch was lost: "resend" it, "report" it, or "auto": resend
                 when there are primary keys, which make that harmless.
@@ -271,6 +285,7 @@ class Datasets(Resource):
             max_batch_bytes=max_batch_bytes,
             concurrency=concurrency,
             verify=verify,
+            verify_timeout=verify_timeout,
             dead_letter=dead_letter,
             journal=journal,
             on_ambiguous=on_ambiguous,

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -15,16 +16,19 @@ from databox._sync.pool import Pool, Stopped
 from databox._sync.runtime import Source
 from databox._sync.transport import Transport
 from databox._sync.verification import Verification
-from databox.errors import APIError, ConfigurationError, IngestError, InvalidRecordError
-from databox.ingest.batch import Batch, Batcher
+from databox.errors import APIError, ConfigurationError, DataboxError, IngestError, InvalidRecordError
+from databox.ingest.batch import Batch
 from databox.ingest.encode import encode
 from databox.ingest.files import Files
+from databox.ingest.resume import Earlier
 from databox.ingest.rows import rows_of
 from databox.ingest.run import Answer, Run
 from databox.ingest.settings import Settings
 from databox.ingest.tally import Tally
+from databox.models import IngestionReceipt
 from databox.report import IngestReport
 from databox.retry import Attempts
+from databox.wire import UnexpectedAnswer
 
 __all__ = ["Ingest"]
 
@@ -33,7 +37,6 @@ log = logging.getLogger("databox")
 QUICK = 0.004
 """Seconds of an answer that comes so fast that sending beside the caller costs more than it gains."""
 
-Result = tuple[int, Any]
 STOP = Batch((), (), ())
 """Says that no more rows are wanted."""
 
@@ -47,6 +50,12 @@ class Ingest:
         self._settings = settings
         self._run = Run(settings.concurrency)
         self._attempts: dict[int, Attempts] = {}
+        self._answers: dict[int, Answer] = {}
+        """Of the batches in flight, as soon as they are there."""
+        self._source: Source | None = None
+        self._read_whole = False
+        self._report: IngestReport | None = None
+        self._writing = False
         self._source_error: BaseException | None = None
         self._latencies: deque[float] = deque(maxlen=8)
 
@@ -58,20 +67,28 @@ class Ingest:
             ConfigurationError: the journal belongs to something else.
         """
         settings = self._settings
+        settings.check_source(records)
         rows = rows_of(records)
         self._tally = Tally(self._run, records, settings)
         about = {"dataset": self._dataset_id, "address": self._transport.config.base_url}
         self._files = Files(settings, about | {"primary keys": ", ".join(settings.primary_keys)}, self._run)
         try:
-            self._through(rows)
-        finally:
-            self._files.close()
+            with closing(self._files):
+                self._batcher = settings.batcher(self._files.ends)
+                self._through(rows)
+        except BaseException as error:
+            self._files.close()  # once more, as that may be what was interrupted
+            if self._report and not isinstance(error, Exception):
+                error.add_note(f"An ingest was interrupted. {self._report}")
+                error.report = self._report  # type: ignore[attr-defined]
+            raise
+        assert self._report
         return self._report
 
     def _through(self, rows: Any) -> None:
         """Send and verify; whatever happens, there is a report in the end."""
         problem: BaseException | None = None
-        pool: Pool[Result] = Pool(self._settings.concurrency)
+        pool: Pool[Any] = Pool(self._settings.concurrency)
         transport = self._transport
         self._transport = transport.with_options(transport.options, pool.sleep)
         try:
@@ -80,129 +97,193 @@ class Ingest:
                 self._verify(pool)
         except BaseException as error:  # noqa: BLE001 - an interrupt as well must leave a report behind
             problem = error
-        for number, answer in pool.taken_at_once():
-            if isinstance(answer, Answer):
-                self._settle(number, answer)
-        for number, outcome in self._run.give_up(n for n, attempts in self._attempts.items() if attempts.open):
-            if outcome != "unsent":
-                self._files.answered(number, outcome)
-        self._conclude(problem)
+        try:
+            self._conclude(problem)
+        except BaseException as error:  # noqa: BLE001 - another interrupt, in a hurry; the report is nearly there
+            problem = problem or error
+            if self._writing and self._settings.dead_letter:
+                problem.add_note(f"It came while {self._settings.dead_letter} was written, which may lack rows.")
+            self._conclude(problem)
+        self._raise(problem or self._files.error or self._source_error)
 
     def _conclude(self, problem: BaseException | None) -> None:
-        """Make the report, write the dead letters, and raise what stopped the run."""
-        report = self._report = self._run.report(
-            verify=self._settings.verify, requests=self._transport.requests, seconds=self._tally.seconds
+        """Account for every row, in the report and the dead letters."""
+        self._account_for_the_rest()
+        if problem and self._settings.verify:
+            self._explain_what_is_open(problem)
+        self._report = self._run.report(
+            verify=self._settings.verify,
+            requests=self._transport.requests,
+            seconds=self._tally.seconds,
+            complete=self._read_whole,
         )
-        self._files.write_dead_letters()
-        problem = problem or self._files.error or self._source_error
-        log.info("Ingested into %s: %s", self._dataset_id, str(report).partition("\n")[0])
-        if problem is None:
-            return
+        if self._writing:
+            return  # an interrupt ended that, and it is not begun anew
+        self._writing = True
+        if not isinstance(problem, ConfigurationError) or self._report.requests:
+            self._files.write_dead_letters()  # else nothing was sent, and it is as if nothing had been asked for
+        log.info("Ingested into %s: %s", self._dataset_id, str(self._report).partition("\n")[0])
+
+    def _raise(self, problem: BaseException | None) -> None:
+        """Raise what stopped the run, if anything did."""
+        report = self._report
+        assert report
         if isinstance(problem, ConfigurationError) and not report.requests:
             raise problem
         if isinstance(problem, Exception):
             what = "The source of the rows raised" if problem is self._source_error else "The run was stopped by"
             raise IngestError(f"{what} {problem!r}. {report}", report=report) from problem
-        problem.add_note(f"An ingest was interrupted. {report}")
-        problem.report = report  # type: ignore[attr-defined]
-        raise problem
+        if problem:
+            raise problem
+
+    def _account_for_the_rest(self) -> None:
+        """Give a place to each row that has none yet, whatever moment an interrupt came at."""
+        self._cut_the_rest()
+        for number, answer in list(self._answers.items()):
+            self._files.answered(number, answer.outcome, answer.ingestion_id, answer.error)
+            self._settle(number)
+        for number, outcome in self._run.give_up(n for n, attempts in self._attempts.items() if attempts.open):
+            self._files.answered(number, outcome, None, self._run.outcome(number)[2])
+        self._withdraw()
+
+    def _cut_the_rest(self) -> None:
+        """Cut the rows that were taken and are in no batch; they stay unsent."""
+        start, more = self._run.end_row, None
+        item = self._source.item if self._source else None
+        if item and self._run.rows <= item[0] != self._run.last_invalid:  # perhaps it has no place yet
+            index, record = item
+            try:
+                more = (index, *encode(record, index, self._settings.primary_keys))
+            except InvalidRecordError as error:
+                self._invalid(index, record, error)
+            except MemoryError:  # which stopped the run; this row shall not keep the others from being told
+                lacking = InvalidRecordError(f"Row {index}: there was not enough memory to look at it.", index=index)
+                self._invalid(index, f"a {type(record).__name__}", lacking)
+        if item:
+            self._run.rows = item[0] + 1
+        for batch in self._batcher.rest(start, more):
+            try:
+                self._cut(batch, complete=False)
+            except ConfigurationError as error:
+                self._files.fail(error)
+
+    def _explain_what_is_open(self, problem: BaseException) -> None:
+        """Say of accepted rows why their outcome was not asked for, or not to the end."""
+        ended = f"was stopped by {problem!r}" if isinstance(problem, Exception) else "was interrupted"
+        for number, ingestion_id, _ in list(self._run.accepted()):
+            _, shares, error = self._run.outcome(number)
+            why = f"The run {ended} before the outcome of ingestion {ingestion_id} was known. Ask for it later."
+            self._run.verified(number, shares, error or DataboxError(why))
 
     # Sending
 
-    def _send_all(self, rows: Any, pool: Pool[Result]) -> None:
+    def _send_all(self, rows: Any, pool: Pool[int]) -> None:
         """Send what the source gives, and wait for the answers."""
-        batcher = self._settings.batcher(self._files.ends)
-        take = self._taker(batcher, pool)
-        source: Source | None = None
+        take = self._taker(pool)
         while not self._run.stopped:
             # Nothing is read before it can be sent.
             while not self._run.has_room():
                 self._tell("answers")
-                self._settle(*pool.take())
+                self._settle(pool.take())
             try:
-                source = source or Source(rows)
-                batch = source.feed(take)
+                self._source = self._source or Source(rows)
+                batch = self._source.feed(take)
+                self._read_whole = batch is None
             except Exception as error:  # noqa: BLE001 - the source is the caller's and may raise anything
                 self._source_error = error
                 batch = None
             if batch is None or batch is STOP:
                 break
             self._dispatch(batch, pool)
-        last = batcher.flush()
+        last = self._batcher.flush()
         if last:
-            self._dispatch(last, pool)
+            self._dispatch(last, pool, complete=self._read_whole)
         if not self._run.stopped and self._source_error is None:
             self._files.source_ended()
         while pool.busy:
             self._tell("answers")
-            self._settle(*pool.take())
+            self._settle(pool.take())
+        self._withdraw()
 
-    def _taker(self, batcher: Batcher, pool: Pool[Result]) -> Callable[[Any], Batch | None]:
+    def _taker(self, pool: Pool[int]) -> Callable[[int, Any], Batch | None]:
         """Return what encodes a row and gives the batch that it completes, or STOP when no more are wanted."""
-        run, primary_keys = self._run, self._settings.primary_keys  # this runs for every row
+        run, batcher, primary_keys = self._run, self._batcher, self._settings.primary_keys  # this runs for every row
 
-        def take(record: Any) -> Batch | None:
-            index = run.rows
-            run.rows = index + 1
+        def take(index: int, record: Any) -> Batch | None:
             batch = None
             try:
                 data, key = encode(record, index, primary_keys)
                 batch = batcher.add(index, data, key)
             except InvalidRecordError as error:
-                run.invalid(error, index)
-                self._files.invalid(index, record, error)
+                self._invalid(index, record, error)
+            run.rows = index + 1  # from here on the row has its place
             if pool.busy and pool.ready():
-                for done in pool.taken_at_once():
-                    self._settle(*done)
+                for number in pool.taken_at_once():
+                    self._settle(number)
             return batch or (STOP if run.stopped else None)
 
         return take
 
-    def _dispatch(self, batch: Batch, pool: Pool[Result]) -> None:
-        """Let a batch go, in this task or beside it, unless it went in an earlier run."""
-        number = self._run.cut(batch)
-        self._files.cut(number, batch)
-        if self._went_before(number, batch):
+    def _invalid(self, index: int, record: Any, error: InvalidRecordError) -> None:
+        self._files.invalid(index, record, error)
+        self._run.invalid(error, index)
+
+    def _cut(self, batch: Batch, *, complete: bool) -> tuple[int, Earlier]:
+        """Let the files and the run know a batch; return its number, and what earlier runs leave to do for it.
+
+        Raises:
+            ConfigurationError: the journal knows another input, or cannot be read; its rows stay unsent.
+        """
+        number = self._run.batches
+        try:
+            earlier = self._files.earlier(number, batch, complete=complete)
+        except ConfigurationError:
+            self._run.cut(batch)
+            raise
+        self._run.cut(batch, earlier)
+        return number, earlier
+
+    def _dispatch(self, batch: Batch, pool: Pool[int], *, complete: bool = True) -> None:
+        """Let a batch go, in this task or beside it, unless an earlier run leaves nothing to do for it.
+
+        `complete` says that there surely are no more rows of it in the source.
+        """
+        number, earlier = self._cut(batch, complete=complete)
+        if not earlier.send:
+            self._run.as_before(number)
             return
-        while not self._run.may_go(batch) and not self._run.stopped:
+        rows = earlier.rows
+        while not self._run.may_go(rows) and not self._run.stopped:
             self._tell("answers")
-            self._settle(*pool.take())
+            self._settle(pool.take())
         if self._run.stopped:
-            return  # it stays unsent
-        self._files.sending(number, batch)
+            return  # it stays unsent, or what it was before
+        self._files.sending(number, rows, batch)
         self._run.sending(number)
-        self._attempts[number] = Attempts()
-        send = partial(self._send, number, batch.body)
+        # Whatever comes of sending it again, an earlier run may have stored it.
+        lost = earlier.before is not None and earlier.before.outcome == "ambiguous"
+        self._attempts[number] = Attempts(open=lost)
+        send = partial(self._send, number, rows.body)
         first = not self._run.answered_batches and not pool.busy
         if first or min(self._latencies, default=QUICK) < QUICK:
             # The first goes alone: a wrong key or dataset shall not cost several batches.
             while pool.busy:
-                self._settle(*pool.take())
-            self._settle(*send())
+                self._settle(pool.take())
+            self._settle(send())
         else:
             pool.start(send)
 
-    def _went_before(self, number: int, batch: Batch) -> bool:
-        """Whether an earlier run leaves nothing to do for a batch."""
-        entry = self._files.entry(number, batch)
-        if entry is None:
-            return False
-        if entry.state == "accepted":
-            self._run.ended(number, "accepted", ingestion_id=entry.ingestion_id, shares=entry.shares)
-            return True
-        if entry.state in ("sending", "ambiguous") and not self._settings.resend:
-            self._run.ended(number, "ambiguous")
-            return True
-        return False
-
-    def _send(self, number: int, body: bytes) -> Result:
+    def _send(self, number: int, body: bytes) -> int:
         answer = self._answer_to(number, body)
-        # Noted at once, by whoever sent: the caller's own task may be waiting for the source, for hours.
-        self._files.answered(number, answer.outcome, answer.ingestion_id)
-        return number, answer
+        if self._run.outcome(number)[0] is None:  # it is not, when a second interrupt ended the waiting for it
+            self._answers[number] = answer
+            # Noted at once, by whoever sent: the caller's own task may be waiting for the source, for hours.
+            self._files.answered(number, answer.outcome, answer.ingestion_id, answer.error)
+        return number
 
     def _answer_to(self, number: int, body: bytes) -> Answer:
         operation = operations.datasets_create_ingestion(self._dataset_id, body, repeatable=self._settings.resend)
+        operation = attrs.evolve(operation, check=partial(self._check, number))
         attempts = self._attempts[number]
         started = time.monotonic()
         try:
@@ -217,19 +298,27 @@ class Ingest:
         self._latencies.append(time.monotonic() - started)
         return Answer(ingestion_id=receipt.ingestion_id)
 
-    def _settle(self, number: int, answer: Answer) -> None:
-        self._run.answered(number, answer)
-        del self._attempts[number]
+    def _check(self, number: int, receipt: IngestionReceipt) -> None:
+        """Refuse a receipt whose ingestion id another batch has got: something in between repeats answers."""
+        if not self._run.claims(number, receipt.ingestion_id):
+            shown = receipt.ingestion_id[:100]
+            raise UnexpectedAnswer(f"it has the id of an ingestion that was there before, {shown!r}")
+
+    def _settle(self, number: int) -> None:
+        """Let the run know an answer, which is kept until it does."""
+        self._run.answered(number, self._answers[number])
+        del self._answers[number], self._attempts[number]
         self._tell("source")
 
-    def _verify(self, pool: Pool[Result]) -> None:
+    def _withdraw(self) -> None:
+        """Let go of ingestions of which it turned out that they may be another batch's."""
+        for number in self._run.withdraw():
+            self._files.withdrawn(number, self._run.outcome(number)[2])
+
+    def _verify(self, pool: Pool[Any]) -> None:
         """Learn what the server made of the accepted rows, as far as that is wanted."""
         tell = partial(self._tell, "outcomes")
-        verification = Verification(self._transport, self._dataset_id, self._run, self._files, tell)
-        if self._settings.verify == "counts":
-            verification.by_counts(pool, self._settings.concurrency)
-        elif self._settings.verify == "status":
-            verification.by_status(pool)
+        Verification(self._transport, self._dataset_id, self._settings, self._run, self._files, tell)(pool)
 
     def _tell(self, waiting_for: Any) -> None:
         """Call `progress`; what it raises is the caller's mistake and costs no row."""

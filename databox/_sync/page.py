@@ -49,14 +49,22 @@ class Page(Generic[T]):
         """Walk this page and all later ones, one request each.
 
         Raises:
-            InvalidResponseError: the API promises more items, but sends the same page again.
+            InvalidResponseError: the API promises more items, but sends some again instead.
         """
         page = self
+        earlier: set[int] = set()  # hashes, as a walk may be long
         while True:
             yield page
+            ids = page._ids()
+            earlier.add(hash(ids))
             following = page._next()
             if following is None:
                 return
+            found = following._ids()
+            if found and (found <= ids or hash(found) in earlier):
+                if page.total is None:
+                    return  # a server that does not page sends everything each time
+                raise following._repetition()
             page = following
 
     def __iter__(self) -> Iterator[T]:
@@ -68,17 +76,6 @@ class Page(Generic[T]):
             return None
         number = self._number + 1
         listing = self._fetch(number)
-        if listing.items and listing.items == self.items:
-            if self.total is None:
-                return None  # a server that does not page sends everything each time
-            raise InvalidResponseError(
-                f"GET {self._path} was answered with the same page for numbers {number - 1} and {number}, "
-                f"although {self.total} items were promised and {self._seen} have come.",
-                method="GET",
-                path=self._path,
-                status_code=200,
-                request_id=listing.request_id,
-            )
         return Page(
             listing,
             self._fetch,
@@ -86,6 +83,19 @@ class Page(Generic[T]):
             asked_size=self._asked_size,
             number=number,
             seen=self._seen,
+        )
+
+    def _ids(self) -> frozenset[object]:
+        return frozenset(getattr(item, "id", item) for item in self.items)
+
+    def _repetition(self) -> InvalidResponseError:
+        return InvalidResponseError(
+            f"GET {self._path} was answered with the same page again when page {self._number} was asked for, "
+            f"although {self.total} items were promised.",
+            method="GET",
+            path=self._path,
+            status_code=200,
+            request_id=self.request_id,
         )
 
     def __repr__(self) -> str:

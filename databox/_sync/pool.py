@@ -70,7 +70,8 @@ class Pool(Generic[R]):
         for _ in self._threads:
             self._calls.put(None)
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:  # an interrupt may have come before it was started
+                thread.join()
 
     def _taken(self, result: R | BaseException) -> R:
         self.busy -= 1

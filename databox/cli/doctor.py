@@ -17,6 +17,7 @@ from databox import APIError, ConfigurationError, Databox
 from databox.cli.failures import REFUSED
 from databox.cli.output import Json, console, echo_json
 from databox.config import KEY_VARIABLE, URL_VARIABLE, Config, config_file, load_config
+from databox.environment import certificates_for, proxy_for
 from databox.limits import DOCUMENTED
 from databox.version import VERSION
 
@@ -88,18 +89,23 @@ def _url_from(config: Config) -> str:
 
 def _reached(config: Config) -> list[Finding]:
     """Whether the address answers, and what time it is there; asked without the key."""
+    try:
+        proxy, trusted = proxy_for(config.base_url), certificates_for(config.base_url)
+    except ConfigurationError as error:
+        return [Finding("environment", str(error), fine=False)]
+    url = f"{config.base_url}/v1/auth/validate-key"
     started = time.monotonic()
     try:
-        answer = httpx.get(f"{config.base_url}/v1/auth/validate-key", timeout=10.0)
+        answer = httpx.get(url, proxy=proxy, verify=trusted, trust_env=False, timeout=10.0)
     except httpx.HTTPError as error:
         return [Finding("network", f"no answer: {error or type(error).__name__}", fine=False)]
     took = (time.monotonic() - started) * 1000
     findings = [Finding("network", f"answered in {took:,.0f} ms", fine=True)]
     try:
-        there = parsedate_to_datetime(answer.headers["date"])
-    except (KeyError, ValueError):
+        there = parsedate_to_datetime(answer.headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError, OverflowError):
         return findings
-    skew = (datetime.now(UTC) - there.astimezone(UTC)).total_seconds()
+    skew = (datetime.now(UTC) - there).total_seconds()
     words = "agrees with the server's" if abs(skew) < _SKEW else f"differs from the server's by {abs(skew):,.0f} s"
     return [*findings, Finding("clock", words, fine=abs(skew) < _SKEW)]
 

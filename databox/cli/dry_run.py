@@ -29,13 +29,17 @@ class Estimate:
     invalid: int
     bytes: int
     requests: int
+    """At least: slow processing takes more questions, and a list with ingestions of others more pages."""
     seconds: float
+    """At the limits, for so many requests."""
     problems: tuple[str, ...]
 
     def show(self, console: Console) -> None:
         """Show it to a person."""
         console.print(Text("Nothing was sent.", "bold"))
-        console.print(f"{counted(self.rows, 'row')}, {self.bytes / 1e6:,.1f} MB, {counted(self.requests, 'request')}.")
+        console.print(
+            f"{counted(self.rows, 'row')}, {self.bytes / 1e6:,.1f} MB, {counted(self.requests, 'request')} at least."
+        )
         console.print(f"At the limit this takes {duration(self.seconds)} at least.")
         if self.invalid:
             console.print(Text(f"{counted(self.invalid, 'row')} cannot be sent:", "red"))

@@ -1,7 +1,7 @@
 """`databox dataset ingest`: files into a dataset."""
 
 import contextlib
-import os
+import secrets
 import signal
 import sys
 import tempfile
@@ -20,8 +20,10 @@ from databox.cli.output import Json, console, echo_json, errors
 from databox.cli.progress import Bar, Lines, Meter
 from databox.cli.summary import Ending, resuming
 from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, share_of
+from databox.ingest.outcomes import Overtaken
 from databox.ingest.settings import Settings
-from databox.report import IngestReport
+from databox.ingest.totals import Purged
+from databox.report import BatchOutcome, IngestReport
 
 __all__ = ["ingest"]
 
@@ -76,6 +78,9 @@ def ingest(
             help="Ask what became of each batch (counts), read the list (status), or stop at accepted (none)."
         ),
     ] = Verification.counts,
+    verify_timeout: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Wait so long for outcomes, after the last batch.")
+    ] = 300.0,
     journal: Annotated[
         Path | None, typer.Option(help="A file that keeps what was sent, so that a second run goes on from there.")
     ] = None,
@@ -132,6 +137,7 @@ def ingest(
         primary_keys=tuple(keys or ()),
         concurrency=concurrency,
         verify=_VERIFY[verify],
+        verify_timeout=verify_timeout,
         journal=journal,
         dead_letter=dead_letter,
     )
@@ -192,6 +198,7 @@ def _sent(
                 primary_keys=settings.primary_keys,
                 concurrency=settings.concurrency,
                 verify=settings.verify,
+                verify_timeout=settings.verify_timeout,
                 raise_on_failure=False,
                 dead_letter=settings.dead_letter,
                 journal=journal,
@@ -209,8 +216,7 @@ def _sent(
             journal.unlink(missing_ok=True)
         raise
     unfinished = interrupted or problem is not None or not report.ok
-    # Rows that the API rejected, or that cannot be encoded, will fare no better in a second run of the same.
-    left = interrupted or problem or report.failed or report.unsent or report.ambiguous or report.unverified
+    left = interrupted or problem or any(map(_may_fare_better, report.batches))
     begun = report.accepted or report.ambiguous  # else the same command does as well
     resume = resuming(arguments, journal) if unfinished and left and begun else None
     if own and resume is None:
@@ -224,6 +230,13 @@ def _sent(
         dead_letter=settings.dead_letter,
         resume=resume,
     )
+
+
+def _may_fare_better(batch: BatchOutcome) -> bool:
+    """Whether a second run of the same may help. It does not where rows were rejected or cannot be encoded."""
+    if isinstance(batch.error, Overtaken | Purged):
+        return False
+    return batch.outcome in ("failed", "unsent", "ambiguous") or bool(batch.unverified)
 
 
 def _sources(paths: list[str], records: str | None) -> list[Any]:
@@ -260,9 +273,7 @@ def _show_estimate(found: dry_run.Estimate, inputs: Inputs, *, quiet: bool, as_j
 
 def _temporary_journal() -> Path:
     """A journal of our own, so that a run can be gone on with that nobody thought would need one."""
-    handle, name = tempfile.mkstemp(prefix="databox-", suffix=".journal")
-    os.close(handle)
-    return Path(name)
+    return Path(tempfile.gettempdir()) / f"databox-{secrets.token_hex(8)}.journal"
 
 
 @contextlib.contextmanager

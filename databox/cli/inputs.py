@@ -83,6 +83,11 @@ class Inputs(Iterator[dict[str, Any]]):
         current = (self._current.fraction or 0.0) * sizes[self._done] if self._current else 0.0
         return min(1.0, (sum(sizes[: self._done]) + current) / sum(sizes))
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the files."""
+        return [records.name for records in self.looked_at]
+
     def close(self) -> None:
         """Close what is open."""
         for _, records in self._opened:

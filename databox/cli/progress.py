@@ -78,14 +78,15 @@ class _Shown:
     def share(self, now: IngestProgress) -> float | None:
         """How much of the run is done: rows are read, and then verified."""
         if now.waiting_for == "outcomes":
-            return now.verified / now.accepted if now.accepted else 1.0
+            return (now.verified + now.uncounted) / now.accepted if now.accepted else 1.0
         return self._fraction()
 
     def words(self, now: IngestProgress) -> str:
         left = seconds_left(now, self._fraction(), self._limit, asks_each=self._asks_each)
         pace = now.accepted / now.seconds if now.seconds else 0.0
         if now.waiting_for == "outcomes":
-            parts = [f"{now.verified:,} of {now.accepted:,} rows verified"]
+            of = f"of {now.accepted:,} rows"
+            parts = [f"{now.uncounted:,} {of} listed as done" if now.uncounted else f"{now.verified:,} {of} verified"]
         else:
             doing = "sending" if self._fraction() == 1 else _WAITING[now.waiting_for]
             parts = [f"{now.accepted:,} rows accepted", f"{pace:,.0f}/s", doing]

@@ -42,18 +42,26 @@ class Ending:
         """Show it to a person."""
         report = self.report
         verified = bool(report.verify)
+        known = report.appended + report.overwritten + report.rejected
+        by_count = verified and not report.uncounted and bool(known or not report.accepted)  # else a 0 is nobody's
         lines = [
             ("read", report.rows, True, ""),
             ("accepted", report.accepted, True, "" if verified else "not verified: accepted is not yet stored"),
-            ("  appended", report.appended, verified, ""),
-            ("  overwritten", report.overwritten, verified, ""),
-            ("  rejected", report.rejected, verified, "by the API, after it had accepted them"),
+            ("  appended", report.appended, by_count or bool(report.appended), ""),
+            ("  overwritten", report.overwritten, by_count or bool(report.overwritten), ""),
             (
-                "  unverified",
-                report.unverified,
-                bool(report.unverified and verified),
-                "their outcome was not known in time",
+                "  rejected",
+                report.rejected,
+                by_count or bool(report.rejected),
+                "by the API, after it had accepted them",
             ),
+            (
+                "  uncounted",
+                report.uncounted,
+                bool(report.uncounted),
+                "listed as done, but not counted: rejected ones would not show",
+            ),
+            ("  unverified", report.unverified, bool(report.unverified and verified), "their outcome is not known"),
             ("failed", report.failed, True, "refused, or attempts exhausted"),
             ("invalid", report.invalid, bool(report.invalid), "could not be encoded, and were not sent"),
             (
@@ -85,19 +93,29 @@ class Ending:
         lines += [f"From row {batch.first_row + 1:,}: {batch.error}" for batch in failed[:_LISTED]]
         if len(failed) > _LISTED:
             lines.append(f"More errors, in {len(failed) - _LISTED:,} further batches; --json lists all of them.")
+        if not self.report.complete and self.report.rows and not self.interrupted:
+            lines.append("The input was not read to its end.")
         if self.inputs.blank:
             lines.append(f"Passed over: {counted(self.inputs.blank, 'line')} without any value.")
         for name, count in self.inputs.misfits.items():
             lines.append(f"Sent as null, because they did not fit: {counted(count, 'value')} of column {name!r}.")
-        if self.dead_letter and self.dead_letter.exists():
-            lines.append(
-                f"The rows that did not make it are in {self.dead_letter}, and why in {self.dead_letter}.reasons.jsonl."
-            )
+        lines += self._letters()
         if self.resume:
             goes_on = self.interrupted or self.report.unsent or self.problem
             lines.append("To go on where it stopped:" if goes_on else "To send again what did not make it:")
             lines.append(f"  {self.resume}")
         return lines
+
+    def _letters(self) -> list[str]:
+        """Where the rows are that did not make it."""
+        reasons = Path(f"{self.dead_letter}.reasons.jsonl")
+        if self.ok or self.dead_letter is None or not reasons.exists():
+            return []
+        if self.dead_letter.exists():
+            return [
+                f"The rows that did not make it are in {reasons}, and those that may go again in {self.dead_letter}."
+            ]
+        return [f"The rows that did not make it are in {reasons}. None of them may go again as it is."]
 
     def as_document(self) -> dict[str, Any]:
         """Return it for programs."""
@@ -110,7 +128,7 @@ class Ending:
             "seconds": round(report.seconds, 3),
             "blankLines": self.inputs.blank,
             "misfits": dict(self.inputs.misfits),
-            "ingestionIds": [batch.ingestion_id for batch in report.batches if batch.ingestion_id],
+            "ingestionIds": list(dict.fromkeys(each.ingestion_id for each in report.batches if each.ingestion_id)),
             "errors": [
                 {"firstRow": batch.first_row, "rows": batch.rows, "outcome": batch.outcome, "message": str(batch.error)}
                 for batch in report.batches

@@ -3,7 +3,9 @@
 import importlib
 import io
 import json
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, BinaryIO, cast
 
 import orjson
@@ -13,6 +15,9 @@ from databox.files.source import BLOCK, Encoded, Source, missing
 from databox.files.text import lines
 
 __all__ = ["holds_lines", "json_lines", "json_rows"]
+
+_LONG = re.compile("[0-9][0-9.]{15}")
+"""Digits in a row that may be a number which no float holds; orjson would make it the nearest one."""
 
 
 def json_lines(source: Source, encoding: str) -> Iterator[Any]:
@@ -26,6 +31,8 @@ def json_lines(source: Source, encoding: str) -> Iterator[Any]:
             continue
         try:
             row = orjson.loads(line)
+            if _LONG.search(line):
+                row = json.loads(line, parse_float=_exact)
         except orjson.JSONDecodeError as error:
             raise InvalidRecordError(
                 f"{source.name}, line {number:,} is not JSON: {error}. JSON Lines has one whole object in each line; "
@@ -79,6 +86,12 @@ def holds_lines(start: str) -> bool:
     except orjson.JSONDecodeError:
         return False
     return bool(rest) or type(row.get("records")) is not list
+
+
+def _exact(number: str) -> float | Decimal:
+    """A number as a float where that is the same number."""
+    exact, nearest = Decimal(number), float(number)
+    return nearest if Decimal(repr(nearest)) == exact else exact
 
 
 def _checked(row: Any, where: str) -> Any:

@@ -1,6 +1,6 @@
 """Encoded rows to request bodies, cut by count and by exact bytes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import attrs
 
@@ -8,7 +8,7 @@ from databox.errors import InvalidRecordError
 from databox.ingest.encode import encode
 from databox.limits import MAX_RECORDS
 
-__all__ = ["Batch", "Batcher", "body_of", "body_of_one_request"]
+__all__ = ["Batch", "Batcher", "End", "body_of", "body_of_one_request"]
 
 _HEAD, _TAIL = b'{"records":[', b"]}"
 _AROUND = len(_HEAD) + len(_TAIL) - 1
@@ -43,6 +43,15 @@ class Batch:
     row_keys: tuple[bytes | None, ...]
     """What identifies each among the dataset's rows; None without primary keys."""
 
+    def only(self, wanted: Container[int]) -> "Batch":
+        """Return those of its rows whose places are wanted."""
+        kept = [n for n, index in enumerate(self.indexes) if index in wanted]
+        return Batch(
+            tuple(self.indexes[n] for n in kept),
+            tuple(self.rows[n] for n in kept),
+            tuple(self.row_keys[n] for n in kept),
+        )
+
     @property
     def first_row(self) -> int:
         """The place of its first row in the input."""
@@ -59,16 +68,25 @@ class Batch:
         return frozenset(key for key in self.row_keys if key is not None)
 
 
+@attrs.frozen
+class End:
+    """Where a batch of an earlier run ended, and what bounded it."""
+
+    row: int
+    """The place of the first row after it."""
+    max_batch_bytes: int
+
+
 class Batcher:
     """Collects rows until no more fit in one request.
 
     Args:
         batch_size: rows in one request, 1 to 100.
         max_batch_bytes: bytes of one request's whole body at most.
-        ends: where batches of an earlier run ended: the place of the first row after each. They are kept to.
+        ends: where the batches of earlier runs ended. They are kept to.
     """
 
-    def __init__(self, batch_size: int, max_batch_bytes: int, ends: Iterable[int] = ()) -> None:
+    def __init__(self, batch_size: int, max_batch_bytes: int, ends: Iterable[End] = ()) -> None:
         for name, value in (("batch_size", batch_size), ("max_batch_bytes", max_batch_bytes)):
             if not isinstance(value, int) or isinstance(value, bool):
                 raise TypeError(f"{name} must be an int, not {type(value).__name__}.")
@@ -78,12 +96,12 @@ class Batcher:
             raise ValueError(f"max_batch_bytes must be at least 64, not {max_batch_bytes}.")
         self._size = batch_size
         self._max_bytes = max_batch_bytes
-        self._indexes: list[int] = []
-        self._rows: list[bytes] = []
-        self._row_keys: list[bytes | None] = []
+        self._held: list[_Row] = []
+        self._given: list[_Row] = []
         self._bytes = _AROUND
         self._ends = iter(ends)
         self._end = next(self._ends, None)
+        self._complete = False
 
     def add(self, index: int, row: bytes, key: bytes | None) -> Batch | None:
         """Take a row; return the batch that is complete without it or with it, if one is.
@@ -91,34 +109,54 @@ class Batcher:
         Raises:
             InvalidRecordError: the row alone is larger than a request may be.
         """
+        while self._end is not None and index >= self._end.row:
+            self._end = next(self._ends, None)
+            self._complete = True
         size = len(row) + 1
-        complete = None
-        if self._end is not None:
-            if index >= self._end:
-                self._end = next(self._ends, None)
-                complete = self.flush()
-        elif self._bytes + size > self._max_bytes:
-            if _AROUND + size > self._max_bytes:
-                raise InvalidRecordError(
-                    f"Row {index} makes a request of {_AROUND + size:,} bytes, and {self._max_bytes:,} are allowed. "
-                    "Shorten its texts, or raise max_batch_bytes.",
-                    index=index,
-                )
-            complete = self.flush()
+        most = self._end.max_batch_bytes if self._end else self._max_bytes
+        if _AROUND + size > most:
+            remedy = "Shorten its texts, or raise max_batch_bytes."
+            if self._end:
+                remedy = "Shorten its texts. An earlier run with this journal had that max_batch_bytes, which is kept."
+            raise InvalidRecordError(
+                f"Row {index} makes a request of {_AROUND + size:,} bytes, and {most:,} are allowed. {remedy}",
+                index=index,
+            )
+        full = self._end is None and (self._bytes + size > most or len(self._held) >= self._size)
+        complete = self.flush() if full or self._complete else None
         self._bytes += size
-        self._indexes.append(index)
-        self._rows.append(row)
-        self._row_keys.append(key)
+        self._held.append((index, row, key))
         # A row that overflowed is now the only one, so at most one batch completes at a time.
-        if complete is None and len(self._rows) >= self._size and self._end is None:
+        if complete is None and len(self._held) >= self._size and self._end is None:
             complete = self.flush()
         return complete
 
     def flush(self) -> Batch | None:
         """Return what has been collected, or None."""
-        if not self._rows:
-            return None
-        batch = Batch(tuple(self._indexes), tuple(self._rows), tuple(self._row_keys))
-        self._indexes, self._rows, self._row_keys = [], [], []
-        self._bytes = _AROUND
-        return batch
+        if self._held:
+            self._given = self._held  # first, so that an interrupt finds each row in one of them
+            self._held, self._bytes = [], _AROUND
+            self._complete = False
+            return _batch(self._given)
+        self._complete = False
+        return None
+
+    def rest(self, start: int, more: tuple[int, bytes, bytes | None] | None = None) -> list[Batch]:
+        """Return the rows from a place on that were added, those of the last batch too, and perhaps one more.
+
+        After an interrupt, when it is not known whether the last batch arrived anywhere.
+        """
+        groups = [self._given, self._held]
+        if more and all(row[0] < more[0] for group in groups for row in group):
+            crosses = self._complete or (self._end is not None and more[0] >= self._end.row)
+            groups = [*groups, [more]] if crosses else [self._given, [*self._held, more]]
+        rest = ([row for row in group if row[0] >= start] for group in groups)
+        return [_batch(rows) for rows in rest if rows]
+
+
+_Row = tuple[int, bytes, bytes | None]
+
+
+def _batch(rows: Sequence[_Row]) -> Batch:
+    indexes, encoded, keys = zip(*rows, strict=True)
+    return Batch(indexes, encoded, keys)

@@ -1,147 +1,224 @@
-"""The rows that did not make it, in a file that `ingest` takes back, and beside it why.
+"""The rows that did not make it, and why: those that may go again in a form that `ingest` takes back.
 
 What becomes of a row may be known only at the very end, so all rows wait in a file of their own until then.
 """
 
-import json
+import os
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
 
 from databox.errors import ConfigurationError
 from databox.ingest.batch import Batch
+from databox.ingest.journal import Journal
+from databox.ingest.journal_file import transaction
+from databox.ingest.letter_files import Letter, LetterFiles, Own, digest_of
+from databox.ingest.resume import LeftOut, Refused
 from databox.ingest.run import Run
 
 __all__ = ["DeadLetters"]
 
 _SCHEMA = """
-create table rows (number integer primary key, batch integer, data blob, key blob, reason text);
-create index rows_by_key on rows (key);
+pragma journal_mode = off;
+pragma synchronous = off;
+pragma locking_mode = exclusive;
+create table rows (
+    row integer primary key, batch integer, data blob, key blob, outcome text, reason text, by_row integer);
 """
-
-
-@attrs.frozen
-class _Letter:
-    row: int
-    data: bytes | None
-    reason: str
-    overtaken: bool = False
+_ENDS = """
+drop table if exists batches;
+drop table if exists rejected;
+drop table if exists newest;
+create table batches (
+    number integer primary key, outcome text, reason text, made text not null, again integer not null);
+create table rejected (row integer primary key);
+create table newest (key blob primary key, sure integer, possible integer, batch integer) without rowid;
+"""
+_NEWEST = """
+insert into newest
+select key,
+    max(iif(made = 'yes' and row not in (select row from rejected), row, null)),
+    max(iif(made = 'some', row, null)), max(iif(made = 'some', batch, null))
+from rows join batches on number = batch where made <> 'no' and key is not null group by key
+"""
+_LETTERS = """
+select row, data, coalesce(batches.outcome, rows.outcome), coalesce(batches.reason, rows.reason, ''),
+    coalesce(again, rows.outcome <> 'invalid'), sure, iif(newest.batch is not rows.batch, possible, null), by_row
+from rows left join batches on number = rows.batch left join newest on newest.key = rows.key
+where rows.batch is null or made <> 'yes' or row in (select row from rejected) order by row
+"""
+_MEANING = {
+    "failed": "It was refused, or all attempts failed.",
+    "ambiguous": "It was sent, but the answer was lost: it may be stored.",
+    "unsent": "It was not tried.",
+}
 
 
 class DeadLetters:
     """Keeps all rows of a run, and writes those that did not make it.
 
     Args:
-        path: JSON Lines of the rows; `<path>.reasons.jsonl` says why, line by line. Both are appended to: what is there
-            is still to be dealt with.
+        path: of the rows that may go again; `<path>.reasons.jsonl` says of all why. Both are appended to.
+        run_id: tells this run's lines from those of others.
+        keyed: whether the dataset has primary keys.
 
     Raises:
         ConfigurationError: nothing can be written there.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.reasons = self.path.with_name(self.path.name + ".reasons.jsonl")
-        self._spool = self.path.with_name(self.path.name + ".spool")
+    def __init__(self, path: Path, run_id: str, *, keyed: bool) -> None:
+        self._files = LetterFiles(path)
+        self.path = self._files.path
+        self._run_id = run_id
+        self._keyed = keyed
+        self._spool: Path | None = None
         try:
-            self._spool.unlink(missing_ok=True)
-            with self.path.open("ab"), self.reasons.open("ab"):
-                pass  # to learn now, and not at the end, that nothing can be written
-            self._db = sqlite3.connect(self._spool, isolation_level=None, check_same_thread=False)
-            self._db.executescript(f"pragma journal_mode = off; pragma synchronous = off; {_SCHEMA}")
+            self._files.check()  # to learn it now, and not at the end
+            handle, name = tempfile.mkstemp(".spool", f".{self.path.name}.", self.path.parent)
+            os.close(handle)
+            self._spool = Path(name)
+            self._db = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
+            self._db.executescript(_SCHEMA)
+            with suppress(OSError):  # so that nothing is left when the process is killed; Windows does not let us
+                self._spool.unlink()
         except (OSError, sqlite3.Error) as error:
+            if self._spool:
+                self._spool.unlink(missing_ok=True)
             raise self._problem(error) from None
-
-    @property
-    def offsets(self) -> str:
-        """Where this run's lines will begin, to be kept for a later run of the same journal."""
-        return f"{self.path.stat().st_size} {self.reasons.stat().st_size}"
-
-    def start_again_at(self, offsets: str) -> None:
-        """Take away what an earlier run of the same journal wrote; this run tells of all its rows again."""
-        for path, offset in zip((self.path, self.reasons), offsets.split(), strict=True):
-            with path.open("r+b") as file:
-                file.truncate(min(int(offset), path.stat().st_size))
 
     def keep(self, number: int, batch: Batch) -> None:
         """Keep the rows of a batch until its outcome is known."""
         columns = zip(batch.indexes, batch.rows, batch.row_keys, strict=True)
-        self._insert((index, number, row, key, None) for index, row, key in columns)
+        self._insert((index, number, row, key, None, None, None) for index, row, key in columns)
 
-    def keep_invalid(self, index: int, data: bytes | None, reason: str) -> None:
-        """Keep a row that cannot be sent."""
-        self._insert([(index, None, data, None, reason)])
+    def keep_left_out(self, batch: Batch, left_out: Iterable[LeftOut]) -> None:
+        """Keep rows of a batch that are not sent again, as newer ones of their keys were accepted."""
+        ended = {left.index: left for left in left_out}
+        columns = zip(batch.indexes, batch.rows, batch.row_keys, strict=True)
+        self._insert(
+            (index, None, row, key, ended[index].outcome, ended[index].error, ended[index].by)
+            for index, row, key in columns
+            if index in ended
+        )
 
-    def write(self, run: Run, keyed: bool) -> int:
-        """Write the letters of a run that has ended; return how many rows can be ingested again.
+    def keep_invalid(self, index: int, row: bytes | str, reason: str) -> None:
+        """Keep a row that cannot be sent: encoded, or as text."""
+        self._insert([(index, None, row, None, "invalid", reason, None)])
+
+    def settle(self, run: Run) -> None:
+        """Let it be known what became of each batch."""
+        try:
+            self._db.executescript(_ENDS)
+            with transaction(self._db):
+                for number in range(run.batches):
+                    end = (number, *_end_of(run, number, keyed=self._keyed))
+                    self._db.execute("insert into batches values (?, ?, ?, ?, ?)", end)
+                    self._db.executemany("insert into rejected values (?)", ((row,) for row in run.rejected(number)))
+                self._db.execute(_NEWEST)
+        except sqlite3.Error as error:
+            raise self._problem(error) from None
+
+    def write(self, run: Run, journal: Journal | None, *, before: int, refused: Refused | None) -> None:
+        """Write the letters of a run that is settled; what earlier runs of its journal wrote gives way to them.
+
+        Args:
+            run: what became of the rows.
+            journal: the run's journal.
+            before: what earlier runs wrote of rows from this place on stays.
+            refused: from which row on the journal has refused the input.
 
         Raises:
-            ConfigurationError: the disk is full, or the like.
+            ConfigurationError: the disk is full, or the like; then the files are as they were.
         """
-        written = 0
         try:
-            with self.path.open("ab") as rows, self.reasons.open("ab") as reasons:
-                for letter in self._letters(run, keyed):
-                    why: dict[str, object] = {"row": letter.row, "reason": letter.reason}
-                    if letter.data is None:
-                        why["left_out"] = "a later row of the same key is stored" if letter.overtaken else "see reason"
-                    else:
-                        rows.write(letter.data + b"\n")
-                        written += 1
-                    reasons.write(json.dumps(why).encode() + b"\n")
+            if journal is None:
+                self._files.add(self._letters(run, refused), self._run_id)
+                return
+            files = journal.letter_files()
+            # Beforehand, so that whatever kills the process in between they are found again.
+            again = ((each.index, digest_of(each.row)) for each in self._letters(run, refused) if each.again)
+            try:
+                journal.writes_letters(self.path, again)
+            except ConfigurationError:
+                # A later run would not find these lines. So no row is offered, but each is told.
+                told = (attrs.evolve(letter, again=False) for letter in self._letters(run, refused))
+                self._files.add(told, self._run_id)
+                raise
+            kept: list[tuple[int, bytes]] = []
+            if journal.is_new:
+                self._files.add(self._letters(run, refused), self._run_id)
+            else:
+                own = Own(journal.letters(self.path), before)
+                kept = self._files.replace(self._letters(run, refused), self._run_id, own)
+            journal.wrote_letters(self.path, kept)
+            for other in files:
+                if other != self.path:  # an earlier run had them elsewhere
+                    kept = []
+                    if other.parent.is_dir():  # or else they are gone with it
+                        kept = LetterFiles(other).replace((), self._run_id, Own(journal.letters(other), before))
+                    journal.wrote_letters(other, kept)
         except (OSError, sqlite3.Error) as error:
             raise self._problem(error) from None
-        return written
 
     def close(self) -> None:
-        """Remove the waiting rows, and files that stayed empty."""
+        """Remove the waiting rows."""
         self._db.close()
-        for path in (self._spool, self.path, self.reasons):
-            if path == self._spool or (path.exists() and not path.stat().st_size):
-                path.unlink(missing_ok=True)
+        if self._spool:
+            self._spool.unlink(missing_ok=True)
 
-    def _letters(self, run: Run, keyed: bool) -> Iterator[_Letter]:
-        for index, number, data, key, reason in self._db.execute("select * from rows order by number"):
-            if number is None:
-                yield _Letter(index, data, reason)
-                continue
-            why = _why(run, number)
-            if why is None:
-                continue
-            if why.startswith("some of") and not keyed:
-                yield _Letter(index, None, f"{why}; sending the batch again would double the others")
-            elif key is not None and self._is_overtaken(run, index, key):
-                yield _Letter(index, None, why, overtaken=True)
-            else:
-                yield _Letter(index, data, why)
-
-    def _is_overtaken(self, run: Run, index: int, key: bytes) -> bool:
-        query = "select distinct batch from rows where key = ? and number > ?"
-        later = self._db.execute(query, (key, index)).fetchall()
-        return any(run.outcome(number)[0] == "accepted" and _why(run, number) is None for (number,) in later)
+    def _letters(self, run: Run, refused: Refused | None) -> Iterator[Letter]:
+        """Walk the letters in the source's order."""
+        for row, data, outcome, reason, again, sure, possible, by in self._db.execute(_LETTERS):
+            if refused and row >= refused.row:
+                again, reason = False, f"{reason} {refused.why}"
+            # A row that was not read this time is known to the journal alone.
+            accepted = max(sure if sure is not None else -1, by if by is not None and by >= run.rows else -1)
+            if outcome != "invalid" and max(accepted, possible or -1) > row:
+                again, reason = False, f"{reason} {_overtaken(accepted, possible, row)}"
+            yield Letter(row, outcome, reason, data, bool(again))
 
     def _insert(self, rows: Iterable[tuple[object, ...]]) -> None:
         try:
-            self._db.execute("begin")
-            self._db.executemany("insert into rows values (?, ?, ?, ?, ?)", rows)
-            self._db.execute("commit")
+            with transaction(self._db):
+                self._db.executemany("insert or replace into rows values (?, ?, ?, ?, ?, ?, ?)", rows)
         except sqlite3.Error as error:
             raise self._problem(error) from None
 
     def _problem(self, error: Exception) -> ConfigurationError:
         what = getattr(error, "strerror", None) or error
-        return ConfigurationError(f"The dead letters cannot be written to {self.path}: {what}.")
+        return ConfigurationError(
+            f"The dead letters cannot be written to {self.path}: {what}. Make room there, or name a file elsewhere."
+        )
 
 
-def _why(run: Run, number: int) -> str | None:
-    """Why the rows of a batch did not make it, or None when they did as far as is known."""
+def _end_of(run: Run, number: int, *, keyed: bool) -> tuple[str, str, str, bool]:
+    """What became of a batch.
+
+    Returns:
+        What its rows are if they did not make it, why, whether they made it ("yes", but for the rejected ones that are
+        known; "some", and nobody knows which; "no"), and whether they may be sent again.
+    """
     outcome, shares, error = run.outcome(number)
-    said = f": {error}" if error else ""
-    if outcome == "accepted":
-        if not shares.rejected:
-            return None
-        whole = not (shares.appended or shares.overwritten or shares.unverified)
-        return f"{'rejected' if whole else 'some of this batch were rejected'}{said}"
-    return f"{outcome or 'unsent'}{said}"
+    said = str(error) if error else ""
+    rejected = run.rejected(number)
+    if outcome != "accepted":
+        # Without keys nobody knows whether sending them again would double them.
+        return outcome or "unsent", said or _MEANING[outcome or "unsent"], "no", outcome != "ambiguous" or keyed
+    if not shares.rejected or rejected:
+        return "rejected", said, "yes", True
+    if shares.rejected == run.rows_of(number):  # by a word alone, which without keys is not enough to send them again
+        return "rejected", said, "no", keyed
+    some = (
+        f"Of this batch's {run.rows_of(number)} rows {shares.rejected} were rejected, and the API does not say which."
+    )
+    return "rejected", f"{some} {said}".strip(), "some", keyed
+
+
+def _overtaken(accepted: int, possible: int | None, row: int) -> str:
+    if accepted > row:
+        return f"Not to be sent again: row {accepted}, which is newer and has the same key, was accepted."
+    return f"Not to be sent again: row {possible}, which is newer and has the same key, may have been stored."

@@ -4,33 +4,45 @@ Values of the JSON types pass through to orjson; what has a plain meaning is con
 column's name and a remedy, since what a server makes of it is anybody's guess.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 
 from databox.errors import InvalidRecordError
+from databox.ingest.keys import as_key
 from databox.ingest.rows import as_mapping
 
-__all__ = ["encode", "plain"]
+__all__ = ["encode", "shown"]
 
 _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
-_PLAIN = frozenset({str, int, float, bool, type(None), datetime, date, UUID})
+_SIMPLE = frozenset({str, int, float, bool, type(None), date, UUID})
+_PLAIN = _SIMPLE | {datetime}
+_ZONES = frozenset({timezone, ZoneInfo})
+_MINUTE = timedelta(minutes=1)
 _INFINITIES = frozenset({math.inf, -math.inf})
 _INFINITE = "is infinite, which JSON cannot say. Send None or a finite number"
 _NO_TYPE = "is {}, for which the API has no type. Send seconds, or text"
+_NO_DATE = "is a date outside the years 1 to 9999. Send None, or text"
 _LARGEST_INT = 2**64 - 1
 _SMALLEST_INT = -(2**63)
+_LONGEST = 200
+
+
+class _Unsendable(Exception):
+    """Why there is no way to send a value, and the remedy."""
 
 
 def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tuple[bytes, bytes | None]:
     """Return a row as a JSON object, and what identifies it; None without primary keys.
+
+    Two rows have the same key when the JSON values of their key columns are equal.
 
     Args:
         record: a mapping from column to value, or an object with fields.
@@ -38,27 +50,83 @@ def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tupl
         primary_keys: the columns that identify it.
 
     Raises:
-        InvalidRecordError: the row is no row, has no columns, or holds a value that cannot be sent.
+        InvalidRecordError: the row is no row, has no columns, cannot be read, holds a value that cannot be sent, or
+            lacks a value in a key column.
     """
-    row: dict[Any, Any] = record if type(record) is dict else _fields(record, index)  # pyright: ignore[reportUnknownVariableType]
-    values = row.values()
-    # Nearly all rows hold nothing but what orjson takes as it is, and need no look at each value by itself. Infinity
-    # it would make null.
-    if not (row and _PLAIN.issuperset(map(type, values)) and _INFINITIES.isdisjoint(values)):
-        row = _plain_row(row, index)
     try:
-        data = orjson.dumps(row, None, _OPTIONS)
-    except (TypeError, ValueError):
-        row = _plain_row(row, index)
-        try:
-            data = orjson.dumps(row, None, _OPTIONS)
-        except (TypeError, ValueError):
-            # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot carry.
-            column = next((name for name, value in row.items() if not _is_unicode(name, value)), None)
-            raise _invalid(index, column, "is text that is not valid Unicode. Decode it rightly first") from None
+        row: dict[Any, Any] = record if type(record) is dict else _fields(record, index)  # pyright: ignore[reportUnknownVariableType]
+        # Nearly all rows hold nothing but what orjson takes as it is, and need no look at each value by itself.
+        # Infinity it would make null.
+        if not (row and _is_plain(row.values())):
+            row = _plain_row(row, index)
+        data = _as_json(row, index)
+    except (InvalidRecordError, MemoryError):
+        raise
+    except Exception as error:  # a row may be an object of any kind, whose code runs here
+        raise InvalidRecordError(f"Row {index} cannot be read: {_raised(error)}.", index=index) from error
     if not primary_keys:
         return data, None
-    return data, orjson.dumps([_as_key(row.get(name)) for name in primary_keys], option=_OPTIONS)
+    return data, orjson.dumps([_key_part(row, name, index) for name in primary_keys], option=_OPTIONS)
+
+
+def shown(record: object) -> str:
+    """Return a row that cannot be sent as text."""
+    try:
+        fields = as_mapping(record)
+        return repr(record if fields is None else dict(fields))
+    except Exception as error:  # noqa: BLE001 - the row is an object of any kind
+        return f"{_kind(record)}, which cannot be shown: {_raised(error)}"
+
+
+def _is_plain(values: Any) -> bool:
+    """Whether orjson takes all of a row's values as they are, and writes them as they are meant."""
+    if not _SIMPLE.issuperset(map(type, values)) and not (
+        _PLAIN.issuperset(map(type, values)) and all(_in_minutes(value) for value in values if type(value) is datetime)
+    ):
+        return False
+    return _INFINITIES.isdisjoint(values)
+
+
+def _in_minutes(moment: datetime) -> bool:
+    """Whether orjson writes a moment's zone rightly: it rounds the offset to minutes, and a zone that raises ends the
+    process."""
+    zone = moment.tzinfo
+    if zone is None or zone is UTC:
+        return True
+    return type(zone) in _ZONES and not moment.utcoffset() % _MINUTE  # type: ignore[operator]  # these have an offset
+
+
+def _as_json(row: dict[Any, Any], index: int) -> bytes:
+    try:
+        return orjson.dumps(row, None, _OPTIONS)
+    except (TypeError, ValueError):
+        row = _plain_row(row, index)  # an integer of more than 64 bits, or a Decimal
+    try:
+        return orjson.dumps({name: _as_written(value) for name, value in row.items()}, None, _OPTIONS)
+    except (TypeError, ValueError):
+        # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot carry.
+        column = next((name for name, value in row.items() if not _is_unicode(name, value)), None)
+        raise _invalid(index, column, "is text that is not valid Unicode. Decode it rightly first") from None
+
+
+def _as_written(value: Any) -> Any:
+    """The value as orjson writes it with all its digits."""
+    if isinstance(value, Decimal) or (isinstance(value, int) and not _SMALLEST_INT <= value <= _LARGEST_INT):
+        return orjson.Fragment(str(value))
+    return value
+
+
+def _key_part(row: dict[Any, Any], name: str, index: int) -> Any:
+    value = row.get(name)
+    if value is None or value != value:  # not a number becomes null
+        lack = "is null" if name in row else "is missing"
+        raise _invalid(
+            index,
+            name,
+            f"{lack}, and it is a primary key, which has a value in each row. Give it one, or look whether "
+            "primary_keys are the dataset's",
+        )
+    return as_key(value)
 
 
 def _fields(record: object, index: int) -> dict[Any, Any]:
@@ -70,7 +138,7 @@ def _fields(record: object, index: int) -> dict[Any, Any]:
 
 
 def _plain_row(given: dict[Any, Any], index: int) -> dict[str, Any]:
-    """The row with all values as orjson takes them."""
+    """The row with all values of types that orjson knows, or Decimal, or an int of any size."""
     if not given:
         raise InvalidRecordError(f"Row {index} has no columns.", index=index)
     row: dict[str, Any] = {}
@@ -80,65 +148,78 @@ def _plain_row(given: dict[Any, Any], index: int) -> dict[str, Any]:
             raise InvalidRecordError(message, index=index)
         try:
             row[str.__str__(column)] = _converted(value)  # as plain text, should it be of NumPy or an enumeration
-        except ValueError as problem:
+        except _Unsendable as problem:
             raise _invalid(index, column, str(problem)) from None
+        except MemoryError:
+            raise
+        except Exception as error:  # a value may be an object of any kind, whose code runs here
+            raise _invalid(index, column, f"cannot be read: {_raised(error)}") from error
     return row
 
 
-def plain(record: object) -> bytes | None:
-    """Return as much of a row that cannot be sent as JSON can say, for the dead letters; None for what is no row."""
-    fields = as_mapping(record)
-    if fields is None:
-        return None
-    try:
-        return json.dumps(dict(fields), default=str, skipkeys=True).encode()
-    except (ValueError, TypeError, RecursionError):
-        return None
-
-
-def _as_key(value: Any) -> Any:
-    """1 and 1.0 are one number in JSON, so they are one key."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _converted(value: Any) -> Any:
-    """The value as orjson takes it; a ValueError says why there is none, and the remedy."""
+    """The value as a plain type; what cannot be sent is _Unsendable.
+
+    Values of subclasses are taken for what they hold, not for what their own methods say.
+    """
     match value:
         case Enum():
             return _converted(value.value)
-        case bool() | None | str() | UUID():
+        case bool() | None:
             return value
-        case datetime() if type(value) is datetime:
-            return value
+        case str():
+            return str.__str__(value)
+        case UUID():
+            return UUID(int=value.int)
         case int():
-            if _SMALLEST_INT <= value <= _LARGEST_INT:
-                return int(value)
-            return orjson.Fragment(str(int(value)))
+            return _with_digits(int.__index__(value))
         case float():
-            if math.isinf(value):
-                raise ValueError(_INFINITE)
-            return float(value)  # not a number becomes null
+            number = float.__float__(value)  # not a number becomes null
+            if math.isinf(number):
+                raise _Unsendable(_INFINITE)
+            return number
         case Decimal():
-            if value.is_infinite():
-                raise ValueError(_INFINITE)
-            return None if value.is_nan() else orjson.Fragment(str(value))
-        case datetime() | date():
+            exact = Decimal(value)
+            if exact.is_infinite():
+                raise _Unsendable(_INFINITE)
+            return None if exact.is_nan() else exact
+        case datetime():
             return _moment(value)
+        case date():
+            return date(value.year, value.month, value.day)
         case time() | timedelta():
-            raise ValueError(_NO_TYPE.format(_kind(value)))
+            raise _Unsendable(_NO_TYPE.format(_kind(value)))
         case bytes() | bytearray() | memoryview():
-            raise ValueError("is bytes. Decode it to text first")
+            raise _Unsendable("is bytes. Decode it to text first")
         case _:
             return _foreign(value)
 
 
-def _moment(value: date) -> Any:
-    """A date or datetime of a subclass, such as pandas' Timestamp."""
+def _with_digits(value: int) -> int:
+    if not _SMALLEST_INT <= value <= _LARGEST_INT:
+        try:
+            str(value)
+        except ValueError:
+            raise _Unsendable("is an integer of thousands of digits. Send it as text") from None
+    return value
+
+
+def _moment(value: datetime) -> Any:
+    """A moment, of a subclass as well, such as pandas' Timestamp. Its offset is written in minutes, or else as UTC."""
     if value != value:
         return None
-    if not isinstance(value, datetime):
-        return date(value.year, value.month, value.day)
-    return datetime.combine(date(value.year, value.month, value.day), value.timetz())
+    if not 1 <= value.year <= 9999:
+        raise _Unsendable(_NO_DATE)
+    offset = value.utcoffset()
+    plain = datetime(value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, UTC)
+    if offset and offset % _MINUTE:
+        try:
+            plain -= offset
+        except OverflowError:
+            raise _Unsendable(_NO_DATE) from None
+    elif offset:
+        plain = plain.replace(tzinfo=timezone(offset))
+    return plain
 
 
 def _foreign(value: Any) -> Any:
@@ -149,16 +230,25 @@ def _foreign(value: Any) -> Any:
     if package == "pandas" and name in {"NAType", "NaTType"}:
         return None
     if package == "numpy" and name == "datetime64":
-        return value.astype("datetime64[us]").item()
+        return _numpy_moment(value)
+    if package == "numpy" and name == "timedelta64":
+        raise _Unsendable(_NO_TYPE.format(kind))
     if package == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         plain = value.item()
         if type(plain).__module__.partition(".")[0] != "numpy":
             return _converted(plain)
     if name == "MonthDayNano":  # an interval of Arrow or DuckDB
-        raise ValueError(_NO_TYPE.format(kind))
+        raise _Unsendable(_NO_TYPE.format(kind))
     if isinstance(value, Mapping | list | tuple | set | frozenset) or (package == "numpy" and name == "ndarray"):
-        raise ValueError(f"is {kind}, and a row must be flat. Send its parts as columns, or as text (json.dumps)")
-    raise ValueError(f"is {kind}, which cannot be sent. Convert it to a number, text or date")
+        raise _Unsendable(f"is {kind}, and a row must be flat. Send its parts as columns, or as text (json.dumps)")
+    raise _Unsendable(f"is {kind}, which cannot be sent. Convert it to a number, text or date")
+
+
+def _numpy_moment(value: Any) -> Any:
+    plain = value.astype("datetime64[us]").item()
+    if plain is not None and not isinstance(plain, datetime):  # an integer, beyond the years that Python knows
+        raise _Unsendable(_NO_DATE)
+    return plain
 
 
 def _is_unicode(*texts: object) -> bool:
@@ -178,3 +268,11 @@ def _invalid(index: int, column: str | None, problem: str) -> InvalidRecordError
 
 def _kind(value: object) -> str:
     return f"of type {type(value).__name__}"
+
+
+def _raised(error: Exception) -> str:
+    try:
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+    except Exception:  # noqa: BLE001 - the error is a class of anybody's
+        return type(error).__name__
+    return words.rstrip(".") if len(words) <= _LONGEST else words[:_LONGEST] + "…"

@@ -1,23 +1,32 @@
 """The files of one run: its journal and its dead letters, as far as they are wanted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from databox.errors import ConfigurationError, InvalidRecordError
-from databox.ingest.batch import Batch
-from databox.ingest.encode import plain
+from databox.ingest.batch import Batch, End
+from databox.ingest.encode import encode, shown
+from databox.ingest.resume import Earlier, Refused, plan
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.ingest.settle import Shares
+from databox.ingest.totals import Total, Totals
+from databox.models import Ingestion
 from databox.report import Outcome
 
 if TYPE_CHECKING:
     from databox.ingest.deadletter import DeadLetters
-    from databox.ingest.journal import Entry, Journal
+    from databox.ingest.journal import Journal
 
 __all__ = ["Files"]
+
+_ALL = 2**62
+"""A place after all rows."""
 
 
 class Files:
@@ -32,62 +41,127 @@ class Files:
         ConfigurationError: a file cannot be used, or the journal belongs to something else.
     """
 
-    def __init__(self, settings: Settings, about: dict[str, str], run: Run) -> None:
+    def __init__(self, settings: Settings, about: Mapping[str, str], run: Run) -> None:
         self._run = run
-        self._keyed = bool(settings.primary_keys)
-        self._journal = _journal(settings.journal, about) if settings.journal else None
+        self._settings = settings
+        self._journal = _journal(settings, about) if settings.journal else None
         self._dead: DeadLetters | None = None
+        self._refused: Refused | None = None
+        self._ended = False
         self.error: ConfigurationError | None = None
         """Why a file could not be written."""
-        if settings.dead_letter:
-            try:
-                self._dead = _dead_letters(settings.dead_letter)
-                self._start_where_an_earlier_run_did(settings.dead_letter)
-            except ConfigurationError:
-                self.close()
-                raise
+        try:
+            self._totals = (
+                Totals(self._journal.total, resumed=self._journal.resumed)
+                if self._journal
+                else Totals(None, resumed=False)
+            )
+            path = settings.dead_letter or self._those_of_earlier_runs()
+            if path:
+                run_id = self._journal.id if self._journal else token_hex(8)
+                self._dead = _dead_letters(path, run_id, keyed=bool(settings.primary_keys))
+        except ConfigurationError:
+            self.close()
+            raise
 
     @property
-    def ends(self) -> list[int]:
+    def ends(self) -> Iterable[End]:
         """Where the batches of earlier runs ended."""
-        return self._journal.ends if self._journal else []
+        return self._journal.ends() if self._journal else ()
 
-    def entry(self, number: int, batch: Batch) -> "Entry | None":
-        """Return what an earlier run did with a batch, or None.
+    def earlier(self, number: int, batch: Batch, *, complete: bool) -> Earlier:
+        """Return what earlier runs leave to do for a batch that was cut, and keep its rows until that is done.
+
+        Args:
+            number: its place among the batches.
+            batch: its rows.
+            complete: whether there surely are no more of them in the source.
 
         Raises:
-            ConfigurationError: it held other rows then.
+            ConfigurationError: the journal knows other rows in that place.
         """
-        return self._journal.entry(number, batch) if self._journal else None
-
-    def cut(self, number: int, batch: Batch) -> None:
-        """Keep the rows of a batch until its outcome is known."""
-        if self._dead:
-            self._guarded(partial(self._dead.keep, number, batch))
+        found = Earlier(batch, send=True)
+        try:
+            if self._journal and self._refused is None:
+                entry, whole = self._journal.entry(number, batch, complete=complete)
+                newer = self._journal.newer(batch) if entry and entry.state != "accepted" else {}
+                resend, in_order = self._settings.resend, self._journal.in_order
+                found = plan(entry, batch, newer, resend=resend, whole=whole, in_order=in_order)
+                if entry and whole and found.left_out != entry.left_out:
+                    self._journal.leave_out(number, found.left_out)
+                if found.before and found.before.outcome != "accepted" and not found.send:
+                    self._journal.not_sent_again(number, found.rows, found.before.outcome)
+                if self._settings.verify == "counts" and found.before and found.before.shares:
+                    found = attrs.evolve(found, before=found.before.to_be_counted())
+        except ConfigurationError as error:
+            self._refused = Refused(batch.first_row, str(error))
+            found = Earlier(batch, send=False)
+            raise
+        finally:
+            if self._dead:
+                self._guarded(partial(self._dead.keep, number, found.rows))
+                if found.left_out:
+                    self._guarded(partial(self._dead.keep_left_out, batch, found.left_out))
+        return found
 
     def invalid(self, index: int, record: Any, error: InvalidRecordError) -> None:
         """Keep a row that cannot be sent."""
         if self._dead:
-            self._guarded(partial(self._dead.keep_invalid, index, plain(record), f"invalid: {error}"))
+            try:
+                row: bytes | str = encode(record, index)[0]  # it may be too large, or lack a key
+            except InvalidRecordError:
+                row = shown(record)
+            self._guarded(partial(self._dead.keep_invalid, index, row, str(error)))
 
-    def sending(self, number: int, batch: Batch) -> None:
-        """Note that a batch is about to go out.
+    def sending(self, number: int, batch: Batch, whole: Batch) -> None:
+        """Note that a batch is about to go out; `whole` has its left out rows too.
 
         Raises:
             ConfigurationError: that cannot be noted, so it must not go.
         """
         if self._journal:
-            self._journal.sending(number, batch)
+            self._journal.sending(number, batch, whole=whole, max_batch_bytes=self._settings.max_batch_bytes)
 
-    def answered(self, number: int, outcome: Outcome, ingestion_id: str | None = None) -> None:
+    def answered(
+        self, number: int, outcome: Outcome, ingestion_id: str | None = None, error: Exception | None = None
+    ) -> None:
         """Note how the sending of a batch ended; from any thread."""
         if self._journal:
-            self._guarded(partial(self._journal.answered, number, outcome, ingestion_id))
+            said = str(error) if error else None
+            self._guarded(partial(self._journal.answered, number, outcome, ingestion_id, said))
+
+    def withdrawn(self, number: int, error: Exception | None) -> None:
+        """Note that the acceptance of a batch is in doubt."""
+        if self._journal:
+            self._guarded(partial(self._journal.withdrawn, number, str(error)))
 
     def verified(self, number: int, shares: Shares) -> None:
-        """Note what the server made of a batch."""
+        """Note what the server made of a batch, which the run knows already."""
         if self._journal and not shares.unverified:
-            self._guarded(partial(self._journal.verified, number, shares))
+            error = self._run.outcome(number)[2]
+            rejected = self._run.rejected(number)
+            said = str(error) if error else None
+            self._guarded(partial(self._journal.verified, number, shares, rejected, said, self._totals.least))
+
+    def told(self, number: int | None, answer: Ingestion, shares: Shares | None = None) -> None:
+        """Hear an answer about a batch of this report, and what it says of its rows, or about any ingestion again."""
+        rows = answer.dataset_metrics.total_records_count if answer.dataset_metrics else None
+        if rows is not None:
+            appended = shares.appended if shares and not shares.unverified else 0
+            new = number is not None and self._run.is_new(number)
+            self._totals.told(Total(rows, answer.id), new=new, appended=appended)
+
+    def question(self, *, settled: bool) -> str | None:
+        """Return the next ingestion to ask about, to learn whether what earlier runs stored is still there."""
+        return self._totals.question(settled=settled)
+
+    def compare(self, *, settled: bool) -> None:
+        """Let what earlier runs stored be in doubt, if the dataset has fewer rows than it would have with them."""
+        loss = self._totals.loss(settled=settled)
+        if loss and self._journal:
+            purged, left = loss
+            self._run.lost(purged)
+            self._guarded(partial(self._journal.lost, str(purged), left))
 
     def source_ended(self) -> None:
         """Note that there are no more batches than these.
@@ -96,7 +170,12 @@ class Files:
             ConfigurationError: an earlier run had more.
         """
         if self._journal:
-            self._journal.ended(self._run.batches)
+            try:
+                self._journal.ended(self._run.batches)
+            except ConfigurationError as error:
+                self._refused = Refused(self._run.rows, str(error))
+                raise
+        self._ended = True
 
     def fail(self, error: ConfigurationError) -> None:
         """Stop the run because something that it cannot do without does not work."""
@@ -106,7 +185,7 @@ class Files:
     def write_dead_letters(self) -> None:
         """Write the rows that did not make it, now that all is known."""
         if self._dead:
-            self._guarded(partial(self._dead.write, self._run, self._keyed))
+            self._guarded(partial(self._write, self._dead))
 
     def close(self) -> None:
         """Let go of the files."""
@@ -115,34 +194,34 @@ class Files:
         if self._dead:
             self._dead.close()
 
+    def _write(self, dead: "DeadLetters") -> None:
+        before = _ALL if self._ended else self._refused.row if self._refused else self._run.rows
+        dead.settle(self._run)
+        dead.write(self._run, self._journal, before=before, refused=self._refused)
+
+    def _those_of_earlier_runs(self) -> Path | None:
+        """The dead letters of earlier runs of this journal, which are kept true when none are asked for."""
+        files = self._journal.letter_files() if self._journal else []
+        return next((file for file in files if file.exists()), None)
+
     def _guarded(self, write: Callable[[], object]) -> None:
         try:
             write()
         except ConfigurationError as error:
             self.fail(error)
 
-    def _start_where_an_earlier_run_did(self, path: Path) -> None:
-        """Replace the letters of earlier runs of this journal, since this one tells of all its rows again."""
-        if not self._journal or not self._dead:
-            return
-        name = f"offsets of {path.name}"
-        offsets = self._journal.value(name)
-        if offsets:
-            self._dead.start_again_at(offsets)
-        else:
-            self._journal.note(name, self._dead.offsets)
-
 
 # Imported on use, since few runs need SQLite and every import of the package would pay for it.
 
 
-def _journal(path: Path, about: dict[str, str]) -> "Journal":
+def _journal(settings: Settings, about: Mapping[str, str]) -> "Journal":
     from databox.ingest.journal import Journal
 
-    return Journal(path, about)
+    assert settings.journal
+    return Journal(settings.journal, about)
 
 
-def _dead_letters(path: Path) -> "DeadLetters":
+def _dead_letters(path: Path, run_id: str, *, keyed: bool) -> "DeadLetters":
     from databox.ingest.deadletter import DeadLetters
 
-    return DeadLetters(path)
+    return DeadLetters(path, run_id, keyed=keyed)

@@ -2,45 +2,41 @@
 
 A line is written before a batch goes out and another one after its answer. Whatever kills the process in between, the
 next run knows which batches were accepted, and which may have been.
+
+With primary keys it also keeps the keys of rows that were not accepted, and of later rows with these keys that were:
+so it knows which rows may not be sent again.
 """
 
-import hashlib
-import sqlite3
-import threading
-from collections.abc import Iterator
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
 
 import attrs
 
 from databox.errors import ConfigurationError
-from databox.ingest.batch import Batch
+from databox.ingest.batch import Batch, End
+from databox.ingest.digests import difference, digest_of_key, digest_of_rows
+from databox.ingest.journal_file import JournalFile, Statement, problem
+from databox.ingest.resume import Entry, LeftOut, Newer
 from databox.ingest.settle import Shares
+from databox.ingest.totals import Total
 from databox.report import Outcome
 
-__all__ = ["Entry", "Journal"]
+__all__ = ["Journal"]
 
-_VERSION = "1"
-_SCHEMA = """
-create table if not exists about (name text primary key, value text not null);
-create table if not exists batches (
-    number integer primary key, end_row integer not null, rows integer not null, digest blob not null,
-    state text not null, ingestion_id text,
-    appended integer not null default 0, overwritten integer not null default 0, rejected integer not null default 0,
-    unverified integer not null default 0);
+_NEWEST = """
+create temp table newest (key blob primary key, accepted integer, possible integer) without rowid;
+insert into newest
+select key, max(iif(state = 'accepted', row, null)), max(iif(state in ('ambiguous', 'sending'), row, null))
+from keys join batches on batches.number = keys.batch
+where state in ('accepted', 'ambiguous', 'sending') group by key;
 """
-
-
-@attrs.frozen
-class Entry:
-    """What an earlier run did with a batch. `state` is `sending` when no answer was noted."""
-
-    number: int
-    end_row: int
-    digest: bytes
-    state: str
-    ingestion_id: str | None
-    shares: Shares
+_MISMATCHES = {
+    "dataset": "belongs to another dataset: {}, not {}. Name that one, or a journal of its own for this one.",
+    "address": "belongs to another address: {}, not {}. Go to that one, or name a journal of its own for this one.",
+    "primary keys": "was begun with other primary keys: {}, not {}. Name those.",
+}
 
 
 class Journal:
@@ -54,51 +50,98 @@ class Journal:
         ConfigurationError: the file is no journal, in use, or belongs to something else.
     """
 
-    def __init__(self, path: str | Path, about: dict[str, str]) -> None:
+    def __init__(self, path: str | Path, about: Mapping[str, str]) -> None:
         self.path = Path(path)
-        self._lock = threading.Lock()
+        self._under_way: dict[int, Batch] = {}
+        self._file = JournalFile(self.path)
         try:
-            self._db = sqlite3.connect(self.path, isolation_level=None, timeout=0.5, check_same_thread=False)
-        except sqlite3.Error as error:
-            raise self._problem(f"cannot be opened: {error}") from None
-        try:
-            # Held until it is closed, so that no two runs write to one journal.
-            self._db.execute("pragma locking_mode = exclusive")
-            self._db.execute("pragma synchronous = full")
-            self._db.executescript(_SCHEMA)
-            self._check(about | {"version": _VERSION})
-        except sqlite3.Error as error:
-            self._db.close()
-            what = "is used by another run" if "locked" in str(error) else f"cannot be used: {error}"
-            raise self._problem(what) from None
-        except ConfigurationError:
-            self._db.close()
+            self._known: int = self._file.row("select count(*) from batches")[0]
+            self._check(about)
+            self._run = int(self._file.value("runs") or 0) + 1
+            self._file.note("runs", str(self._run))
+            self.id = self._file.value("id") or self._file.note("id", secrets.token_hex(8))
+            """What tells its runs' dead letters from those of others."""
+            self._file.script(_NEWEST)
+            self.in_order: bool = not self._file.rows("select 1 from batches where not ordered limit 1")
+            """Whether each batch whose answer was lost can go again. One that was withdrawn never does."""
+        except BaseException:
+            self._file.close()
             raise
-        self._known = {entry.number: entry for entry in self._entries()}
 
     def close(self) -> None:
         """Let go of the file."""
-        self._db.close()
+        self._file.close()
 
     @property
-    def ends(self) -> list[int]:
-        """Where the batches of earlier runs ended."""
-        return [entry.end_row for _, entry in sorted(self._known.items())]
+    def is_new(self) -> bool:
+        """Whether this is the first run with it."""
+        return self._run == 1
 
-    def entry(self, number: int, batch: Batch) -> Entry | None:
-        """Return what an earlier run did with this batch, or None.
+    # What earlier runs did
+
+    def ends(self) -> list[End]:
+        """Return the ends of the batches of earlier runs."""
+        return [End(*row) for row in self._file.rows("select end_row, max_batch_bytes from batches order by number")]
+
+    def entry(self, number: int, batch: Batch, *, complete: bool) -> tuple[Entry | None, bool]:
+        """Return what earlier runs did with a batch, or None, and whether these are all its rows.
+
+        Args:
+            number: the batch's place.
+            batch: its rows.
+            complete: whether there surely are no more rows of it in the source.
 
         Raises:
             ConfigurationError: it held other rows then, so the input has changed.
         """
-        entry = self._known.get(number)
-        if entry is None:
-            if self._finished() is not None:
-                raise self._problem("was finished, and the input has more rows now")
-            return None
-        if entry.digest != _digest(batch):
-            raise self._problem(f"belongs to another input: the rows from {batch.first_row} on are not the same")
-        return entry
+        if number >= self._known:
+            if self._file.value("batches") is not None:
+                raise self._other_input(
+                    "it was finished, and there are more rows now", "Send the new rows alone, with another journal."
+                )
+            return None, True
+        columns = "rows, digest, state, ingestion_id, error, shares, rejected, ordered, lost"
+        rows, noted, state, ingestion_id, error, shares, rejected, ordered, lost = self._file.row(
+            f"select {columns} from batches where number = ?", number
+        )
+        given = digest_of_rows(batch)
+        whole = given == noted
+        if not (whole or (not complete and noted.startswith(given))):
+            raise self._other_input(difference(batch, given, noted))
+        entry = Entry(
+            number,
+            rows,
+            state,
+            ingestion_id,
+            error,
+            Shares(**json.loads(shares)) if shares else None,
+            frozenset(json.loads(rejected)) if rejected else frozenset(),
+            tuple(self._left_out(number)),
+            bool(ordered),
+            lost,
+        )
+        return entry, whole
+
+    def newer(self, batch: Batch) -> dict[int, Newer]:
+        """Return for the places of a batch's rows the last later rows of their keys that earlier runs sent."""
+        found: dict[int, Newer] = {}
+        last = batch.indexes[-1]
+        query = "select accepted, possible from newest where key = ?"
+        for index, key in zip(batch.indexes, batch.row_keys, strict=True):
+            for row in self._file.rows(query, digest_of_key(key)) if key else ():
+                found[index] = Newer(*(place if place is not None and place > last else None for place in row))
+        return found
+
+    @property
+    def resumed(self) -> bool:
+        """Whether rows were accepted so far."""
+        return bool(self._file.row("select exists (select 1 from batches where state = 'accepted')")[0])
+
+    @property
+    def total(self) -> Total | None:
+        """How many rows the dataset held at least, as far as was told so far."""
+        noted = json.loads(self._file.value("total") or "null")
+        return Total(*noted) if noted else None
 
     def ended(self, batches: int) -> None:
         """The source came to its end after so many batches.
@@ -106,67 +149,138 @@ class Journal:
         Raises:
             ConfigurationError: an earlier run sent more.
         """
-        if batches < len(self._known):
-            raise self._problem("belongs to another input, which had more rows")
-        self._write("insert or replace into about values ('batches', ?)", (str(batches),))
+        if batches < self._known:
+            raise self._other_input("it had more rows")
+        if batches:
+            self._file.note("batches", str(batches))
 
-    def sending(self, number: int, batch: Batch) -> None:
-        """Note that a batch goes out."""
-        row = (number, batch.indexes[-1] + 1, len(batch.rows), _digest(batch))
-        self._write(
-            "insert or replace into batches (number, end_row, rows, digest, state) values (?, ?, ?, ?, 'sending')", row
-        )
+    # What this one does
 
-    def answered(self, number: int, outcome: Outcome, ingestion_id: str | None) -> None:
-        """Note what became of it."""
-        query = (
-            "update batches set state = ?, ingestion_id = ?, unverified = iif(? = 'accepted', rows, 0) where number = ?"
-        )
-        self._write(query, (outcome, ingestion_id, outcome, number))
-
-    def verified(self, number: int, shares: Shares) -> None:
-        """Note what the server made of it."""
-        query = "update batches set appended = ?, overwritten = ?, rejected = ?, unverified = ? where number = ?"
-        self._write(query, (*attrs.astuple(shares), number))
-
-    def value(self, name: str) -> str | None:
-        """Return what was noted under a name."""
-        with self._lock:
-            row = self._db.execute("select value from about where name = ?", (name,)).fetchone()
-        return cast("str", row[0]) if row else None
-
-    def note(self, name: str, value: str) -> None:
-        """Note something under a name."""
-        self._write("insert or replace into about values (?, ?)", (name, value))
-
-    def _write(self, query: str, values: tuple[object, ...]) -> None:
+    def sending(self, number: int, batch: Batch, *, whole: Batch, max_batch_bytes: int) -> None:
+        """Note that a batch goes out; `whole` has its left out rows too."""
+        row = (number, whole.indexes[-1] + 1, len(whole.rows), max_batch_bytes, digest_of_rows(whole), self._run)
+        columns = "number, end_row, rows, max_batch_bytes, digest, run, state"
+        query = f"insert into batches ({columns}) values (?, ?, ?, ?, ?, ?, 'sending') on conflict"
+        # Once it is out it may overtake earlier rows of its keys that were not accepted, answered or not. As long as it
+        # is under way no other batch with these keys is, so that these are all, whatever comes of it.
+        overtaking = "insert or ignore into keys select ?1, ?2, ?3 where exists (select 1 from keys where key = ?1)"
+        self._under_way[number] = batch  # first, so that after an interrupt it is known to be noted, or so it may be
         try:
-            with self._lock:
-                self._db.execute(query, values)
-        except sqlite3.Error as error:
-            raise self._problem(f"cannot be written: {error}") from None
+            self._file.write(
+                (f"{query} do update set state = 'sending', run = excluded.run", [row]),
+                (overtaking, self._keys_of(number, batch)),
+            )
+        except ConfigurationError:
+            del self._under_way[number]
+            raise
 
-    def _check(self, about: dict[str, str]) -> None:
-        for name, value in about.items():
-            noted = self.value(name)
-            if noted is None:
-                self._db.execute("insert into about values (?, ?)", (name, value))
-            elif noted != value:
-                raise self._problem(f"belongs to another {name}: {noted}, not {value}")
+    def leave_out(self, number: int, rows: Iterable[LeftOut]) -> None:
+        """Note which rows of a batch are left out from now on."""
+        values = [(row.index, number, row.outcome, row.error, row.by) for row in rows]
+        forget: Statement = ("delete from left_out where batch = ?", [(number,)])
+        self._file.write(forget, ("insert into left_out values (?, ?, ?, ?, ?)", values))
 
-    def _finished(self) -> str | None:
-        return self.value("batches")
+    def not_sent_again(self, number: int, batch: Batch, outcome: Outcome) -> None:
+        """Note what stays of a batch that no answer was noted to, or that is held back."""
+        query = "update batches set state = ? where number = ? and state = 'sending'"
+        self._file.write((query, [(outcome, number)]), self._waiting(number, batch))
 
-    def _entries(self) -> Iterator[Entry]:
-        query = "select number, end_row, digest, state, ingestion_id, appended, overwritten, rejected, unverified"
-        for number, end_row, digest, state, ingestion_id, *shares in self._db.execute(f"{query} from batches"):
-            yield Entry(number, end_row, digest, state, ingestion_id, Shares(*shares))
+    def answered(self, number: int, outcome: Outcome, ingestion_id: str | None, error: str | None) -> None:
+        """Note what became of a batch that is under way; told again, nothing changes."""
+        batch = self._under_way.get(number)
+        if batch is None:
+            return
+        query = "update batches set state = ?, ingestion_id = ?, error = ?, shares = null where number = ?"
+        ended: Statement = (query, [(outcome, ingestion_id, error, number)])
+        if outcome == "accepted":
+            self._file.write(ended)
+        else:
+            self._file.write(ended, self._waiting(number, batch))
+        self._under_way.pop(number, None)
 
-    def _problem(self, what: str) -> ConfigurationError:
-        return ConfigurationError(
-            f"The journal {self.path} {what}. Use another path, or remove the file to start anew."
+    def withdrawn(self, number: int, error: str) -> None:
+        """Note that a batch may not have been accepted after all. Which later rows have its keys is not known."""
+        query = "update batches set state = 'ambiguous', ingestion_id = null, error = ?, ordered = 0 where number = ?"
+        self._file.write((query, [(error, number)]))
+
+    def verified(
+        self, number: int, shares: Shares, rejected: frozenset[int], error: str | None, total: Total | None
+    ) -> None:
+        """Note what the server made of a batch; `rejected` are the places of rejected rows, where they are known."""
+        values = (json.dumps(attrs.asdict(shares)), json.dumps(sorted(rejected)), error, number)
+        query = "update batches set shares = ?, rejected = ?, error = ? where number = ?"
+        # A row that was rejected overtakes nothing.
+        forget: Statement = ("delete from keys where batch = ? and row = ?", [(number, row) for row in rejected])
+        if shares.rejected == sum(attrs.astuple(shares)):
+            forget = ("delete from keys where batch = ?", [(number,)])
+        self._file.write((query, [values]), forget, _total(total))
+
+    def lost(self, error: str, left: Total) -> None:
+        """Note that rows which earlier runs stored may not be there any more, and how many there are now."""
+        query = "update batches set lost = ? where state = 'accepted' and run < ?"
+        self._file.write((query, [(error, self._run)]), _total(left))
+
+    # Dead letters
+
+    def letter_files(self) -> list[Path]:
+        """Return the files of dead letters to which runs of this journal wrote."""
+        return [Path(file) for (file,) in self._file.rows("select file from letter_files")]
+
+    def letters(self, file: Path) -> Iterator[tuple[int, bytes]]:
+        """Walk the rows that earlier runs wrote to a file of dead letters: place and digest."""
+        query = "select row, digest from letters where file = ? and run < ? and row > ? order by row limit 1000"
+        last = -1
+        while found := self._file.rows(query, str(file), self._run, last):
+            yield from found
+            last = found[-1][0]
+
+    def writes_letters(self, file: Path, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Note which rows this run is about to write to a file of dead letters, beside those of earlier ones."""
+        self._file.write(
+            ("insert or ignore into letter_files values (?)", [(str(file),)]), self._letters_of_this_run(file, rows)
         )
 
+    def wrote_letters(self, file: Path, kept: Iterable[tuple[int, bytes]]) -> None:
+        """Note that they are there now in the place of those of earlier runs, but for some that were kept."""
+        forget: Statement = ("delete from letters where file = ? and run < ?", [(str(file), self._run)])
+        self._file.write(forget, self._letters_of_this_run(file, kept))
 
-def _digest(batch: Batch) -> bytes:
-    return hashlib.blake2b(batch.body, digest_size=16).digest()
+    def _letters_of_this_run(self, file: Path, rows: Iterable[tuple[int, bytes]]) -> Statement:
+        values = ((str(file), row, self._run, digest) for row, digest in rows)
+        return "insert or ignore into letters values (?, ?, ?, ?)", values
+
+    # Within
+
+    def _waiting(self, number: int, batch: Batch) -> Statement:
+        return "insert or ignore into keys values (?, ?, ?)", self._keys_of(number, batch)
+
+    def _keys_of(self, number: int, batch: Batch) -> list[tuple[object, ...]]:
+        pairs = zip(batch.row_keys, batch.indexes, strict=True)
+        return [(digest_of_key(key), index, number) for key, index in pairs if key is not None]
+
+    def _left_out(self, number: int) -> Iterator[LeftOut]:
+        query = "select row, outcome, error, by_row from left_out where batch = ? order by row"
+        return (LeftOut(*row) for row in self._file.rows(query, number))
+
+    # What may be wrong with it
+
+    def _check(self, about: Mapping[str, str]) -> None:
+        if not self._known and any(self._file.value(name) not in (None, value) for name, value in about.items()):
+            self._file.write(("delete from about", [()]))  # nothing was sent with it, so it begins anew
+        for name, value in about.items():
+            noted = self._file.value(name)
+            if noted is None:
+                self._file.note(name, value)
+            elif noted != value:
+                doubled = self._file.doubled() if name == "primary keys" else ""
+                raise problem(self.path, _MISMATCHES[name].format(repr(noted), repr(value)) + doubled)
+
+    def _other_input(
+        self, what: str, remedy: str = "Run again with the rows that it began with."
+    ) -> ConfigurationError:
+        return problem(self.path, f"belongs to another input: {what}. {remedy}{self._file.doubled()}")
+
+
+def _total(total: Total | None) -> Statement:
+    values = [("total", json.dumps(attrs.astuple(total)))] if total else []
+    return "insert or replace into about values (?, ?)", values

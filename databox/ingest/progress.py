@@ -21,7 +21,9 @@ class IngestProgress:
     failed: int
     """Rows that failed, are ambiguous, or could not be encoded."""
     verified: int
-    """Accepted rows of which the outcome is known."""
+    """Accepted rows of which the server has told the outcome."""
+    uncounted: int = 0
+    """Accepted rows of ingestions that the list calls done, without counting them; with `verify="status"`."""
     batches: int
     """Batches answered so far."""
     requests: int

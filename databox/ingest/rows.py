@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import attrs
 
-__all__ = ["as_mapping", "rows_of"]
+__all__ = ["as_mapping", "length_of", "rows_of"]
 
 _AT_ONCE = 1000
 """Rows that are taken from a table at a time."""
@@ -63,6 +63,17 @@ def rows_of(source: Any) -> Any:
         reader = _from_stream(source)
         return _arrow(reader, reader)
     return source
+
+
+def length_of(source: Any) -> int | None:
+    """Return how many rows a source has, or None when it does not say so, or not for nothing."""
+    kind = _type(source)
+    if kind.__name__ == "DuckDBPyRelation":  # it would run the query, and not twice at a time
+        return None
+    try:
+        return len(source) if hasattr(kind, "__len__") else None
+    except Exception:  # noqa: BLE001 - it is only for the progress, and the source is anybody's
+        return None
 
 
 def _type(value: Any) -> Any:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import attrs
 
-from databox.ingest.batch import Batcher
+from databox.arguments import seconds_of
+from databox.ingest.batch import Batcher, End
 from databox.ingest.progress import IngestProgress
 from databox.limits import MAX_RECORDS
 from databox.options import OnAmbiguous, Verify
@@ -22,6 +23,13 @@ def _path(value: object) -> Path | None:
     raise TypeError(f"dead_letter and journal take a path, not {value!r}.")
 
 
+def _is_one_file(one: Path, other: Path) -> bool:
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except OSError:  # one of them is not there, or cannot be looked at
+        return False
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """The arguments of `datasets.ingest`."""
@@ -31,6 +39,7 @@ class Settings:
     max_batch_bytes: int = 1_000_000
     concurrency: int = 4
     verify: Verify | None = "counts"
+    verify_timeout: float = 300.0
     dead_letter: Path | None = attrs.field(default=None, converter=_path)
     journal: Path | None = attrs.field(default=None, converter=_path)
     on_ambiguous: OnAmbiguous = "auto"
@@ -44,16 +53,41 @@ class Settings:
             raise ValueError(f"concurrency must be 1 to 100 requests in flight, not {self.concurrency}.")
         if self.verify not in ("counts", "status", None):
             raise ValueError(f'verify must be "counts", "status" or None, not {self.verify!r}.')
+        seconds_of("verify_timeout", self.verify_timeout)
         if self.on_ambiguous not in ("auto", "resend", "report"):
             raise ValueError(f'on_ambiguous must be "auto", "resend" or "report", not {self.on_ambiguous!r}.')
         if self.progress is not None and not callable(self.progress):
             raise TypeError(f"progress must be callable, not {type(self.progress).__name__}.")
+        if self.journal and any(_is_one_file(self.journal, file) for file in self._letter_files):
+            raise ValueError(f"journal and dead_letter must be different files, and both are {str(self.journal)!r}.")
+
+    def check_source(self, records: object) -> None:
+        """Refuse a source that says that it reads the file that is to be written.
+
+        Raises:
+            ValueError: it does.
+        """
+        if not type(records).__module__.startswith("databox."):
+            return  # nobody knows where those come from
+        names: list[str] = getattr(records, "names", None) or [getattr(records, "name", "")]
+        for name in names:
+            if any(_is_one_file(Path(name), file) for file in self._letter_files):
+                raise ValueError(
+                    f"dead_letter is {str(self.dead_letter)!r}, which the rows come from: those that do not make it "
+                    "would stand in it twice. Name another file."
+                )
+
+    @property
+    def _letter_files(self) -> tuple[Path, ...]:
+        """The files of dead letters."""
+        path = self.dead_letter
+        return (path, path.with_name(f"{path.name}.reasons.jsonl")) if path else ()
 
     @property
     def resend(self) -> bool:
         """Whether a batch whose answer was lost goes out again."""
         return self.on_ambiguous == "resend" or (self.on_ambiguous == "auto" and bool(self.primary_keys))
 
-    def batcher(self, ends: Iterable[int] = ()) -> Batcher:
+    def batcher(self, ends: Iterable[End] = ()) -> Batcher:
         """Return what cuts the batches."""
         return Batcher(self.batch_size, self.max_batch_bytes, ends)

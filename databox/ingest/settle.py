@@ -1,28 +1,34 @@
 """What an ingestion's answer says about its rows.
 
-The API documents no list of statuses, and programs have seen several. So counts and errors decide; a status is
-believed only when it says plainly that it failed.
+A number is what the server counted. The API documents no list of statuses, and programs have seen several, so a word
+decides in one case alone: where it says plainly that the ingestion failed, rows without a count did not make it.
 """
 
+import re
 from collections.abc import Iterator
 
 import attrs
 
-from databox.errors import DataboxError
-from databox.models import Ingestion
+from databox.errors import DataboxError, IngestionTimeoutError
+from databox.models import Ingestion, IngestionSummary
 
 __all__ = [
     "Shares",
     "is_settled",
+    "listed_failure",
     "poll_waits",
+    "rejected_places",
     "rejection",
     "share_out",
     "shares_by_status",
+    "still_open",
 ]
 
 _FAILED = {"failed", "failure", "error", "errored", "rejected", "cancelled", "canceled", "aborted"}
 _DONE = {"success", "succeeded", "completed", "complete", "processed", "finished", "done"}
 _OPEN = {"processing", "in progress", "in_progress", "pending", "queued", "accepted", "received", "running"}
+
+_NAMED = re.compile(r"records\[(\d{1,3})\]", re.ASCII)
 
 FIRST_POLL = 0.25
 LONGEST_POLL = 10.0
@@ -30,59 +36,95 @@ LONGEST_POLL = 10.0
 
 @attrs.frozen
 class Shares:
-    """How the rows of one accepted batch are shared out; the four add up to its rows."""
+    """How the rows of one accepted batch are shared out; the five add up to its rows."""
 
     appended: int = 0
     overwritten: int = 0
     rejected: int = 0
     unverified: int = 0
+    uncounted: int = 0
+
+    @property
+    def counted(self) -> int:
+        """Rows of which it is known what became of them."""
+        return self.appended + self.overwritten + self.rejected
 
 
 def is_settled(ingestion: Ingestion) -> bool:
-    """Whether the outcome of every row is known."""
-    status = (ingestion.status or "").strip().lower()
-    counted = _counted(ingestion)
-    if ingestion.received and counted >= ingestion.received:
+    """Whether there is an outcome to look at: all received rows are counted, it failed, or there are errors.
+
+    That is for whoever reads the answer. What is claimed of the rows of a batch is `share_out`'s alone.
+    """
+    if ingestion.received and sum(_counts(ingestion)) >= ingestion.received:
         return True
-    return status in _FAILED or (bool(ingestion.errors) and status not in _OPEN)
+    return _says_failed(ingestion.status) or (bool(ingestion.errors) and _word(ingestion.status) not in _OPEN)
 
 
-def share_out(ingestion: Ingestion | None, rows: int) -> Shares:
+def share_out(ingestion: Ingestion, rows: int) -> Shares:
     """Return what an answer says about a batch of some rows.
 
-    Rows that a failed ingestion does not count are rejected. Counts that exceed what was sent cannot be about these
-    rows alone, so nothing is claimed from them.
+    Rows without a count are unverified, or rejected where the status says that the ingestion failed. Counts that
+    cannot be about these rows alone, as they are negative or too many, say nothing.
     """
-    if ingestion is None or not 0 <= _counted(ingestion) <= rows or _nonsense(ingestion):
+    appended, overwritten, rejected = counts = _counts(ingestion)
+    left = rows - sum(counts)
+    if min(counts) < 0 or left < 0 or (ingestion.received or 0) > rows:
         return Shares(unverified=rows)
-    appended, overwritten = ingestion.appended or 0, ingestion.overwritten or 0
-    rejected = ingestion.rejected or 0
-    left = rows - _counted(ingestion)
-    if left and is_settled(ingestion) and not (ingestion.received and _counted(ingestion) >= ingestion.received):
+    if left and _says_failed(ingestion.status):
         return Shares(appended, overwritten, rejected + left)
     return Shares(appended, overwritten, rejected, left)
 
 
 def shares_by_status(status: str | None, rows: int) -> Shares | None:
-    """Return what a status alone says about a batch, or None while it says nothing.
+    """Return what the list of ingestions says about a batch, or None while it says nothing.
 
-    A listing has no counts. Rows of an ingestion that it calls done are shown as appended; whether some of them
-    replaced others, or were rejected one by one, it does not tell.
+    The list has no counts. Of an ingestion that it calls done some rows may have been rejected all the same.
     """
-    word = (status or "").strip().lower()
-    if word in _FAILED:
+    if _says_failed(status):
         return Shares(rejected=rows)
-    return Shares(appended=rows) if word in _DONE else None
+    return Shares(uncounted=rows) if _word(status) in _DONE else None
 
 
 def rejection(ingestion: Ingestion, shares: Shares) -> DataboxError | None:
-    """Return the API's reasons for rejected rows, or None when there are none."""
+    """Return why rows are shown as rejected, or None when there are none."""
     if not shares.rejected:
         return None
-    reasons = dict.fromkeys(": ".join(filter(None, (entry.code, entry.message))) for entry in ingestion.errors)
-    said = "; ".join(reason.rstrip(".") for reason in list(reasons)[:3]) or "it does not say why"
-    rows = "1 row" if shares.rejected == 1 else f"{shares.rejected} rows"
-    return DataboxError(f"The API rejected {rows} of ingestion {ingestion.id}: {said}.")
+    said = _reasons(ingestion) or "it does not say why"
+    counted = _counts(ingestion)[2]
+    if shares.rejected == counted:
+        return DataboxError(f"The API rejected {_rows(counted)} of ingestion {ingestion.id}: {said}.")
+    return DataboxError(
+        f"Ingestion {ingestion.id} failed by its status, {ingestion.status!r}, without counting "
+        f"{_rows(shares.rejected - counted)}, which are taken as rejected: {said}."
+    )
+
+
+def rejected_places(ingestion: Ingestion, shares: Shares) -> tuple[int, ...]:
+    """Return which rows of a batch the server counts as rejected; nothing where it does not say which they are."""
+    rows = sum(attrs.astuple(shares))
+    if ingestion.rejected == shares.rejected == rows:
+        return tuple(range(rows))
+    named = (_NAMED.match(entry.field or "") for entry in ingestion.errors)
+    places = sorted({int(found[1]) for found in named if found})
+    return tuple(places) if len(places) == shares.rejected and all(place < rows for place in places) else ()
+
+
+def listed_failure(summary: IngestionSummary, rows: int) -> DataboxError:
+    """Return why the rows of an ingestion are shown as rejected that the list calls failed."""
+    return DataboxError(
+        f"The list says of ingestion {summary.id} that it failed, {summary.status!r}, and counts no rows: "
+        f"{_rows(rows)} are taken as rejected. Ask for the ingestion to learn why."
+    )
+
+
+def still_open(ingestion: Ingestion, shares: Shares, seconds: float) -> IngestionTimeoutError:
+    """Return why rows are unverified whose ingestion answered, and has not counted them in time."""
+    said = _reasons(ingestion)
+    return IngestionTimeoutError(
+        f"What became of {_rows(shares.unverified)} of ingestion {ingestion.id} was not known after {seconds:g} "
+        f"seconds; its status was {ingestion.status!r}{f', and it said: {said}' if said else ''}. Ask for it later.",
+        ingestion=ingestion,
+    )
 
 
 def poll_waits() -> Iterator[float]:
@@ -93,10 +135,22 @@ def poll_waits() -> Iterator[float]:
         wait = min(LONGEST_POLL, wait * 1.5)
 
 
-def _counted(ingestion: Ingestion) -> int:
-    return sum(count or 0 for count in (ingestion.appended, ingestion.overwritten, ingestion.rejected))
+def _word(status: str | None) -> str:
+    return (status or "").strip().lower()
 
 
-def _nonsense(ingestion: Ingestion) -> bool:
-    counts = (ingestion.appended, ingestion.overwritten, ingestion.rejected)
-    return any(count is not None and count < 0 for count in counts)
+def _says_failed(status: str | None) -> bool:
+    return _word(status) in _FAILED
+
+
+def _counts(ingestion: Ingestion) -> tuple[int, int, int]:
+    return ingestion.appended or 0, ingestion.overwritten or 0, ingestion.rejected or 0
+
+
+def _reasons(ingestion: Ingestion) -> str:
+    reasons = dict.fromkeys(": ".join(filter(None, (entry.code, entry.message))) for entry in ingestion.errors)
+    return "; ".join(reason.rstrip(".") for reason in list(reasons)[:3])
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"

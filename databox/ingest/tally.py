@@ -1,10 +1,10 @@
 """What `progress` is told."""
 
 import time
-from collections.abc import Sized
 from typing import Literal
 
 from databox.ingest.progress import IngestProgress, least_seconds
+from databox.ingest.rows import length_of
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.limits import RateLimit
@@ -18,7 +18,7 @@ class Tally:
     def __init__(self, run: Run, records: object, settings: Settings) -> None:
         self._run = run
         self._settings = settings
-        self._total = len(records) if isinstance(records, Sized) else None
+        self._total = length_of(records)
         self._started = time.monotonic()
 
     @property
@@ -31,18 +31,18 @@ class Tally:
     ) -> IngestProgress:
         """Return how far the run is."""
         run, seconds = self._run, self.seconds
-        open_ = sum(rows for _, _, rows in run.accepted())
         left: float | None = None
         if self._total is not None:
             batches = -(-max(0, self._total - run.rows) // self._settings.batch_size) + run.busy
-            polls = batches + sum(1 for _ in run.accepted()) if self._settings.verify == "counts" else 0
+            polls = batches + run.open_batches if self._settings.verify == "counts" else 0
             left = least_seconds(batches + polls, limit)
         return IngestProgress(
             rows=run.rows,
             total_rows=self._total,
             accepted=run.counts["accepted"],
             failed=run.counts["failed"] + run.counts["ambiguous"] + run.counts["invalid"],
-            verified=run.counts["accepted"] - open_,
+            verified=run.verified_rows,
+            uncounted=run.uncounted_rows,
             batches=run.answered_batches,
             requests=requests,
             seconds=seconds,

@@ -80,7 +80,7 @@ class DataboxIngestOperator(BaseOperator):
         primary_keys: the keys that the dataset was made with; templated.
         journal: a file, on a disk that all workers share, that keeps what was sent; templated. Each run needs one of
             its own, and its rows must be the same in each try.
-        verify: as in `datasets.ingest`.
+        verify: as in `datasets.ingest`; `verify_timeout` too.
         on_ambiguous: as in `datasets.ingest`.
         databox_conn_id: the connection.
     """
@@ -98,6 +98,7 @@ class DataboxIngestOperator(BaseOperator):
         primary_keys: Sequence[str] | None = None,
         journal: str | None = None,
         verify: Literal["counts", "status"] | None = "counts",
+        verify_timeout: float = 300.0,
         on_ambiguous: Literal["auto", "resend", "report"] = "auto",
         databox_conn_id: str = DataboxHook.default_conn_name,
         **kwargs: Any,
@@ -111,6 +112,7 @@ class DataboxIngestOperator(BaseOperator):
         self.primary_keys = primary_keys
         self.journal = journal
         self.verify = verify
+        self.verify_timeout = verify_timeout
         self.on_ambiguous = on_ambiguous
         self.databox_conn_id = databox_conn_id
 
@@ -150,6 +152,7 @@ class DataboxIngestOperator(BaseOperator):
                 primary_keys=self.primary_keys,
                 journal=self.journal,
                 verify=self.verify,
+                verify_timeout=self.verify_timeout,
                 on_ambiguous=self.on_ambiguous,
             )
 

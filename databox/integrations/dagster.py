@@ -49,6 +49,7 @@ class DataboxResource(ConfigurableResource[Any]):
         primary_keys: Sequence[str] | None = None,
         journal: str | PathLike[str] | None = None,
         verify: Literal["counts", "status"] | None = "counts",
+        verify_timeout: float = 300.0,
         on_ambiguous: Literal["auto", "resend", "report"] = "auto",
     ) -> IngestReport:
         """Return the report on rows that all arrived. The arguments are those of `datasets.ingest`.
@@ -67,6 +68,7 @@ class DataboxResource(ConfigurableResource[Any]):
                     primary_keys=primary_keys,
                     journal=journal,
                     verify=verify,
+                    verify_timeout=verify_timeout,
                     on_ambiguous=on_ambiguous,
                 )
         except DataboxError as error:
@@ -87,6 +89,7 @@ def metadata_of(report: IngestReport) -> dict[str, MetadataValue[Any]]:
             "appended",
             "overwritten",
             "rejected",
+            "uncounted",
             "unverified",
             "failed",
             "invalid",

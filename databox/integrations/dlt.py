@@ -265,7 +265,7 @@ def _ambiguity(error: IngestError, name: str, dataset: str) -> str:
     lost = [
         f"{batch.first_row} to {batch.first_row + batch.rows - 1}" for batch in batches if batch.outcome == "ambiguous"
     ]
-    known = [batch.ingestion_id for batch in batches if batch.ingestion_id]
+    known = dict.fromkeys(batch.ingestion_id for batch in batches if batch.ingestion_id)
     return (
         f"Table {name!r}: {error}\nThe rows {', '.join(lost)} of this file may be stored in dataset {dataset}, and "
         "have no keys, so sending them again may store them twice. Ingestions of the file that are known: "

@@ -183,6 +183,7 @@ class _Task:
                     self._rows(batches),
                     primary_keys=plan.primary_keys or None,
                     verify=plan.verify,
+                    verify_timeout=plan.verify_timeout,
                     on_ambiguous=plan.on_ambiguous,
                 )
         except IngestError as error:
@@ -279,4 +280,4 @@ def _together(done: Iterable[_Written]) -> IngestReport:
 
 
 def _ingestions(report: IngestReport) -> list[str]:
-    return [batch.ingestion_id for batch in report.batches if batch.ingestion_id]
+    return list(dict.fromkeys(batch.ingestion_id for batch in report.batches if batch.ingestion_id))

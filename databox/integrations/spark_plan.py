@@ -5,6 +5,7 @@ them can know what another sent. With primary keys that does no harm; without, i
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NoReturn, cast, get_args
@@ -23,7 +24,7 @@ PER_HOUR = 10_000
 
 Verify = Literal["counts", "status"]
 
-_OPTIONS = {"datasetid", "primarykeys", "parallelism", "allowduplicates", "verify", "reportpath"}
+_OPTIONS = {"datasetid", "primarykeys", "parallelism", "allowduplicates", "verify", "verifytimeout", "reportpath"}
 _OF_SPARK = {"checkpointlocation", "queryname"}
 _AT_REGISTER = {"apikey", "api_key", "baseurl", "base_url", "ratelimitstore", "rate_limit_store"}
 _REMEDIES = {
@@ -78,6 +79,7 @@ class Plan:
     limit: RateLimit
     """What one task takes of the limit, or all of them through the store."""
     verify: Verify | None
+    verify_timeout: float
     report_path: str | None
 
     @property
@@ -132,6 +134,7 @@ def plan_of(
         once=once,
         limit=_limit(cluster, shared, given.get("parallelism")),
         verify=_verify(given.get("verify", "counts")),
+        verify_timeout=_seconds("verifyTimeout", given.get("verifytimeout", "300")),
         report_path=given.get("reportpath"),
     )
 
@@ -148,8 +151,8 @@ def _refuse_unknown(given: Mapping[str, str]) -> None:
             _refuse("A path was given to save(). Name the dataset with option('datasetId', …), and call save().")
         if name not in _OPTIONS | _OF_SPARK:
             _refuse(
-                f"There is no option {name!r}. There are datasetId, primaryKeys, parallelism, allowDuplicates, verify "
-                "and reportPath."
+                f"There is no option {name!r}. There are datasetId, primaryKeys, parallelism, allowDuplicates, verify, "
+                "verifyTimeout and reportPath."
             )
 
 
@@ -228,6 +231,16 @@ def _flag(given: Mapping[str, str], name: str, shown: str) -> bool:
     if value not in ("true", "false"):
         _refuse(f"{shown} must be true or false, not {value!r}.")
     return bool(json.loads(value))
+
+
+def _seconds(name: str, value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        _refuse(f"{name} must be 0 or more seconds, not {value!r}.")
+    return seconds
 
 
 def _count(name: str, value: str) -> int:

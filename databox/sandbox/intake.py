@@ -6,11 +6,11 @@ from typing import Any
 
 from databox.sandbox import columns, rules
 
-__all__ = ["columns_of", "take_in"]
+__all__ = ["columns_of", "size_of", "take_in"]
 
 
 def take_in(db: sqlite3.Connection, dataset: sqlite3.Row, records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Store records in a dataset; return the metrics and errors of the ingestion."""
+    """Store records in a dataset; return the counts and errors of the ingestion."""
     dataset_id: str = dataset["id"]
     keys: list[str] = json.loads(dataset["primary_keys"])
     types = columns_of(db, dataset_id)
@@ -40,20 +40,22 @@ def take_in(db: sqlite3.Connection, dataset: sqlite3.Row, records: list[dict[str
     db.executemany("insert or replace into columns values (?, ?, ?)", typed)
     total = dataset["row_count"] + appended
     db.execute("update datasets set row_count = ?, size = ? where id = ?", (total, size, dataset_id))
-    metrics = {
-        "datasetMetrics": {
-            "columnsCount": len(types),
-            "datasetSizeMB": size / 1_000_000,
-            "totalDatasetRecordsCount": total,
-        },
-        "ingestionMetrics": {
-            "receivedRecordsCount": len(records),
-            "appendedRecordsCount": appended,
-            "overwrittenRecordsCount": overwritten,
-            "rejectedRecordsCount": len(errors),
-        },
+    counts = {
+        "receivedRecordsCount": len(records),
+        "appendedRecordsCount": appended,
+        "overwrittenRecordsCount": overwritten,
+        "rejectedRecordsCount": len(errors),
     }
-    return {"metrics": metrics, **({"errors": errors} if errors else {})}
+    return {"metrics": {"ingestionMetrics": counts}, **({"errors": errors} if errors else {})}
+
+
+def size_of(db: sqlite3.Connection, dataset: sqlite3.Row) -> dict[str, Any]:
+    """Return how large a dataset is now."""
+    return {
+        "columnsCount": len(columns_of(db, dataset["id"])),
+        "datasetSizeMB": dataset["size"] / 1_000_000,
+        "totalDatasetRecordsCount": dataset["row_count"],
+    }
 
 
 def columns_of(db: sqlite3.Connection, dataset_id: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from databox.sandbox.catalogue import ACCOUNTS
 from databox.sandbox.database import emptied, opened
-from databox.sandbox.intake import take_in
+from databox.sandbox.intake import size_of, take_in
 from databox.sandbox.refusal import Refusal
 
 __all__ = ["World"]
@@ -151,7 +151,10 @@ class World:
             if row is None:
                 raise Refusal(404, "The ingestion does not exist.", field="ingestionId")
             self._asked_about([row])
-            done = json.loads(row["answer"]) if row["answer"] else {"metrics": None}
+            if not row["answer"]:
+                return _ingestion_summary(row) | {"metrics": None}
+            done: dict[str, Any] = json.loads(row["answer"])
+            done["metrics"]["datasetMetrics"] = size_of(self._db, self._dataset(dataset_id))
             return _ingestion_summary(row) | done
 
     def process(self) -> int:

@@ -272,6 +272,40 @@ def test_doctor_sees_a_clock_that_is_off_and_a_network_that_is_down(
     assert "!! network" in command("doctor").out
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ALL_PROXY", "socks://user:secret@127.0.0.1:1080"), ("NO_PROXY", "[::1"), ("SSL_CERT_FILE", "/nowhere/ca.pem")],
+)
+def test_an_environment_that_cannot_be_used_is_named(
+    command: Command, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv("DATABOX_API_KEY", "some-key-0123456789")
+    monkeypatch.setenv("HTTPS_PROXY" if variable == "NO_PROXY" else "UNUSED", "http://127.0.0.1:9")
+    monkeypatch.setenv(variable, value)
+    done = command("doctor", "--json")
+    checks = {check["name"]: check for check in done.json["checks"]}
+    assert (done.code, checks["environment"]["ok"]) == (1, False)
+    assert checks["environment"]["detail"].startswith(f"{variable} cannot be used")
+    assert "network" not in checks
+    assert "secret" not in done.out
+    done = command("account", "list")
+    assert (done.code, done.out) == (2, "")
+    assert f"{variable} cannot be used" in done.err
+    assert "secret" not in done.err
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -2359", "x"]
+)
+def test_doctor_takes_no_clock_for_an_absurd_one(command: Command, monkeypatch: pytest.MonkeyPatch, date: str) -> None:
+    monkeypatch.setenv("DATABOX_API_KEY", "some-key-0123456789")
+    with ScriptedServer() as server:
+        server.will(answer(200, {"requestId": "r", "status": "success"}, {"Date": date}))
+        monkeypatch.setenv("DATABOX_API_URL", server.url)
+        done = command("doctor")
+    assert (done.code, "clock" in done.out) == (0, False)
+
+
 def test_completion_is_there(databox: Command) -> None:
     done = databox("--help")
     assert done.code == 0

@@ -18,6 +18,7 @@ from databox import IngestProgress, RateLimit
 from databox.cli.progress import duration, seconds_left
 from databox.sandbox import Fault, Sandbox
 from tests.cli.conftest import Command
+from tests.sandbox.http import dataset_in
 
 GERMAN = "id;Datum;Betrag;PLZ;Größe\n1;31.12.2025;1.234,56;01067;1,5\n2;01.02.2026;-3,00;80331;2\n"
 GERMAN_ROWS = [
@@ -158,7 +159,7 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(command: Command, box: Sandbox
     done = command("dataset", "ingest", "some-id", "a.csv", "--dry-run")
     assert done.code == 0
     assert "Nothing was sent." in done.out
-    assert "2,501 rows, 0.1 MB, 52 requests." in done.out
+    assert "2,501 rows, 0.1 MB, 52 requests at least." in done.out
     found = command("dataset", "ingest", "some-id", "a.csv", "--dry-run", "--json", "--verify", "none").json
     assert (found["rows"], found["requests"], found["columns"][0]["type"]) == (2501, 26, "number")
     slower = command("dataset", "ingest", "some-id", "a.csv", "--dry-run", "--json", "--limit-share", "10%").json
@@ -181,12 +182,12 @@ def test_a_dry_run_finds_rows_that_cannot_be_sent(command: Command) -> None:
 
 
 def test_rejected_rows_are_a_failure_and_are_kept(databox: Command, box: Sandbox, dataset_id: str) -> None:
-    rows = json.dumps([{"id": 1}, {"name": "no key"}])
+    rows = json.dumps([{"id": 1, "n": 1}, {"id": 2, "n": "two"}])
     done = databox("dataset", "ingest", dataset_id, "--records", rows, "--primary-keys", "id", "--dead-letter", "dead")
     assert done.code == 1
     assert "Not every row is stored." in done.out
     assert re.search(r"rejected +1 ", done.out)
-    assert "The rows that did not make it are in dead, and why in dead.reasons.jsonl" in done.out
+    assert "The rows that did not make it are in dead.reasons.jsonl, and those that may go again in dead." in done.out
     assert "--journal" not in done.out  # the same again would fare no better
     assert databox("dataset", "ingest", dataset_id, "dead", "--format", "jsonl", "--dry-run").code == 0
 
@@ -207,6 +208,42 @@ def test_what_failed_is_sent_again_by_the_command_that_is_shown(
     again = databox(*resume[1:])
     assert (again.code, again.json["rows"], again.json["accepted"]) == (0, 350, 350)
     assert len(box.rows(dataset_id)) == 351
+
+
+def test_what_no_further_run_can_help_is_not_advised(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    Path("a.csv").write_text("id,v\n" + "".join(f"{n % 100},{n}\n" for n in range(250)))
+    box.inject(Fault("create_ingestion", status=400, times=1))
+    first = databox(
+        "dataset", "ingest", dataset_id, "a.csv", "--primary-keys", "id", "--json", "--concurrency", "1",
+        "--dead-letter", "dead",
+    )  # fmt: skip
+    assert (first.code, first.json["failed"], first.json["accepted"]) == (1, 100, 150)
+    assert not Path("dead").exists()  # each of these rows has a newer one
+    assert "None of them may go again as it is." in first.err
+    again = databox(*shlex.split(first.json["resume"])[1:])
+    assert (again.code, again.json["failed"], again.json["resume"]) == (1, 100, None)
+    assert "newer rows of the same keys were accepted" in again.json["errors"][0]["message"]
+    assert len(box.rows(dataset_id)) == 100
+    assert all(row["v"] >= 100 for row in box.rows(dataset_id))
+
+
+def test_dead_letters_that_are_the_input_are_refused(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    Path("dead.jsonl").write_text('{"id": 1}\n')
+    before = len(box.requests)
+    for name in ("dead.jsonl", "./dead.jsonl"):
+        done = databox("dataset", "ingest", dataset_id, "dead.jsonl", "--dead-letter", name)
+        assert done.code == 2
+        assert "which the rows come from" in done.err
+    done = databox("dataset", "ingest", dataset_id, "dead.jsonl", "--dead-letter", "x", "--journal", "x")
+    assert done.code == 2
+    assert len(box.requests) == before
+    assert Path("dead.jsonl").read_text() == '{"id": 1}\n'
+
+
+def test_rows_parted_by_invalid_ones_have_one_ingestion(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    done = databox("dataset", "ingest", dataset_id, "--json", "--records", '[{"id": 1}, {"id": [2]}, {"id": 3}]')
+    assert (done.code, len(done.json["ingestionIds"])) == (1, 1)
+    assert [error["firstRow"] for error in done.json["errors"]] == [1]
 
 
 def test_a_wrong_dataset_stops_at_once(databox: Command, box: Sandbox) -> None:
@@ -245,6 +282,39 @@ def test_verification_can_be_cheaper_or_left_out(databox: Command, box: Sandbox,
     assert databox(*ingest, "status").json["requests"] == 4
     assert databox(*ingest, "counts").json["requests"] == 6
     assert "not verified" in databox(*ingest[:-2], "--verify", "none").out
+
+
+def test_what_only_a_list_says_is_not_shown_as_counted(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    Path("a.jsonl").write_text('{"id": 1, "name": "a"}\n{"id": 2, "name": "b"}\n')
+    done = databox("dataset", "ingest", dataset_id, "a.jsonl", "--verify", "status")
+    assert done.code == 0
+    assert re.search(r"accepted +2 *\n +uncounted +2  listed as done, but not counted: rejected ones", done.out)
+    assert not re.search("appended|overwritten|rejected +0", done.out)
+    document = databox("dataset", "ingest", dataset_id, "a.jsonl", "--verify", "status", "--json").json
+    assert (document["uncounted"], document["appended"]) == (2, 0)
+
+
+@pytest.mark.parametrize("verify", ["counts", "status"])
+def test_what_is_not_known_in_time_is_said_with_its_reason(verify: str) -> None:
+    with Sandbox(processing_delay=60) as slow:
+        arguments = ["dataset", "ingest", dataset_in(slow), "a.csv", "--verify", verify, "--verify-timeout", "0.1"]
+        csv(Path("a.csv"), 5)
+        with process(slow, *arguments) as running:
+            out, _ = running.communicate(timeout=30)
+    assert running.returncode == 1
+    assert re.search(r"accepted +5 *\n +unverified +5  their outcome is not known", out)
+    assert "was not known after 0.1 seconds; its status was 'processing'" in out
+    assert "To send again" in out
+
+
+@pytest.mark.parametrize("seconds", ["-1", "inf", "nan", "soon"])
+def test_a_time_out_is_seconds(databox: Command, box: Sandbox, dataset_id: str, seconds: str) -> None:
+    csv(Path("a.csv"), 5)
+    before = len(box.requests)
+    done = databox("dataset", "ingest", dataset_id, "a.csv", "--verify-timeout", seconds)
+    assert done.code == 2
+    assert re.search("verify.timeout", done.err)
+    assert len(box.requests) == before
 
 
 def test_a_journal_of_ones_own_is_kept(databox: Command, box: Sandbox, dataset_id: str) -> None:

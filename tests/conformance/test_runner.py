@@ -39,14 +39,14 @@ def test_a_broken_adapter_fails_its_cases_and_is_started_again(name: str, capsys
     assert run(sys.executable, "-c", ADAPTERS[name]) == 1
     said = capsys.readouterr().out
     assert SAID[name] in said
-    assert "0 passed  11 failed   0 unsupported" in said
+    assert "0 passed  13 failed   0 unsupported" in said
 
 
 def test_what_is_unsupported_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     program = "import sys, json\nfor line in sys.stdin: "
     program += "print(json.dumps({'id': json.loads(line)['id'], 'unsupported': True}), flush=True)"
     assert run(sys.executable, "-c", program) == 0
-    assert "0 passed   0 failed  11 unsupported" in capsys.readouterr().out
+    assert "0 passed   0 failed  13 unsupported" in capsys.readouterr().out
 
 
 def test_what_cannot_be_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 // The client as the runner asks it: a line of JSON in, a line of JSON out.
 
 import readline from 'node:readline';
-import { DataboxError, OPERATIONS, RequestLog, batches, effectOf, isSettled, read, report, shareOut, sharesByStatus, waitBeforeRetry } from './client.mjs';
+import { DataboxError, OPERATIONS, RequestLog, batches, effectOf, read, report, shareOut, sharesByStatus, waitBeforeRetry } from './client.mjs';
 import { Client } from './ingest.mjs';
 
 const told = (error) => ({ ...error, message: error.message });
@@ -18,6 +18,17 @@ function failed(how) {
   const headers = how.retry_after === undefined ? {} : { 'retry-after': String(how.retry_after) };
   const response = { status: how.status, headers, body: JSON.stringify({ requestId: 'r', status: 'error', errors }) };
   return caught(() => read('datasets.purge', OPERATIONS['datasets.purge']({ dataset_id: 'd' }), response)).error;
+}
+
+// No entry covers rows that it is not about, so a batch that invalid rows part has several.
+function stretches({ places, outcome }) {
+  const made = [];
+  for (const place of places) {
+    const last = made.at(-1);
+    if (last && last[0] + last[1] === place) last[1] += 1;
+    else made.push([place, 1, outcome]);
+  }
+  return made;
 }
 
 function caught(work) {
@@ -64,11 +75,11 @@ const AREAS = {
     };
   },
   verification(given) {
-    if (given.mode === 'status') return sharesByStatus(given.status, given.rows);
-    return { settled: isSettled(given.ingestion), ...shareOut(given.ingestion, given.rows) };
+    const shares = given.mode === 'status' ? sharesByStatus(given.status, given.rows) : shareOut(given.ingestion, given.rows);
+    return { settled: !shares.unverified, ...shares };
   },
   report(given) {
-    return report(given.batches, given.verify);
+    return report(given.batches, given.verify, given.complete);
   },
   async calls(given) {
     const client = new Client('conformance-key-0123456789', given.base_url, { maxRetries: given.max_retries });
@@ -80,10 +91,11 @@ const AREAS = {
     }
   },
   async ingest(given) {
-    const { verify, batch_size: batchSize, on_ambiguous: onAmbiguous, journal, dead_letter: deadLetter } = given.options;
+    const { verify, verify_timeout: verifyTimeout, batch_size: batchSize, on_ambiguous: onAmbiguous, journal, dead_letter: deadLetter } = given.options;
     if (journal || deadLetter) return undefined;
     const client = new Client('conformance-key-0123456789', given.base_url);
-    return { report: await client.ingest('dataset', given.rows, { primaryKeys: given.primary_keys, verify, batchSize, onAmbiguous }) };
+    const report = await client.ingest('dataset', given.rows, { primaryKeys: given.primary_keys, verify, verifyTimeout, batchSize, onAmbiguous });
+    return { report, entries: report.batches.flatMap(stretches).sort(([one], [other]) => one - other) };
   },
 };
 

@@ -162,7 +162,9 @@ const ADVICE = {
 };
 const kindOf = (status) => (status >= 500 ? 'ServerError' : KINDS[status] ?? 'APIStatusError');
 const requestId = (answer, response) => text(answer.requestId) ?? response.headers['x-request-id'] ?? null;
-const excerpt = (body) => body.replace(/<(script|style)[\s\S]*?<\/\1>/gi, ' ').replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim().slice(0, 300);
+// What is not closed is read to its end, so that the search does not start again at every "<".
+const MARKUP = /<(script|style)[\s\S]*?(<\/\1>|$)|<[^<>]*>/gi;
+const excerpt = (body) => body.slice(0, 20_000).replace(MARKUP, ' ').replace(/\s+/g, ' ').trim().slice(0, 300);
 
 function refusal(what, response, answer) {
   const errors = details(answer.errors), { status } = response;
@@ -230,7 +232,7 @@ export class RequestLog {
 
 export function* batches(rows, size, most) {
   let batch = [], bytes = 13;
-  const whole = () => ({ first: batch[0].index, rows: batch.map((each) => each.json), bytes: bytes });
+  const whole = () => ({ first: batch[0].index, places: batch.map((each) => each.index), rows: batch.map((each) => each.json), bytes });
   for (const [index, json] of rows) {
     const more = Buffer.byteLength(json) + 1;
     if (13 + more > most) {
@@ -255,33 +257,25 @@ export function* batches(rows, size, most) {
 
 const FAILED = new Set(['failed', 'failure', 'error', 'errored', 'rejected', 'cancelled', 'canceled', 'aborted']);
 const DONE = new Set(['success', 'succeeded', 'completed', 'complete', 'processed', 'finished', 'done']);
-const OPEN = new Set(['processing', 'in progress', 'in_progress', 'pending', 'queued', 'accepted', 'received', 'running']);
 const word = (status) => (status ?? '').trim().toLowerCase();
-const counted = (ingestion) => (ingestion.appended ?? 0) + (ingestion.overwritten ?? 0) + (ingestion.rejected ?? 0);
-
-export function isSettled(ingestion) {
-  if (ingestion.received && counted(ingestion) >= ingestion.received) return true;
-  return FAILED.has(word(ingestion.status)) || ((ingestion.errors ?? []).length > 0 && !OPEN.has(word(ingestion.status)));
-}
+const NONE = { appended: 0, overwritten: 0, rejected: 0, uncounted: 0, unverified: 0 };
 
 export function shareOut(ingestion, rows) {
-  const [appended, overwritten, rejected] = ['appended', 'overwritten', 'rejected'].map((name) => ingestion?.[name] ?? 0);
-  const all = appended + overwritten + rejected;
-  if (!ingestion || all > rows || Math.min(appended, overwritten, rejected) < 0) return { appended: 0, overwritten: 0, rejected: 0, unverified: rows };
-  const left = rows - all;
-  const lost = left && isSettled(ingestion) && !(ingestion.received && all >= ingestion.received);
-  return { appended, overwritten, rejected: rejected + (lost ? left : 0), unverified: lost ? 0 : left };
+  const [appended, overwritten, rejected] = ['appended', 'overwritten', 'rejected'].map((name) => ingestion[name] ?? 0);
+  const left = rows - appended - overwritten - rejected;
+  if (left < 0 || Math.min(appended, overwritten, rejected) < 0 || (ingestion.received ?? 0) > rows) return { ...NONE, unverified: rows };
+  const failed = FAILED.has(word(ingestion.status));
+  return { ...NONE, appended, overwritten, rejected: rejected + (failed ? left : 0), unverified: failed ? 0 : left };
 }
 
 export function sharesByStatus(status, rows) {
-  const shares = { appended: 0, overwritten: 0, rejected: 0, unverified: 0 };
-  return { ...shares, [FAILED.has(word(status)) ? 'rejected' : DONE.has(word(status)) ? 'appended' : 'unverified']: rows };
+  return { ...NONE, [FAILED.has(word(status)) ? 'rejected' : DONE.has(word(status)) ? 'uncounted' : 'unverified']: rows };
 }
 
-export function report(outcomes, verify) {
+export function report(outcomes, verify, complete = true) {
   const sum = (pick) => outcomes.reduce((total, each) => total + pick(each), 0);
   const made = { rows: sum((each) => each.rows) };
   for (const name of ['accepted', 'failed', 'invalid', 'ambiguous', 'unsent']) made[name] = sum((each) => (each.outcome === name ? each.rows : 0));
-  for (const name of ['appended', 'overwritten', 'rejected', 'unverified']) made[name] = sum((each) => each[name] ?? 0);
-  return { ...made, ok: made.accepted === made.rows && !made.rejected && !(verify && made.unverified) };
+  for (const name of Object.keys(NONE)) made[name] = sum((each) => each[name] ?? 0);
+  return { ...made, complete, ok: complete && made.accepted === made.rows && !made.rejected && !(verify && made.unverified) };
 }

@@ -35,12 +35,13 @@ from databox.errors import APIConnectionError, InvalidResponseError
 from databox.ingest.batch import Batch, Batcher, body_of_one_request
 from databox.ingest.encode import encode
 from databox.ingest.run import Answer, Run
-from databox.ingest.settle import is_settled, share_out, shares_by_status
+from databox.ingest.settle import Shares, share_out, shares_by_status
 from databox.limits import RateLimit, RequestLog, Slot
 from databox.models import ErrorDetail
 from databox.operations import Operation
+from databox.redaction import Redactor
 from databox.report import BatchOutcome, IngestReport
-from databox.responses import Redactor, Response, read
+from databox.responses import Response, read
 from databox.retry import effect_of, wait_before_retry
 
 KEY = "conformance-key-0123456789"
@@ -197,6 +198,11 @@ def encoding(given: Json) -> Json:
     return {"json": data.decode()}
 
 
+def keys(given: Json) -> Json:
+    first, second = (encode({"key": value_of(given[name])}, 0, ["key"])[1] for name in ("first", "second"))
+    return {"same": first == second}
+
+
 def order(given: Json) -> Json:
     run, started = Run(given["concurrency"]), []
     waiting = [Batch((n,), (b"{}",), tuple(key.encode() for key in keys)) for n, keys in enumerate(given["batches"])]
@@ -217,17 +223,18 @@ def order(given: Json) -> Json:
 def verification(given: Json) -> Json:
     rows = given["rows"]
     if given["mode"] == "status":
-        shares = shares_by_status(given["status"], rows)
-        return attrs.asdict(shares) if shares else {"appended": 0, "rejected": 0, "unverified": rows}
-    told = dict(given["ingestion"])
-    entries = tuple(ErrorDetail(**entry) for entry in told.pop("errors", ()))
-    ingestion = Ingestion(id="i", errors=entries, **told)
-    return {"settled": is_settled(ingestion), **attrs.asdict(share_out(ingestion, rows))}
+        shares = shares_by_status(given["status"], rows) or Shares(unverified=rows)
+    else:
+        told = dict(given["ingestion"])
+        entries = tuple(ErrorDetail(**entry) for entry in told.pop("errors", ()))
+        shares = share_out(Ingestion(id="i", errors=entries, **told), rows)
+    return {"settled": not shares.unverified, **attrs.asdict(shares)}
 
 
 def report(given: Json) -> Json:
     outcomes = [BatchOutcome(index=n, first_row=n, **each) for n, each in enumerate(given["batches"])]
-    made = IngestReport.of(outcomes, verify=given["verify"], requests=0, seconds=0.0)
+    complete = given.get("complete", True)
+    made = IngestReport.of(outcomes, verify=given["verify"], requests=0, seconds=0.0, complete=complete)
     return shown(made)
 
 
@@ -269,7 +276,8 @@ def ingest(given: Json) -> Json:
         beside = dead.with_name("dead.jsonl.reasons.jsonl")
         reasons = [json.loads(line) for line in beside.read_text("utf-8").splitlines()] if beside.exists() else []
         noted = journal_rows(journal) if journal.exists() else []
-    return {"report": shown(last), "dead_letters": lines, "reasons": reasons, "journal": noted}
+    entries = [[batch.first_row, batch.rows, batch.outcome] for batch in last.batches]
+    return {"report": shown(last), "entries": entries, "dead_letters": lines, "reasons": reasons, "journal": noted}
 
 
 def ingested(url: str, rows: list[Json], arguments: Json) -> IngestReport:
@@ -303,6 +311,7 @@ AREAS: dict[str, Callable[[Json], Json]] = {
         limits,
         batches,
         encoding,
+        keys,
         order,
         verification,
         report,

@@ -127,6 +127,9 @@ def test_plain_columns_are_taken(kind: str) -> None:
     ("options", "said"),
     [
         ({"verify": "perhaps", "parallelism": "4"}, "counts, status or none"),
+        ({"verifyTimeout": "soon", "parallelism": "4"}, "verifyTimeout must be 0 or more seconds"),
+        ({"verifyTimeout": "-1", "parallelism": "4"}, "verifyTimeout must be 0 or more seconds"),
+        ({"verifyTimeout": "inf", "parallelism": "4"}, "verifyTimeout must be 0 or more seconds"),
         ({"parallelism": "0"}, "parallelism"),
         ({"parallelism": "many"}, "parallelism"),
         ({"allowDuplicates": "yes"}, "allowDuplicates"),

@@ -1,24 +1,20 @@
-"""What is between client and server: TLS, proxies, connections that are kept, answers that come early."""
+"""What is between client and server: TLS, connections that are kept, answers that come early."""
 
-import http.client
 import os
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
-from databox import APIConnectionError, APITimeoutError, Databox, RateLimit, RequestTooLargeError
-from databox.pooling import certificates
+from databox import APIConnectionError, APITimeoutError, RateLimit, RequestTooLargeError
 from databox.sandbox import Sandbox
 from tests.drive import Driver
-from tests.scripted import ScriptedServer, answer, head, wire
+from tests.scripted import ScriptedServer, answer, head, secured, tls_for, wire
 from tests.slow_door import SlowDoor
 
 EVERY_CONNECTION = True
@@ -29,28 +25,10 @@ OK = answer(200, {"requestId": "r", "status": "success", "accounts": []})
 # TLS
 
 
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
-    """A certificate authority that the system trusts."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    certificates.cache_clear()
-    yield authority
-    certificates.cache_clear()
-
-
-def secured(authority: trustme.CA, name: str) -> ScriptedServer:
-    """A server with a certificate for a name."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return ScriptedServer(context)
-
-
 def test_tls(driver: Driver, authority: trustme.CA) -> None:
-    if driver.kind == "aiohttp":
+    if driver.is_httpx:
         return  # the session is the caller's, and so are its certificates
-    with secured(authority, "127.0.0.1") as server:
+    with secured(authority) as server:
         server.will(answer(200, {"requestId": "r", "status": "success", "accounts": [], "padding": "x" * 100_000}))
         client = driver.client(KEY, server.url)
         for _ in range(3):
@@ -60,11 +38,9 @@ def test_tls(driver: Driver, authority: trustme.CA) -> None:
 
 def test_new_connections_that_take_their_time_do_not_break_the_limit(driver: Driver, authority: trustme.CA) -> None:
     """What was let out at once leaves together with what was let out a little later."""
-    if driver.kind == "aiohttp":
+    if driver.is_httpx:
         return  # the session is the caller's, and so are its certificates
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    with Sandbox() as box, SlowDoor(box.url, context, 0.4) as door:
+    with Sandbox() as box, SlowDoor(box.url, tls_for(authority), 0.4) as door:
         client = driver.client(box.api_key, door.url, rate_limit=RateLimit())
         dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
         report = client.datasets.ingest(
@@ -90,7 +66,7 @@ def test_a_certificate_that_does_not_hold_is_final(driver: Driver, authority: tr
 
 
 def test_a_handshake_that_never_ends_times_out(driver: Driver) -> None:
-    if driver.kind == "aiohttp":
+    if driver.is_httpx:
         return  # it does end, but asyncio leaves the connection to the garbage collector, which warns
     with closing(socket.create_server(("127.0.0.1", 0))) as mute:
         client = driver.client(KEY, f"https://127.0.0.1:{mute.getsockname()[1]}", timeout=0.3)
@@ -102,7 +78,7 @@ def test_a_handshake_that_never_ends_times_out(driver: Driver) -> None:
 
 def test_a_handshake_that_drips_times_out(driver: Driver) -> None:
     """The head of a large record, then a byte at a time: each read succeeds, and the whole never ends."""
-    if driver.kind == "aiohttp":
+    if driver.is_httpx:
         return  # it does end, but asyncio leaves the connection to the garbage collector, which warns
 
     def serve(listener: socket.socket) -> None:
@@ -127,48 +103,6 @@ def test_a_handshake_that_drips_times_out(driver: Driver) -> None:
         thread.join()
 
 
-# Proxies
-
-
-@pytest.fixture
-def proxied(driver: Driver, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
-    """The scripted server as the proxy for everything but loopback."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, server.url)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,direct.invalid")
-    server.will(OK)
-    return server
-
-
-def test_a_proxy_of_the_environment_is_used(driver: Driver, proxied: ScriptedServer) -> None:
-    if driver.kind == "aiohttp":
-        return  # the session is the caller's, and so are its proxies
-    client = driver.client(KEY, "http://api.invalid/base")
-    assert client.accounts.list().items == ()
-    assert [request.target for request in proxied.requests] == ["http://api.invalid/base/v1/accounts"]
-    client.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        client.accounts.list()
-
-
-def test_a_proxy_never_sees_the_key_of_https(driver: Driver, proxied: ScriptedServer) -> None:
-    if driver.kind == "aiohttp":
-        return
-    proxied.will(answer(403, "Forbidden"))
-    with pytest.raises(APIConnectionError, match="did not reach the API"):
-        driver.client(KEY, "https://api.invalid").data_sources.create("t")
-    assert [(request.method, request.target) for request in proxied.requests] == [("CONNECT", "api.invalid:443")]
-    assert KEY not in str(proxied.requests[0].headers)
-
-
-def test_some_hosts_need_no_proxy(driver: Driver, proxied: ScriptedServer) -> None:
-    assert driver.client(KEY, proxied.url).accounts.list().items == ()
-    assert [request.target for request in proxied.requests] == ["/v1/accounts"]
-    with pytest.raises(APIConnectionError):
-        driver.client(KEY, "http://direct.invalid").accounts.list()
-    assert len(proxied.requests) == 1
-
-
 # Connections
 
 
@@ -177,7 +111,8 @@ def test_connections_are_kept(driver: Driver) -> None:
         client = driver.client(KEY, server.url)
         for _ in range(5):
             client.accounts.list()
-        assert server.connections == 1
+        # httpx cannot tell which are safe to keep, so each of its requests has one of its own.
+        assert server.connections == (5 if driver.is_httpx else 1)
 
 
 def test_a_connection_that_the_server_closed_is_not_used_again(driver: Driver) -> None:
@@ -196,7 +131,7 @@ def test_a_closed_client_leaves_no_connection_behind(driver: Driver) -> None:
         client = driver.client(KEY, server.url)
         client.accounts.list()
         client.close()
-        if driver.kind == "aiohttp":
+        if driver.is_httpx:
             return  # they are the caller's to close
         deadline = time.monotonic() + 5
         while server.open and time.monotonic() < deadline:
@@ -224,12 +159,12 @@ class Counting(ScriptedServer):
 # Answers
 
 
-def early(status: int, body: bytes) -> Any:
-    """Answer as soon as the head is there, and close without reading the body."""
+def early(status: int, body: bytes, tls: ssl.SSLContext | None) -> Any:
+    """Answer as soon as the head is there, and say that there is no more, without reading the body."""
 
     def serve(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection:
+        accepted, _ = listener.accept()
+        with tls.wrap_socket(accepted, server_side=True) if tls else accepted as connection:
             data = b""
             while b"\r\n\r\n" not in data:
                 data += connection.recv(1000)
@@ -240,18 +175,25 @@ def early(status: int, body: bytes) -> Any:
     return serve
 
 
-def test_an_answer_that_comes_before_all_was_sent(driver: Driver) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_answer_that_comes_before_all_was_sent(driver: Driver, authority: trustme.CA, scheme: str) -> None:
+    if driver.is_httpx and scheme == "https":
+        return  # the client is the caller's, and so are its certificates
     body = b'{"requestId": "r", "status": "error", "errors": [{"code": "request_too_large", "message": "Too large."}]}'
+    context = tls_for(authority) if scheme == "https" else None
+    found: list[Exception] = []
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        thread = threading.Thread(target=early(413, body), args=(listener,))
-        thread.start()
-        client = driver.client(KEY, f"http://127.0.0.1:{listener.getsockname()[1]}")
-        with pytest.raises((RequestTooLargeError, APIConnectionError)) as caught:
-            client.request("POST", "/v1/x", json={"large": "x" * 20_000_000})
-        thread.join()
-    # Whether the answer survives the reset is up to the system; what is told must be one of the two.
-    if isinstance(caught.value, APIConnectionError):
-        assert "may have taken effect" in str(caught.value)
+        for _ in range(4):
+            thread = threading.Thread(target=early(413, body, context), args=(listener,))
+            thread.start()
+            client = driver.client(KEY, f"{scheme}://127.0.0.1:{listener.getsockname()[1]}")
+            with pytest.raises((RequestTooLargeError, APIConnectionError)) as caught:
+                client.request("POST", "/v1/x", json={"large": "x" * 8_000_000})
+            found.append(caught.value)
+            thread.join()
+    # Whether an answer survives the reset is up to the system. Ours do not lose all of them, and nothing else is told.
+    assert driver.is_httpx or any(isinstance(error, RequestTooLargeError) for error in found)
+    assert all("may have taken effect" in str(error) for error in found if isinstance(error, APIConnectionError))
 
 
 @pytest.mark.parametrize("status", [100, 102, 103])
@@ -263,26 +205,6 @@ def test_what_comes_before_the_answer_is_passed_over(driver: Driver, server: Scr
         assert client.accounts.list().items == ()
 
 
-def test_what_follows_an_answer_is_not_taken_for_the_next(server: ScriptedServer) -> None:
-    """A second answer that nobody asked for must not answer the next request of our own connections."""
-    forged = head(200, {"content-length": "50"}) + b'{"accounts": [{"id": 666, "name": "x", "type": ""}]}'
-    good = head(200, {"content-length": "16"}) + b'{"accounts": []}'
-    server.will(wire(good + forged), wire(good))
-    with Databox(KEY, server.url) as client:
-        for _ in range(2):
-            assert client.accounts.list().items == ()
-
-
-def test_the_debug_switch_of_the_standard_library_does_not_show_the_key(
-    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 5)
-    server.will(OK)
-    with Databox(KEY, server.url) as client:
-        client.accounts.list()
-    assert KEY not in "".join(capfd.readouterr())
-
-
 def test_host_names_and_ports_reach_the_server(driver: Driver, server: ScriptedServer) -> None:
     server.will(OK)
     port = server.url.rpartition(":")[2]
@@ -292,10 +214,8 @@ def test_host_names_and_ports_reach_the_server(driver: Driver, server: ScriptedS
     assert server.requests[0].headers["user-agent"].startswith("databox-sdk/")
 
 
-def test_forked_and_threaded_use_share_nothing_open() -> None:
-    """Importing and making a client opens nothing."""
+def test_making_a_client_opens_nothing(driver: Driver) -> None:
     before = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
-    client = Databox(KEY, "http://127.0.0.1:9")
+    driver.client(KEY, "http://127.0.0.1:9")
     after = set(os.listdir("/proc/self/fd")) if before else set()
-    client.close()
     assert len(after) <= len(before)

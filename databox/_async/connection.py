@@ -1,0 +1,205 @@
+"""One HTTP/1.1 connection of our own: h11 knows the protocol, and a socket that never blocks does the rest.
+
+Nothing is read ahead. What a server has sent lies in h11, or else a read gives it at once, from the socket or from the
+TLS layer above it. So it can be told whether anything followed an answer, which the next request must not get.
+"""
+
+import errno
+import itertools
+import os
+import socket
+import ssl
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+import h11
+import httpx
+
+from databox._async.runtime import breathe, lookup, until_ready
+from databox.config import KEY_HEADER, Secret
+from databox.exchange import LARGEST_HEAD, Exchange
+from databox.origin import Origin
+
+__all__ = ["AsyncConnection", "open_connection"]
+
+T = TypeVar("T")
+
+READ_AT_ONCE = 65_536
+EVENTS_AT_ONCE = 50
+_IN_PLACE_OF_THE_KEY = "?"
+_UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK)}
+
+
+class AsyncConnection:
+    """A connection to the API, for one exchange after another."""
+
+    def __init__(self, stream: socket.socket, origin: Origin) -> None:
+        self._stream = stream
+        self._origin = origin
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD)
+        self.idle_since = 0.0
+        """When its last exchange ended, on the monotonic clock."""
+
+    def close(self) -> None:
+        """Close it at once; in a forked child, the parent's stays open."""
+        self._stream.close()
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come since the last answer, not even the end."""
+        try:
+            self._stream.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
+        return False
+
+    def may_serve_again(self) -> bool:
+        """Whether the last exchange is over, with nothing left of it that the next one could take for its answer."""
+        http = self._http
+        # What h11 has left is seen nowhere else. It also notes the end of a connection, which under TLS comes
+        # before that of the socket and would not be seen there yet.
+        is_over = http.our_state is h11.DONE and http.their_state is h11.DONE and http.trailing_data == (b"", False)
+        if is_over:
+            http.start_next_cycle()
+        return is_over
+
+    async def talk(self, exchange: Exchange, key: Secret) -> None:
+        """Send a request and fill in its answer.
+
+        Raises:
+            httpx.RemoteProtocolError: the answer is no HTTP, or breaks off.
+            httpx.ReadError: the connection broke.
+            TimeoutError: the time for the exchange is over.
+        """
+        with _told_as(httpx.ReadError):
+            try:
+                await self._send(exchange, key)
+            except OSError as error:
+                if _is_over(error):
+                    raise
+                # A server may answer before it has read all, as with 413, and close.
+                self._http.send_failed()
+            await self._receive(exchange)
+
+    async def _send(self, exchange: Exchange, key: Secret) -> None:
+        body = exchange.body or b""
+        headers = [("host", self._origin.authority), *exchange.request_headers().items()]
+        if body or exchange.method in ("POST", "PUT", "PATCH"):
+            headers.append(("content-length", str(len(body))))
+        headers.append((KEY_HEADER, _IN_PLACE_OF_THE_KEY))
+        request = h11.Request(method=exchange.method, target=self._origin.target(exchange.target), headers=headers)
+        head = self._http.send(request) or b""
+        # Head and body go in one packet. The key comes in last, in a view whose repr does not show it.
+        rest = memoryview(head.removesuffix(b"?\r\n\r\n") + key.reveal().encode("ascii") + b"\r\n\r\n" + body)
+        self._http.send(h11.Data(data=body))
+        self._http.send(h11.EndOfMessage())
+        exchange.leaves()
+        while rest:
+            rest = rest[await _done(self._stream, exchange, partial(self._stream.send, rest), writing=True) :]
+
+    async def _receive(self, exchange: Exchange) -> None:
+        answer = bytearray()
+        for count in itertools.count(1):
+            event = await self._next_event(exchange)
+            if not count % EVENTS_AT_ONCE:  # where data never runs out, nothing ever waits, yet others want their turn
+                exchange.time_left()
+                await breathe()
+            if isinstance(event, h11.Response):
+                exchange.begin_answer(event.status_code, list(event.headers))
+            elif isinstance(event, h11.Data):
+                answer += event.data
+                exchange.check_size(len(answer))
+            elif isinstance(event, h11.EndOfMessage):
+                exchange.answer = bytes(answer)
+                return
+
+    async def _next_event(self, exchange: Exchange) -> object:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            data = await _done(self._stream, exchange, partial(self._stream.recv, READ_AT_ONCE))
+            if not data and self._http.their_state is h11.SEND_RESPONSE:
+                raise h11.RemoteProtocolError("the server closed the connection without an answer")
+            self._http.receive_data(data)
+        return event
+
+
+async def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exchange) -> AsyncConnection:
+    """Return a new connection; nothing of the exchange has been sent yet.
+
+    Raises:
+        httpx.ConnectError: there is none to be had, or TLS fails.
+        TimeoutError: it took too long.
+    """
+    with _told_as(httpx.ConnectError):
+        stream = await _connected(origin, exchange)
+        try:
+            if origin.scheme == "https":
+                stream = trusted.wrap_socket(stream, server_hostname=origin.host, do_handshake_on_connect=False)
+                await _done(stream, exchange, stream.do_handshake)
+        except BaseException:
+            stream.close()
+            raise
+    return AsyncConnection(stream, origin)
+
+
+async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
+    """A socket to the first address that lets us in, in the order in which the system gives them."""
+    problem = OSError(f"{origin.host} has no address")
+    addresses = await lookup(origin.host, origin.port, exchange.time_left())
+    for place, (family, kind, protocol, _, address) in enumerate(addresses):
+        left = exchange.time_left()
+        stream = None
+        try:
+            stream = socket.socket(family, kind, protocol)
+            stream.setblocking(False)
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            code = stream.connect_ex(address)
+            if code in _UNDER_WAY:
+                # Each address gets its share, so that a dead one leaves time for those after it.
+                await until_ready(stream, left and left / (len(addresses) - place), writing=True)
+                code = stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise OSError(code, os.strerror(code))
+        except BaseException as error:
+            if stream is not None:
+                stream.close()
+            if not isinstance(error, OSError):
+                raise
+            problem = error
+        else:
+            return stream
+    raise problem
+
+
+async def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T], *, writing: bool = False) -> T:
+    """Return what a step on a socket gives, once it can be done."""
+    while True:
+        left = exchange.time_left()
+        try:
+            return step()
+        except ssl.SSLWantReadError:
+            await until_ready(stream, left, writing=False)
+        except ssl.SSLWantWriteError:
+            await until_ready(stream, left, writing=True)
+        except BlockingIOError:
+            await until_ready(stream, left, writing=writing)
+
+
+@contextmanager
+def _told_as(kind: type[httpx.TransportError]) -> Generator[None, None, None]:
+    """Let what goes wrong out as httpx would, so that the transport knows one kind of errors."""
+    try:
+        yield
+    except h11.RemoteProtocolError as error:
+        raise httpx.RemoteProtocolError(str(error)) from error
+    except OSError as error:
+        if _is_over(error):
+            raise
+        raise kind(str(error)) from error
+
+
+def _is_over(error: OSError) -> bool:
+    """Whether the time for the exchange is over. A time-out of the system's has a number, and is about one step."""
+    return isinstance(error, TimeoutError) and error.errno is None

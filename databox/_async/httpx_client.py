@@ -1,0 +1,174 @@
+"""Sends through an httpx client, each request on a connection of its own: httpx cannot tell which are safe to keep."""
+
+import socket
+from collections.abc import Callable, Generator
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import httpx
+
+from databox._async.runtime import Deadline
+from databox.config import KEY_HEADER, Config, Secret
+from databox.exchange import Exchange
+
+__all__ = ["AsyncHttpxConnections"]
+
+_LEAVES = "send_request_headers.started"
+_ENDS = "http11.response_closed.started"
+_CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
+
+
+class _KeyHeader(httpx.Auth):
+    """Adds the key at the last moment, so that no request object shows it before."""
+
+    def __init__(self, key: Secret) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers[KEY_HEADER] = self._key.reveal()
+        yield request
+
+
+class AsyncHttpxConnections:
+    """The connections of httpx: of the caller's client, or of a new one for each request where a proxy is on the way.
+
+    Args:
+        config: the key and the address.
+        http_client: the caller's client to send through, which stays open.
+        make_client: makes the clients to send through when the caller has none.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        http_client: httpx.AsyncClient | None,
+        make_client: Callable[[], httpx.AsyncClient] = httpx.AsyncClient,
+    ) -> None:
+        self._base_url = config.base_url
+        self._auth = _KeyHeader(config.key)
+        self._http = http_client
+        self._make_client = make_client
+        self._is_closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._is_closed or (self._http is not None and self._http.is_closed)
+
+    async def aclose(self) -> None:
+        """Send nothing any more; a client of the caller's is the caller's to close."""
+        self._is_closed = True
+
+    async def run(self, exchange: Exchange) -> None:
+        """Send a request and fill in its answer.
+
+        Raises:
+            httpx.RequestError: something kept the answer from arriving whole.
+            TimeoutError: it did not arrive in time.
+        """
+        exchange.begin()
+        steps = _Steps(exchange)
+        try:
+            async with (
+                Deadline(exchange.timeout, steps.end_connection),
+                nullcontext(self._http) if self._http else self._make_client() as http,
+            ):
+                request = http.build_request(
+                    exchange.method,
+                    self._base_url + exchange.target,
+                    content=exchange.body,
+                    headers=exchange.request_headers(),
+                    timeout=exchange.timeout,
+                    extensions={"trace": steps.note},
+                )
+                response = await http.send(request, auth=self._auth, follow_redirects=False, stream=True)
+                steps.answered(response)
+                try:
+                    await self._read(response, exchange)
+                finally:
+                    await response.aclose()
+        except BaseException as error:
+            exchange.sent = steps.may_have_sent(error)
+            if type(error).__module__.startswith("socksio."):  # httpx lets these through; the package need not be there
+                raise httpx.ProxyError(f"the SOCKS proxy: {error}") from error
+            raise
+        finally:
+            steps.close()
+
+    async def _read(self, response: httpx.Response, exchange: Exchange) -> None:
+        exchange.begin_answer(response.status_code, response.headers.raw)
+        if response.is_stream_consumed:  # as transports give it that have an answer ready, decoded
+            exchange.headers = {**exchange.headers, "content-encoding": ""}
+            exchange.answer = response.content
+            exchange.check_size(len(exchange.answer))
+            return
+        answer = bytearray()
+        async for part in response.aiter_raw():
+            answer += part
+            exchange.time_left()
+            exchange.check_size(len(answer))
+        exchange.answer = bytes(answer)
+
+
+class _Steps:
+    """What httpx tells about the steps of one exchange, as far as its transport tells any."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._seen: list[str] = []
+        self._socket: socket.socket | None = None
+        """What the exchange goes through."""
+        self._is_over = False
+
+    async def note(self, event: str, info: dict[str, Any]) -> None:
+        """Take note of a step, unless it is between us and a proxy."""
+        if event.endswith(_CONNECTED):
+            self._goes_through(info.get("return_value"))
+        elif event.startswith("http2."):
+            self.close()  # others share the connection, which tells their answers apart
+        if getattr(info.get("request"), "method", None) == b"CONNECT":
+            return
+        self._seen.append(event)
+        if event.endswith(_LEAVES):
+            self._exchange.leaves()
+        elif event == _ENDS:
+            # httpx would use the connection again without a look at what else the server has sent on it, which would
+            # then be taken for the answer to the next request. Nor does it know of forks and other event loops. What
+            # was shut down it takes for closed by the server, and closes.
+            self.end_connection()
+
+    def answered(self, response: httpx.Response) -> None:
+        """An answer has begun."""
+        if not response.is_closed and response.http_version != "HTTP/2":  # or else it may serve others already
+            self._goes_through(response.extensions.get("network_stream"))
+
+    def end_connection(self) -> None:
+        """Shut the connection down, so that nothing more comes of it. From any thread."""
+        self._is_over = True
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _goes_through(self, stream: Any) -> None:
+        with suppress(AttributeError, OSError, TypeError, ValueError):  # a transport may give anything, or nothing
+            # A copy of ours, since event loops and TLS do not let everybody shut down theirs.
+            copy = socket.fromfd(stream.get_extra_info("socket").fileno(), socket.AF_INET, socket.SOCK_STREAM)
+            self.close()
+            self._socket = copy
+        if self._is_over:  # while it was connecting
+            self.end_connection()
+
+    def may_have_sent(self, error: BaseException) -> bool:
+        """Whether any part of the request may have left, now that the exchange has failed."""
+        if isinstance(error, httpx.ProxyError):
+            return False  # the proxy does not let us through; what it was sent so far is not the request
+        if self._seen:
+            return any(event.endswith(_LEAVES) for event in self._seen)
+        # Not every transport tells its steps; then only a failed connection proves anything.
+        return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)

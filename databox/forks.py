@@ -1,0 +1,33 @@
+"""What a forked child must not go on with: its parent's connections, and locks that only the parent's threads let go.
+
+A program may make its client before it forks (gunicorn with `preload_app`, Celery, multiprocessing).
+"""
+
+import os
+from typing import Protocol
+from weakref import WeakSet
+
+__all__ = ["renewed_in_children"]
+
+
+class Renewable(Protocol):
+    def after_fork(self) -> None:
+        """Start anew in a child, before anything else runs there."""
+        ...
+
+
+_renewables: WeakSet[Renewable] = WeakSet()
+
+
+def renewed_in_children(renewable: Renewable) -> None:
+    """Have an object's `after_fork` called in every child, for as long as the object lives."""
+    _renewables.add(renewable)
+
+
+def _renew() -> None:
+    for renewable in list(_renewables):
+        renewable.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_renew)

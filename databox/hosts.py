@@ -1,0 +1,60 @@
+"""Hosts as they are looked up: which there can be, and which never leave this machine."""
+
+import re
+import socket
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address
+
+import idna
+
+__all__ = ["address_of", "canonical", "is_address", "is_loopback"]
+
+_NAME = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
+_FOUR_NUMBERS = re.compile(r"([0-9]+\.){3}[0-9]+")
+
+
+def canonical(host: str) -> str:
+    """Return a host as it is looked up: in lower case and ASCII, and an address in its usual form.
+
+    Raises:
+        ValueError: there can be no such host; the message says why.
+    """
+    if ":" in host:
+        return str(IPv6Address(host))
+    try:
+        name = host.lower() if host.isascii() else idna.encode(host.lower()).decode("ascii")
+        for label in name.split("."):
+            if label.startswith("xn--"):
+                idna.decode(label)
+    except UnicodeError as error:
+        raise ValueError(f"it is no internationalised name ({error})") from None
+    if len(name.removesuffix(".")) > 253 or not _NAME.fullmatch(name):
+        raise ValueError("between its dots, a name has 1 to 63 letters, digits and hyphens")
+    if _FOUR_NUMBERS.fullmatch(name):
+        return str(IPv4Address(name))
+    address = address_of(name)
+    return str(address) if address else name
+
+
+def address_of(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a host is written as, also in the short forms that systems take; None for a name."""
+    if ":" in host:
+        return IPv6Address(host)
+    with suppress(OSError):
+        return IPv4Address(socket.inet_aton(host))  # 127.1 is 127.0.0.1
+    return None
+
+
+def is_address(host: str) -> bool:
+    """Return whether a host, in its canonical form, is an address, so that there is nothing to look up."""
+    return address_of(host) is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, in its canonical form, is always this machine, so that nothing crosses a network."""
+    name = host.removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = address_of(host)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return address is not None and (mapped or address).is_loopback

@@ -1,0 +1,242 @@
+"""A journal's file: how it is made and opened, and what may be wrong with it, with the one remedy for each."""
+
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Generator, Iterable
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, cast
+
+from databox.errors import ConfigurationError
+
+__all__ = ["JournalFile", "Statement", "problem", "transaction"]
+
+Statement = tuple[str, Iterable[tuple[object, ...]]]
+
+_FORMAT = 2
+_MARK = 0x44424A31
+"""What SQLite calls the application id, by which a journal is told from other databases."""
+_SCHEMA = f"""
+pragma application_id = {_MARK};
+pragma user_version = {_FORMAT};
+create table about (name text primary key, value text not null) without rowid;
+create table batches (
+    number integer primary key, end_row integer not null, rows integer not null, max_batch_bytes integer not null,
+    digest blob not null, run integer not null, state text not null, ingestion_id text, error text, shares text,
+    rejected text, ordered integer not null default 1, lost text);
+create table keys (key blob, row integer, batch integer not null, primary key (key, row)) without rowid;
+create index keys_by_batch on keys (batch);
+create table left_out (
+    row integer primary key, batch integer not null, outcome text not null, error text, by_row integer not null);
+create index left_out_by_batch on left_out (batch);
+create table letter_files (file text primary key) without rowid;
+create table letters (file text, row integer, run integer, digest blob, primary key (file, row, run)) without rowid;
+"""
+_NO_JOURNAL = "is no journal, and was left as it is. Name a path where there is no file yet."
+
+_START = b"SQLite format 3\0"
+_NO_ROOM = ("FULL", "IOERR")
+_DAMAGED = (
+    "is damaged: {}. Put a copy of it back. Without one nobody knows which rows were accepted: where there are no "
+    "primary keys, purge the dataset before all rows are sent again."
+)
+
+
+class JournalFile:
+    """The file of a journal, open for this run alone. Safe to use from any thread.
+
+    Raises:
+        ConfigurationError: it cannot be used, and why.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._db = _opened(path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def rows(self, query: str, *values: object) -> list[Any]:
+        """Return what a query finds."""
+        try:
+            with self._lock:
+                found = self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
+        return found
+
+    def row(self, query: str, *values: object) -> Any:
+        """Return the first row that a query finds."""
+        return self.rows(query, *values)[0]
+
+    def write(self, *statements: Statement) -> None:
+        """Do all of it or nothing."""
+        try:
+            with self._lock, transaction(self._db):
+                for query, rows in statements:
+                    self._db.executemany(query, rows)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
+
+    def script(self, queries: str) -> None:
+        """Do several things that take no values."""
+        try:
+            self._db.executescript(queries)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
+
+    def value(self, name: str) -> str | None:
+        """Return what was noted under a name."""
+        found = self.rows("select value from about where name = ?", name)
+        return cast("str", found[0][0]) if found else None
+
+    def note(self, name: str, value: str) -> str:
+        """Note something under a name, and return it."""
+        self.write(("insert or replace into about values (?, ?)", [(name, value)]))
+        return value
+
+    def doubled(self) -> str:
+        """Say how many rows would be stored twice without what it knows; nothing where none would."""
+        accepted = self.row(
+            "select coalesce(sum(rows), 0) - (select count(*) from left_out join batches on number = batch "
+            "where state = 'accepted') from batches where state = 'accepted'"
+        )[0]
+        if self.value("primary keys") or not accepted:
+            return ""
+        rows = "1 accepted row" if accepted == 1 else f"{accepted:,} accepted rows"
+        return f" It holds {rows}, and the dataset has no primary keys: starting anew would store them twice."
+
+    def _unusable(self, error: sqlite3.Error) -> ConfigurationError:
+        with suppress(ConfigurationError, sqlite3.Error):
+            if _name_of(error).startswith(_NO_ROOM):
+                return _unusable(self._path, error, self.doubled())
+        return _unusable(self._path, error)
+
+
+def _make(path: Path) -> None:
+    """Make a journal, whole or not at all, so that no half one is ever taken for one."""
+    if not path.parent.is_dir():
+        raise problem(path, f"cannot be made: there is no folder {path.parent}. Make it first.")
+    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL, 0o600))  # it is nobody else's to read
+        with closing(sqlite3.connect(new, isolation_level=None)) as db:
+            db.executescript(_SCHEMA)
+        try:
+            os.link(new, path)  # unlike a rename it never replaces what another run has just made
+        except FileExistsError:
+            pass
+        except OSError:  # some file systems have no links
+            if not os.path.lexists(path):
+                new.rename(path)
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from None
+    except OSError as error:
+        raise problem(path, f"cannot be made: {error.strerror}. Name a path where you may write.") from None
+    finally:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open a journal, made if there is none, and keep others out."""
+    if not os.path.lexists(path):
+        _make(path)
+    if path.is_dir():
+        raise problem(path, "is a folder. Name a file in it.")
+    _look_at(path)
+    try:
+        db = sqlite3.connect(path, isolation_level=None, timeout=0.5, check_same_thread=False)
+        try:
+            db.execute("pragma locking_mode = exclusive")  # until it is closed: no two runs write to one journal
+            db.execute("pragma synchronous = full")
+            db.execute("begin exclusive")
+            db.execute("commit")
+            _check_format(path, db)
+        except BaseException:
+            db.close()
+            raise
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from None
+    return db
+
+
+def _look_at(path: Path) -> None:
+    """Refuse what SQLite would take for a database that is new."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_START))
+    except OSError as error:
+        raise problem(path, f"cannot be read: {error.strerror}. Let this user read it, then run again.") from None
+    if not start:
+        raise problem(
+            path,
+            "is an empty file, which no run leaves behind. Name a path where there is no file yet; but if runs have "
+            "used this one, find out first what became of it, since without it all rows would be sent again.",
+        )
+    if start != _START:
+        raise problem(path, _NO_JOURNAL)
+
+
+def _check_format(path: Path, db: sqlite3.Connection) -> None:
+    found = _layout(db)
+    mark, version = (db.execute(f"pragma {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    if mark != _MARK and not {"about", "batches"} <= found.keys():
+        raise problem(path, _NO_JOURNAL)
+    if (mark, version) != (_MARK, _FORMAT):
+        raise problem(
+            path,
+            f"was made by another version of this package, in format {version or 1}, and this one knows {_FORMAT}. "
+            "Go on with that version.",
+        )
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(_SCHEMA)
+        if found != _layout(fresh):
+            raise problem(path, _DAMAGED.format("its tables are not as they were made"))
+
+
+def _layout(db: sqlite3.Connection) -> dict[str, str]:
+    return dict(db.execute("select name, coalesce(sql, '') from sqlite_master"))
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Generator[None]:
+    """Do all of what is in the block or nothing."""
+    if db.in_transaction:  # an interrupt came in the midst of another one
+        db.execute("rollback")
+    db.execute("begin")
+    try:
+        yield
+    except BaseException:
+        with suppress(sqlite3.Error):
+            db.execute("rollback")
+        raise
+    db.execute("commit")
+
+
+def _unusable(path: Path, error: sqlite3.Error, doubled: str = "") -> ConfigurationError:
+    """The error for what SQLite says, with the one remedy that there is."""
+    name = _name_of(error)
+    if name.startswith("BUSY"):
+        return problem(path, "is used by another run. Wait until that has ended, then run again.")
+    if name == "NOTADB":
+        return problem(path, _NO_JOURNAL)
+    if name.startswith(_NO_ROOM):
+        remedy = "Make room on the disk, then run again with the same journal."
+        return problem(path, f"cannot be written: {error}. {remedy}{doubled}")
+    if name.startswith(("READONLY", "CANTOPEN", "PERM", "AUTH")):
+        return problem(path, f"cannot be opened for writing: {error}. Let this user write there, then run again.")
+    return problem(path, _DAMAGED.format(error))
+
+
+def _name_of(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_")
+
+
+def problem(path: Path, what: str) -> ConfigurationError:
+    """Return the error that says what is wrong with a journal."""
+    return ConfigurationError(f"The journal {path} {what}")

@@ -1,0 +1,317 @@
+"""The two files of dead letters, which several runs may share: each adds its own lines and leaves those of others.
+
+A line of the reasons says which runs it belongs to. A row has no room for that, since it stands there as it was sent;
+so a journal keeps the digests of its rows, and where another run wrote the same bytes, the order among the reasons
+tells whose they are.
+"""
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path
+from typing import IO
+
+import attrs
+import orjson
+
+try:
+    import fcntl
+except ImportError:  # Windows, where two runs of one file must not end in the same moment
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Letter", "LetterFiles", "Own", "digest_of", "ours"]
+
+_HEAD = re.compile(rb'\{"index":(\d+),"outcome":"[a-z]+","again":(true|false),"run":"([0-9a-f]+)",')
+_ROW = b',"row":'
+_SCHEMA = """
+create table own (digest blob, row integer primary key);
+create index own_by_digest on own (digest);
+create table found (digest blob, line integer, primary key (digest, line)) without rowid;
+create table owners (digest blob, number integer, ours integer, primary key (digest, number)) without rowid;
+create table ours (line integer primary key, row integer);
+create table kept (row integer, line blob);
+"""
+
+
+@attrs.frozen
+class Letter:
+    """A row that did not make it."""
+
+    index: int
+    outcome: str
+    reason: str
+    row: bytes | str
+    """As it was encoded; or as text, where it could not be."""
+    again: bool
+    """Whether it may be sent again as it is."""
+
+    def line(self, run_id: str) -> bytes:
+        """Return the line that tells why."""
+        # Up to the row no text of others comes between the names, so that the row can be found again byte for byte.
+        about = {
+            "index": self.index,
+            "outcome": self.outcome,
+            "again": self.again,
+            "run": run_id,
+            "reason": self.reason,
+        }
+        row = self.row if isinstance(self.row, bytes) else _as_json(self.row)
+        return _as_json(about)[:-1] + _ROW + row + b"}\n"
+
+
+@attrs.frozen
+class Own:
+    """What a journal knows of the rows that its runs wrote: place and digest."""
+
+    rows: Iterable[tuple[int, bytes]]
+    before: int
+    """Those from this place on were not looked at by this run, and stay."""
+
+
+class LetterFiles:
+    """The files of one path.
+
+    Args:
+        path: of the rows that may be sent again; `<path>.reasons.jsonl` beside it has all rows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.reasons = self.path.with_name(self.path.name + ".reasons.jsonl")
+        self._new_rows, self._new_reasons = (file.with_name(f".{file.name}.new") for file in (self.path, self.reasons))
+
+    def check(self) -> None:
+        """Raise an OSError when nothing can be written; leave nothing behind."""
+        with self._alone():
+            _open(self.path, "ab").close()
+            _remove_if_empty(self.path)
+
+    def add(self, letters: Iterable[Letter], run_id: str) -> None:
+        """Append letters; all of them, or with an OSError none."""
+        letters = iter(letters)
+        first = next(letters, None)
+        if first is None:
+            return  # and nothing is touched
+        letters = chain([first], letters)
+        with self._alone(), _appended(self.reasons) as reasons, _appended(self.path) as rows:
+            _write(letters, run_id, rows, reasons)
+
+    def replace(self, letters: Iterable[Letter], run_id: str, own: Own) -> list[tuple[int, bytes]]:
+        """Put letters in the place of those that earlier runs of the same journal wrote.
+
+        Returns:
+            The rows of this journal that stay in the file although this run did not look at them: place and digest.
+        """
+        with self._alone(), closing(sqlite3.connect("")) as db:  # a file of its own while it lasts
+            db.executescript(_SCHEMA)
+            db.executemany("insert or ignore into own (row, digest) values (?, ?)", own.rows)
+            self._find(db, run_id)
+            with self._replaced() as (rows, reasons):
+                self._copy_others(db, run_id, own.before, rows, reasons)
+                _write(letters, run_id, rows, reasons)
+                kept = self._copy_kept(db, rows, reasons)
+        return kept
+
+    def _find(self, db: sqlite3.Connection, run_id: str) -> None:
+        """Find out which lines are ours."""
+        own = "insert or ignore into own (row, digest) values (?, ?)"
+        for index, digest, mine in _offered(self.reasons, run_id):
+            if mine:  # it may be one that a copy of the journal does not know
+                db.execute(own, (index, digest))
+        known = "where exists (select 1 from own where digest = ?1)"
+        for number, (_, digest, mine) in enumerate(_offered(self.reasons, run_id)):
+            db.execute(f"insert into owners select ?1, ?2, ?3 {known}", (digest, number, mine))
+        for number, line in enumerate(_lines(self.path)):
+            db.execute(f"insert into found select ?1, ?2 {known}", (digest_of(line.rstrip(b"\r\n")), number))
+        for (digest,) in db.execute("select distinct digest from found").fetchall():
+            lines, owners, rows = (
+                [value for (value,) in db.execute(query, (digest,))]
+                for query in (
+                    "select line from found where digest = ? order by line",
+                    "select ours from owners where digest = ? order by number",
+                    "select row from own where digest = ? order by row",
+                )
+            )
+            taken = ours(lines, owners, len(rows))
+            db.executemany("insert into ours values (?, ?)", zip(taken, rows[len(rows) - len(taken) :], strict=True))
+
+    def _copy_others(
+        self, db: sqlite3.Connection, run_id: str, before: int, rows: IO[bytes], reasons: IO[bytes]
+    ) -> None:
+        """Copy what other runs wrote, and put aside what is ours and stays."""
+        for line in _lines(self.reasons):
+            head = _HEAD.match(line)
+            if head is None or head[3].decode() != run_id:
+                reasons.write(line)
+            elif int(head[1]) >= before:
+                db.execute("insert into kept values (?, ?)", (int(head[1]), b"r" + line))
+        for number, line in enumerate(_lines(self.path)):
+            found = db.execute("select row from ours where line = ?", (number,)).fetchone()
+            if found is None:
+                rows.write(line)
+            elif found[0] >= before:
+                db.execute("insert into kept values (?, ?)", (found[0], b"l" + line))
+
+    def _copy_kept(self, db: sqlite3.Connection, rows: IO[bytes], reasons: IO[bytes]) -> list[tuple[int, bytes]]:
+        kept: list[tuple[int, bytes]] = []
+        for row, line in db.execute("select row, line from kept order by row"):
+            (reasons if line[:1] == b"r" else rows).write(line[1:])
+            if line[:1] == b"l":
+                kept.append((row, digest_of(line[1:].rstrip(b"\r\n"))))
+        return kept
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        """Let no other run write to the files meanwhile."""
+        if fcntl is None:
+            self._finished()
+            yield
+            return
+        while True:
+            file = _open(self.reasons, "ab")
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_still(file, self.reasons) and not self._finished():
+                break
+            file.close()  # it was replaced or removed while we waited, or just now
+        with file:
+            try:
+                yield
+            finally:
+                if _is_still(file, self.reasons):
+                    _remove_if_empty(self.reasons)
+
+    @contextmanager
+    def _replaced(self) -> Generator[tuple[IO[bytes], IO[bytes]]]:
+        """Files that take the places of both once they are whole; an empty one removes the other.
+
+        The rows take theirs first. Whatever kills the process in between, the next one finishes it: else their order
+        would no longer be that of the reasons, by which lines with the same bytes are told apart.
+        """
+        try:
+            with _open(self._new_rows, "wb") as rows, _open(self._new_reasons, "wb") as reasons:
+                yield rows, reasons
+                for file in (rows, reasons):
+                    file.flush()
+                    os.fsync(file.fileno())
+            for old, new in ((self.path, self._new_rows), (self.reasons, self._new_reasons)):
+                with suppress(FileNotFoundError):
+                    shutil.copymode(old, new)
+            os.replace(self._new_rows, self.path)
+        finally:
+            self._finished()
+
+    def _finished(self) -> bool:
+        """Finish a replacement whose rows have taken their place, or undo it; return whether it was finished."""
+        if self._new_rows.exists():
+            self._new_reasons.unlink(missing_ok=True)  # first, as these alone would say that the rows are in place
+            self._new_rows.unlink(missing_ok=True)
+            return False
+        if not self._new_reasons.exists():
+            return False
+        os.replace(self._new_reasons, self.reasons)
+        _remove_if_empty(self.path)
+        _remove_if_empty(self.reasons)
+        return True
+
+
+def ours(lines: Sequence[int], owners: Sequence[bool], own: int) -> Sequence[int]:
+    """Return which of some lines with the same bytes are ours.
+
+    Args:
+        lines: where they are.
+        owners: whether it was us, for each of these rows among the reasons that says that it was written.
+        own: how many we wrote.
+    """
+    others = sum(not mine for mine in owners)
+    if others and len(lines) == len(owners):
+        return [line for line, mine in zip(lines, owners, strict=True) if mine]
+    # Somebody has edited the files. What may be another run's stays; of the rest ours were written last.
+    return lines[len(lines) - max(0, min(own, len(lines) - others)) :]
+
+
+def digest_of(row: bytes | str) -> bytes:
+    """Return what stands for a row's bytes."""
+    assert isinstance(row, bytes)  # text is not sent again
+    return blake2b(row, digest_size=16).digest()
+
+
+def _write(letters: Iterable[Letter], run_id: str, rows: IO[bytes], reasons: IO[bytes]) -> None:
+    for letter in letters:
+        reasons.write(letter.line(run_id))
+        if letter.again:
+            assert isinstance(letter.row, bytes)
+            rows.write(letter.row + b"\n")
+    rows.flush()
+    reasons.flush()
+
+
+@contextmanager
+def _appended(path: Path) -> Generator[IO[bytes]]:
+    """A file to append to, which is as it was when that fails. A last line that was torn off ends there."""
+    with path.open("rb") if path.exists() else nullcontext() as before:
+        size = before.seek(0, os.SEEK_END) if before else 0
+        if before and size:
+            before.seek(size - 1)
+        torn = bool(before and before.read(1) not in b"\n")
+    file = _open(path, "ab")
+    try:
+        if torn:
+            file.write(b"\n")
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    except BaseException:
+        with suppress(OSError):
+            file.close()  # first, since it may hold some of it back
+        with suppress(OSError):
+            os.truncate(path, size)
+        raise
+    finally:
+        file.close()
+        _remove_if_empty(path)
+
+
+def _remove_if_empty(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if not path.stat().st_size:
+            path.unlink()
+
+
+def _is_still(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _offered(path: Path, run_id: str) -> Iterator[tuple[int, bytes, bool]]:
+    """Walk the reasons of rows that may go again: place, digest, and whether they are those of a run."""
+    for line in _lines(path):
+        head = _HEAD.match(line)
+        if head and head[2] == b"true":
+            row = line[line.index(_ROW) + len(_ROW) : line.rindex(b"}")]
+            yield int(head[1]), digest_of(row), head[3].decode() == run_id
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        for line in file:
+            yield line if line.endswith(b"\n") else line + b"\n"
+
+
+def _open(path: Path, mode: str) -> IO[bytes]:
+    return open(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))  # nobody else's to read
+
+
+def _as_json(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # half of a surrogate pair, in an error of anybody's
+        return json.dumps(value).encode()

@@ -1,0 +1,189 @@
+"""What became of the rows of a batch, and of those that could not be encoded, as the report tells it."""
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+import attrs
+
+from databox.errors import DataboxError, InvalidRecordError
+from databox.ingest.resume import Before, LeftOut
+from databox.ingest.settle import Shares
+from databox.report import BatchOutcome, Outcome
+
+__all__ = ["LISTED", "Invalid", "Overtaken", "Sent", "compact", "without_frames"]
+
+_OVERTAKEN = "Not sent again, since newer rows of the same keys were accepted."
+LISTED = 1000
+"""Entries of rows that could not be encoded; what comes after is counted in one."""
+
+
+class Overtaken(DataboxError):
+    """Why rows are not sent again: newer ones of their keys were accepted."""
+
+
+@attrs.define
+class Sent:
+    """A batch as far as it has to be remembered."""
+
+    indexes: Sequence[int]
+    """The places of its rows in the source."""
+    end_row: int
+    """The place after its last row, or the last one that was left out of it."""
+    keys: frozenset[bytes]
+    apart: bool = True
+    """Whether it is told stretch by stretch, where other rows part it."""
+    before: Before | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    outcome: Outcome | None = None
+    ingestion_id: str | None = None
+    error: DataboxError | None = None
+    shares: Shares = attrs.field(factory=Shares)
+    rejected: frozenset[int] = frozenset()
+    ask: bool = True
+    """Whether the ingestion's counts tell what holds for its rows."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return len(self.indexes)
+
+    def outcomes(self) -> Iterator[BatchOutcome]:
+        """Walk what became of it, so that no entry covers rows that it is not about."""
+        spans = _stretches(self.indexes) if self.apart else [self.indexes][: self.rows]
+        for span, shares in zip(spans, self._dealt(spans), strict=True):
+            yield _outcome(span[0], len(span), self.outcome or "unsent", self.error, self.ingestion_id, shares)
+        for group in _alike(self.left_out):
+            error = Overtaken(f"{_OVERTAKEN} {group[0].error or ''}".rstrip())
+            yield _outcome(group[0].index, len(group), group[0].outcome, error)
+
+    def _dealt(self, spans: Iterable[Sequence[int]]) -> Iterator[Shares]:
+        """Deal the counts out among the stretches. The API gives them for the whole; which rows it appended, it does
+        not say, so that they are dealt out in order."""
+        left = attrs.asdict(self.shares)
+        left["rejected"] = left.pop("rejected") - len(self.rejected)  # last, where they are not known by place
+        for span in spans:
+            here = {"rejected": len(self.rejected.intersection(span))}
+            for kind, count in left.items():
+                dealt = min(count, len(span) - sum(here.values()))
+                left[kind] -= dealt
+                here[kind] = here.get(kind, 0) + dealt
+            yield Shares(**here)
+
+
+@attrs.frozen
+class _Invalid:
+    """Rows that could not be encoded: one after the other for the same reason, or those that are too many to list."""
+
+    first_row: int
+    end_row: int
+    rows: int
+    reason: str
+    error: DataboxError
+
+    def and_one_more(self, index: int) -> "_Invalid":
+        """Return it with a later row."""
+        return attrs.evolve(self, end_row=index + 1, rows=self.rows + 1)
+
+
+class Invalid:
+    """The rows that could not be encoded, each told by its place and column, up to some number of entries."""
+
+    def __init__(self) -> None:
+        self._listed: list[_Invalid] = []
+        self._unlisted: _Invalid | None = None
+
+    @property
+    def unlisted(self) -> bool:
+        """Whether there are more than are listed one by one."""
+        return self._unlisted is not None
+
+    @property
+    def last(self) -> int:
+        """The place of the last one; -1 without any."""
+        return self._last.end_row - 1 if self._last else -1
+
+    @property
+    def _last(self) -> _Invalid | None:
+        return self._unlisted or (self._listed[-1] if self._listed else None)
+
+    def add(self, error: InvalidRecordError, index: int) -> bool:
+        """Add a row; return whether it was not there already, as after an interrupt at the wrong moment."""
+        if index <= self.last:
+            return False
+        last = self._last
+        reason = str(without_frames(error)).replace(f"Row {index}", "Row", 1)
+        if self._unlisted:
+            self._unlisted = self._unlisted.and_one_more(index)
+        elif last and (last.end_row, last.reason) == (index, reason):
+            self._listed[-1] = last.and_one_more(index)
+        elif len(self._listed) < LISTED:
+            self._listed.append(_Invalid(index, index + 1, 1, reason, error))
+        else:
+            self._unlisted = _Invalid(index, index + 1, 1, reason, error)
+        return True
+
+    def outcomes(self) -> Iterator[BatchOutcome]:
+        """Walk the entries of the report."""
+        for group in self._listed:
+            yield _outcome(group.first_row, group.rows, "invalid", group.error)
+        if self._unlisted:
+            rows, error = self._unlisted.rows, self._unlisted.error
+            words = f"{rows:,} more rows could not be encoded, which are not listed one by one. {error}"
+            column = getattr(error, "column", None)
+            first = self._unlisted.first_row
+            yield _outcome(first, rows, "invalid", InvalidRecordError(words, index=first, column=column))
+
+
+Error = TypeVar("Error", bound=DataboxError)
+
+
+def without_frames(error: Error) -> Error:
+    """Return an error without the frames that it came through: they hold whole batches, and a report is kept."""
+    links: list[BaseException] = [error]
+    for link in links:
+        link.__traceback__ = None
+        links += (each for each in (link.__cause__, link.__context__) if each and each not in links)
+    return error
+
+
+def compact(indexes: Sequence[int]) -> Sequence[int]:
+    """Return the places of a batch's rows in as little memory as they take."""
+    if indexes and indexes[-1] - indexes[0] + 1 == len(indexes):
+        return range(indexes[0], indexes[-1] + 1)
+    return array("q", indexes)
+
+
+def _stretches(indexes: Sequence[int]) -> Sequence[Sequence[int]]:
+    """The stretches of rows that follow one another."""
+    if isinstance(indexes, range):
+        return [indexes][: len(indexes)]
+    starts = [n for n, index in enumerate(indexes) if not n or index != indexes[n - 1] + 1]
+    return [indexes[start:end] for start, end in pairwise([*starts, len(indexes)])] if indexes else []
+
+
+def _alike(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:
+    """Rows that follow one another and were left out alike, together."""
+    groups: list[list[LeftOut]] = []
+    for row in left_out:
+        last = groups[-1][-1] if groups else None
+        if last and (last.index + 1, last.outcome, last.error) == (row.index, row.outcome, row.error):
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups
+
+
+def _outcome(
+    first_row: int,
+    rows: int,
+    outcome: Outcome,
+    error: DataboxError | None,
+    ingestion_id: str | None = None,
+    shares: Shares | None = None,
+) -> BatchOutcome:
+    counts = attrs.asdict(shares or Shares())
+    return BatchOutcome(
+        index=0, first_row=first_row, rows=rows, outcome=outcome, error=error, ingestion_id=ingestion_id, **counts
+    )

@@ -1,0 +1,123 @@
+"""Whether the rows that earlier runs of a journal stored are still there, as far as the server's totals tell.
+
+Nothing but a purge takes rows away, so a total never falls otherwise. An answer about an ingestion may tell the total
+of now, or the one after that ingestion. So two totals are compared only where the later one must not be smaller in
+either case. Likewise the largest of the totals told with some ingestions is never smaller than what these appended
+together, on top of what was told before they were created: whichever of them came last has all the others in its
+total.
+"""
+
+import attrs
+
+from databox.errors import DataboxError
+
+__all__ = ["Purged", "Total", "Totals"]
+
+_REMEDY = (
+    "Which of these rows are left the API does not say, and they are not sent again. Purge the dataset and start anew "
+    "with another journal; then each row is stored once."
+)
+
+
+class Purged(DataboxError):
+    """Why rows may not be there any more, although they were stored."""
+
+
+@attrs.frozen
+class Total:
+    """How many rows the dataset held, and the ingestion whose answer told."""
+
+    rows: int
+    ingestion_id: str
+
+
+class Totals:
+    """The totals that a run is told.
+
+    Args:
+        before: the number of rows that were there after earlier runs of its journal.
+        resumed: whether rows were accepted in earlier runs.
+    """
+
+    def __init__(self, before: Total | None, *, resumed: bool) -> None:
+        self._before = before
+        self._resumed = resumed
+        self._compared = before is None
+        self._fell = False
+        """Whether there were fewer rows than before."""
+        self._told: Total | None = None
+        """The largest total of this run; those below are of answers that can be compared with `before`."""
+        self._since: Total | None = None
+        self._appended = 0
+        """Rows that this run's answers count as appended; those below were created in this run."""
+        self._appended_new = 0
+        self._asked: set[str] = set()
+
+    def told(self, total: Total, *, new: bool, appended: int = 0) -> None:
+        """An answer told a total.
+
+        Args:
+            total: the total.
+            new: whether its ingestion was created in this run.
+            appended: how many rows the ingestion appended, told once for each, when all its rows are counted.
+        """
+        self._told = _larger(self._told, total)
+        self._appended += appended
+        self._appended_new += appended if new else 0
+        again = self._since is not None and total.ingestion_id == self._since.ingestion_id
+        if self._before and (new or again or total.ingestion_id == self._before.ingestion_id):
+            self._compared = True
+            self._since = _larger(self._since, total)
+            self._fell = self._fell or total.rows < self._before.rows
+
+    def question(self, *, settled: bool) -> str | None:
+        """Return the next ingestion to ask about, each once, to learn whether what was stored is still there.
+
+        It is asked when nothing that was told can be compared, and once more before a sum that does not come out
+        is held against the server, whose total may be a little late. `settled` says that no outcome is open.
+        """
+        short = self._short if settled and not self._fell else None
+        wanted = short[1] if short else None if self._compared else self._before
+        if wanted is None or wanted.ingestion_id in self._asked:
+            return None
+        self._asked.add(wanted.ingestion_id)
+        return wanted.ingestion_id
+
+    @property
+    def least(self) -> Total | None:
+        """The number of rows that the next run must find."""
+        largest = _larger(self._before, self._told) if self._told else self._before
+        short = self._short
+        if largest and short and short[0] > largest.rows:
+            return Total(short[0], short[1].ingestion_id)
+        return largest
+
+    def loss(self, *, settled: bool) -> tuple[Purged, Total] | None:
+        """Return what has become of the rows of earlier runs, and the total of now, if they are not all there."""
+        if self._before and self._since and self._fell:
+            return Purged(
+                f"The dataset held {self._before.rows:,} rows after an earlier run of this journal, and "
+                f"{self._since.rows:,} now: it was purged in between. {_REMEDY}"
+            ), self._since
+        if settled and self._short:
+            expected, total = self._short
+            return Purged(
+                f"The dataset holds {total.rows:,} rows, and with all that the runs of this journal appended there "
+                f"would be at least {expected:,}: it was purged in between. {_REMEDY}"
+            ), total
+        return None
+
+    @property
+    def _short(self) -> tuple[int, Total] | None:
+        """How many rows there would be at least, and the total that is smaller, if it is."""
+        if not self._resumed:
+            return None
+        if self._before and self._since and self._since.rows < self._before.rows + self._appended_new:
+            return self._before.rows + self._appended_new, self._since
+        if self._told and self._told.rows < self._appended:
+            return self._appended, self._told
+        return None
+
+
+def _larger(one: Total | None, other: Total) -> Total:
+    return one if one and one.rows >= other.rows else other

@@ -1,0 +1,199 @@
+"""Clients that were made before a fork. Real processes, each test in a program of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+ROOT = Path(__file__).resolve().parents[2]
+
+START = """
+import asyncio, json, os, signal, sys, threading, time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads, which is what this is about
+import anyio
+from databox import AsyncDatabox, Databox, RateLimit
+from databox.sandbox import Sandbox
+
+KIND = sys.argv[1]
+
+class Client:
+    '''Either client, with calls that run to their end; the asynchronous one has a loop for each call.'''
+    def __init__(self, box, **options):
+        self.own = (Databox if KIND == "sync" else AsyncDatabox)(box.api_key, box.url, **options)
+    def call(self, way, *arguments, **named):
+        part, _, name = way.rpartition(".")
+        method = getattr(getattr(self.own, part), name)
+        if KIND == "sync":
+            return method(*arguments, **named)
+        return anyio.run(lambda: method(*arguments, **named), backend=KIND)
+    def dataset(self, **named):
+        source = self.call("data_sources.create", "s")
+        return self.call("datasets.create", "d", data_source=source, **named)
+
+def child(work):
+    '''Run something in a child; return its process and where its answer can be read.'''
+    here, there = os.pipe()
+    process = os.fork()
+    if process:
+        os.close(there)
+        return process, here
+    signal.alarm(30)
+    try:
+        os.write(there, json.dumps(work()).encode())
+        os._exit(0)
+    except BaseException as error:
+        os.write(2, f"{type(error).__name__}: {error}".encode())
+        os._exit(3)
+
+def answers(children):
+    found = []
+    for process, here in children:
+        with os.fdopen(here, "rb") as pipe:
+            said = pipe.read()
+        _, status = os.waitpid(process, 0)
+        assert status == 0, status
+        found.append(json.loads(said))
+    return found
+"""
+
+PRELOADED = """
+with Sandbox() as box:
+    client = Client(box, rate_limit=None, max_retries=0)
+    dataset = client.dataset()
+    def work(number):
+        rows = [{"child": number, "row": row} for row in range(100)]
+        return client.call("datasets.ingest", dataset, rows, batch_size=10).appended
+    for round in range(3):
+        children = [child(lambda: work(number)) for number in range(4)]
+        mine = [client.call("data_sources.create", f"parent-{n}").title for n in range(10)]
+        assert mine == [f"parent-{n}" for n in range(10)], mine
+        assert answers(children) == [100] * 4
+    stored = box.rows(dataset)
+    assert len(stored) == 1200, len(stored)
+    assert all(stored.count({"child": n, "row": r}) == 3 for n in range(4) for r in range(100))
+"""
+
+CREATES = """
+with Sandbox() as box:
+    client = Client(box, rate_limit=None, max_retries=0)
+    client.call("accounts.list")
+    def work(number):
+        titles = [f"{number}-{n}" for n in range(12)]
+        return [[title, client.call("data_sources.create", title).title] for title in titles]
+    for _ in range(3):
+        for pairs in answers([child(lambda: work(number)) for number in range(4)]):
+            assert all(asked == got for asked, got in pairs), pairs
+"""
+
+WHILE_SENDING = """
+with Sandbox() as box:
+    clients = [Client(box, rate_limit=None), Client(box, rate_limit=RateLimit(per_second=500, per_hour=1_000_000))]
+    dataset = clients[0].dataset(primary_keys=["id"])
+    ended = threading.Event()
+    def send(client):
+        while not ended.is_set():
+            client.call("accounts.list")
+    threads = [threading.Thread(target=send, args=(client,)) for client in clients * 2]
+    for thread in threads:
+        thread.start()
+    def work(number):
+        rows = [[{"id": 2 * number + place, "n": number}] for place in range(2)]
+        ways = zip(clients, rows)
+        return [client.call("datasets.ingest", dataset, row, verify=None).accepted for client, row in ways]
+    for number in range(20):
+        assert answers([child(lambda: work(number))]) == [[1, 1]]
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(row["id"] for row in box.rows(dataset)) == list(range(40))
+"""
+
+LOCKED = """
+from databox.limits import _logs
+with Sandbox() as box:
+    client, limit = Client(box, rate_limit=RateLimit(per_second=2)), RateLimit(per_second=2)
+    transport = client.own._transport
+    copy = client.own.with_options(max_retries=0)._transport
+    log = transport._log
+    for _ in range(5):
+        log.reserve(time.monotonic(), limit)  # two go, three are planned, and take the next second and more
+    def work():
+        client.call("accounts.list")
+        copy.with_options(copy.options)
+        return log.reserve(time.monotonic() + 1.1, limit).granted
+    with transport._counting, copy._counting, log._lock, _logs.lock:
+        assert answers([child(work)]) == [True]
+"""
+
+CLOSED_BY_THE_PARENT = """
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+def serve():
+    while True:
+        connection, _ = listener.accept()
+        connection.recv(65536)
+        connection.sendall(b'HTTP/1.1 200 OK\\r\\ncontent-length: 16\\r\\n\\r\\n{"accounts": []}')
+        seen.append(connection)
+seen = []
+threading.Thread(target=serve, daemon=True).start()
+class Box:
+    api_key, url = "test-key-0123456789", f"http://127.0.0.1:{listener.getsockname()[1]}"
+client = Client(Box, rate_limit=None)
+client.call("accounts.list")
+go, gone = os.pipe()
+waiting = child(lambda: os.read(go, 1) and 1)
+client.own.close() if KIND == "sync" else anyio.run(client.own.aclose, backend=KIND)
+seen[0].settimeout(20)
+assert seen[0].recv(1) == b""  # the end, though the child lives on
+os.write(gone, b"x")
+answers([waiting])
+"""
+
+PROGRAMS = {
+    "used in the parent, then in four children at once": PRELOADED,
+    "creates get their own answers": CREATES,
+    "while threads of the parent send": WHILE_SENDING,
+    "locks that were held, and places that were taken": LOCKED,
+    "a connection ends with the parent's client, whatever children there are": CLOSED_BY_THE_PARENT,
+}
+
+
+@pytest.mark.parametrize("kind", ["sync", "asyncio", "trio"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_after_a_fork(program: str, kind: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", START + PROGRAMS[program], kind],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+POOLS = """
+import multiprocessing
+from databox import Databox
+from databox.sandbox import Sandbox
+
+def work(number):
+    return client.data_sources.create(f"s-{number}").title == f"s-{number}"
+
+with Sandbox() as box:
+    client = Databox(box.api_key, box.url, rate_limit=None, max_retries=0)
+    client.accounts.list()
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        assert all(pool.map(work, range(60), chunksize=1))
+    client.close()
+"""
+
+
+def test_a_pool_of_processes_uses_a_global_client() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", POOLS], cwd=ROOT, capture_output=True, text=True, timeout=55, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,45 @@
+"""Ctrl-C at any moment of a synchronous request: what follows goes on as if nothing had been."""
+
+import subprocess
+import sys
+
+import pytest
+
+from databox.sandbox import Sandbox
+
+PROGRAM = """
+import random, signal, sys
+from databox import Databox, RateLimit
+
+limit = RateLimit(per_second=1_000_000, per_hour=1_000_000_000)
+client = Databox(sys.argv[1], sys.argv[2], rate_limit=limit, timeout=20.0, max_retries=0)
+longest, interrupted = float(sys.argv[3]), 0
+for number in range(3000):
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.000001, longest))
+        client.accounts.list()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        interrupted += 1
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    if not number % 50:
+        title = f"t{number}"
+        assert client.data_sources.create(title).title == title
+print(interrupted)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system has no timer signals")
+@pytest.mark.parametrize("longest", [0.0003, 0.003])
+def test_interrupts_of_the_synchronous_client(box: Sandbox, longest: float) -> None:
+    """A lock that an interrupt leaves held would stop the next request of all clients of the key."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, box.api_key, box.url, str(longest)],
+        capture_output=True,
+        text=True,
+        timeout=58,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) > 100

@@ -1,0 +1,243 @@
+"""One deadline for an attempt as a whole: look-up, connecting, TLS, every byte of the answer, decoding."""
+
+import gzip
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, closing
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from databox import APIConnectionError, APITimeoutError
+from databox._async.connection import READ_AT_ONCE, AsyncConnection
+from databox.config import Secret
+from databox.exchange import Exchange
+from databox.origin import Origin
+from tests.drive import Driver
+from tests.scripted import ScriptedServer, Step, answer, head
+
+EVERY_CONNECTION = True
+KEY = "test-key-0123456789"
+OK = answer(200, {"requestId": "r", "status": "success", "accounts": []})
+
+
+@pytest.fixture
+def dead() -> Iterator[tuple[str, int]]:
+    """An address at which nobody answers: its queue of connections is full, so that no other one gets in."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0), backlog=0)))
+        for _ in range(3):
+            waiting = stack.enter_context(closing(socket.socket()))
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        probe = stack.enter_context(closing(socket.socket()))
+        probe.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            probe.connect(listener.getsockname())
+        yield listener.getsockname()
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> None:
+    """Let every name stand for these addresses, in this order."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **named: Any) -> Any:
+        return found if host in ("api.example", b"api.example") else real(host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def address_of(server: ScriptedServer) -> tuple[str, int]:
+    return "127.0.0.1", int(server.url.rpartition(":")[2])
+
+
+def test_a_dead_address_leaves_time_for_the_next(
+    driver: Driver, server: ScriptedServer, dead: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if driver.is_httpx:
+        return  # httpx has its own way of connecting
+    resolve_to(monkeypatch, dead, dead, address_of(server))
+    server.will(OK)
+    assert driver.client(KEY, "http://api.example:80", timeout=3.0).accounts.list().items == ()
+
+
+def test_dead_addresses_end_with_the_time(
+    driver: Driver, dead: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if driver.is_httpx:
+        return  # httpx has its own way of connecting
+    resolve_to(monkeypatch, dead, dead)
+    started = time.monotonic()
+    with pytest.raises(APITimeoutError, match="did not reach the API"):
+        driver.client(KEY, "http://api.example:80", timeout=0.5).data_sources.create("t")
+    assert 0.3 < time.monotonic() - started < 5
+
+
+def test_addresses_are_tried_in_the_order_of_the_system(
+    driver: Driver, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if driver.is_httpx:
+        return  # httpx has its own way of connecting
+    with ScriptedServer() as second:
+        resolve_to(monkeypatch, address_of(server), address_of(second))
+        server.will(OK)
+        driver.client(KEY, "http://api.example:80").accounts.list()
+        assert (len(server.requests), len(second.requests)) == (1, 0)
+
+
+def test_a_name_without_an_address(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    def getaddrinfo(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with pytest.raises(APIConnectionError, match="Name or service not known"):
+        driver.client(KEY, "http://api.example:80").data_sources.create("t")
+
+
+def test_a_look_up_that_never_ends(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    if driver.kind == "sync-httpx":
+        return  # nothing interrupts the look-up of a synchronous httpx client
+    end = threading.Event()
+
+    def getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:
+        if not flags & socket.AI_NUMERICHOST:
+            end.wait(20)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    started = time.monotonic()
+    try:
+        with pytest.raises(APITimeoutError, match="did not reach the API"):
+            driver.client(KEY, "http://api.example:80", timeout=0.3).data_sources.create("t")
+        assert time.monotonic() - started < 10
+    finally:
+        end.set()
+
+
+def for_ever(data: bytes, first: bytes = b"") -> Step:
+    """Send the same again and again, as fast as it goes."""
+
+    def step(connection: socket.socket) -> None:
+        connection.sendall(first)
+        end = time.monotonic() + 20
+        connection.settimeout(2.0)  # who has shut the connection down takes nothing any more, and need not say so
+        while time.monotonic() < end:
+            connection.sendall(data)
+
+    return step
+
+
+ENDLESS = {
+    "1xx": for_ever(head(103, {"link": "</x>"}) * 500),
+    "1xx, now and then": for_ever(head(100, {})),
+    "chunks of a byte": for_ever(b"1\r\nx\r\n" * 500, head(200, {"transfer-encoding": "chunked"})),
+    "spaces before an answer": for_ever(b"\r\n" * 500),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_what_never_ends_ends_with_the_time(driver: Driver, any_server: ScriptedServer, name: str) -> None:
+    """Also where there is always something to read, so that nothing ever waits."""
+    any_server.will(ENDLESS[name])
+    started = time.monotonic()
+    with pytest.raises((APITimeoutError, APIConnectionError)):
+        driver.client(KEY, any_server.url, timeout=0.5).accounts.list()
+    assert time.monotonic() - started < 10
+
+
+def test_a_server_that_reads_nothing(driver: Driver, authority: Any) -> None:
+    """The request does not fit into what the system buffers, and waits."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        started = time.monotonic()
+        with pytest.raises(APITimeoutError, match="may have taken effect"):
+            driver.client(KEY, url, timeout=0.5).request("POST", "/v1/x", json={"x": "y" * 20_000_000})
+        assert time.monotonic() - started < 10
+
+
+async def turns_beside(call: Callable[[], Awaitable[object]]) -> int:
+    """How often another task of the same event loop gets its turn while a call runs."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await anyio.sleep(0)
+            turns += 1
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(count)
+        await call()
+        group.cancel_scope.cancel()
+    return turns
+
+
+def test_others_go_on_while_an_answer_comes_without_a_pause(driver: Driver, server: ScriptedServer) -> None:
+    """In an event loop, whoever never has to wait must let others have their turn all the same."""
+    if not driver.is_async:
+        return  # threads get their turn by themselves
+    server.will(for_ever(head(103, {"link": "</x>"}) * 500))
+    client = driver.client(KEY, server.url, timeout=0.5).inner
+
+    async def call() -> None:
+        with pytest.raises(APITimeoutError):
+            await client.accounts.list()
+
+    assert driver.run(turns_beside(call)) > 10
+
+
+def test_others_go_on_while_an_answer_is_decoded(driver: Driver, server: ScriptedServer) -> None:
+    """Decompressing takes a while, and happens in steps."""
+    if not driver.is_async:
+        return  # threads get their turn by themselves
+    server.will(answer(200, gzip.compress(b'{"accounts": [' + b" " * 30_000_000 + b"]}"), {"content-encoding": "gzip"}))
+    client = driver.client(KEY, server.url).inner
+    assert driver.run(turns_beside(client.accounts.list)) > 30_000_000 / 16_384 / 2
+
+
+def test_others_go_on_while_there_is_always_something_to_read() -> None:
+    """The asynchronous client's connection alone, with all of a long answer there before it reads."""
+    here, there = socket.socketpair()
+    there.setblocking(False)
+    here.setblocking(False)
+    exchange = Exchange("GET", "/", None, timeout=5.0)
+    exchange.begin()
+    connection = AsyncConnection(here, Origin("http://localhost"))
+    with here, there:
+        hints = head(103, {"link": "</x>"}) * 2000
+        assert there.send(hints + head(200, {"content-length": "2"}) + b"{}") > READ_AT_ONCE
+        assert anyio.run(turns_beside, partial(connection.talk, exchange, Secret(KEY)))
+    assert exchange.answer == b"{}"
+
+
+def test_look_ups_that_hang_hold_up_nobody_else(
+    driver: Driver, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than an event loop has threads for such work."""
+    if driver.is_httpx:
+        return  # httpx has its own way of connecting
+    end = threading.Event()
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **named: Any) -> Any:
+        if host == "hangs.example":
+            end.wait(20)
+        return real("127.0.0.1" if str(host).endswith(".example") else host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    server.will(OK)
+    port = address_of(server)[1]
+    try:
+        hanging = driver.client(KEY, f"http://hangs.example:{port}", timeout=0.001)
+        for _ in range(50):
+            with pytest.raises(APITimeoutError):
+                hanging.accounts.list()
+        for host in ("127.0.0.1", "answers.example"):
+            assert driver.client(KEY, f"http://{host}:{port}", timeout=10.0).accounts.list().items == ()
+    finally:
+        end.set()

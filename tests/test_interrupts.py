@@ -1,0 +1,418 @@
+"""An interrupt, whenever it comes, leaves a report in which every row that was taken has its place."""
+
+import asyncio
+import dis
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import anyio
+import pytest
+
+import databox
+from databox import AsyncDatabox, Databox, IngestReport
+from databox.sandbox import Fault, Sandbox
+from tests.sandbox.http import ask
+from tests.test_ingest import adds_up, ingestions, rows, stored
+
+BLOCKED = """
+import json, sys, time
+from databox import Databox
+
+def rows():
+    for n in range(150):
+        yield {"id": n, "value": n / 8}
+    print("blocked", flush=True)
+    time.sleep(60)
+
+try:
+    with Databox(rate_limit=None) as client:
+        client.datasets.ingest(sys.argv[1], rows(), **json.loads(sys.argv[2]))
+except KeyboardInterrupt as error:
+    report = error.report
+"""
+BLOCKED_ASYNC = """
+import json, sys, anyio, asyncio
+from databox import AsyncDatabox
+
+async def rows():
+    for n in range(150):
+        yield {"id": n, "value": n / 8}
+    print("blocked", flush=True)
+    await anyio.sleep(60)
+
+async def main():
+    async with AsyncDatabox(rate_limit=None) as client:
+        await client.datasets.ingest(sys.argv[1], rows(), **json.loads(sys.argv[2]))
+"""
+UNDER_ASYNCIO = """
+try:
+    asyncio.run(main())
+except KeyboardInterrupt as error:
+    report = error.__context__.report  # of the CancelledError that asyncio.run turned into this
+"""
+UNDER_TRIO = """
+import trio
+try:
+    trio.run(main)
+except KeyboardInterrupt as error:
+    report = error.report
+"""
+TOLD = """
+outcomes = [(batch.outcome, batch.rows) for batch in report.batches]
+print(json.dumps({"rows": report.rows, "ok": report.ok, "complete": report.complete, "outcomes": outcomes}))
+print(str(report), file=sys.stderr)
+"""
+PROGRAMS = {"sync": BLOCKED, "asyncio": BLOCKED_ASYNC + UNDER_ASYNCIO, "trio": BLOCKED_ASYNC + UNDER_TRIO}
+
+
+def program(box: Sandbox, source: str, *arguments: str) -> "subprocess.Popen[str]":
+    """Start a program that uses the sandbox."""
+    environ = os.environ | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
+    command = [sys.executable, "-W", "error", "-c", source, *arguments]
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def plain(box: Sandbox) -> Iterator[Any]:
+    """A dataset without keys, where a row that is sent twice is stored twice."""
+    with Databox(box.api_key, box.url, rate_limit=None) as client:
+        yield client.datasets.create("D", data_source=client.data_sources.create("S"))
+
+
+@pytest.mark.parametrize("verify", [None, "counts"])
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_ctrl_c_while_the_source_blocks(
+    box: Sandbox, plain: Any, tmp_path: Path, kind: str, verify: str | None
+) -> None:
+    dead, journal = tmp_path / "dead.jsonl", tmp_path / "journal"
+    options = {"dead_letter": str(dead), "journal": str(journal), "verify": verify}
+    with program(box, PROGRAMS[kind] + TOLD, plain.id, json.dumps(options)) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "blocked\n"
+        running.send_signal(signal.SIGINT)
+        output, errors = running.communicate(timeout=30)
+    told = json.loads(output)
+    assert told == {"rows": 150, "ok": False, "complete": False, "outcomes": [["accepted", 100], ["unsent", 50]]}
+    assert "The source was not read to its end." in errors
+    assert "Traceback" not in errors
+    assert ("The run was interrupted before the outcome" in errors) is (verify == "counts")
+    assert [json.loads(line) for line in dead.read_text().splitlines()] == rows(50, 100)
+
+    # The journal says the same: the next run sends the rest, and nothing again.
+    with Databox(box.api_key, box.url, rate_limit=None) as client:
+        report = client.datasets.ingest(plain, rows(170), journal=journal)
+    assert (report.rows, report.appended) == (170, 170)
+    assert stored(box, plain) == rows(170)
+
+
+def test_a_second_ctrl_c_does_not_wait_for_requests_under_way(box: Sandbox, plain: Any, tmp_path: Path) -> None:
+    dead, journal = tmp_path / "dead.jsonl", tmp_path / "journal"
+    options = {"dead_letter": str(dead), "journal": str(journal), "batch_size": 10, "verify": None}
+    box.inject(Fault("create_ingestion", delay=0.02, times=5))  # so that it sends several at once
+    box.inject(Fault("create_ingestion", delay=20.0))
+    with program(box, BLOCKED + TOLD, plain.id, json.dumps(options)) as running:
+        while len(stored(box, plain)) < 50:
+            time.sleep(0.005)
+        time.sleep(0.3)
+        before = time.monotonic()
+        for _ in range(2):
+            running.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+        output, errors = running.communicate(timeout=30)
+    assert time.monotonic() - before < 15
+    assert "Traceback" not in errors
+    outcomes = [outcome for outcome, _ in json.loads(output)["outcomes"]]
+    assert outcomes[:5] == ["accepted"] * 5
+    assert "ambiguous" in outcomes
+    with sqlite3.connect(journal) as db:
+        noted = [state for (state,) in db.execute("select state from batches order by number")]
+    db.close()
+    assert noted == outcomes[: len(noted)]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("end", [150, 100])
+def test_cancelling_while_the_source_blocks(box: Sandbox, plain: Any, tmp_path: Path, backend: str, end: int) -> None:
+    dead = tmp_path / "dead.jsonl"
+    blocked = anyio.Event()
+
+    async def source() -> Any:
+        for row in rows(end):
+            yield row
+        blocked.set()
+        await anyio.sleep(60)
+
+    async def main() -> Any:
+        caught: list[BaseException] = []
+
+        async def run() -> None:
+            async with AsyncDatabox(box.api_key, box.url, rate_limit=None) as client:
+                try:
+                    await client.datasets.ingest(plain.id, source(), verify=None, dead_letter=dead)
+                except BaseException as error:
+                    caught.append(error)
+                    raise
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await blocked.wait()
+            tasks.cancel_scope.cancel()
+        return caught[0]
+
+    error: Any = anyio.run(main, backend=backend)
+    report: IngestReport = error.report
+    assert adds_up(report)
+    assert (report.rows, report.accepted, report.unsent, report.ok) == (end, 100, end - 100, False)
+    found = [json.loads(line) for line in dead.read_text().splitlines()] if dead.exists() else []
+    assert found == rows(end - 100, 100)
+    assert any("An ingest was interrupted" in note for note in error.__notes__)
+
+
+def test_a_time_out_of_asyncio_has_the_report_as_its_cause(box: Sandbox, plain: Any) -> None:
+    async def source() -> Any:
+        for row in rows(150):
+            yield row
+        await anyio.sleep(60)
+
+    async def main() -> Any:
+        async with AsyncDatabox(box.api_key, box.url, rate_limit=None) as client:
+            try:
+                async with asyncio.timeout(1.0):
+                    await client.datasets.ingest(plain.id, source(), verify=None)
+            except TimeoutError as error:
+                return error.__cause__
+
+    report: IngestReport = asyncio.run(main()).report
+    assert (report.rows, report.accepted, report.unsent, report.ok) == (150, 100, 50, False)
+
+
+# The report and the journal call the same rows the same
+
+TERMINATED = """
+import json, signal, sys, time
+from databox import Databox, RateLimit
+
+def stop(*_):
+    raise SystemExit
+
+def rows():
+    for n in range(2000):
+        time.sleep(0.001)
+        yield {"id": n, "value": n / 8}
+
+limit = RateLimit(int(sys.argv[3]), 10_000) if int(sys.argv[3]) else None
+signal.signal(signal.SIGTERM, stop)
+try:
+    with Databox(rate_limit=limit, timeout=0.5) as client:
+        client.datasets.ingest(sys.argv[1], rows(), **json.loads(sys.argv[2]))
+except SystemExit as error:
+    report = error.report
+    print(json.dumps([(batch.first_row + batch.rows, batch.outcome) for batch in report.batches]))
+"""
+MEANWHILE = {
+    "a request is under way": (Fault("create_ingestion", delay=2.0), 0),
+    "its answer is lost": (Fault("create_ingestion", drop="after"), 0),
+    "a retry is waited for": (Fault("create_ingestion", status=503, headers={"Retry-After": "60"}), 0),
+    "the limit is waited for": (None, 4),
+}
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("meanwhile", MEANWHILE)
+def test_a_request_to_terminate_that_is_handled(
+    box: Sandbox, plain: Any, tmp_path: Path, meanwhile: str, concurrency: int
+) -> None:
+    fault, limit = MEANWHILE[meanwhile]
+    journal = tmp_path / "journal"
+    options = {"journal": str(journal), "verify": None, "batch_size": 10, "concurrency": concurrency}
+    with program(box, TERMINATED, plain.id, json.dumps(options), str(limit)) as running:
+        while len(ingestions(box)) < 4:
+            time.sleep(0.005)
+        if fault:
+            box.inject(fault)
+            before = len(ingestions(box))
+            while fault.delay == 0 and len(ingestions(box)) == before:
+                time.sleep(0.005)
+        time.sleep(0.1)
+        running.send_signal(signal.SIGTERM)
+        output, errors = running.communicate(timeout=30)
+    assert errors == ""
+    reported = [(end, outcome) for end, outcome in json.loads(output)]
+    assert reported[0] == (10, "accepted")
+    with sqlite3.connect(journal) as db:
+        noted = db.execute("select end_row, state from batches order by number").fetchall()
+    db.close()
+    # What never came as far as being sent has no line in the journal.
+    assert noted == reported[: len(noted)]
+    assert {outcome for _, outcome in reported[len(noted) :]} <= {"unsent"}
+
+    ask(box, "DELETE", "/_sandbox/faults")
+    with Databox(box.api_key, box.url, rate_limit=None) as client:
+        again = client.datasets.ingest(
+            plain, rows(2000), journal=journal, verify=None, batch_size=10, raise_on_failure=False
+        )
+    assert again.ambiguous == sum(10 for _, outcome in reported if outcome == "ambiguous")
+    assert again.accepted == 2000 - again.ambiguous
+    found = [row["id"] for row in box.rows(plain)]
+    assert len(found) == len(set(found))
+
+
+def test_what_an_earlier_run_left_open_is_not_called_unsent(box: Sandbox, plain: Any, tmp_path: Path) -> None:
+    """Nor failed: it may be stored, whatever comes of sending it again."""
+    journal = tmp_path / "journal"
+    with Databox(box.api_key, box.url, rate_limit=None, max_retries=0) as client:
+        options: dict[str, Any] = {"journal": journal, "batch_size": 5, "raise_on_failure": False}
+        box.inject(Fault("create_ingestion", drop="after", times=1))
+        assert client.datasets.ingest(plain, rows(5), **options).ambiguous == 5
+        for status in (400, 503):
+            box.inject(Fault("create_ingestion", status=status, times=1))
+            again = client.datasets.ingest(plain, rows(5), on_ambiguous="resend", **options)
+            assert (again.ambiguous, again.failed) == (5, 0)
+        assert client.datasets.ingest(plain, rows(5), **options).ambiguous == 5
+    assert len(box.rows(plain)) == 5
+
+
+# At any moment
+
+
+class Interrupt(BaseException):
+    """Comes where Ctrl-C can."""
+
+
+@cache
+def operations_of(code: CodeType) -> dict[int, str]:
+    return {each.offset: each.opname for each in dis.get_instructions(code)}
+
+
+ROOT = str(Path(databox.__file__).parent)
+PARTS = ("ingest/", "_sync/ingest.py", "_sync/pool.py", "_sync/runtime.py", "_sync/verification.py", "report.py")
+TRACED = tuple(str(Path(ROOT, *part.split("/"))) for part in PARTS)
+
+
+class At:
+    """Raises at the n-th moment of the ingest's own code at which Python looks for signals.
+
+    These are the start of a function, the moment after a call, and the end of a loop's body.
+    """
+
+    def __init__(self, moment: int) -> None:
+        self._moment = moment
+        self._now = 0
+        self._before: dict[int, int] = {}
+        self.came = False
+
+    def __enter__(self) -> "At":
+        self._other = sys.gettrace()
+        sys.settrace(self._enter)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self._other)
+
+    def _enter(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
+        if not frame.f_code.co_filename.startswith(TRACED):
+            return None
+        frame.f_trace_opcodes = True
+        return self._step
+
+    def _step(self, frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
+        if event == "return":
+            self._before.pop(id(frame), None)
+        if event != "opcode" or self.came:
+            return self._step
+        operations, here = operations_of(frame.f_code), frame.f_lasti
+        before = operations.get(self._before.get(id(frame), -1), "RESUME")
+        self._before[id(frame)] = here
+        if before.startswith(("CALL", "RESUME")) or operations[here].startswith("JUMP_BACKWARD"):
+            self._now += 1
+            if self._now == self._moment:
+                self.came = True
+                raise Interrupt
+        return self._step
+
+
+def places(report: IngestReport, invalid: int) -> dict[int, str]:
+    """What became of each row; the one that is invalid has an entry of its own."""
+    found: dict[int, str] = {}
+    for batch in report.batches:
+        row, left = batch.first_row, batch.rows
+        while left:
+            if (row == invalid) == (batch.outcome == "invalid"):
+                assert row not in found
+                found[row] = batch.outcome
+                left -= 1
+            row += 1
+    return found
+
+
+@pytest.mark.parametrize("verify", [None, "counts"])
+@pytest.mark.parametrize("first", range(5))
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # of a file that was being opened at that moment
+def test_an_interrupt_at_any_moment(box: Sandbox, tmp_path: Path, first: int, verify: Any) -> None:
+    """Eight rows, one of which is invalid, in batches of three."""
+    with Databox(box.api_key, box.url, rate_limit=None) as client:
+        source = client.data_sources.create("S")
+        moments = 0
+        for moment in range(1 + first * 7, 10_000, 35):
+            moments += 1
+            plain = client.datasets.create("D", data_source=source)
+            if not interrupted(box, client, plain, tmp_path / str(moment), moment, verify):
+                break
+    assert moments > 20
+
+
+def interrupted(box: Sandbox, client: Databox, plain: Any, folder: Path, moment: int, verify: Any) -> bool:
+    """Ingest with an interrupt at some moment; return whether it came, and check what it left behind."""
+    folder.mkdir()
+    dead, journal = folder / "dead.jsonl", folder / "journal"
+    taken: list[int] = []
+
+    def given() -> Iterator[dict[str, Any]]:
+        for n in range(8):
+            taken.append(n)
+            yield {"id": [n] if n == 4 else n}
+
+    options: dict[str, Any] = {"batch_size": 3, "dead_letter": dead, "journal": journal, "verify": verify}
+    caught: Any = None
+    report: Any = None
+    with At(moment) as at:
+        try:
+            report = client.datasets.ingest(plain.id, given(), raise_on_failure=False, **options)
+        except Interrupt as error:
+            caught = error
+    if not at.came:
+        assert report.rows == 8
+        return False
+    report = getattr(caught, "report", report)
+    if report is None:
+        assert not taken  # it had hardly begun
+        return True
+    assert adds_up(report)
+    outcomes = places(report, 4)
+    assert sorted(outcomes) == taken
+    assert not report.ok
+    values = [row["id"] for row in box.rows(plain)]
+    assert len(values) == len(set(values))
+    assert all(outcomes[row] in ("accepted", "ambiguous") for row in values)
+    assert all(row in values for row, outcome in outcomes.items() if outcome == "accepted")
+    letters = [json.loads(line)["id"] for line in dead.read_text().splitlines()] if dead.exists() else []
+    missing = [row for row in taken if outcomes[row] in ("failed", "unsent")]
+    assert set(missing) <= {letter for letter in letters if isinstance(letter, int)}
+    with sqlite3.connect(journal) as db:
+        noted = dict(db.execute("select end_row, state from batches").fetchall())
+    db.close()
+    for end, state in noted.items():
+        assert outcomes[end - 1] == state
+    return True

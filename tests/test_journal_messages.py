@@ -1,0 +1,263 @@
+"""What may be wrong with a journal: each message says it, and what it advises is tried and doubles nothing."""
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from databox import ConfigurationError, IngestError
+from databox.ingest.journal_file import _unusable
+from databox.sandbox import Sandbox
+from tests.test_ingest import ingestions, rows, stored
+
+TWICE = "It holds 95 accepted rows, and the dataset has no primary keys: starting anew would store them twice."
+
+
+def refusal(client: Any, *args: Any, **options: Any) -> str:
+    """What the error says. Nothing may be sent, nor the journal changed."""
+    with pytest.raises((ConfigurationError, IngestError)) as caught:
+        client.datasets.ingest(*args, **options)
+    error = caught.value.__cause__ if isinstance(caught.value, IngestError) else caught.value
+    assert isinstance(error, ConfigurationError)
+    assert str(error).startswith(f"The journal {options['journal']} ")
+    assert not re.search("remove|delete the|another path", str(error))
+    return str(error)
+
+
+@pytest.fixture
+def journal(client: Any, plain: Any, tmp_path: Path) -> Path:
+    """A journal of 95 accepted rows."""
+    path = tmp_path / "journal"
+    client.datasets.ingest(plain, rows(95), batch_size=10, journal=path)
+    return path
+
+
+# Another input
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ([*rows(94), {"id": 94, "value": "new"}], "row 94 is not what it was"),
+        ([*rows(42), {"id": 42, "value": -1}, *rows(52, 43)], "row 42 is not what it was"),
+        ([{"id": -1, "value": 0}, *rows(94)], "row 0 is not what it was"),
+        ([*rows(3), *rows(91, 4)], "row 3 is not what it was"),
+        ([*rows(3), {"id": [3]}, *rows(91, 4)], "row 4 is not what it was"),
+        (rows(80), "it had more rows"),
+        (rows(94), "there is a row after row 93 that is missing now"),
+        ([], "it had more rows"),
+    ],
+)
+def test_a_changed_input_is_refused(
+    client: Any, plain: Any, box: Sandbox, journal: Path, changed: list[dict[str, Any]], words: str
+) -> None:
+    before = len(ingestions(box))
+    said = refusal(client, plain, changed, batch_size=10, journal=journal)
+    assert f"belongs to another input: {words}. Run again with the rows that it began with. {TWICE}" in said
+    assert client.datasets.ingest(plain, rows(95), journal=journal).ok
+    assert len(ingestions(box)) == before
+    assert stored(box, plain) == rows(95)
+
+
+def test_more_rows_than_when_it_was_finished(client: Any, plain: Any, box: Sandbox, journal: Path) -> None:
+    said = refusal(client, plain, rows(120), journal=journal)
+    assert (
+        f"it was finished, and there are more rows now. Send the new rows alone, with another journal. {TWICE}" in said
+    )
+    assert client.datasets.ingest(plain, rows(25, 95), journal=journal.with_name("another")).ok
+    assert stored(box, plain) == rows(120)
+
+
+def test_with_keys_nothing_can_be_doubled_and_nothing_is_said_of_it(
+    client: Any, dataset: Any, box: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal"
+    client.datasets.ingest(dataset, rows(5), journal=path)
+    assert refusal(client, dataset, rows(5, 1), journal=path).endswith("Run again with the rows that it began with.")
+
+
+def test_another_dataset(client: Any, plain: Any, box: Sandbox, journal: Path) -> None:
+    other = client.datasets.create("Other", data_source=plain.data_source_id)
+    said = refusal(client, other, rows(95), journal=journal)
+    assert f"belongs to another dataset: {plain.id!r}, not {other.id!r}. Name that one, or a journal of its own" in said
+    assert client.datasets.ingest(other, rows(95), journal=journal.with_name("of its own")).ok
+    assert client.datasets.ingest(plain, rows(95), journal=journal).ok
+    assert stored(box, plain) == stored(box, other) == rows(95)
+
+
+def test_other_primary_keys(client: Any, plain: Any, box: Sandbox, journal: Path) -> None:
+    said = refusal(client, plain, rows(95), journal=journal, primary_keys=["id"])
+    assert f"was begun with other primary keys: '', not 'id'. Name those. {TWICE}" in said
+    assert client.datasets.ingest(plain, rows(95), journal=journal).ok
+
+
+def test_another_address(client: Any, plain: Any, box: Sandbox, journal: Path) -> None:
+    with closing(sqlite3.connect(journal)) as db, db:
+        db.execute("update about set value = 'https://api.databox.com' where name = 'address'")
+    said = refusal(client, plain, rows(95), journal=journal)
+    assert f"belongs to another address: 'https://api.databox.com', not {box.url!r}. Go to that one" in said
+
+
+# Files
+
+
+def test_in_use(client: Any, plain: Any, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+
+    def source() -> Iterator[dict[str, Any]]:
+        said = refusal(client, plain, rows(5), journal=path)
+        assert said.endswith("is used by another run. Wait until that has ended, then run again.")
+        yield from rows(5)
+
+    if client._driver.is_async:
+        return  # the source of an asynchronous run cannot run another one to its end
+    assert client.datasets.ingest(plain, source(), journal=path).ok
+    assert client.datasets.ingest(plain, rows(5), journal=path).ok
+
+
+def of_another_kind(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("create table customers (id)")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.write_bytes(b"not a database at all" * 100),
+        lambda path: path.write_bytes(b"\0" * 5000),
+        lambda path: path.write_bytes(b"x"),
+        of_another_kind,
+    ],
+)
+def test_what_is_no_journal_is_left_alone(
+    client: Any, plain: Any, box: Sandbox, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "file"
+    make(path)
+    before = path.read_bytes(), len(box.requests)
+    said = refusal(client, plain, rows(5), journal=path)
+    assert said.endswith("is no journal, and was left as it is. Name a path where there is no file yet.")
+    assert (path.read_bytes(), len(box.requests)) == before
+    assert client.datasets.ingest(plain, rows(5), journal=tmp_path / "no file yet").ok
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "no file yet"]
+
+
+def test_an_empty_file_is_no_journal(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
+    """It may have been one; to begin anew with it could store all rows twice."""
+    path = tmp_path / "journal"
+    path.touch()
+    said = refusal(client, plain, rows(5), journal=path)
+    assert (
+        "is an empty file, which no run leaves behind. Name a path where there is no file yet; but if runs have" in said
+    )
+    assert path.read_bytes() == b""
+
+
+def test_one_of_another_version(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("create table about (name text primary key, value text not null)")
+        db.execute("create table batches (number integer primary key)")
+        db.execute("insert into about values ('version', '1')")
+    said = refusal(client, plain, rows(5), journal=path)
+    assert (
+        "was made by another version of this package, in format 1, and this one knows 2. Go on with that version"
+        in said
+    )
+
+
+def lacking_a_column(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("alter table batches drop column ingestion_id")
+
+
+def lacking_a_table(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("drop table keys")
+
+
+def overwritten(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * (path.stat().st_size - 100))
+
+
+def cut_off(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("harm", [lacking_a_column, lacking_a_table, overwritten, cut_off])
+def test_a_damaged_one(client: Any, plain: Any, box: Sandbox, journal: Path, harm: Callable[[Path], None]) -> None:
+    copy = journal.read_bytes()
+    harm(journal)
+    said = refusal(client, plain, rows(95), journal=journal)
+    assert "is damaged: " in said
+    assert "Put a copy of it back. Without one nobody knows which rows were accepted" in said
+    journal.write_bytes(copy)
+    assert client.datasets.ingest(plain, rows(95), journal=journal).ok
+    # Or, without one:
+    client.datasets.purge(plain)
+    assert client.datasets.ingest(plain, rows(95), journal=journal.with_name("new")).ok
+    assert stored(box, plain) == rows(95)
+
+
+def test_no_folder(client: Any, plain: Any, tmp_path: Path) -> None:
+    path = tmp_path / "no" / "journal"
+    assert refusal(client, plain, rows(5), journal=path).endswith(
+        f"there is no folder {tmp_path / 'no'}. Make it first."
+    )
+    path.parent.mkdir()
+    assert client.datasets.ingest(plain, rows(5), journal=path).ok
+
+
+def test_a_folder(client: Any, plain: Any, tmp_path: Path) -> None:
+    assert refusal(client, plain, rows(5), journal=tmp_path).endswith("is a folder. Name a file in it.")
+    assert client.datasets.ingest(plain, rows(5), journal=tmp_path / "journal").ok
+
+
+def test_one_that_may_not_be_written(journal: Path) -> None:
+    with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as db:
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            db.execute("delete from batches")
+        said = str(_unusable(journal, caught.value))
+    assert "cannot be opened for writing" in said
+    assert said.endswith("Let this user write there, then run again.")
+
+
+FULL = """
+import resource, signal, sys
+from databox import Databox, IngestError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with Databox(rate_limit=None, max_retries=0) as client:
+    rows = ({"id": n, "value": n / 8} for n in range(3000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, 80_000))
+    try:
+        client.datasets.ingest(sys.argv[1], rows, batch_size=10, journal=sys.argv[2], verify=None)
+    except IngestError as error:
+        print(error.report.accepted, error.report.ambiguous, error.__cause__)
+"""
+
+
+def test_a_full_disk(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    environ = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
+    command = [sys.executable, "-W", "error", "-c", FULL, plain.id, str(path)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+    accepted, ambiguous, words = done.stdout.split(" ", 2)
+    assert 0 < int(accepted) < 3000
+    assert words.startswith(f"The journal {path} cannot be written: ")
+    assert "Make room on the disk, then run again with the same journal. It holds" in words
+    assert "starting anew would store them twice" in words
+    # There is room now.
+    report = client.datasets.ingest(plain, rows(3000), journal=path, raise_on_failure=False)
+    assert report.accepted == 3000 - int(ambiguous) == 3000 - report.ambiguous
+    values = [row["id"] for row in box.rows(plain)]
+    assert len(values) == len(set(values)) >= report.accepted
