@@ -104,7 +104,7 @@ def _lock() -> None:
         subprocess.run(command, cwd=folder, check=True)
         lock = json.loads((Path(folder) / LOCK).read_text("utf-8"))
     for package in lock["packages"].values():
-        for key in ("resolved", "funding", "deprecated"):  # versions and hashes, and nobody's address
+        for key in ("resolved", "funding", "deprecated", "license"):  # versions and hashes, and nobody's address
             package.pop(key, None)
     text = json.dumps(lock, indent=1)
     (HERE / LOCK).write_text(text + "\n", "utf-8")
