@@ -1,6 +1,7 @@
 """The same API, as frameworks that write descriptions from code would describe it.
 
-Swashbuckle and NSwag belong to ASP.NET, which the service is built with; TypeSpec compiles a language of its own.
+Swashbuckle, NSwag and what .NET 10 has itself belong to ASP.NET, which the service is built with; TypeSpec compiles a
+language of its own.
 """
 
 import copy
@@ -12,6 +13,8 @@ from tools.spec.document import METHODS, find
 __all__ = ["FRAMEWORKS", "Document", "operations", "resolved"]
 
 Document = dict[str, Any]
+
+NUMBER = r"^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$"
 
 
 def resolved(value: Any, document: Document) -> Any:
@@ -166,6 +169,44 @@ def nswag(document: Document) -> Document:
     return {**whole, "x-generator": "NSwag v14.2.0.0", "openapi": "3.0.0"}
 
 
+def dotnet(document: Document) -> Document:
+    """As .NET 10 writes it: 3.1.1, numbers that may be digits, null as one of several, no ids, nothing of errors."""
+
+    def wrapped(name: str, null: bool) -> Document:
+        reference = {"$ref": f"#/components/schemas/{name}"}
+        return {"oneOf": [{"type": "null"}, reference]} if null else reference
+
+    def digits(schema: Document) -> Document:
+        kinds = schema.get("type")
+        number = {"integer": ("int64", r"^-?(?:0|[1-9]\d*)$"), "number": ("double", NUMBER)}.get(str(kinds))
+        found = {**schema, "type": [kinds, "string"], "pattern": number[1], "format": number[0]} if number else schema
+        if found.pop("nullable", False):
+            inner = found["type"]
+            found["type"] = ["null", *(inner if isinstance(inner, list) else [inner])]
+        return {**found, "items": digits(found["items"])} if "items" in found else found
+
+    def model(schema: Document) -> Document:
+        return {**schema, "properties": {name: digits(each) for name, each in schema["properties"].items()}}
+
+    models = _Models("", wrapped, model)
+    whole = _rebuilt(document, models, _words)
+    for _, _, operation in operations(whole):
+        del operation["operationId"]
+        operation["tags"] = ["Databox.Api"]
+        for parameter in operation["parameters"]:
+            parameter["schema"] = digits(parameter["schema"])
+        answer = operation["responses"]["200"]
+        media = answer["content"]["application/json"]
+        kinds = ("text/plain", "application/json", "text/json")
+        operation["responses"] = {
+            "200": {"description": "OK", "content": {kind: copy.deepcopy(media) for kind in kinds}}
+        }
+    for name in [name for name in models.schemas if name.startswith("ApiErrorResponse")]:
+        del models.schemas[name]
+    info = {"title": "Databox.Api | v1", "version": "1.0.0"}
+    return {**whole, "openapi": "3.1.1", "info": info, "servers": [{"url": "https://api.databox.com/"}]}
+
+
 def typespec(document: Document) -> Document:
     """As TypeSpec compiles it: 3.1, namespaces with dots, `anyOf` with null, one error for all by default."""
 
@@ -200,4 +241,4 @@ def typespec(document: Document) -> Document:
     return {**whole, "openapi": "3.1.0"}
 
 
-FRAMEWORKS = (swashbuckle, nswag, typespec)
+FRAMEWORKS = (swashbuckle, nswag, dotnet, typespec)

@@ -12,11 +12,12 @@ from openapi_spec_validator import validate
 
 from tests.pipeline.conftest import REAL, files
 from tests.pipeline.forms import FORMS, described
-from tests.pipeline.frameworks import Document
+from tests.pipeline.frameworks import FRAMEWORKS, Document
 from tests.pipeline.requests_of import requests_of, type_fault
 from tests.reference import REFERENCE
 from tools.spec.check import main as check
 from tools.spec.check import problems
+from tools.spec.classes import REFUSAL
 from tools.spec.document import dump, load, operations, parse
 from tools.spec.facade import of_the_client, unmet
 from tools.spec.generate import main as generate
@@ -75,6 +76,8 @@ def test_another_form_gives_the_generator_the_same_names_to_read(form: str) -> N
             )
             assert other.get("requestBody", {}).get("content") == operation.get("requestBody", {}).get("content")
     for name, schema in OURS["components"]["schemas"].items():
+        if form == "dotnet" and name.startswith(REFUSAL):
+            continue  # it says nothing of errors
         ours, other = bones(schema).get("properties", {}), bones(theirs["components"]["schemas"][name])
         assert ours.keys() <= other.get("properties", {}).keys(), name
 
@@ -88,7 +91,7 @@ def test_where_only_the_form_differs_the_bones_are_the_same(form: str) -> None:
     assert bones(theirs["components"]) == bones(OURS["components"])
 
 
-@pytest.mark.parametrize("form", ["strict", "awkward", "chained", "odd_words", "swashbuckle", "nswag", "typespec"])
+@pytest.mark.parametrize("form", ["strict", "awkward", "chained", "odd_words", *(each.__name__ for each in FRAMEWORKS)])
 def test_the_code_sends_the_same(form: str, tmp_path: Path) -> None:
     other, package = tmp_path / "other.yaml", tmp_path / "made" / "databox_openapi"
     other.write_bytes(described(form, REFERENCE))

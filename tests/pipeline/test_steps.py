@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.reference import REFERENCE
 from tools.spec.classes import with_classes
+from tools.spec.distinct import distinct
 from tools.spec.document import SpecError, operations
 from tools.spec.inline import inlined
 from tools.spec.loosen import loosened
@@ -118,6 +119,41 @@ def test_our_operations_get_our_names_wherever_they_are() -> None:
     assert named(resolved(document))["servers"] == [{"url": "https://a.example"}, {"url": "//b"}]
 
 
+@pytest.mark.parametrize(
+    ("servers", "path", "schema"),
+    [
+        ([{"url": "https://a.example/v1"}, {"url": "http://localhost:5000"}], "/accounts", None),
+        ([{"url": "http://localhost:5000"}, {"url": "https://a.example/v1"}], "/accounts", None),
+        ([{"url": "https://a.example/api"}, {"url": "https://a.example"}], "/v1/accounts", None),
+        ([], "/v{version}/accounts", None),
+        ([], "/v{version}/accounts", {"type": "string", "default": "1.0"}),
+        ([], "/{api-version}/accounts", {"$ref": "#/components/schemas/Version"}),
+        ([{"url": "/"}], "/v{version:apiVersion}/accounts", {"enum": ["1", "2"]}),
+    ],
+)
+def test_the_version_is_found_wherever_it_is_told(servers: list[Any], path: str, schema: Any) -> None:
+    version = {"name": "api-version" if "api-" in path else "version", "in": "path", "required": True}
+    get = {"parameters": [version | ({"schema": schema} if schema else {})] * ("{" in path), "responses": FINE}
+    document = of({path: {"get": get}}, servers=servers, components={"schemas": {"Version": {"const": "v1"}}})
+    assert names(document) == {"get /v1/accounts": "accounts.list_accounts"}
+    assert only(named(resolved(document)))["parameters"] == []
+
+
+def test_another_version_is_not_taken_for_ours() -> None:
+    version = {"name": "version", "in": "path", "required": True, "schema": {"enum": ["2"]}}
+    document = of({"/v{version}/accounts": {"get": {"parameters": [version], "responses": FINE}}})
+    assert list(names(document)) == ["get /v{version}/accounts"]
+
+
+def test_constraints_of_routes_are_no_part_of_a_template() -> None:
+    number = {"name": "accountId", "in": "path", "required": True, "schema": {"type": "integer"}}
+    get = {"parameters": [number], "responses": FINE}
+    document = of({"/v1/accounts/{accountId:long:min(1)}/data-sources": {"get": get}, "/v1/{*rest}": {"get": get}})
+    assert list(names(document)) == ["get /v1/accounts/{accountId}/data-sources", "get /v1/{rest}"]
+    ours, _ = [operation for _, _, operation in operations(named(resolved(document)))]
+    assert ours["parameters"] == [number]
+
+
 def test_others_are_named_by_method_and_path() -> None:
     paths = {
         "/v1/reports": {"get": {"responses": FINE}},
@@ -194,6 +230,8 @@ def schema_of(schema: Any, report: Any = lambda line: None, **schemas: Any) -> A
 
 A = {"$ref": "#/components/schemas/A"}
 TEXT = {"type": "string"}
+WHOLE = {"type": "integer"}
+DIGITS = r"^-?(?:0|[1-9]\d*)$"
 
 
 @pytest.mark.parametrize(
@@ -216,6 +254,30 @@ TEXT = {"type": "string"}
         ({**TEXT, "example": "a"}, {}, {**TEXT, "examples": ["a"]}),
         ({"type": "number", "minimum": 1, "exclusiveMinimum": True}, {}, {"type": "number", "exclusiveMinimum": 1}),
         ({"type": "object", "patternProperties": {"^x": TEXT}}, {}, {"type": "object", "additionalProperties": True}),
+        # Numbers that may also be text with digits, as .NET describes each
+        ({"type": ["integer", "string"], "pattern": DIGITS, "format": "int32"}, {}, {**WHOLE, "format": "int32"}),
+        ({"type": ["null", "string", "number"], "pattern": r"^-?\d+(\.\d+)?$"}, {}, {"type": ["number", "null"]}),
+        (
+            {"pattern": DIGITS, "format": "int64", "nullable": True},
+            {},
+            {"type": ["integer", "null"], "format": "int64"},
+        ),
+        ({"format": "double"}, {}, {"type": "number", "format": "double"}),
+        (
+            {"allOf": [A], "format": "int32"},
+            {"A": {"pattern": DIGITS, "format": "int32"}},
+            {**WHOLE, "format": "int32"},
+        ),
+        ({**TEXT, "pattern": DIGITS}, {}, {**TEXT, "pattern": DIGITS}),
+        ({"type": ["integer", "string"]}, {}, {"type": ["integer", "string"]}),
+        (
+            {"type": ["integer", "string"], "pattern": "^[0-9a-f]+$"},
+            {},
+            {"type": ["integer", "string"], "pattern": "^[0-9a-f]+$"},
+        ),
+        ({"type": ["integer", "string"], "pattern": "("}, {}, {"type": ["integer", "string"], "pattern": "("}),
+        # Anchors
+        ({"$ref": "#a"}, {"A": {**TEXT, "$anchor": "a"}}, TEXT),
         # Null by a choice
         ({"anyOf": [TEXT, {"type": "null"}]}, {}, {"type": ["string", "null"]}),
         (
@@ -373,6 +435,61 @@ def test_what_nobody_means_goes() -> None:
     }
 
 
+def test_fields_that_are_only_read_or_only_written_stand_where_they_belong() -> None:
+    one = {
+        "type": "object",
+        "required": ["id", "secret", "title"],
+        "properties": {
+            "id": {**TEXT, "readOnly": True},
+            "secret": {"oneOf": [{**TEXT, "writeOnly": True}, {"type": "null"}]},
+            "title": TEXT,
+            "parts": {"type": "array", "items": {"type": "object", "properties": {"n": {**TEXT, "readOnly": True}}}},
+        },
+    }
+    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/One"}}}}
+    paths = {"/a": {"post": {"requestBody": body, "responses": {"200": {"description": "", **body}}}}}
+    document = of(paths, components={"schemas": {"One": one}})
+    operation = only(unburdened(inlined(named(resolved(document)), lambda line: None)))
+    sent = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert (list(sent["properties"]), sent["required"]) == (["secret", "title", "parts"], ["secret", "title"])
+    assert sent["properties"]["parts"]["items"]["properties"] == {}
+    read = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    assert (list(read["properties"]), read["required"]) == (["id", "title", "parts"], ["id", "title"])
+
+
+@pytest.mark.parametrize(
+    ("how", "names"),
+    [
+        ({}, ["page", "size"]),
+        ({"style": "form", "explode": True, "required": True}, ["page", "size"]),
+        ({"explode": False}, ["paging"]),
+        ({"style": "deepObject"}, ["paging"]),
+        ({"in": "header"}, ["paging"]),
+    ],
+)
+def test_an_object_in_the_query_is_the_parameters_that_it_is_sent_as(how: Document, names: list[str]) -> None:
+    inner = {"page": {"type": "integer", "default": 1, "description": "The page."}, "size": {"type": "integer"}}
+    paging = {"name": "paging", "in": "query", **how}
+    paging["schema"] = {"type": "object", "properties": inner, "required": ["size"]}
+    document = of({"/a": {"get": {"parameters": [paging], "responses": FINE}}})
+    found = only(unburdened(inlined(named(resolved(document)), lambda line: None)))["parameters"]
+    assert [each["name"] for each in found] == names
+    if names != ["paging"]:
+        assert [each["required"] for each in found] == [False, "required" in how]
+        assert (found[0]["schema"], found[0]["description"]) == (WHOLE, "The page. By default 1.")
+
+
+@pytest.mark.parametrize(
+    ("schema", "plainly"),
+    [({"type": ["integer", "null"]}, TEXT), ({"type": "integer"}, WHOLE), (TEXT, TEXT), ({}, TEXT), ([], TEXT)],
+)
+def test_a_number_as_json_text_is_a_number(schema: Any, plainly: Document) -> None:
+    media = {"application/json": {"schema": schema} if schema != [] else None}
+    found = {"name": "page", "in": "query", "content": media}
+    document = of({"/a": {"get": {"parameters": [found], "responses": FINE}}})
+    assert only(inlined(named(resolved(document)), lambda line: None))["parameters"][0]["schema"] == plainly
+
+
 # 6. Types
 
 
@@ -459,7 +576,6 @@ def test_nothing_is_left_but_what_a_generator_can_use() -> None:
         "callbacks": {},
         "parameters": [
             {"name": "z", "in": "query", "required": False, "schema": TEXT, "description": "Last."},
-            {"name": "headers", "in": "query", "required": False, "schema": TEXT},
             {"name": "a", "in": "query", "required": False, "schema": TEXT, "deprecated": True},
             {"name": "id", "in": "path", "required": True, "schema": TEXT},
         ],
@@ -500,10 +616,77 @@ def test_nothing_is_left_but_what_a_generator_can_use() -> None:
             }
         },
     }
-    assert told == [
-        "left out: webhooks (done)",
-        "left out: paths['/a'].post.parameters['headers'], a name that generated functions use themselves",
-    ]
+    assert told == ["left out: webhooks (done)"]
+
+
+def parameter(name: str, where: str = "query", required: bool = False) -> Document:
+    return {"name": name, "in": where, "required": required, "schema": TEXT}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kept", "told"),
+    [
+        (["page_size", "pageSize"], ["pageSize"], {"page_size": "which has the same name in Python as pageSize"}),
+        (["Page", "page"], ["page"], {"Page": "which has the same name in Python as page"}),
+        (
+            ["headers", "Quote", "x"],
+            ["x"],
+            dict.fromkeys(("headers", "Quote"), "a name that generated code uses itself"),
+        ),
+        ([parameter("a_b", required=True), "aB"], ["a_b"], {"aB": "which has the same name in Python as a_b"}),
+        (
+            [parameter("aB"), parameter("a-b", required=True)],
+            ["a-b"],
+            {"aB": "which has the same name in Python as a-b"},
+        ),
+        (["id", parameter("id", "path", True)], ["id"], {"id": "which has the same name in Python as id"}),
+        ([parameter("a_b", required=True), parameter("aB", required=True)], ["a_b", "aB"], {}),
+    ],
+)
+def test_no_parameter_takes_the_name_of_another(parameters: list[Any], kept: list[str], told: dict[str, str]) -> None:
+    said: list[str] = []
+    given = [parameter(each) if isinstance(each, str) else each for each in parameters]
+    document = of({"/a/{id}": {"get": {"parameters": given, "responses": {}}}})
+    found = only(distinct(document, said.append))["parameters"]
+    assert [each["name"] for each in found] == kept
+    assert all(each["required"] for each in found if each["in"] == "path")
+    assert said == [f"left out: paths['/a/{{id}}'].get.parameters[{name!r}], {why}" for name, why in told.items()]
+
+
+@pytest.mark.parametrize(
+    ("names", "kept"),
+    [
+        (["data_source_id", "dataSourceId"], ["dataSourceId"]),
+        (["Id", "id", "id_"], ["Id", "id", "id_"]),  # as they are written, and id stays id
+        (["toDict", "additionalProperties", "d", "items"], ["items"]),
+    ],
+)
+def test_no_field_takes_the_name_of_another(names: list[str], kept: list[str]) -> None:
+    said: list[str] = []
+    schema = {"type": "object", "properties": dict.fromkeys(names, TEXT)}
+    inner = {
+        "anyOf": [{"type": "array", "items": {"type": "object", "additionalProperties": schema}}, {"type": "null"}]
+    }
+    body = {"content": {"application/json": {"schema": inner}}}
+    document = of(
+        {"/a": {"post": {"parameters": [], "requestBody": body, "responses": {"200": body}}}},
+        components={"schemas": {"Itself": schema}},
+    )
+    found = distinct(document, said.append)
+    for part in (only(found)["requestBody"], only(found)["responses"]["200"]):
+        each = part["content"]["application/json"]["schema"]["anyOf"][0]["items"]["additionalProperties"]
+        assert list(each["properties"]) == kept
+    assert list(found["components"]["schemas"]["Itself"]["properties"]) == kept
+    assert len(said) == 3 * (len(names) - len(kept))
+    assert all(line.startswith("left out: ") for line in said)
+
+
+def test_a_field_that_must_be_sent_stays() -> None:
+    schema = {"type": "object", "properties": {"a-b": TEXT, "aB": TEXT, "d": TEXT}, "required": ["a-b", "d"]}
+    body = {"content": {"application/json": {"schema": schema}}}
+    document = of({"/a": {"post": {"parameters": [], "requestBody": body, "responses": {}}}})
+    found = only(distinct(document, lambda line: None))["requestBody"]["content"]["application/json"]["schema"]
+    assert list(found["properties"]) == ["a-b", "d"]
 
 
 # Classes

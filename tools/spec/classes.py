@@ -121,7 +121,7 @@ class _Namer:
         if "$ref" in schema:
             return self._holding_itself(schema, name)
         if "anyOf" in schema:
-            several = sum(each != NULL for each in schema["anyOf"]) > 1
+            several = sum("object" in said(each) or "$ref" in each for each in schema["anyOf"]) > 1
             inner = [
                 each if each == NULL else self.named(each, f"{name}Type{number}" if several else name)
                 for number, each in enumerate(schema["anyOf"])

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import attrs
 
 from tools.spec.document import SpecError, content_of, operations
-from tools.spec.facade import Reliance, fits, of_the_client
+from tools.spec.facade import Reliance, fits, is_expected, of_the_client
 from tools.spec.normalise import plain
 from tools.spec.pins import blank
 from tools.spec.project import Project
@@ -106,12 +106,8 @@ def _parent(place: str) -> str | None:
 
 
 def _weight_of_loss(place: str, new: Mapping[str, Fact], relied: Mapping[str, str | None]) -> Weight:
-    # An error that is not described any more is still answered; a field that is gone from one is gone.
-    only_described = place == "JSON error"
-    # Nor does a key stop being asked for because nothing is said of keys, or the header is told as a parameter.
-    if place.startswith("key "):
-        only_described = not any(other.startswith("key ") for other in new)
-    return "described" if only_described else "breaks" if place in relied else "harmless"
+    # An error that is not described any more is still answered, and a key asked for where nothing is said of keys.
+    return "described" if not is_expected(place, new) else "breaks" if place in relied else "harmless"
 
 
 def _weight_of_kinds(place: str, was: Fact, now: Fact, relied: Mapping[str, str | None]) -> Weight:

@@ -101,7 +101,12 @@ def with_words(part: dict[str, Any], words: str) -> dict[str, Any]:
 
 
 def find(document: Any, reference: str) -> Any:
-    """Return what a reference like `#/components/schemas/Account` points at (RFC 6901), or None."""
+    """Return what a reference like `#/components/schemas/Account` points at (RFC 6901), or None.
+
+    In OpenAPI 3.1 it may also be the name of an anchor: `#account`.
+    """
+    if not reference.startswith("#/") and reference != "#":
+        return next(_anchored(document, reference.removeprefix("#")), None)
     value = document
     for name in parts_of(reference):
         if isinstance(value, list) and name.isdecimal():
@@ -109,6 +114,14 @@ def find(document: Any, reference: str) -> Any:
         else:
             value = value.get(name) if isinstance(value, dict) else None
     return value
+
+
+def _anchored(value: Any, name: str) -> Iterator[dict[str, Any]]:
+    """Walk the parts of a document that have an anchor of a name."""
+    if isinstance(value, dict) and name in (value.get("$anchor"), value.get("$dynamicAnchor")):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _anchored(inner, name)
 
 
 def parts_of(reference: str) -> list[str]:

@@ -26,7 +26,7 @@ from databox.wire import ENVELOPE, Field, Part, Shape
 from tools.spec.pins import PINS, Pin
 from tools.spec.wire import NUMBERS, Fact, Wire
 
-__all__ = ["ARGUMENTS", "Reliance", "fits", "of_the_client", "unmet"]
+__all__ = ["ARGUMENTS", "Reliance", "fits", "is_expected", "of_the_client", "unmet"]
 
 ARGUMENTS: Mapping[str, Any] = {
     "account_id": 1,
@@ -88,7 +88,7 @@ def unmet(relied: Mapping[str, Reliance], wire: Wire) -> Iterator[str]:
             yield f"{ours.title}: the description does not have this operation. The client has to follow."
             continue
         for place, kind in ours.places.items():
-            if not _is_expected(place, facts):
+            if not is_expected(place, facts):
                 continue
             if place not in facts:
                 yield f"{ours.title}: {place} is not in the description, and the client {_what(place)} it. {_REMEDY}"
@@ -117,7 +117,7 @@ def _is_sent(place: str) -> bool:
     return place.startswith(("JSON request", "request", "query", "header", "path", "key"))
 
 
-def _is_expected(place: str, facts: Mapping[str, Fact]) -> bool:
+def is_expected(place: str, facts: Mapping[str, Fact]) -> bool:
     """Whether a place is missed where it is not: where nothing is said of keys, errors or what it is in, it is not."""
     if place.startswith("key "):
         return any(other.startswith("key ") for other in facts)
@@ -125,7 +125,8 @@ def _is_expected(place: str, facts: Mapping[str, Fact]) -> bool:
         return False  # nothing is said of refusals, or of those alone that frameworks write (RFC 9457)
     word, _, path = place.partition(" field ")
     above = path[: max(path.rfind("."), path.rfind("["), 0)]
-    return not above or f"{word} field {above}" in facts
+    holder = facts.get(f"{word} field {above}")
+    return not above or (holder is not None and bool(holder.kinds))
 
 
 def fits(place: str, kind: str | None, fact: Fact) -> bool:

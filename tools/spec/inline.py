@@ -1,6 +1,7 @@
 """Step 4: every schema written out where it is used, references in place and combinations put together."""
 
 import copy
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,14 @@ __all__ = ["inlined"]
 
 LARGEST = 50_000
 """Schemas in one description, references written out."""
+
+_SAME_AS_JSON = {"boolean", "integer", "number"}
+"""What is the same as JSON and as a parameter's text."""
+_OF_FORMAT = {
+    **dict.fromkeys(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), "integer"),
+    **dict.fromkeys(("decimal", "double", "float"), "number"),
+}
+_SAYING_TYPES = {"$ref", "allOf", "anyOf", "const", "enum", "oneOf", "properties", "items"}
 
 
 def inlined(document: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -94,8 +103,11 @@ class _Inliner:
         found = {key: parameter[key] for key in ("name", "in")} | {"required": parameter.get("required") is True}
         words = [parameter["description"]] if isinstance(parameter.get("description"), str) else []
         if parameter.get("content"):
-            schema: dict[str, Any] = {"schema": {"type": "string"}}
-            words.append("As JSON text.")
+            media = next(iter(mapping(parameter["content"], f"{place}.content").values()))
+            schema = {"schema": {}, **self._with_example(mapping(media or {}, place), place)}
+            if not said(schema["schema"]) or set(said(schema["schema"])) - _SAME_AS_JSON:
+                schema = {"schema": {"type": "string"}}
+                words.append("As JSON text.")
         else:
             schema = {"schema": {}, **self._with_example(parameter, place)}
         found |= {"description": " ".join(words)} if words else {}
@@ -118,6 +130,7 @@ class _Inliner:
             return {}  # of what may never be there nothing can be said
         if not isinstance(schema, dict):
             raise SpecError(f"{place} holds {kind_of(schema)} where a schema belongs.")
+        schema = _as_number(schema)
         self._counted(1)
         parts = [self._own(schema, place)]
         if isinstance(schema.get("$ref"), str):
@@ -244,8 +257,35 @@ def _unused(document: dict[str, Any], published: dict[str, Any]) -> set[str]:
         ahead[reference] = {each for _, each in references(find(published, reference))}
     used = _reached({reference for _, _, each in operations(document) for _, reference in references(each)}, ahead)
     schemas = find(published, "#/components/schemas")
-    names = set(schemas) if isinstance(schemas, dict) else set()
-    return names - {parts[2] for parts in map(parts_of, used) if parts[:2] == ["components", "schemas"]}
+    names = dict(schemas) if isinstance(schemas, dict) else {}
+    by_anchor = [find(published, each) for each in used if not each.startswith("#/")]
+    anchored = {name for name, each in names.items() if any(each is other for other in by_anchor)}
+    pointed = {parts[2] for parts in map(parts_of, used) if parts[:2] == ["components", "schemas"]}
+    return names.keys() - anchored - pointed
+
+
+def _as_number(schema: Schema) -> Schema:
+    """Return a schema of a number without the digits that a service also takes as text, as .NET describes each number.
+
+    It writes `type: [integer, string]` with a pattern; OpenAPI 3.0 cannot say so, and there it leaves out the type.
+    """
+    named = [kind for kind in said(schema) if kind != "null"]
+    numbers = [kind for kind in named if kind in {"integer", "number"}]
+    kind = _OF_FORMAT.get(str(schema.get("format")))
+    digits = len(numbers) == 1 and len(named) == 2 and "string" in named and _is_of_digits(schema.get("pattern"))
+    if not digits and (named or kind is None or _SAYING_TYPES & schema.keys()):
+        return schema
+    found = {key: value for key, value in schema.items() if key != "pattern"}
+    kinds = [numbers[0] if digits else kind, *(["null"] if "null" in said(schema) else [])]
+    return {**found, "type": kinds if len(kinds) > 1 else kinds[0]}
+
+
+def _is_of_digits(pattern: Any) -> bool:
+    try:
+        takes = re.compile(pattern).search
+    except (TypeError, re.error):
+        return False
+    return all(map(takes, ("0", "10"))) and not any(map(takes, ("", "a", "a1", "1a")))
 
 
 def _list(schema: Schema, way: str, place: str) -> list[Any]:

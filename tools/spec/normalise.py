@@ -1,8 +1,8 @@
 """A description in one plain form: what it says is kept, how it is organised is not.
 
-    published ─ resolved ─ named ─ json_only ─ inlined ─ unburdened ─┬─ corrected ─ loosened ─ pruned ─ with_classes
-                                                                     │             what the generator reads
-                                                                     └─ what is compared, checked, and given to others
+    published ─ resolved ─ named ─ json_only ─ inlined ─ unburdened ─┬─ what is compared
+                                                                     └─ corrected ─┬─ what is checked, given to others
+          what the generator reads ─ with_classes ─ distinct ─ pruned ─ loosened ──┘
 
 Names depend on nothing but our names of the operations and those on the wire, so the same API described in two ways
 comes out as the same, and another API as another.
@@ -11,6 +11,7 @@ comes out as the same, and another API as another.
 from typing import Any
 
 from tools.spec.classes import with_classes
+from tools.spec.distinct import distinct
 from tools.spec.document import Report, silent
 from tools.spec.inline import inlined
 from tools.spec.loosen import loosened
@@ -43,4 +44,4 @@ def corrected(document: dict[str, Any], overlay: dict[str, Any], report: Report 
 
 def for_the_generator(document: dict[str, Any], report: Report = silent) -> dict[str, Any]:
     """Return a corrected description as the generator is to read it."""
-    return with_classes(pruned(loosened(document), report), report)
+    return with_classes(distinct(pruned(loosened(document), report), report), report)

@@ -2,12 +2,9 @@
 
 from typing import Any
 
-from tools.spec.document import Report, at, each_operation, references, with_words
+from tools.spec.document import Report, each_operation, references, with_words
 
 __all__ = ["pruned"]
-
-_IN_THE_WAY = {"body", "cookies", "headers", "params"}
-"""Names of parameters that the generated functions use for themselves."""
 
 
 def pruned(document: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -23,10 +20,10 @@ def pruned(document: dict[str, Any], report: Report) -> dict[str, Any]:
         whole = _in_words(operation) | {"operationId": operation["operationId"], "tags": operation["tags"][:1]}
         if _is_guarded(operation):
             whole["security"] = [{"key": []}]
-        place = at("paths", path, method)
-        kept = [each for each in operation["parameters"] if not _is_in_the_way(each, place, report)]
-        in_path = [each for each in kept if each["in"] == "path"]
-        others = sorted((each for each in kept if each["in"] != "path"), key=lambda each: (each["in"], each["name"]))
+        parameters = operation["parameters"]
+        in_path = [each for each in parameters if each["in"] == "path"]
+        rest = [each for each in parameters if each["in"] != "path"]
+        others = sorted(rest, key=lambda each: (each["in"], each["name"]))
         whole["parameters"] = [_parameter(each) for each in (*in_path, *others)]
         if "requestBody" in operation:
             body = operation["requestBody"]
@@ -59,13 +56,6 @@ def _in_words(operation: dict[str, Any]) -> dict[str, Any]:
 def _is_guarded(operation: dict[str, Any]) -> bool:
     ways = operation.get("security")
     return isinstance(ways, list) and bool(ways) and {} not in ways
-
-
-def _is_in_the_way(parameter: dict[str, Any], place: str, report: Report) -> bool:
-    taken = parameter["in"] != "path" and not parameter["required"] and parameter["name"].lower() in _IN_THE_WAY
-    if taken:
-        report(f"left out: {place}.parameters[{parameter['name']!r}], a name that generated functions use themselves")
-    return taken
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,11 @@ from tools.spec.pins import PINS, blank, of_ours
 
 __all__ = ["named", "resolved"]
 
-_FIELDS = ("operationId", "summary", "description", "deprecated", "tags", "servers", "security")
+_LISTS = ("tags", "servers", "security")
+_FIELDS = ("operationId", "summary", "description", "deprecated", *_LISTS)
+
+_VERSION = "v1"
+"""What all paths of ours begin with."""
 
 
 def resolved(document: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +47,7 @@ def _whole(document: dict[str, Any], item: dict[str, Any], operation: dict[str, 
             *([document] if key in {"servers", "security"} else []),
         ]
         told = next((holder[key] for holder in holders if holder.get(key) is not None), None)
-        whole |= {key: told} if told is not None else {}
+        whole |= {key: told} if isinstance(told, list) or (told is not None and key not in _LISTS) else {}
     parameters: dict[tuple[str, str], dict[str, Any]] = {}
     for holder in (item, operation):
         entries = holder.get("parameters") or []
@@ -59,7 +63,7 @@ def _whole(document: dict[str, Any], item: dict[str, Any], operation: dict[str, 
     if operation.get("requestBody") is not None:
         whole["requestBody"] = follow(document, operation["requestBody"], f"{place}.requestBody")
     whole["responses"] = {
-        str(status): follow(document, answer, f"{place}.responses[{str(status)!r}]")
+        str(status): follow(document, answer or {}, f"{place}.responses[{str(status)!r}]")
         for status, answer in mapping(operation.get("responses") or {}, f"{place}.responses").items()
         if not str(status).startswith("x-")
     }
@@ -70,13 +74,14 @@ def named(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document with the paths that requests have, our templates, and our names of the operations.
 
     Operations that are none of ours are named after method and path. What the servers' addresses have of a path
-    (`https://host/v1`) belongs to it. Our tag stands before those that the publisher gave.
+    (`https://host/v1`) belongs to it, and so does a version that is told as a parameter. Our tag stands before those
+    that the publisher gave.
     """
     paths: dict[str, dict[str, Any]] = {}
     taken = Counter[str]()
     for path, method, operation in operations(document):
-        base = _base(operation.get("servers"))
-        whole = path if path.startswith(f"{base}/") else base + path
+        below = _versioned(_plain_template(path), operation, document)
+        whole = _below(_base(operation.get("servers"), document), below)
         pin = of_ours(whole, method)
         known = [*(each.path for each in PINS), *paths]
         template = next((each for each in known if blank(each) == blank(whole)), whole)
@@ -91,15 +96,40 @@ def named(document: dict[str, Any]) -> dict[str, Any]:
             "parameters": _as_in(template, whole, operation["parameters"]),
         }
     servers = document.get("servers")
-    base = _base(servers)
+    base = _base(servers, document)
     there = {"servers": [_without(server, base) for server in servers]} if base and isinstance(servers, list) else {}
     return {**document, **there, "paths": paths}
 
 
-def _base(servers: Any) -> str:
-    """Return the path that the addresses of all servers have in common, such as `/v1`; empty when they have none."""
-    bases = {_path_of(server) for server in servers if isinstance(server, dict)} if isinstance(servers, list) else set()
-    return bases.pop() if len(bases) == 1 else ""
+def _plain_template(path: str) -> str:
+    """Return a path with nothing but names in its template: routes of servers may say `{accountId:long}`."""
+    return re.sub(r"\{\*{0,2}([\w.-]+)[^{}/]*\}", r"{\1}", path)
+
+
+def _versioned(path: str, operation: dict[str, Any], document: dict[str, Any]) -> str:
+    """Return a path with our version in the place of a parameter that may have it: `/v{version}/accounts`."""
+    found = re.match(r"/(v?)\{([^}]*)\}(?=/)", path)
+    if not found or not (found[1] or "version" in found[2].lower()):
+        return path
+    told = [each.get("schema") for each in operation["parameters"] if (each["in"], each["name"]) == ("path", found[2])]
+    schema = follow(document[PUBLISHED], next(filter(None, told), {}), "the version's schema")
+    known = [*(schema.get("enum") or []), *(schema[key] for key in ("const", "default") if key in schema)]
+    ours = {_VERSION, _VERSION[1:], f"{_VERSION}.0", f"{_VERSION[1:]}.0"}
+    return path.replace(found[0], f"/{_VERSION}", 1) if not known or ours & set(map(str, known)) else path
+
+
+def _below(base: str, path: str) -> str:
+    return path if path.startswith(f"{base}/") else base + path
+
+
+def _base(servers: Any, document: dict[str, Any]) -> str:
+    """Return the path in a server's address that makes most of the operations ours, such as `/v1`; it may be empty."""
+    bases = [_path_of(each) for each in servers if isinstance(each, dict)] if isinstance(servers, list) else []
+
+    def ours(base: str) -> int:
+        return sum(of_ours(_below(base, path), method) is not None for path, method, _ in operations(document))
+
+    return max(dict.fromkeys(bases), key=ours, default="")
 
 
 def _path_of(server: dict[str, Any]) -> str:

@@ -1,9 +1,11 @@
 """Step 5: nothing that would be asked for or sent though nobody means it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from databox.config import KEY_HEADER
 from tools.spec.document import each_operation, with_words
+from tools.spec.schemas import NULL, Schema
 
 __all__ = ["unburdened"]
 
@@ -14,8 +16,10 @@ _IGNORED_HEADERS = {"accept", "authorization", "content-type"}
 def unburdened(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document without the burdens of its form.
 
-    Header parameters that OpenAPI says to ignore go. The key as one becomes what it is, security. Defaults of
-    parameters and body fields become words: a generated client would send them unasked.
+    Header parameters that OpenAPI says to ignore go. The key as one becomes what it is, security. An object that is
+    told as one query parameter becomes the parameters that it is sent as. Defaults of parameters and body fields become
+    words: a generated client would send them unasked. Bodies lose fields that are there to be read alone, and answers
+    those to be written alone, as one model may describe both.
     """
     components = document.get("components", {})
     schemes = dict(components.get("securitySchemes", {}))
@@ -26,15 +30,27 @@ def unburdened(document: dict[str, Any]) -> dict[str, Any]:
         if any(_is_key(each["in"], each["name"]) for each in operation["parameters"]):
             schemes.setdefault(ours, {"type": "apiKey", "in": "header", "name": KEY_HEADER})
             whole["security"] = whole.get("security") or [{ours: []}]
-        whole["parameters"] = [_of_parameter(each) for each in operation["parameters"] if not _is_burden(each)]
+        sent = [part for each in operation["parameters"] if not _is_burden(each) for part in _apart(each)]
+        whole["parameters"] = [_of_parameter(each) for each in sent]
         if "requestBody" in whole:
-            content = whole["requestBody"].get("content", {})
-            unasked = {kind: {**media, "schema": _unasked(media.get("schema", {}))} for kind, media in content.items()}
-            whole["requestBody"] = {**whole["requestBody"], "content": unasked}
+            body = whole["requestBody"]
+            whole["requestBody"] = _with_schemas(body, lambda each: _unasked(_without(each, "readOnly")))
+        answers = operation["responses"].items()
+        whole["responses"] = {
+            status: _with_schemas(answer, lambda each: _without(each, "writeOnly")) for status, answer in answers
+        }
         return whole
 
     found = each_operation(document, changed)
     return {**found, "components": {**components, "securitySchemes": schemes}} if schemes else found
+
+
+def _with_schemas(part: dict[str, Any], change: Callable[[Schema], Schema]) -> dict[str, Any]:
+    content = {
+        kind: {**media, "schema": change(media["schema"])} if "schema" in media else media
+        for kind, media in part.get("content", {}).items()
+    }
+    return {**part, "content": content} if content else part
 
 
 def _is_key(where: Any, name: Any) -> bool:
@@ -46,6 +62,25 @@ def _is_burden(parameter: dict[str, Any]) -> bool:
     return parameter["in"] == "header" and (name in _IGNORED_HEADERS or name == KEY_HEADER)
 
 
+def _apart(parameter: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the parameters that an object in the query is sent as, one for each field; any other parameter alone."""
+    schema = parameter["schema"]
+    exploded = parameter.get("style", "form") == "form" and parameter.get("explode") is not False
+    if parameter["in"] != "query" or not exploded or not schema.get("properties"):
+        return [parameter]
+    always = schema.get("required", []) if parameter["required"] else []
+    return [
+        {
+            **({"description": each["description"]} if "description" in each else {}),
+            "name": name,
+            "in": "query",
+            "required": name in always,
+            "schema": {key: value for key, value in each.items() if key != "description"},
+        }
+        for name, each in schema["properties"].items()
+    ]
+
+
 def _of_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
     schema = parameter["schema"]
     if "default" in schema:
@@ -53,16 +88,38 @@ def _of_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
     return {**parameter, "schema": _unasked({key: value for key, value in schema.items() if key != "default"})}
 
 
-def _unasked(schema: dict[str, Any]) -> dict[str, Any]:
+def _without(schema: Schema, mark: str) -> Schema:
+    """Return a schema without the fields anywhere in it that have a mark."""
+    found = _inside(schema, lambda each: _without(each, mark))
+    if "properties" in found:
+        kept = {name: each for name, each in found["properties"].items() if not _is_marked(each, mark)}
+        required = [name for name in found.get("required", []) if name in kept]
+        found = {key: value for key, value in found.items() if key != "required"} | {"properties": kept}
+        found |= {"required": required} if required else {}
+    return found
+
+
+def _is_marked(schema: Schema, mark: str) -> bool:
+    choices = [each for each in schema.get("anyOf", ()) if each != NULL]
+    return schema.get(mark) is True or (bool(choices) and all(each.get(mark) is True for each in choices))
+
+
+def _unasked(schema: Schema) -> Schema:
     """Return a schema without the defaults anywhere in it."""
     found = {key: value for key, value in schema.items() if key != "default"}
     if "default" in schema:
         found = with_words(found, f"By default {schema['default']}.")
+    return _inside(found, _unasked)
+
+
+def _inside(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
+    """Return a schema with those right inside it changed."""
+    found = dict(schema)
     if "properties" in found:
-        found["properties"] = {name: _unasked(inner) for name, inner in found["properties"].items()}
+        found["properties"] = {name: change(each) for name, each in found["properties"].items()}
     for key in ("items", "additionalProperties"):
         if isinstance(found.get(key), dict):
-            found[key] = _unasked(found[key])
+            found[key] = change(found[key])
     if "anyOf" in found:
-        found["anyOf"] = [_unasked(each) for each in found["anyOf"]]
+        found["anyOf"] = [change(each) for each in found["anyOf"]]
     return found

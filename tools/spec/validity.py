@@ -136,6 +136,8 @@ def _faults(schema: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
     for name in kinds if isinstance(kinds, list) else [kinds] if kinds is not None else ():
         if name not in _TYPES:
             yield f"{name!r} is no JSON type"
+    if "$dynamicRef" in schema:
+        yield "$dynamicRef is not followed, and what it refers to not looked at"
     required = schema.get("required")
     if required is not None and not (isinstance(required, list) and all(isinstance(each, str) for each in required)):
         yield "required is not a list of names"

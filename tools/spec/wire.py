@@ -56,7 +56,7 @@ def _facts(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[tupl
         if place != "path":
             name = name.lower() if place == "header" else name
             yield f"{place} parameter {name}", Fact(_kinds([schema]), parameter["required"], _details([schema]))
-        elif _kinds([schema]):
+        else:
             yield f"path parameter {name}", Fact(_kinds([schema]), details=_details([schema]))
     yield from _keys(document, operation)
     body = operation.get("requestBody", {})
