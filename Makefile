@@ -93,8 +93,8 @@ $(DESCRIPTION)/.ready: requirements-description.lock
 forms: $(READY) ## generate from the same API described in many other forms; MINUTES= for combinations of them
 	@$(RUN) -m tests.pipeline --minutes $(or $(MINUTES),0)
 
-pulls: $(READY) ## pull the same API in several forms, each into a copy, and run checks, tests and contract there
-	@$(RUN) -m tests.pipeline.pulls
+pulls: $(READY) ## pull the same API in several forms, each into a copy, and run checks, tests and contract there; FORMS=
+	@$(RUN) -m tests.pipeline.pulls $(if $(FORMS),--forms "$(FORMS)")
 
 public: $(READY) ## renew tests/public.txt, the names and signatures that users rely on
 	@$(RUN) -m tools.public

@@ -11,6 +11,7 @@ from databox.wire import Field, Shape
 from tests.pipeline.conftest import REAL
 from tests.pipeline.forms import FORMS, described
 from tests.reference import REFERENCE
+from tools.spec.diff import compare
 from tools.spec.document import load, parse
 from tools.spec.facade import of_the_client, unmet
 from tools.spec.normalise import corrected
@@ -153,7 +154,28 @@ def test_what_nothing_is_said_of_is_not_missed() -> None:
                 status: answer for status, answer in operation["responses"].items() if status[0] == "2"
             }
     schema(document, "Account")["properties"] = {"id": {}, "name": True, "accountType": {"description": "The kind."}}
+    document["components"]["parameters"]["AccountId"]["schema"] = {}
+    schema(document, "CreateIngestionRequest")["properties"]["records"] = {"description": "The rows."}
+    schema(document, "DatasetsResponse")["properties"]["datasets"] = {}
     assert of(document) == []
+
+
+def test_refusals_that_only_a_framework_writes_are_not_missed() -> None:
+    document = copy.deepcopy(REFERENCE)
+    schema(document, "ErrorResponse")["properties"] = {"detail": {"type": "array", "items": {"type": "object"}}}
+    schema(document, "ErrorResponse")["required"] = ["detail"]
+    assert of(document) == []
+    assert {change.weight for change in compare(REFERENCE, document)} == {"described", "harmless"}
+
+
+@pytest.mark.parametrize("kind", ["application/x-ndjson", "application/vnd.databox+json", "text/csv"])
+def test_a_body_that_is_not_plain_json_is_not_what_the_client_sends(kind: str) -> None:
+    document = copy.deepcopy(REFERENCE)
+    body = document["paths"]["/v1/datasets/{datasetId}/data"]["post"]["requestBody"]
+    body["content"] = {kind: body["content"]["application/json"]}
+    where = "POST /v1/datasets/{datasetId}/data (datasets.create_ingestion): JSON request"
+    assert of(document)[0].startswith(f"{where} is not in the description, and the client sends it.")
+    assert [str(each) for each in compare(REFERENCE, document) if each.weight == "breaks"] == [f"{where} is gone"]
 
 
 def test_a_name_in_a_reading_table_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:

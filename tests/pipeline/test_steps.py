@@ -94,6 +94,13 @@ def test_what_cannot_be_made_whole_is_named(item: Any, said: str) -> None:
 # 2. Names
 
 
+def test_what_is_empty_says_nothing() -> None:
+    get = {"parameters": None, "tags": "Accounts", "security": {}, "servers": None, "responses": {"418": None}}
+    document = of({"/a": {"get": get, "parameters": None}}, servers=None, tags=None)
+    assert only(resolved(document)) == {"parameters": [], "responses": {"418": {}}}
+    assert only(plain(document))["tags"] == ["a"]
+
+
 def names(document: Document) -> dict[str, str]:
     return {
         f"{method} {path}": f"{operation['tags'][0]}.{operation['operationId']}"
@@ -735,6 +742,15 @@ def test_refusals_that_are_the_same_on_the_wire_share_a_class() -> None:
 @pytest.mark.parametrize("status", ["200", "2XX", "default"])
 def test_what_grants_is_called_200_however_it_is_described(status: str) -> None:
     assert list(classes(**{f"_{status}": {"type": "object", "properties": {}}})) == ["DoItResponse200"]
+
+
+def test_one_object_among_other_things_has_the_name_of_all() -> None:
+    one = {"type": "object", "properties": {}}
+    assert list(classes(_200={"anyOf": [one, {"type": "array", "items": TEXT}, {"type": "null"}]})) == [
+        "DoItResponse200"
+    ]
+    two = {"anyOf": [one, {**one, "required": []}]}
+    assert list(classes(_200=two)) == ["DoItResponse200Type0", "DoItResponse200Type1"]
 
 
 def test_what_no_class_can_stand_for_is_told() -> None:

@@ -63,6 +63,14 @@ WARNED: dict[str, tuple[Callable[[Document], object], str]] = {
         lambda document: schemas(document)["Account"].update(required=True),
         "components.schemas.Account: required is not a list of names",
     ),
+    "a reference that depends": (
+        lambda document: schemas(document)["Account"]["properties"].update(parent={"$dynamicRef": "#up"}),
+        "components.schemas.Account.properties.parent: $dynamicRef is not followed",
+    ),
+    "an answer that is empty": (
+        lambda document: document["paths"]["/v1/accounts"]["get"]["responses"].update({"418": None}),
+        "paths['/v1/accounts'].get.responses[418]: null is not of type",
+    ),
     "a version in two parts": (lambda document: document.update(openapi="3.1"), "openapi: 3.1 is read as if it were"),
     "a title that is none": (lambda document: document["info"].update(title=5), "info.title: 5 is not of type"),
 }
@@ -95,6 +103,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
             "components.schemas.AccountsResponse.properties.accounts.items refers to #/components/schemas/Account, "
             "which is not there"
         ),
+    ),
+    "a reference to everything": (
+        changed(lambda document: schemas(document)["Account"]["properties"].update(parent={"$ref": "#"})),
+        "components.schemas.Account.properties.parent refers to #, which is not there",
     ),
     "another file": (
         dump(REFERENCE).replace(b"'#/components/schemas/Account'", b"'rest.yaml#/Account'"),

@@ -68,7 +68,7 @@ def _refusals(document: dict[str, Any]) -> Iterator[str]:
     for place, reference in references(document):
         if not reference.startswith("#"):
             yield f"is not whole: {place} refers to {reference}, which is another file's. Have it bundled into one."
-        if find(document, reference) is None:
+        if find(document, reference) in (None, document):
             yield f"is not whole: {place} refers to {reference}, which is not there."
     for place, scheme in _undeclared(document):
         yield f"is not whole: {place} asks for the security scheme {scheme}, which is not there."

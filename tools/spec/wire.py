@@ -60,7 +60,7 @@ def _facts(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[tupl
             yield f"path parameter {name}", Fact(_kinds([schema]), details=_details([schema]))
     yield from _keys(document, operation)
     body = operation.get("requestBody", {})
-    if _has_json(body):
+    if "application/json" in body.get("content", {}):  # which is what the client says that it sends
         yield "JSON request", Fact(required=body.get("required") is True)
         yield from _fields(document, _schemas([body]), "request field", answers=False)
     answers = operation["responses"].items()
@@ -84,7 +84,11 @@ def _keys(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[tuple
 
 
 def _has_json(part: dict[str, Any]) -> bool:
-    return any(kind.endswith("json") for kind in part.get("content", {}))
+    return any(map(_is_json, part.get("content", {})))
+
+
+def _is_json(kind: str) -> bool:
+    return kind == "application/json" or kind.endswith("+json")  # `application/x-ndjson` is not
 
 
 def _schemas(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -92,7 +96,7 @@ def _schemas(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
         media["schema"]
         for part in parts
         for kind, media in part.get("content", {}).items()
-        if kind.endswith("json") and "schema" in media
+        if _is_json(kind) and "schema" in media
     ]
 
 
