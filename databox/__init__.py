@@ -14,7 +14,6 @@ from databox.errors import (
     ConfigurationError,
     ConflictError,
     DataboxError,
-    IngestError,
     IngestionTimeoutError,
     InvalidRecordError,
     InvalidResponseError,
@@ -24,8 +23,7 @@ from databox.errors import (
     RequestTooLargeError,
     ServerError,
 )
-from databox.ingest.progress import IngestProgress
-from databox.limits import RateLimit
+from databox.limit.rate import RateLimit
 from databox.models import (
     Account,
     Dataset,
@@ -37,32 +35,38 @@ from databox.models import (
     IngestionSummary,
     TimeZone,
 )
-from databox.report import BatchOutcome, IngestReport
 from databox.version import VERSION
 
 if typing.TYPE_CHECKING:
     from databox._async.client import AsyncDatabox
     from databox._async.page import AsyncPage
     from databox.files.reader import read_records
+    from databox.ingest.options import OnAmbiguous, Verify
+    from databox.ingest.progress import IngestProgress
+    from databox.report import BatchOutcome, IngestError, IngestReport
 
 __version__ = VERSION
 
+_LATER = {
+    "AsyncDatabox": "databox._async.client",
+    "AsyncPage": "databox._async.page",
+    "BatchOutcome": "databox.report",
+    "IngestError": "databox.report",
+    "IngestProgress": "databox.ingest.progress",
+    "IngestReport": "databox.report",
+    "OnAmbiguous": "databox.ingest.options",
+    "Verify": "databox.ingest.options",
+    "read_records": "databox.files.reader",
+}
+"""What is imported when it is first asked for, since few programs need all of it."""
+
 
 def __getattr__(name: str) -> typing.Any:
-    """Import the asynchronous half and the reader of files when they are first asked for: few programs need all."""
-    if name == "AsyncDatabox":
-        from databox._async.client import AsyncDatabox
+    if name not in _LATER:
+        raise AttributeError(f"module 'databox' has no attribute {name!r}")
+    import importlib  # here, so that the package has no such name
 
-        return AsyncDatabox
-    if name == "AsyncPage":
-        from databox._async.page import AsyncPage
-
-        return AsyncPage
-    if name == "read_records":
-        from databox.files.reader import read_records
-
-        return read_records
-    raise AttributeError(f"module 'databox' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name]), name)
 
 
 __all__ = [
@@ -94,6 +98,7 @@ __all__ = [
     "InvalidRecordError",
     "InvalidResponseError",
     "NotFoundError",
+    "OnAmbiguous",
     "Page",
     "PermissionDeniedError",
     "RateLimit",
@@ -101,6 +106,7 @@ __all__ = [
     "RequestTooLargeError",
     "ServerError",
     "TimeZone",
+    "Verify",
     "__version__",
     "read_records",
 ]

@@ -5,9 +5,9 @@ from typing import Literal
 
 import attrs
 
-from databox.errors import DataboxError, IngestError
+from databox.errors import DataboxError
 
-__all__ = ["BatchOutcome", "IngestReport", "Outcome"]
+__all__ = ["BatchOutcome", "IngestError", "IngestReport", "Outcome"]
 
 Outcome = Literal["accepted", "failed", "invalid", "ambiguous", "unsent"]
 
@@ -49,7 +49,7 @@ class BatchOutcome:
     unverified: int = 0
 
     def __attrs_post_init__(self) -> None:
-        shared = sum(getattr(self, name) for name in _ACCEPTED)
+        shared = self.appended + self.overwritten + self.rejected + self.uncounted + self.unverified
         if shared != (self.rows if self.outcome == "accepted" else 0):
             raise ValueError(f"{self.rows} rows are {self.outcome}, and {shared} of them are shared out.")
 
@@ -93,7 +93,7 @@ class IngestReport:
 
     def __attrs_post_init__(self) -> None:
         sent = self.accepted + self.failed + self.invalid + self.ambiguous + self.unsent
-        shared = sum(getattr(self, name) for name in _ACCEPTED)
+        shared = self.appended + self.overwritten + self.rejected + self.uncounted + self.unverified
         if self.rows != sent or self.accepted != shared:
             raise ValueError(f"The report does not add up: {self!r}")
 
@@ -167,3 +167,11 @@ class IngestReport:
         if len(errors) > _LISTED:
             lines.append(f"{len(errors) - _LISTED:,} more batches had errors; `batches` has them all.")
         return "\n".join(lines)
+
+
+class IngestError(DataboxError):
+    """Not every row arrived. `report` says which did, which did not, and why."""
+
+    def __init__(self, message: str, *, report: IngestReport) -> None:
+        super().__init__(message)
+        self.report = report

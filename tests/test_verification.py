@@ -22,9 +22,8 @@ from databox import (
     NotFoundError,
     ServerError,
 )
-from databox.answers import Listing
-from databox.ingest.settle import share_out
-from databox.ingest.verify import IN_VAIN, ListWalk, Polls
+from databox.api.answers import Listing
+from databox.ingest.settle import IN_VAIN, ListWalk, Polls, share_out
 from databox.models import Ingestion, IngestionSummary
 from tests.drive import Driver
 from tests.scripted import Received, ScriptedServer, Step, answer, drop
@@ -34,7 +33,7 @@ from tests.test_ingest import adds_up, rows
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are tested as decisions; here they only cost time."""
-    monkeypatch.setattr("databox.retry.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
     monkeypatch.setattr("databox.ingest.settle.FIRST_POLL", 0.002)
     monkeypatch.setattr("databox.ingest.settle.LONGEST_POLL", 0.02)
 

@@ -6,16 +6,16 @@ What encodes and ingests is imported where it is used: not every program does so
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from databox import operations
 from databox._async.page import AsyncPage
 from databox._async.resources import AsyncResource, pick
 from databox._async.runtime import sleep
-from databox.answers import Listing
-from databox.arguments import (
+from databox.api import operations
+from databox.api.answers import Listing
+from databox.api.arguments import (
     data_source_id_of,
     dataset_id_of,
     ingestion_id_of,
@@ -24,13 +24,15 @@ from databox.arguments import (
     seconds_of,
     text_of,
 )
+from databox.api.documented import MAX_RECORDS, SAFE_BODY_BYTES
 from databox.errors import APIError, DataboxError, IngestionTimeoutError, NotFoundError
-from databox.ingest.progress import IngestProgress
-from databox.limits import MAX_RECORDS
+from databox.ingest.options import OnAmbiguous, Verify
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
-from databox.options import OnAmbiguous, Verify
-from databox.report import IngestReport
-from databox.retry import Effect, effect_of
+from databox.sending.retry import Effect, effect_of
+
+if TYPE_CHECKING:
+    from databox.ingest.progress import IngestProgress
+    from databox.report import IngestReport
 
 __all__ = ["AsyncDatasets"]
 
@@ -237,7 +239,7 @@ class AsyncDatasets(AsyncResource):
         *,
         primary_keys: Sequence[str] | None = None,
         batch_size: int = MAX_RECORDS,
-        max_batch_bytes: int = 1_000_000,
+        max_batch_bytes: int = SAFE_BODY_BYTES,
         concurrency: int = 4,
         verify: Verify | None = "counts",
         verify_timeout: float = 300.0,
@@ -245,8 +247,8 @@ class AsyncDatasets(AsyncResource):
         dead_letter: str | PathLike[str] | None = None,
         journal: str | PathLike[str] | None = None,
         on_ambiguous: OnAmbiguous = "auto",
-        progress: Callable[[IngestProgress], object] | None = None,
-    ) -> IngestReport:
+        progress: "Callable[[IngestProgress], object] | None" = None,
+    ) -> "IngestReport":
         """Return a report on rows sent in batches, each verified to be stored; any number, at constant memory.
 
         Args:

@@ -55,11 +55,16 @@ def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tupl
     """
     try:
         row: dict[Any, Any] = record if type(record) is dict else _fields(record, index)  # pyright: ignore[reportUnknownVariableType]
+        values = row.values()
         # Nearly all rows hold nothing but what orjson takes as it is, and need no look at each value by itself.
         # Infinity it would make null.
-        if not (row and _is_plain(row.values())):
-            row = _plain_row(row, index)
-        data = _as_json(row, index)
+        if row and _SIMPLE.issuperset(map(type, values)) and _INFINITIES.isdisjoint(values):
+            try:
+                data = orjson.dumps(row)
+            except (TypeError, ValueError):  # an integer of more than 64 bits, or a name that is no text
+                row, data = _looked_at(row, index)
+        else:
+            row, data = _looked_at(row, index)
     except (InvalidRecordError, MemoryError):
         raise
     except Exception as error:  # a row may be an object of any kind, whose code runs here
@@ -80,11 +85,11 @@ def shown(record: object) -> str:
 
 def _is_plain(values: Any) -> bool:
     """Whether orjson takes all of a row's values as they are, and writes them as they are meant."""
-    if not _SIMPLE.issuperset(map(type, values)) and not (
-        _PLAIN.issuperset(map(type, values)) and all(_in_minutes(value) for value in values if type(value) is datetime)
-    ):
-        return False
-    return _INFINITIES.isdisjoint(values)
+    return (
+        _PLAIN.issuperset(map(type, values))
+        and all(_in_minutes(value) for value in values if type(value) is datetime)
+        and _INFINITIES.isdisjoint(values)  # last, for a zone that raises does so in a hash as well
+    )
 
 
 def _in_minutes(moment: datetime) -> bool:
@@ -96,13 +101,16 @@ def _in_minutes(moment: datetime) -> bool:
     return type(zone) in _ZONES and not moment.utcoffset() % _MINUTE  # type: ignore[operator]  # these have an offset
 
 
-def _as_json(row: dict[Any, Any], index: int) -> bytes:
+def _looked_at(row: dict[Any, Any], index: int) -> tuple[dict[Any, Any], bytes]:
+    """Any row at all with values of plain types, and as JSON."""
+    if not (row and _is_plain(row.values())):
+        row = _plain_row(row, index)
     try:
-        return orjson.dumps(row, None, _OPTIONS)
+        return row, orjson.dumps(row, None, _OPTIONS)
     except (TypeError, ValueError):
         row = _plain_row(row, index)  # an integer of more than 64 bits, or a Decimal
     try:
-        return orjson.dumps({name: _as_written(value) for name, value in row.items()}, None, _OPTIONS)
+        return row, orjson.dumps({name: _as_written(value) for name, value in row.items()}, None, _OPTIONS)
     except (TypeError, ValueError):
         # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot carry.
         column = next((name for name, value in row.items() if not _is_unicode(name, value)), None)

@@ -15,6 +15,7 @@ from databox.report import BatchOutcome, Outcome
 __all__ = ["LISTED", "Invalid", "Overtaken", "Sent", "compact", "without_frames"]
 
 _OVERTAKEN = "Not sent again, since newer rows of the same keys were accepted."
+_NOT_SHARED_OUT = Shares()
 LISTED = 1000
 """Entries of rows that could not be encoded; what comes after is counted in one."""
 
@@ -58,9 +59,12 @@ class Sent:
             error = Overtaken(f"{_OVERTAKEN} {group[0].error or ''}".rstrip())
             yield _outcome(group[0].index, len(group), group[0].outcome, error)
 
-    def _dealt(self, spans: Iterable[Sequence[int]]) -> Iterator[Shares]:
+    def _dealt(self, spans: Sequence[Sequence[int]]) -> Iterator[Shares]:
         """Deal the counts out among the stretches. The API gives them for the whole; which rows it appended, it does
         not say, so that they are dealt out in order."""
+        if len(spans) == 1:
+            yield self.shares
+            return
         left = attrs.asdict(self.shares)
         left["rejected"] = left.pop("rejected") - len(self.rejected)  # last, where they are not known by place
         for span in spans:
@@ -181,9 +185,18 @@ def _outcome(
     outcome: Outcome,
     error: DataboxError | None,
     ingestion_id: str | None = None,
-    shares: Shares | None = None,
+    shares: Shares = _NOT_SHARED_OUT,
 ) -> BatchOutcome:
-    counts = attrs.asdict(shares or Shares())
     return BatchOutcome(
-        index=0, first_row=first_row, rows=rows, outcome=outcome, error=error, ingestion_id=ingestion_id, **counts
+        index=0,
+        first_row=first_row,
+        rows=rows,
+        outcome=outcome,
+        ingestion_id=ingestion_id,
+        error=error,
+        appended=shares.appended,
+        overwritten=shares.overwritten,
+        rejected=shares.rejected,
+        uncounted=shares.uncounted,
+        unverified=shares.unverified,
     )

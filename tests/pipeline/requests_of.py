@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from databox import operations as facade
+from databox.api import operations as facade
 from tools.spec.facade import ARGUMENTS
 from tools.spec.pins import PINS
 from tools.spec.project import Project
@@ -46,7 +46,7 @@ def type_fault(package: Path) -> str | None:
     command = [sys.executable, "-m", "mypy", "--no-error-summary", "--follow-imports=silent"]
     command += ["--cache-dir", str(Project().root / ".cache" / "mypy-of-the-pipeline")]
     done = subprocess.run(
-        [*command, str(Project().root / "databox" / "operations.py")],
+        [*command, str(Project().root / "databox" / "api" / "operations.py")],
         cwd=Project().root,
         env={**os.environ, "MYPYPATH": str(package.parent)},
         capture_output=True,

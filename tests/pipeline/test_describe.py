@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from databox.responses import _STATUS_OF_CODE as STATUS_OF_CODE
+from databox.sending.verdict import _STATUS_OF_CODE as STATUS_OF_CODE
 from tests.pipeline.conftest import REAL
 from tests.pipeline.forms import FORMS, described
 from tests.reference import REFERENCE

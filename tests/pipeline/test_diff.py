@@ -354,7 +354,7 @@ def test_where_the_client_cannot_build_a_request_it_says_so(monkeypatch: pytest.
     def without_keys(title: str, *, data_source_id: int, primary_keys: Any) -> None:
         raise TypeError("CreateDatasetBody.__init__() got an unexpected keyword argument 'primary_keys'")
 
-    monkeypatch.setattr("databox.operations.datasets_create", without_keys)
+    monkeypatch.setattr("databox.api.operations.datasets_create", without_keys)
     assert breaking(of(PUBLISHED, PUBLISHED)) == [
         (
             "POST /v1/datasets (datasets.create): the client cannot build this request any more: TypeError: "

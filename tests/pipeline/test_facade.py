@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from databox.answers import ACCOUNT
-from databox.wire import Field, Shape
+from databox.api.answers import ACCOUNT
+from databox.api.reading import Field, Shape
 from tests.pipeline.conftest import REAL
 from tests.pipeline.forms import FORMS, described
 from tests.reference import REFERENCE
@@ -181,7 +181,7 @@ def test_a_body_that_is_not_plain_json_is_not_what_the_client_sends(kind: str) -
 def test_a_name_in_a_reading_table_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is listed anywhere else."""
     plan = Field("name", ("plan", "tier"), str)
-    monkeypatch.setattr("databox.answers.ACCOUNT", Shape(ACCOUNT.model, (*ACCOUNT.fields, plan)))
+    monkeypatch.setattr("databox.api.answers.ACCOUNT", Shape(ACCOUNT.model, (*ACCOUNT.fields, plan)))
     places = of_the_client()["GET /v1/accounts"].places
     assert places["answer field accounts[].plan"] == "object"
     assert places["answer field accounts[].plan.tier"] == "string"
@@ -191,18 +191,18 @@ def test_a_request_that_cannot_be_built_is_named(monkeypatch: pytest.MonkeyPatch
     def broken(dataset_id: str) -> None:
         raise ImportError("cannot import name 'purge_dataset'")
 
-    monkeypatch.setattr("databox.operations.datasets_purge", broken)
+    monkeypatch.setattr("databox.api.operations.datasets_purge", broken)
     found = list(unmet(of_the_client(), facts_of(corrected(REFERENCE, OVERLAY))))
     assert found == [
         (
             "POST /v1/datasets/{datasetId}/purge (datasets.purge): the client cannot build this request: ImportError: "
-            "cannot import name 'purge_dataset'. Mend databox/operations.py."
+            "cannot import name 'purge_dataset'. Mend databox/api/operations.py."
         )
     ]
 
 
 def test_a_request_that_goes_elsewhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from databox import operations
+    from databox.api import operations
 
-    monkeypatch.setattr("databox.operations.datasets_purge", operations.datasets_delete)
+    monkeypatch.setattr("databox.api.operations.datasets_purge", operations.datasets_delete)
     assert of_the_client()["POST /v1/datasets/{}/purge"].broken == "it is DELETE /v1/datasets/dataset"

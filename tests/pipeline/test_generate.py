@@ -249,7 +249,7 @@ def test_every_file_says_that_it_is_generated() -> None:
 
 
 def test_the_pins_are_the_facades_operations() -> None:
-    import databox.operations as facade
+    import databox.api.operations as facade
 
     assert len({pin.facade for pin in PINS}) == len({(pin.path, pin.method) for pin in PINS}) == 13
     assert all(hasattr(facade, pin.facade.replace(".", "_")) for pin in PINS)
@@ -289,13 +289,13 @@ def test_every_kind_of_drift_is_found(mirror: Project) -> None:
 def test_a_facade_that_does_not_import_is_named(
     mirror: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("tools.spec.facade", "databox.operations"):
+    for name in ("tools.spec.facade", "databox.api.operations"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setitem(sys.modules, "databox.operations", None)
-    monkeypatch.delattr("databox.operations", raising=False)
+    monkeypatch.setitem(sys.modules, "databox.api.operations", None)
+    monkeypatch.delattr("databox.api.operations", raising=False)
     assert check(mirror) == 1
     said = capsys.readouterr().err
-    assert "databox.operations cannot be imported" in said
+    assert "databox.api.operations cannot be imported" in said
     assert len(said.splitlines()) == 1
 
 

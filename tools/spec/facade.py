@@ -16,13 +16,13 @@ from typing import Any
 
 import attrs
 
-from databox import operations as facade
-from databox.answers import Listing, ListOf
+from databox.api import operations as facade
+from databox.api.answers import Listing, ListOf
+from databox.api.operations import Operation
+from databox.api.reading import ENVELOPE, Field, Part, Shape
 from databox.config import KEY_HEADER
 from databox.ingest.batch import body_of_one_request
 from databox.models import ErrorDetail
-from databox.operations import Operation
-from databox.wire import ENVELOPE, Field, Part, Shape
 from tools.spec.pins import PINS, Pin
 from tools.spec.wire import NUMBERS, Fact, Wire
 
@@ -82,7 +82,7 @@ def unmet(relied: Mapping[str, Reliance], wire: Wire) -> Iterator[str]:
     """Yield what the client relies on and a description does not have, by operation and place, each with the remedy."""
     for key, ours in relied.items():
         if ours.broken:
-            yield f"{ours.title}: the client cannot build this request: {ours.broken}. Mend databox/operations.py."
+            yield f"{ours.title}: the client cannot build this request: {ours.broken}. Mend databox/api/operations.py."
         facts = wire.get(key)
         if facts is None:
             yield f"{ours.title}: the description does not have this operation. The client has to follow."
@@ -104,8 +104,8 @@ _ENVELOPE = {"error field requestId", "error field errors"}
 """What the API's own refusals are known by."""
 
 _REMEDY = (
-    "If the API has it so, change databox/operations.py or databox/answers.py; if the description is wrong, correct it "
-    "in openapi/overlay.yaml, with the reason."
+    "If the API has it so, change databox/api/operations.py or databox/api/answers.py; if the description is wrong, "
+    "correct it in openapi/overlay.yaml, with the reason."
 )
 
 

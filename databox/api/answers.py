@@ -8,17 +8,8 @@ from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
-from databox.models import (
-    Account,
-    Dataset,
-    DatasetMetrics,
-    DataSource,
-    Ingestion,
-    IngestionReceipt,
-    IngestionSummary,
-    TimeZone,
-)
-from databox.wire import (
+from databox.api.documented import PAGE_SIZE
+from databox.api.reading import (
     ENVELOPE,
     Field,
     Part,
@@ -32,6 +23,16 @@ from databox.wire import (
     text,
     truth,
     values,
+)
+from databox.models import (
+    Account,
+    Dataset,
+    DatasetMetrics,
+    DataSource,
+    Ingestion,
+    IngestionReceipt,
+    IngestionSummary,
+    TimeZone,
 )
 
 __all__ = [
@@ -48,14 +49,11 @@ __all__ = [
     "deleted",
 ]
 
-DEFAULT_PAGE_SIZE = 100
-"""Items of a page when none was asked for; by one account of the API, not documented."""
-
 T = TypeVar("T")
 Json = Mapping[str, Any]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Listing(Generic[T]):
     """One page of a list as the API answered it."""
 
@@ -70,7 +68,7 @@ class Listing(Generic[T]):
             return False
         if self.total is not None:
             return seen < self.total
-        return len(self.items) >= (self.size or asked_size or DEFAULT_PAGE_SIZE)
+        return len(self.items) >= (self.size or asked_size or PAGE_SIZE)
 
 
 # What each answer holds: attribute, path on the wire, reader, and whether it must be there.

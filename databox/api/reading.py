@@ -134,7 +134,7 @@ def _said(value: object) -> str:
         return "…"
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Field:
     """One attribute of a model: its wire name, or the path to it through nested objects, and how to read it."""
 
@@ -144,7 +144,7 @@ class Field:
     required: bool = False
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Shape(Generic[T]):
     """How one model is read from a JSON object."""
 

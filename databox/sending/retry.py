@@ -36,7 +36,7 @@ class Effect(Enum):
     """The API said no; the same request would meet the same answer."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Attempts:
     """What the attempts at one operation can have done so far."""
 

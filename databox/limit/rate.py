@@ -3,7 +3,6 @@
 Source: the API's limits page, "10 requests per second and 10,000 per hour" for each key, and its reference.
 """
 
-import hashlib
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Protocol
 
 import attrs
 
+from databox.api.documented import PER_HOUR, PER_SECOND
 from databox.forks import renewed_in_children
 
 __all__ = [
@@ -20,18 +20,14 @@ __all__ = [
     "EVEN",
     "HOUR",
     "LATE",
-    "MAX_RECORDS",
     "SECOND",
     "Log",
     "RateLimit",
     "RequestLog",
     "Slot",
     "next_time",
-    "shared_log",
 ]
 
-MAX_RECORDS = 100
-"""Rows in one ingestion at most."""
 SECOND = 1.014
 HOUR = 3601.0
 """Both a little longer than they are. What is kept is when requests leave; most of them then arrive in time as well,
@@ -81,8 +77,8 @@ class RateLimit:
     one too many, the service says 429, which has no effect, and the request goes again.
     """
 
-    per_second: int = attrs.field(default=10, validator=_positive)
-    per_hour: int = attrs.field(default=10_000, validator=_positive)
+    per_second: int = attrs.field(default=PER_SECOND, validator=_positive)
+    per_hour: int = attrs.field(default=PER_HOUR, validator=_positive)
     store: Path | str | None = attrs.field(default=None, kw_only=True, converter=_store, repr=_shown)
     evenly: bool = attrs.field(default=False, kw_only=True, validator=attrs.validators.instance_of(bool))
 
@@ -210,43 +206,3 @@ def _remove(times: list[float], time: float) -> None:
     place = bisect_left(times, time)
     if times[place : place + 1] == [time]:
         del times[place]
-
-
-class _Logs:
-    """All logs of this process, by whose they are and where they are kept."""
-
-    def __init__(self) -> None:
-        self.known: dict[tuple[str, Path | str | None], Log] = {}
-        self.after_fork()
-        renewed_in_children(self)
-
-    def after_fork(self) -> None:
-        """Have a lock that no thread of the parent's holds."""
-        self.lock = threading.Lock()
-
-
-_logs = _Logs()
-
-
-def shared_log(key: str, host: str, store: Path | str | None = None) -> Log:
-    """Return the log that all clients of this process with the same key, host and store share.
-
-    Raises:
-        ConfigurationError: the store cannot be used.
-    """
-    name = hashlib.sha256(f"{host} {key}".encode()).hexdigest()
-    with _logs.lock:
-        log = _logs.known.get((name, store))
-        if log is None:
-            log = _logs.known[name, store] = RequestLog() if store is None else _stored_log(store, name)
-        return log
-
-
-def _stored_log(store: Path | str, name: str) -> Log:
-    if isinstance(store, str):
-        from databox.limit_redis import RedisLog  # an extra
-
-        return RedisLog(store, name)
-    from databox.limit_store import StoredLog  # only who shares the limit needs SQLite
-
-    return StoredLog(store, name)

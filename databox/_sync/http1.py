@@ -1,3 +1,4 @@
+# Derived from databox/_async/http1.py by tools/unasync.py; edit that one.
 """One HTTP/1.1 connection of our own: h11 knows the protocol, and a socket that never blocks does the rest.
 
 Nothing is read ahead. What a server has sent lies in h11, or else a read gives it at once, from the socket or from the
@@ -17,22 +18,21 @@ from typing import TypeVar
 import h11
 import httpx
 
-from databox._async.runtime import breathe, lookup, until_ready
+from databox._sync.runtime import breathe, lookup, until_ready
 from databox.config import KEY_HEADER, Secret
-from databox.exchange import LARGEST_HEAD, Exchange
-from databox.origin import Origin
+from databox.sending.exchange import LARGEST_HEAD, Exchange, Origin
 
-__all__ = ["AsyncConnection", "open_connection"]
+__all__ = ["Connection", "open_connection"]
 
 T = TypeVar("T")
 
-READ_AT_ONCE = 65_536
+READ_AT_ONCE = 16_384
 EVENTS_AT_ONCE = 50
 _IN_PLACE_OF_THE_KEY = "?"
 _UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK)}
 
 
-class AsyncConnection:
+class Connection:
     """A connection to the API, for one exchange after another."""
 
     def __init__(self, stream: socket.socket, origin: Origin) -> None:
@@ -66,7 +66,7 @@ class AsyncConnection:
             http.start_next_cycle()
         return is_over
 
-    async def talk(self, exchange: Exchange, key: Secret) -> None:
+    def talk(self, exchange: Exchange, key: Secret) -> None:
         """Send a request and fill in its answer.
 
         Raises:
@@ -76,15 +76,15 @@ class AsyncConnection:
         """
         with _told_as(httpx.ReadError):
             try:
-                await self._send(exchange, key)
+                self._send(exchange, key)
             except OSError as error:
                 if _is_over(error):
                     raise
                 # A server may answer before it has read all, as with 413, and close.
                 self._http.send_failed()
-            await self._receive(exchange)
+            self._receive(exchange)
 
-    async def _send(self, exchange: Exchange, key: Secret) -> None:
+    def _send(self, exchange: Exchange, key: Secret) -> None:
         body = exchange.body or b""
         headers = [("host", self._origin.authority), *exchange.request_headers().items()]
         if body or exchange.method in ("POST", "PUT", "PATCH"):
@@ -98,15 +98,15 @@ class AsyncConnection:
         self._http.send(h11.EndOfMessage())
         exchange.leaves()
         while rest:
-            rest = rest[await _done(self._stream, exchange, partial(self._stream.send, rest), writing=True) :]
+            rest = rest[_done(self._stream, exchange, partial(self._stream.send, rest), writing=True) :]
 
-    async def _receive(self, exchange: Exchange) -> None:
+    def _receive(self, exchange: Exchange) -> None:
         answer = bytearray()
         for count in itertools.count(1):
-            event = await self._next_event(exchange)
+            event = self._next_event(exchange)
             if not count % EVENTS_AT_ONCE:  # where data never runs out, nothing ever waits, yet others want their turn
                 exchange.time_left()
-                await breathe()
+                breathe()
             if isinstance(event, h11.Response):
                 exchange.begin_answer(event.status_code, list(event.headers))
             elif isinstance(event, h11.Data):
@@ -116,16 +116,16 @@ class AsyncConnection:
                 exchange.answer = bytes(answer)
                 return
 
-    async def _next_event(self, exchange: Exchange) -> object:
+    def _next_event(self, exchange: Exchange) -> object:
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            data = await _done(self._stream, exchange, partial(self._stream.recv, READ_AT_ONCE))
+            data = _done(self._stream, exchange, partial(self._stream.recv, READ_AT_ONCE))
             if not data and self._http.their_state is h11.SEND_RESPONSE:
                 raise h11.RemoteProtocolError("the server closed the connection without an answer")
             self._http.receive_data(data)
         return event
 
 
-async def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exchange) -> AsyncConnection:
+def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exchange) -> Connection:
     """Return a new connection; nothing of the exchange has been sent yet.
 
     Raises:
@@ -133,21 +133,21 @@ async def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exc
         TimeoutError: it took too long.
     """
     with _told_as(httpx.ConnectError):
-        stream = await _connected(origin, exchange)
+        stream = _connected(origin, exchange)
         try:
             if origin.scheme == "https":
                 stream = trusted.wrap_socket(stream, server_hostname=origin.host, do_handshake_on_connect=False)
-                await _done(stream, exchange, stream.do_handshake)
+                _done(stream, exchange, stream.do_handshake)
         except BaseException:
             stream.close()
             raise
-    return AsyncConnection(stream, origin)
+    return Connection(stream, origin)
 
 
-async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
+def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
     """A socket to the first address that lets us in, in the order in which the system gives them."""
     problem = OSError(f"{origin.host} has no address")
-    addresses = await lookup(origin.host, origin.port, exchange.time_left())
+    addresses = lookup(origin.host, origin.port, exchange.time_left())
     for place, (family, kind, protocol, _, address) in enumerate(addresses):
         left = exchange.time_left()
         stream = None
@@ -158,7 +158,7 @@ async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
             code = stream.connect_ex(address)
             if code in _UNDER_WAY:
                 # Each address gets its share, so that a dead one leaves time for those after it.
-                await until_ready(stream, left and left / (len(addresses) - place), writing=True)
+                until_ready(stream, left and left / (len(addresses) - place), writing=True)
                 code = stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
                 raise OSError(code, os.strerror(code))
@@ -173,18 +173,18 @@ async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
     raise problem
 
 
-async def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T], *, writing: bool = False) -> T:
+def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T], *, writing: bool = False) -> T:
     """Return what a step on a socket gives, once it can be done."""
     while True:
         left = exchange.time_left()
         try:
             return step()
         except ssl.SSLWantReadError:
-            await until_ready(stream, left, writing=False)
+            until_ready(stream, left, writing=False)
         except ssl.SSLWantWriteError:
-            await until_ready(stream, left, writing=True)
+            until_ready(stream, left, writing=True)
         except BlockingIOError:
-            await until_ready(stream, left, writing=writing)
+            until_ready(stream, left, writing=writing)
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from typing import Any, Generic, TypeVar
 import attrs
 import orjson
 
-from databox import answers
-from databox.answers import Listing, ListOf
+from databox.api import answers
+from databox.api.answers import Listing, ListOf
+from databox.api.reading import Shape, UnexpectedAnswer
 from databox.models import (
     Account,
     Dataset,
@@ -25,13 +26,12 @@ from databox.models import (
     IngestionSummary,
     TimeZone,
 )
-from databox.wire import Shape, UnexpectedAnswer
 
 T_co = TypeVar("T_co", covariant=True)
 Json = Mapping[str, Any]
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False, repr=False, kw_only=True)
 class Operation(Generic[T_co]):
     """One request, ready to send, and how to read its answer."""
 
@@ -213,12 +213,15 @@ def _create_ingestion(dataset_id: str) -> dict[str, Any]:
     return create_ingestion._get_kwargs(dataset_id=dataset_id, body=CreateIngestionBody(records=[]))
 
 
-def datasets_create_ingestion(dataset_id: str, body: bytes, *, repeatable: bool) -> Operation[IngestionReceipt]:
+def datasets_create_ingestion(
+    dataset_id: str, body: bytes, *, repeatable: bool, check: Callable[[IngestionReceipt], object] | None = None
+) -> Operation[IngestionReceipt]:
     """Create an ingestion from a body that is encoded already, because rows are encoded once."""
     request = _create_ingestion(dataset_id)
     return Operation(
         name="datasets.create_ingestion",
         parse=answers.RECEIPT.read,
+        check=check,
         repeatable=repeatable,
         repeat_unreadable=repeatable,
         **_request(request, body),
