@@ -31,6 +31,7 @@ __all__ = ["ARGUMENTS", "Reliance", "fits", "is_expected", "of_the_client", "unm
 ARGUMENTS: Mapping[str, Any] = {
     "account_id": 1,
     "body": body_of_one_request([{"id": 1}]),
+    "check": None,
     "data_source_id": 1,
     "dataset_id": "dataset",
     "ingestion_id": "ingestion",
