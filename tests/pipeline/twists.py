@@ -455,6 +455,7 @@ def openapi_3_0(document: Document) -> None:
             if "enum" in value:
                 found["enum"] = [each for each in value["enum"] if each is not None]
             others = [kind for kind in kinds if kind != "null"]
+            found = with_one_example(found) or found  # here, as it may be left without a type to know it by
             return found | ({"type": others[0]} if len(others) == 1 else {}) | {"nullable": "null" in kinds}
         for way in ("anyOf", "oneOf"):
             parts = value.get(way, [])
