@@ -56,15 +56,15 @@ docs: $(READY) ## build the documentation into build/docs, with broken links as 
 	@$(BIN)/properdocs build --strict --config-file mkdocs.yml
 	@echo "The documentation is in build/docs; open build/docs/index.html."
 
-check: $(READY) ## lint, types, layers, workflows, and whether generated code is what its sources say
+check: $(READY) ## whether generated code is what its sources say, lint, types, layers, workflows
+	@$(RUN) -m tools.spec.check
+	@$(RUN) -m tools.unasync --check
 	@$(RUN) -m ruff check --no-cache --quiet .
 	@$(RUN) -m ruff format --no-cache --quiet --check .
 	@$(RUN) -m mypy --no-error-summary
 	@$(BIN)/basedpyright --level error > $(VENV)/basedpyright.txt || { cat $(VENV)/basedpyright.txt; exit 1; }
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
 	@$(BIN)/zizmor --offline --quiet --no-progress .github > $(VENV)/zizmor.txt || { cat $(VENV)/zizmor.txt; exit 1; }
-	@$(RUN) -m tools.unasync --check
-	@$(RUN) -m tools.spec.check
 
 pull: $(READY) ## fetch the published description; SPEC_URL= overrides the address
 	@SPEC_URL="$(SPEC_URL)" $(RUN) -m tools.spec.pull
