@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-engines browser docs check pull diff generate forms public record contract conformance bench lock clean
+.PHONY: help setup demo test slow schedules coverage test-engines browser docs check pull diff generate forms public record contract conformance bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
 PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
@@ -9,6 +9,9 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := $(BIN)/python
 READY := $(VENV)/.ready
+# Most tests wait for somebody else now and then, so more of them run at once than there are processors.
+PYTEST = $(RUN) -m pytest -n $(WORKERS) --dist worksteal -q
+WORKERS ?= 4
 ENGINES := .venv-engines
 ENGINES_BIN := $(ENGINES)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
@@ -34,8 +37,20 @@ $(VENV)/.locked: requirements.lock
 demo: $(READY) ## send 1,461 real rows to a sandbox, twice, and show what became of them
 	@$(RUN) examples/weather.py
 
-test: $(READY) ## run all tests; no network is needed
-	@$(RUN) -m pytest -n 2 --dist worksteal -q
+test: $(READY) ## run the tests that tell soonest whether something broke; no network is needed
+	@$(PYTEST) -m "not slow" $(TESTS)
+
+slow: $(READY) ## run all other tests, such as those of every kind of connection; TESTS= for a folder or file
+	@$(PYTEST) -m slow $(TESTS)
+
+schedules: $(READY) ## ingest under faults, kills and edits drawn from SEEDS= seeds, and compare report, files and server
+	@DATABOX_SEEDS=$(or $(SEEDS),120) $(PYTEST) tests/test_any_schedule.py
+
+coverage: $(READY) ## run `make test` and say which lines and branches of databox/ it passes
+	@$(BIN)/coverage erase
+	@$(RUN) -m coverage run $(PYTEST:$(RUN)%=%) -m "not slow"
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 test-engines: $(ENGINES)/.ready ## test and type-check the integrations with the real engines; takes some minutes
 	@$(ENGINES_BIN)/python -m mypy --no-error-summary --config-file tests/engines/mypy.ini

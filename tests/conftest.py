@@ -92,3 +92,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "driver" in metafunc.fixturenames:
         more = ["trio", "sync-httpx", "async-httpx"] if getattr(metafunc.module, "EVERY_CONNECTION", False) else []
         metafunc.parametrize("driver", ["sync", "async", *more], indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `make slow` the connections that are not those of most users: both clients as they are, over TLS."""
+    for item in items:
+        found = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if found.get("driver", "sync") not in ("sync", "async") or found.get("any_server", "tls") != "tls":
+            item.add_marker(pytest.mark.slow)

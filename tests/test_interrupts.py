@@ -21,6 +21,7 @@ import pytest
 import databox
 from databox import AsyncDatabox, Databox, IngestReport
 from databox.sandbox import Fault, Sandbox
+from tests.marks import slow
 from tests.sandbox.http import ask
 from tests.test_ingest import adds_up, ingestions, rows, stored
 
@@ -206,7 +207,7 @@ def stop(*_):
     raise SystemExit
 
 def rows():
-    for n in range(2000):
+    for n in range(500):
         time.sleep(0.001)
         yield {"id": n, "value": n / 8}
 
@@ -259,10 +260,10 @@ def test_a_request_to_terminate_that_is_handled(
     ask(box, "DELETE", "/_sandbox/faults")
     with Databox(box.api_key, box.url, rate_limit=None) as client:
         again = client.datasets.ingest(
-            plain, rows(2000), journal=journal, verify=None, batch_size=10, raise_on_failure=False
+            plain, rows(500), journal=journal, verify=None, batch_size=10, raise_on_failure=False
         )
     assert again.ambiguous == sum(10 for _, outcome in reported if outcome == "ambiguous")
-    assert again.accepted == 2000 - again.ambiguous
+    assert again.accepted == 500 - again.ambiguous
     found = [row["id"] for row in box.rows(plain)]
     assert len(found) == len(set(found))
 
@@ -356,7 +357,7 @@ def places(report: IngestReport, invalid: int) -> dict[int, str]:
 
 
 @pytest.mark.parametrize("verify", [None, "counts"])
-@pytest.mark.parametrize("first", range(5))
+@pytest.mark.parametrize("first", [0, *slow(range(1, 5))])
 @pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # of a file that was being opened at that moment

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.marks import slow
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -161,7 +163,7 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["sync", "asyncio", "trio"])
+@pytest.mark.parametrize("kind", ["sync", "asyncio", *slow(["trio"])])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_after_a_fork(program: str, kind: str) -> None:
     done = subprocess.run(

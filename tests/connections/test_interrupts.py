@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from databox.sandbox import Sandbox
+from tests.marks import slow
 
 PROGRAM = """
 import random, signal, sys
@@ -31,7 +32,7 @@ print(interrupted)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="this system has no timer signals")
-@pytest.mark.parametrize("longest", [0.0003, 0.003])
+@pytest.mark.parametrize("longest", [0.0003, *slow([0.003])])
 def test_interrupts_of_the_synchronous_client(box: Sandbox, longest: float) -> None:
     """A lock that an interrupt leaves held would stop the next request of all clients of the key."""
     done = subprocess.run(

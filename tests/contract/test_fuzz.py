@@ -14,6 +14,7 @@ from tools.spec.project import Project
 BRIEF = ["--phases", "examples,coverage,stateful", "--max-examples", "4", "--generation-deterministic", "--seed", "1"]
 
 
+@pytest.mark.slow
 def test_the_fuzzer_finds_nothing(box: Sandbox, description: Description) -> None:
     done = fuzz(box, description, arguments=BRIEF)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -55,6 +55,7 @@ def test_the_same_wire_gives_the_generator_the_same_to_read(form: str, project: 
     assert theirs == ours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["awkward", "strict", "asp_net"])
 def test_the_same_wire_gives_the_same_code(form: str, project: Project, tmp_path: Path) -> None:
     before = files(project)

@@ -24,6 +24,7 @@ __all__ = ["Reliance", "reliance"]
 _ARGUMENTS: Mapping[str, Any] = {
     "account_id": 1,
     "body": body_of_one_request([{"id": 1}]),
+    "check": None,
     "data_source_id": 1,
     "dataset_id": "dataset",
     "ingestion_id": "ingestion",
