@@ -9,9 +9,11 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := $(BIN)/python
 READY := $(VENV)/.ready
-# Most tests wait for somebody else now and then, so more of them run at once than there are processors.
-PYTEST = $(RUN) -m pytest -n $(WORKERS) --dist worksteal -q
+# Most tests wait for somebody now and then, so more of them run at once than there are processors. Each worker would compile
+# all tests for itself if none kept what it compiled.
+PYTEST = -m pytest -n $(WORKERS) --dist worksteal -q
 WORKERS ?= 4
+export PYTHONDONTWRITEBYTECODE :=
 ENGINES := .venv-engines
 ENGINES_BIN := $(ENGINES)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
@@ -38,17 +40,17 @@ demo: $(READY) ## send 1,461 real rows to a sandbox, twice, and show what became
 	@$(RUN) examples/weather.py
 
 test: $(READY) ## run the tests that tell soonest whether something broke; no network is needed
-	@$(PYTEST) -m "not slow" $(TESTS)
+	@$(RUN) $(PYTEST) -m "not slow" $(TESTS)
 
 slow: $(READY) ## run all other tests, such as those of every kind of connection; TESTS= for a folder or file
-	@$(PYTEST) -m slow $(TESTS)
+	@$(RUN) $(PYTEST) -m slow $(TESTS)
 
 schedules: $(READY) ## ingest under faults, kills and edits drawn from SEEDS= seeds, and compare report, files and server
-	@DATABOX_SEEDS=$(or $(SEEDS),120) $(PYTEST) tests/test_any_schedule.py
+	@DATABOX_SEEDS=$(or $(SEEDS),120) $(RUN) $(PYTEST) tests/test_any_schedule.py
 
 coverage: $(READY) ## run `make test` and say which lines and branches of databox/ it passes
 	@$(BIN)/coverage erase
-	@$(RUN) -m coverage run $(PYTEST:$(RUN)%=%) -m "not slow"
+	@$(RUN) -m coverage run $(PYTEST) -m "not slow"
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
