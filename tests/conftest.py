@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
 @pytest.fixture
 def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
     """Run the test once with each client; which, `pytest_generate_tests` says."""
-    with anyio.from_thread.start_blocking_portal("trio" if request.param == "trio" else "asyncio") as portal:
+    backend = "trio" if request.param == "trio" else "asyncio"
+    loop = nullcontext() if request.param.startswith("sync") else anyio.from_thread.start_blocking_portal(backend)
+    with loop as portal:
         driver = Driver(request.param, portal)
         yield driver
         driver.close()
@@ -59,10 +62,16 @@ def server() -> Iterator[ScriptedServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def shared_authority() -> trustme.CA:
+    """One for all tests, as making one takes longer than many of them."""
+    return trustme.CA()
+
+
 @pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+def authority(shared_authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
     """A certificate authority that the environment trusts."""
-    authority = trustme.CA()
+    authority = shared_authority
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     return authority

@@ -26,7 +26,7 @@ from tests.drive import Driver
 from tests.schedules import Dataset, Event, Forks, Server, input_rows, is_valid, key_of
 from tests.test_ingest import adds_up
 
-SEEDS = int(os.environ.get("DATABOX_SEEDS", "12"))
+SEEDS = int(os.environ.get("DATABOX_SEEDS", "6"))
 IN_A_TEST = max(1, SEEDS // 12)
 FAULTS = ["lost", "dropped", "500 applied", "500 not", "503 not", "429 not", "400 not", "html applied", "html not"]
 DEAD_ROWS = ('{"id": "somebody", "value": -1}\n', '{"torn')

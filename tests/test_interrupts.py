@@ -91,7 +91,7 @@ def plain(box: Sandbox) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("verify", [None, "counts"])
-@pytest.mark.parametrize("kind", PROGRAMS)
+@pytest.mark.parametrize("kind", ["sync", "asyncio", *slow(["trio"])])
 def test_ctrl_c_while_the_source_blocks(
     box: Sandbox, plain: Any, tmp_path: Path, kind: str, verify: str | None
 ) -> None:
@@ -228,7 +228,7 @@ MEANWHILE = {
 }
 
 
-@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("concurrency", [*slow([1]), 4])
 @pytest.mark.parametrize("meanwhile", MEANWHILE)
 def test_a_request_to_terminate_that_is_handled(
     box: Sandbox, plain: Any, tmp_path: Path, meanwhile: str, concurrency: int

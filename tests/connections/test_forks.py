@@ -163,7 +163,7 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["sync", "asyncio", *slow(["trio"])])
+@pytest.mark.parametrize("kind", ["sync", *slow(["asyncio", "trio"])])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_after_a_fork(program: str, kind: str) -> None:
     done = subprocess.run(

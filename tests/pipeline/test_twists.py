@@ -17,6 +17,7 @@ from tools.spec.generate import patched
 from tools.spec.validity import fault
 from tools.spec.wire import wire_of
 
+pytestmark = pytest.mark.slow
 BEFORE = wire_of(PUBLISHED)
 
 
