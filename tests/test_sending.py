@@ -262,7 +262,7 @@ def test_the_sandbox_never_says_429_to_a_client_that_keeps_the_limit(driver: Dri
 
 
 def test_one_429_slows_down_everybody(box: Sandbox) -> None:
-    driver = Driver("sync", None)  # type: ignore[arg-type]  # threads, so no event loop
+    driver = Driver("sync", None)  # threads, so no event loop
     first = driver.client(box.api_key, box.url, rate_limit=RateLimit(), max_retries=1)
     second = driver.client(box.api_key, box.url, rate_limit=RateLimit())
     box.inject(Fault("accounts.list", status=429, headers={"retry-after": "1"}, times=1))
@@ -327,7 +327,7 @@ def test_redirects_of_the_callers_client_are_not_followed(driver: Driver, server
 
 
 def test_threads_share_a_client(box: Sandbox) -> None:
-    driver = Driver("sync", None)  # type: ignore[arg-type]  # threads, so no event loop
+    driver = Driver("sync", None)  # threads, so no event loop
     client = driver.client(box.api_key, box.url)
     found: list[Any] = []
     threads = [threading.Thread(target=lambda: found.extend(client.accounts.list().items)) for _ in range(20)]
