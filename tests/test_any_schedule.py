@@ -425,6 +425,8 @@ class Schedule:
         return [json.loads(line) | {"raw": line.partition(',"row":')[2][:-1]} for line in found]
 
     def lines_of_others(self, given: Input) -> list[str]:
-        """The reasons that another run wrote."""
+        """The reasons that another run wrote, as whoever comes next finds them: it finishes what a kill cut short."""
         run_id = self.run_id(given)
-        return [line for line in self.lines(self.reasons) if f'"run":"{run_id}"' not in line]
+        new_rows, new_reasons = (file.with_name(f".{file.name}.new") for file in (self.dead, self.reasons))
+        reasons = new_reasons if new_reasons.exists() and not new_rows.exists() else self.reasons
+        return [line for line in self.lines(reasons) if f'"run":"{run_id}"' not in line]
