@@ -12,6 +12,7 @@ import trustme
 from hypothesis import settings
 
 from databox.sandbox import Sandbox
+from databox.sending.exchange import Exchange
 from tests.contract.watch import requests_are_described  # noqa: F401 - for all tests
 from tests.drive import Driver
 from tests.scripted import ScriptedServer
@@ -94,6 +95,21 @@ def dataset(client: Any) -> Any:
 def plain(client: Any) -> Any:
     """A dataset without keys, where sending twice would show."""
     return client.datasets.create("D", data_source=client.data_sources.create("S"))
+
+
+@pytest.fixture
+def departures(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When requests leave, which is what the client promises; on a busy machine they arrive when they can."""
+    times: list[float] = []
+    leaves = Exchange.leaves
+
+    def noted(exchange: Exchange) -> None:
+        leaves(exchange)
+        assert exchange.left_at
+        times.append(exchange.left_at)
+
+    monkeypatch.setattr(Exchange, "leaves", noted)
+    return times
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -21,7 +21,6 @@ from databox import (
     ServerError,
 )
 from databox.sandbox import Fault, Sandbox
-from databox.sending.exchange import Exchange
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, Step, answer, drip, drop, head, silence
 
@@ -234,21 +233,6 @@ def test_bad_options_are_refused(driver: Driver, options: dict[str, Any], error:
 
 
 # Limits
-
-
-@pytest.fixture
-def departures(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When requests leave, which is what the client promises; on a busy machine they arrive when they can."""
-    times: list[float] = []
-    leaves = Exchange.leaves
-
-    def noted(exchange: Exchange) -> None:
-        leaves(exchange)
-        assert exchange.left_at
-        times.append(exchange.left_at)
-
-    monkeypatch.setattr(Exchange, "leaves", noted)
-    return times
 
 
 def test_all_clients_of_a_key_share_its_limit(driver: Driver, box: Sandbox, departures: list[float]) -> None:
