@@ -136,3 +136,8 @@ def test_every_page_has_its_place_in_the_navigation() -> None:
     text = (ROOT / "tools" / "mkdocs.yml").read_text("utf-8")
     named = set(re.findall(r"[\w/-]+\.md", str(yaml.safe_load(text)["nav"])))
     assert named == {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+
+
+def test_the_description_for_other_generators_can_be_downloaded(site: Path) -> None:
+    assert (site / "databox-v1.yaml").read_bytes() == (ROOT / "conformance" / "databox-v1.yaml").read_bytes()
+    assert 'href="databox-v1.yaml"' in (site / "port.html").read_text("utf-8")
