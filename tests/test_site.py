@@ -138,6 +138,7 @@ def test_every_page_has_its_place_in_the_navigation() -> None:
     assert named == {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
 
 
+@pytest.mark.slow
 def test_the_description_for_other_generators_can_be_downloaded(site: Path) -> None:
     assert (site / "databox-v1.yaml").read_bytes() == (ROOT / "conformance" / "databox-v1.yaml").read_bytes()
     assert 'href="databox-v1.yaml"' in (site / "port.html").read_text("utf-8")

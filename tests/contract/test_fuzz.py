@@ -23,6 +23,7 @@ def test_the_fuzzer_finds_nothing(box: Sandbox, description: Description) -> Non
     assert len(reached) == 13
 
 
+@pytest.mark.slow
 def test_the_fuzzer_finds_no_contradiction_to_what_was_pulled(box: Sandbox, published: Description) -> None:
     done = fuzz(box, published.loosened(), arguments=[*BRIEF, *CONTRADICTIONS])
     assert done.returncode == 0, done.stdout + done.stderr

@@ -101,6 +101,7 @@ def test_the_code_sends_the_same(form: str, tmp_path: Path) -> None:
     assert requests_of(package) == requests_of(REAL.package)
 
 
+@pytest.mark.slow
 def test_a_request_field_that_is_gone_fails_the_types_and_the_check(tmp_path: Path) -> None:
     document = copy.deepcopy(REFERENCE)
     properties = document["components"]["schemas"]["CreateDatasetRequest"]["properties"]
