@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-engines browser docs check pull diff generate description description-check forms pulls \
+.PHONY: help setup demo test slow schedules coverage test-engines browser docs check pull diff generate description description-check forms pulls \
 	public record contract conformance bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
@@ -10,6 +10,11 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := $(BIN)/python
 READY := $(VENV)/.ready
+# Most tests wait for somebody now and then, so more of them run at once than there are processors. Each worker would compile
+# all tests for itself if none kept what it compiled.
+PYTEST = -m pytest -n $(WORKERS) --dist worksteal -q
+WORKERS ?= 4
+export PYTHONDONTWRITEBYTECODE :=
 ENGINES := .venv-engines
 DESCRIPTION := .cache/description-venv
 ENGINES_BIN := $(ENGINES)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -37,8 +42,20 @@ $(VENV)/.locked: tools/locks/dev.lock
 demo: $(READY) ## send 1,461 real rows to a sandbox, twice, and show what became of them
 	@$(RUN) examples/weather.py
 
-test: $(READY) ## run all tests; no network is needed
-	@$(RUN) -m pytest -n 2 --dist worksteal -q
+test: $(READY) ## run the tests that tell soonest whether something broke; no network is needed
+	@$(RUN) $(PYTEST) -m "not slow" $(TESTS)
+
+slow: $(READY) ## run all other tests, such as those of every kind of connection; TESTS= for a folder or file
+	@$(RUN) $(PYTEST) -m slow $(TESTS)
+
+schedules: $(READY) ## ingest under faults, kills and edits drawn from SEEDS= seeds, and compare report, files and server
+	@DATABOX_SEEDS=$(or $(SEEDS),120) $(RUN) $(PYTEST) tests/test_any_schedule.py
+
+coverage: $(READY) ## run `make test` and say which lines and branches of databox/ it passes
+	@$(BIN)/coverage erase
+	@$(RUN) -m coverage run $(PYTEST) -m "not slow"
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 test-engines: $(ENGINES)/.ready ## test and type-check the integrations with the real engines; takes some minutes
 	@$(ENGINES_BIN)/python -m mypy --no-error-summary --config-file tests/engines/mypy.ini
@@ -59,15 +76,15 @@ docs: $(READY) ## build the documentation into build/docs, with broken links as 
 	@$(BIN)/properdocs build --strict --config-file tools/mkdocs.yml
 	@echo "The documentation is in build/docs; open build/docs/index.html."
 
-check: $(READY) ## lint, types, layers, workflows, and whether generated code is what its sources say
+check: $(READY) ## whether generated code is what its sources say, lint, types, layers, workflows
+	@$(RUN) -m tools.spec.check
+	@$(RUN) -m tools.unasync --check
 	@$(RUN) -m ruff check --no-cache --quiet .
 	@$(RUN) -m ruff format --no-cache --quiet --check .
 	@$(RUN) -m mypy --no-error-summary
 	@$(BIN)/basedpyright --level error > $(VENV)/basedpyright.txt || { cat $(VENV)/basedpyright.txt; exit 1; }
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
 	@$(BIN)/zizmor --offline --quiet --no-progress .github > $(VENV)/zizmor.txt || { cat $(VENV)/zizmor.txt; exit 1; }
-	@$(RUN) -m tools.unasync --check
-	@$(RUN) -m tools.spec.check
 
 pull: $(READY) ## fetch the published description; SPEC_URL= overrides the address
 	@SPEC_URL="$(SPEC_URL)" $(RUN) -m tools.spec.pull

@@ -14,6 +14,7 @@ from tools.spec.document import operations, parse
 BRIEF = ["--phases", "examples,coverage,stateful", "--max-examples", "4", "--generation-deterministic", "--seed", "1"]
 
 
+@pytest.mark.slow
 def test_the_fuzzer_finds_nothing(box: Sandbox, description: Description) -> None:
     done = fuzz(box, description, arguments=BRIEF)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -22,6 +23,7 @@ def test_the_fuzzer_finds_nothing(box: Sandbox, description: Description) -> Non
     assert len(reached) == 13
 
 
+@pytest.mark.slow
 def test_the_fuzzer_finds_no_contradiction_to_what_was_pulled(box: Sandbox, published: Description) -> None:
     done = fuzz(box, published.loosened(), arguments=[*BRIEF, *CONTRADICTIONS])
     assert done.returncode == 0, done.stdout + done.stderr

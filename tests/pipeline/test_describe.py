@@ -29,6 +29,7 @@ def other_form(form: str) -> dict[str, Any]:
     return for_others(corrected(parse(described(form, REFERENCE), form), OVERLAY), KNOWN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_it_is_valid_and_says_the_same_whatever_form_it_is_made_from(form: str) -> None:
     found = other_form(form)

@@ -91,6 +91,7 @@ def test_where_only_the_form_differs_the_bones_are_the_same(form: str) -> None:
     assert bones(theirs["components"]) == bones(OURS["components"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["strict", "awkward", "chained", "odd_words", *(each.__name__ for each in FRAMEWORKS)])
 def test_the_code_sends_the_same(form: str, tmp_path: Path) -> None:
     other, package = tmp_path / "other.yaml", tmp_path / "made" / "databox_openapi"
@@ -100,6 +101,7 @@ def test_the_code_sends_the_same(form: str, tmp_path: Path) -> None:
     assert requests_of(package) == requests_of(REAL.package)
 
 
+@pytest.mark.slow
 def test_a_request_field_that_is_gone_fails_the_types_and_the_check(tmp_path: Path) -> None:
     document = copy.deepcopy(REFERENCE)
     properties = document["components"]["schemas"]["CreateDatasetRequest"]["properties"]

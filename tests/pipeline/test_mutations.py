@@ -78,6 +78,7 @@ def test_there_are_some_hundreds() -> None:
     assert len(ALL) > 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", BEFORE)
 def test_each_change_of_a_field_shows_or_is_named(key: str) -> None:
     original, told_before = read_by_the_generator(alone(key))
@@ -93,6 +94,7 @@ def test_each_change_of_a_field_shows_or_is_named(key: str) -> None:
             assert any(f"{title(key)}: {place} " in line for line in named_in(changed, key)), (name, place)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", BEFORE)
 def test_each_new_field_shows(key: str) -> None:
     original, _ = read_by_the_generator(alone(key))
@@ -161,6 +163,7 @@ SAMPLE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "place", "name", "file", "shown"), SAMPLE)
 def test_a_sample_shows_in_the_code(
     key: str, place: str, name: str, file: str, shown: str | None, tmp_path: Path

@@ -16,6 +16,7 @@ from tools.spec.normalise import corrected, for_the_generator
 from tools.spec.validity import published
 from tools.spec.wire import facts_of, wire_of
 
+pytestmark = pytest.mark.slow
 BEFORE = wire_of(PUBLISHED)
 
 

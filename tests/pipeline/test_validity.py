@@ -153,6 +153,7 @@ def run_all(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WARNED)
 def test_what_can_be_lived_with_is_a_warning_that_names_the_place(
     name: str, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
