@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from databox.sandbox import Sandbox
+from tests.marks import slow
 
 
 def command(*arguments: str) -> "subprocess.Popen[str]":
@@ -18,6 +19,7 @@ def command(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_serves_until_it_is_stopped(number: int, tmp_path: Path) -> None:
     with command("sandbox", "--port", "0", "--state", str(tmp_path / "w.sqlite"), "--api-key", "mine-1") as running:
@@ -62,16 +64,21 @@ def test_wrong_usage_and_version() -> None:
     assert re.fullmatch(r"databox-sdk \d+\.\d+\.\d+\n", output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
         ["--state", "{directory}/none/world.sqlite"],
-        ["--state", "{directory}/text"],
-        ["--processing-delay", "-1"],
-        ["--rate-limit", "0"],
         ["--port", "70000"],
-        ["--processing-polls", "-1"],
-        ["--host", "0.0.0.0"],
+        *slow(
+            [
+                ["--state", "{directory}/text"],
+                ["--processing-delay", "-1"],
+                ["--rate-limit", "0"],
+                ["--processing-polls", "-1"],
+                ["--host", "0.0.0.0"],
+            ]
+        ),
     ],
 )
 def test_wrong_values_are_named(arguments: list[str], tmp_path: Path) -> None:
