@@ -1,7 +1,6 @@
 """`databox dataset ingest`: files into a dataset."""
 
 import contextlib
-import os
 import secrets
 import signal
 import sys
@@ -13,14 +12,15 @@ from typing import Annotated, Any
 
 import typer
 
-from databox import Databox, IngestError, InvalidRecordError, Verify, read_query
+from databox import Databox, IngestError, InvalidRecordError, Verify
 from databox.cli import dry_run, preview
 from databox.cli.failures import REFUSED
-from databox.cli.inputs import Inputs, inline
+from databox.cli.inputs import Inputs
 from databox.cli.output import Json, console, echo_json, errors
 from databox.cli.progress_line import Bar, Lines, Meter
+from databox.cli.sources import files_of, rows_of
 from databox.cli.summary import Ending, resuming
-from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, params_of, query_of, share_of
+from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, share_of
 from databox.ingest.outcomes import Overtaken
 from databox.ingest.settings import Settings
 from databox.ingest.totals import Purged
@@ -219,11 +219,11 @@ def ingest(
     if database is None and query is None:
         if param:
             raise typer.BadParameter("is for a query: give --query.", param_hint="--param")
-        sources = _sources(files, records)
+        sources = files_of(files, records)
     else:
         if files or records is not None:
             raise typer.BadParameter("either a query or files.", param_hint="--query")
-        sources = [_queried(database, query, param, reading)]
+        sources = [rows_of(database, query, param, reading)]
     inputs = Inputs(sources, reading)
     with contextlib.closing(inputs):
         _check_keys(inputs, settings.primary_keys)
@@ -301,33 +301,6 @@ def _may_fare_better(batch: BatchOutcome) -> bool:
     if isinstance(batch.error, Overtaken | Purged):
         return False
     return batch.outcome in ("failed", "unsent", "ambiguous") or bool(batch.unverified)
-
-
-def _sources(paths: list[str], records: str | None) -> list[Any]:
-    """Where the rows come from."""
-    if records is not None and paths:
-        raise typer.BadParameter("either --records or files.", param_hint="--records")
-    if records is not None:
-        return [inline(records)]
-    if not paths and sys.stdin.isatty():
-        raise typer.BadParameter("name a file, give --records, or pipe rows in.", param_hint="--file")
-    if paths.count("-") > 1:
-        raise typer.BadParameter("standard input can be read once.", param_hint="--file")
-    return list(paths) or ["-"]
-
-
-def _queried(database: str | None, query: str | None, params: list[str] | None, reading: dict[str, Any]) -> Any:
-    """The rows of a query."""
-    if query is None:
-        raise typer.BadParameter("give the query, --query SQL or --query @FILE.", param_hint="--database")
-    database = database or os.environ.get("DATABOX_DATABASE_URL")
-    if not database:
-        raise typer.BadParameter("name the database, --database URL or DATABOX_DATABASE_URL.", param_hint="--query")
-    said = next((name for name, value in reading.items() if value and value != "raise"), None)
-    if said:
-        option = {"columns": "column", "nulls": "null"}.get(said, said).replace("_", "-")
-        raise typer.BadParameter("is for files. In a query, say it in SQL: cast(… as …).", param_hint=f"--{option}")
-    return read_query(database, query_of(query), params=params_of(params))
 
 
 def _check_keys(inputs: Inputs, keys: tuple[str, ...]) -> None:

@@ -1,39 +1,18 @@
 """The files of one ingest, as one stream of rows in which a column has one type."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from io import BytesIO
 from itertools import pairwise
 from os import stat
 from stat import S_ISREG
-from typing import Any, cast
+from typing import Any
 
 from databox.errors import InvalidRecordError
 from databox.files.column import Column
 from databox.files.query import QueryRecords
 from databox.files.reader import Records, read_records
 
-__all__ = ["Inputs", "inline"]
-
-
-def inline(text: str) -> BytesIO:
-    """Return rows that were typed on the command line as a file.
-
-    Raises:
-        InvalidRecordError: it is no JSON array of objects, nor one object.
-    """
-    try:
-        rows: Any = json.loads(text)
-    except ValueError as error:
-        raise InvalidRecordError(f"--records is not JSON: {error}.") from None
-    if isinstance(rows, list):
-        kinds: set[Any] = {type(row) for row in cast("Any", rows)}
-    else:
-        rows, kinds = [rows], {type(rows)}
-    if kinds - {dict}:
-        raise InvalidRecordError("--records is not a JSON array of objects, such as '[{\"id\": 1}]'.")
-    return BytesIO(json.dumps(rows).encode())
+__all__ = ["Inputs"]
 
 
 class Inputs(Iterator[dict[str, Any]]):

@@ -32,10 +32,13 @@ _NEVER_NAMES = re.compile(
 )
 _YEAR = re.compile(r"(?:19|20)\d\d", re.ASCII)
 _TOTAL = re.compile(
-    r"(?:(?:grand|sub|net|overall|report)[ -]?)?totals?\b|sum(?:me|ma)?\b|gesamt(?:summe|betrag)?\b|insgesamt\b|somme\b"
-    r"|suma\b|totale?n?\b|totaal\b|razem\b|celkem\b|skupaj\b|итого\b|всего\b|合計|总计|合计",
+    r"(?:(?:(?:grand|sub|net|overall|report)[ -]?)?totals?|sum(?:me|ma)?|gesamt(?:summe|betrag)?|insgesamt|somme|suma"
+    r"|totale?n?|totaal|razem|celkem|skupaj|итого|всего|合計|总计|合计)"
+    r"[\s:=]*(?:\([^)]*\)|[A-Z]{3}|[€$£%]|g[eé]n[eé]ral|amount|rows?|records?|[\d.,' ]+(?:rows?|records?)?)?"
+    r"[\s:]*",
     re.IGNORECASE,
 )
+"""A word for a sum, alone or with what it is of; a company may be named so, too."""
 _LONGEST_TOTAL = 30
 
 
@@ -158,7 +161,7 @@ def is_total(cells: Sequence[Any]) -> bool:
     first = next((cell for cell in cells if cell is not None and str(cell).strip()), None)
     if not isinstance(first, str) or len(first) > _LONGEST_TOTAL:
         return False
-    return _TOTAL.match(first.strip()) is not None
+    return _TOTAL.fullmatch(first.strip()) is not None
 
 
 def _heads(cells: Sequence[Any], below: Sequence[Line], declared: Sequence[int] = ()) -> bool:
@@ -166,13 +169,16 @@ def _heads(cells: Sequence[Any], below: Sequence[Line], declared: Sequence[int] 
     words = [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]
     if len(below) < 2 or not words or any(any(map(str.isdigit, word)) or len(word) < 2 for word in words):
         return False
-    return any(
-        place not in declared
+    heads = [
+        cell.strip()
+        for place, cell in enumerate(cells)
+        if place not in declared
         and isinstance(cell, str)
         and cell.strip()
         and _is_of_values([row[place] for _, row in below if place < len(row)])
-        for place, cell in enumerate(cells)
-    )
+    ]
+    # AB above 12 and 34 may be a code like them, unless all of the row is such.
+    return len(heads) == len(words) or not all(word.isupper() and len(word) <= 3 for word in heads)
 
 
 def _is_of_values(cells: Sequence[Any]) -> bool:

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import attrs
 
 from databox.errors import InvalidRecordError
-from databox.files.column import Column, Decision, Reading, shown
+from databox.files.column import Column, Decision, Reading
 from databox.files.columns import decide
+from databox.files.complaints import misfit, other_header, total_line, wrong_width
 from databox.files.doubts import (
     Line,
     check_header,
@@ -21,7 +22,6 @@ from databox.files.doubts import (
     totals_line,
 )
 from databox.files.typed import typed_reader
-from databox.files.words import means_nothing, null_option
 
 __all__ = ["SAMPLE", "Cells", "Shape", "Table"]
 
@@ -115,7 +115,7 @@ class Table:
         if is_whole:
             self.total_rows = sum(not self._is_empty(row) for _, row in rows)
             if shape.skip_footer is None and totals_line(rows, self._decisions, reading.nulls):
-                raise self._total(*rows[-1])
+                raise total_line(self._where, *rows[-1])
         for place, decision in enumerate(self._decisions):
             self._check_sample(decision, [(line, row[place]) for line, row in rows])
         self._blank = self.repeated = cells.blank = 0
@@ -215,7 +215,7 @@ class Table:
             return rows, None
         line, last = rows[-1]
         if is_total(last):
-            return rows[:-1], self._total(line, last)
+            return rows[:-1], total_line(self._where, line, last)
         try:
             return [*rows[:-1], (line, self._fitted(last, line, is_last=True))], None
         except InvalidRecordError as error:
@@ -234,10 +234,7 @@ class Table:
         }
         if len(found) < max(2, len(self._names) / 2):
             return False
-        raise InvalidRecordError(
-            f"{self._where} {line:,}: {shown(', '.join(map(str, row)))!r} looks like the header of another file with "
-            "other columns, or in another order. Read such files one by one."
-        )
+        raise other_header(self._where, line, row)
 
     def _one_by_one(self, chunk: list[Line]) -> Iterator[dict[str, Any]]:
         """Rows of which at least one has a cell that does not fit."""
@@ -295,21 +292,7 @@ class Table:
             return cells[:known]
         if len(cells) < known and (self._shape.pad or all(map(_is_bare, cells))):
             return [*cells, *[""] * (known - len(cells))]
-        fields = f"{len(cells)} field{'' if len(cells) == 1 else 's'}"
-        ways: list[str] = []
-        if is_last:
-            ways.append("If this last line is none of the rows, say skip_footer=1 (--skip-footer 1)")
-        if len(cells) < known:
-            ways.append("If rows may end early, so that the columns that they lack are null, say pad=True (--pad)")
-        if self._cells.delimiter:
-            ways.append(
-                "A delimiter, quote or line break within a value must be in quotes; or the delimiter, here "
-                f"{_spoken(self._cells.delimiter)}, is another: delimiter= (--delimiter)"
-            )
-        raise InvalidRecordError(
-            f"{self._where} {line:,} has {fields}, and there are {known} columns: "
-            f"{shown(', '.join(map(str, cells)))!r}. {'. '.join(ways)}."
-        )
+        raise wrong_width(self._where, line, cells, known, self._cells.delimiter, is_last=is_last)
 
     def _check_sample(self, decision: Decision, cells: Sequence[tuple[int, Any]]) -> None:
         """Meet in the sample what does not fit a declared column, before anything is done with its rows."""
@@ -330,30 +313,7 @@ class Table:
         if self._shape.misfits != "raise":
             self.misfits[name] += 1
             return
-        text = str(cell)
-        text = text if len(text) <= 80 else text[:79] + "…"
-        known = (
-            f"was declared to be {column.type}"
-            if column.note == "declared"
-            else f"is {column.type} by the first {self._sampled:,} rows"
-            if column.type != "empty"
-            else f"was empty in the first {self._sampled:,} rows"
-        )
-        kind = "number" if column.type == "empty" else "text"
-        nothing = f"If it means nothing, {null_option([text])}. " if means_nothing(text) else ""
-        raise InvalidRecordError(
-            f"{self._where} {line:,}, column {name!r}: {text!r} {problem}. The column {known}. {nothing}Mend the "
-            f"value; or declare the column, columns={{{name!r}: {kind!r}}} (--column {name!r}={kind}); or read such "
-            'values as null, misfits="null" (--misfits null).',
-            column=name,
-        )
-
-    def _total(self, line: int, cells: Sequence[Any]) -> InvalidRecordError:
-        text = shown(", ".join("" if cell is None else str(cell) for cell in cells))
-        return InvalidRecordError(
-            f"{self._where} {line:,}, the last: {text!r} looks like a line of totals. To leave it out, say "
-            "skip_footer=1 (--skip-footer 1); if it is a row, skip_footer=0 (--skip-footer 0)."
-        )
+        raise misfit(self._where, line, column, cell, problem, self._sampled)
 
 
 def _column_reader(decision: Decision, nulls: Any) -> Callable[[Sequence[Any]], list[Any]]:
@@ -371,7 +331,3 @@ def _column_reader(decision: Decision, nulls: Any) -> Callable[[Sequence[Any]], 
 
 def _is_bare(cell: Any) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip())
-
-
-def _spoken(delimiter: str) -> str:
-    return {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}.get(delimiter, repr(delimiter))

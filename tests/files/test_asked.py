@@ -164,6 +164,24 @@ def test_other_files_put_together_are_refused(second: str) -> None:
     assert "the header of another file" in asked(f"id,name\n1,Ann\n{second}2,Bob\n")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,n\nAcme,5\nTotal Wine,7\n",
+        "name,n\nAcme,5\nTotalEnergies,7\n",
+        "name,n\nAcme,5\nSumo Ltd,7\n",
+        "code,name\nAB,Ann\n12,Bob\n34,Cid\n",
+        "code,n\n12,1\n7A,2\n34,3\n",
+        "code,name\n1,NA\n2,DE\n",
+        "v\n1,5\n2,5\n",
+        'day\n"Jan 5, 2025"\n"Jan 6, 2025"\n',
+        'id,note\n1,a\n2,"x, y"\n',
+    ],
+)
+def test_what_only_looks_odd_is_read(text: str) -> None:
+    assert len(read(text)) == text.count("\n") - 1
+
+
 def test_totals_after_the_sample_are_found_at_the_end() -> None:
     text = "region,n\n" + f"{'x' * 2000},1\n" * 600 + "Total,600\n"
     records = read_records(io.BytesIO(text.encode()))
