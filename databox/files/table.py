@@ -149,12 +149,12 @@ class Table:
             except ValueError:
                 yield from self._one_by_one(chunk)
                 continue
-            for values in zip(*columns, strict=True):
-                row = dict(zip(names, values))  # noqa: B905 - as many as there are, and this is the innermost loop
-                if values.count(None) == len(values):
-                    self._blank += 1
-                else:
-                    yield row
+            rows = [dict(zip(names, values, strict=False)) for values in zip(*columns, strict=True)]
+            if all(None in column for column in columns):  # then a row may be empty
+                whole = [row for row in rows if any(value is not None for value in row.values())]
+                self._blank += len(rows) - len(whole)
+                rows = whole
+            yield from rows
 
     def _chunks(self) -> Iterator[list[Line] | InvalidRecordError]:
         """The rows, some at a time; an error comes after the rows before it."""
