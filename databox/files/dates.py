@@ -37,8 +37,8 @@ _FORMS = {
 
 _ISO_DAY = r"(?:\d{4}-\d\d-\d\d)?"
 _ISO_MOMENT = r"(?:\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)?"
-_ISO_DAYS = re.compile(rf"{_ISO_DAY}(?:\n{_ISO_DAY})*", re.ASCII)
-_ISO_MOMENTS = re.compile(rf"{_ISO_MOMENT}(?:\n{_ISO_MOMENT})*", re.ASCII)
+_ISO_DAYS = re.compile(rf"{_ISO_DAY}(?:\n{_ISO_DAY})*+", re.ASCII)
+_ISO_MOMENTS = re.compile(rf"{_ISO_MOMENT}(?:\n{_ISO_MOMENT})*+", re.ASCII)
 
 
 @attrs.frozen
@@ -121,7 +121,7 @@ def plain_dates(form: DateForm) -> Callable[[Sequence[str]], list[date | None] |
         if pattern.fullmatch(text) is None or text.count("\n") != len(cells) - 1:
             return None
         try:
-            return [parse(cell) if cell else None for cell in cells]
+            return [parse(cell) if cell else None for cell in cells] if "" in cells else list(map(parse, cells))
         except ValueError:
             return None
 

@@ -80,7 +80,7 @@ class Delimited:
         line = skipped + 1
         try:
             for cells in reader:
-                if cells and cells != ["\x1a"]:  # Ctrl-Z, once the end of a file
+                if len(cells) > 1 or (cells and cells[0] != "\x1a"):  # Ctrl-Z, once the end of a file
                     yield line, cells
                 else:
                     self.blank += 1

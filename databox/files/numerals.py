@@ -30,8 +30,8 @@ _PLAIN = re.compile(r"[-−]?(?:0|[1-9]\d*)", re.ASCII)
 # With so few digits that a float holds them.
 _WHOLE_ONE = r"(?:-?(?:0|[1-9]\d{0,14}))?"
 _PLAIN_ONE = r"(?:-?(?:0|[1-9]\d{0,8})(?:\.\d{1,6})?|-?[1-9]\d{0,14})?"
-_WHOLE_ONES = re.compile(rf"{_WHOLE_ONE}(?:\n{_WHOLE_ONE})*", re.ASCII)
-_PLAIN_ONES = re.compile(rf"{_PLAIN_ONE}(?:\n{_PLAIN_ONE})*", re.ASCII)
+_WHOLE_ONES = re.compile(rf"{_WHOLE_ONE}(?:\n{_WHOLE_ONE})*+", re.ASCII)
+_PLAIN_ONES = re.compile(rf"{_PLAIN_ONE}(?:\n{_PLAIN_ONE})*+", re.ASCII)
 _LOOSE = {
     mark: re.compile(
         rf"[+-]?(?:\d+|\d{{1,3}}(?:[{other}{_SPACES}]\d{{3}})+)?(?:[{mark}]\d*)?(?:[eE][+-]?\d+)?", re.ASCII
@@ -107,8 +107,9 @@ def plain_numbers(mark: Mark | None) -> Callable[[Sequence[str]], list[int | flo
         text = "\n".join(cells)
         if pattern.fullmatch(text) is None or text.count("\n") != len(cells) - 1:
             return None
-        if "." not in text:
-            return [int(cell) if cell else None for cell in cells]
+        points = text.count(".")
+        if points in {0, len(cells)} and "" not in cells:
+            return list(map(float if points else int, cells))
         return [(float(cell) if "." in cell else int(cell)) if cell else None for cell in cells]
 
     return read
