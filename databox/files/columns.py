@@ -1,8 +1,10 @@
 """What each column of a file is, by a sample of its cells or by what the caller said."""
 
+import math
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -207,15 +209,18 @@ class _Context:
             return f"no other value: if it means nothing, {null_option([cells[0][1]])}"
         if any(_has_leading_zero(cell) for _, cell in cells):
             return "kept as text: leading zeros" if all(c[:1].isdecimal() for _, c in cells) else ""
-        numbers = [bool(marks_of([cell])[0]) for _, cell in cells]
-        dates = [form_of([cell], self._reading.order) is not None for _, cell in cells]
-        for what, fits in (("numbers", numbers), ("dates", dates)):
-            if _NEARLY * len(fits) <= sum(fits) < len(fits):
-                line, cell = cells[fits.index(False)]
-                return f"most are {what}, but not {shown(cell)!r} in {self._where.rpartition(' ')[2]} {line}"
-        if all(numbers):
+        misses = {
+            "numbers": _misses(cells, lambda cell: bool(marks_of([cell])[0])),
+            "dates": _misses(cells, lambda cell: form_of([cell], self._reading.order) is not None),
+        }
+        for what, missed in misses.items():
+            if missed:
+                line, cell = missed[0]
+                unit = self._where.rpartition(" ")[2]
+                return f"most are {what}, but not {shown(cell)!r} in {unit} {line}"
+        if misses["numbers"] is not None:
             return "kept as text: decimal commas and points are mixed"
-        if all(dates):
+        if misses["dates"] is not None:
             return "kept as text: dates of several forms"
         if any(sum(map(str.isdecimal, cell)) > 15 and _LONG_NUMBER.fullmatch(cell) for _, cell in cells):
             return "kept as text: too long for an exact number"
@@ -238,6 +243,13 @@ def _made(
     value = read(first)
     kind = "number" if isinstance(value, int | float) else str(type(value).__name__)
     return Decision(Column(name=name, type=kind, note=note, example=shown(str(value))), read, read_many)
+
+
+def _misses(cells: Sequence[tuple[int, str]], fits: Callable[[str], bool]) -> Sequence[tuple[int, str]] | None:
+    """The cells that do not fit when they are few, and None when they are many; then not all are looked at."""
+    most = len(cells) - math.ceil(_NEARLY * len(cells))
+    found = list(islice((each for each in cells if not fits(each[1])), most + 1))
+    return found if len(found) <= most else None
 
 
 def _unknown(cell: str) -> Any:

@@ -63,6 +63,10 @@ def exact_text(number: object) -> str:
 
 def marks_of(cells: Iterable[str]) -> tuple[frozenset[Mark], bool]:
     """Return the decimal marks by which all cells are numbers, and whether the choice makes a difference."""
+    cells = list(cells)
+    text = "\n".join(cells)
+    if all(cells) and text.count("\n") < len(cells) and _WHOLE_ONES.fullmatch(text):
+        return BOTH, False
     possible, matters = BOTH, False
     for cell in cells:
         if _PLAIN.fullmatch(cell):

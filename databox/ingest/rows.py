@@ -30,7 +30,7 @@ def as_mapping(record: Any) -> Mapping[Any, Any] | None:
         return {field.name: getattr(record, field.name) for field in attrs.fields(kind)}
     if hasattr(kind, "_asdict"):  # a named tuple, or a row of SQLAlchemy
         return _once(record._fields, record)
-    if hasattr(kind, "keys") and kind.__name__ in {"Row", "Record"}:  # of sqlite3 or asyncpg
+    if kind.__module__ == "sqlite3" and kind.__name__ == "Row":
         return _once(list(record.keys()), record)
     if kind is SimpleNamespace:
         return cast("dict[str, Any]", record.__dict__)

@@ -1,5 +1,6 @@
 """Rows of databases: SQLite, and a real PostgreSQL."""
 
+import asyncio
 import io
 import pickle
 import sqlite3
@@ -17,7 +18,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from databox import ConfigurationError, DataboxError, InvalidRecordError, read_query
+from databox import AsyncDatabox, ConfigurationError, DataboxError, InvalidRecordError, read_query
 from databox.sandbox import Sandbox
 from tests.drive import Driver
 from tests.postgres_server import NEEDS_POSTGRES, PASSWORD, PostgresServer
@@ -232,6 +233,23 @@ def test_cursors_of_psycopg(driver: Driver, client: Any, box: Sandbox, plain: An
         with connection.cursor("streamed", row_factory=psycopg.rows.dict_row) as cursor:
             client.datasets.ingest(plain, cursor.execute(sql))
     assert box.rows(plain) == [{"id": n, "name": f"x{n}"} for n in (1, 2, 3)] * 2
+
+
+@NEEDS_POSTGRES
+def test_an_asynchronous_cursor(box: Sandbox, server: PostgresServer) -> None:
+    async def main() -> str:
+        url = server.url.replace("+psycopg", "")
+        async with (
+            await psycopg.AsyncConnection.connect(url) as connection,
+            AsyncDatabox(box.api_key, box.url) as client,
+        ):
+            dataset = await client.datasets.create("D", data_source=await client.data_sources.create("S"))
+            await client.datasets.ingest(dataset, await connection.execute("select 1 as id, 'x' as name"))
+            with pytest.raises(TypeError, match="two columns named 'id'"):
+                await client.datasets.ingest(dataset, await connection.execute("select 1 as id, 2 as id"))
+        return dataset.id
+
+    assert box.rows(asyncio.run(main())) == [{"id": 1, "name": "x"}]
 
 
 MEMORY = """
