@@ -48,13 +48,11 @@ def _inline(text: str) -> BytesIO:
         InvalidRecordError: it is no JSON array of objects, nor one object.
     """
     try:
-        rows: Any = json.loads(text)
+        given: Any = json.loads(text)
     except ValueError as error:
         raise InvalidRecordError(f"--records is not JSON: {error}.") from None
-    if isinstance(rows, list):
-        kinds: set[Any] = {type(row) for row in cast("Any", rows)}
-    else:
-        rows, kinds = [rows], {type(rows)}
-    if kinds - {dict}:
+    rows: list[Any] = cast("list[Any]", given) if isinstance(given, list) else [given]
+    if {type(row) for row in rows} - {dict}:
         raise InvalidRecordError("--records is not a JSON array of objects, such as '[{\"id\": 1}]'.")
-    return BytesIO(json.dumps(rows).encode())
+    # As they were typed: numbers that have passed through a float may be others.
+    return BytesIO((text if rows is given else f"[{text}]").encode())

@@ -55,7 +55,7 @@ def misfit(where: str, line: int, column: Column, cell: Any, problem: ValueError
 def total_line(where: str, line: int, cells: Sequence[Any]) -> InvalidRecordError:
     """Return the question about a last row that seems to be a sum of the others."""
     return InvalidRecordError(
-        f"{where} {line:,}, the last: {_row(cells)} looks like a line of totals. To leave it out, say "
+        f"{where} {line:,}, the last: {_row(cells)} looks like a line of totals, or a note. To leave it out, say "
         "skip_footer=1 (--skip-footer 1); if it is a row, skip_footer=0 (--skip-footer 0)."
     )
 

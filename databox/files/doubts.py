@@ -136,11 +136,14 @@ def is_header_again(cells: Sequence[Any], names: Sequence[str]) -> bool:
 
 
 def totals_line(sample: Sequence[Line], decisions: Sequence[Decision], nulls: Any) -> bool:
-    """Whether the last row holds the sum of a column and, alone among them, nothing in the first."""
+    """Whether the last row is a note, or holds the sum of a column and, alone among them, nothing in the first."""
     if len(sample) < 3:
         return False
     *rows, (_, last) = sample
     lacking = [place for place, cell in enumerate(last) if _is_null(cell, nulls)]
+    if len(lacking) == len(last) - 1 > 1 and 0 not in lacking and isinstance(last[0], str):
+        # A note, such as where the rows are from.
+        return all(sum(not _is_null(cell, nulls) for cell in row) > 1 for _, row in rows)
     if 0 not in lacking or any(_is_null(row[0], nulls) for _, row in rows):
         return False
     for place, decision in enumerate(decisions):

@@ -1,6 +1,7 @@
 """The rows of an open file, and how they are read."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -153,7 +154,7 @@ class Records(Iterator[dict[str, Any]]):
         else:
             lines = self.format == "jsonl"
             rows = json_lines(source, self.encoding) if lines else json_rows(source, self.encoding, options.rows_at)
-            self._read_typed(rows, reading, options)
+            self._read_typed(rows, reading, options, as_sent=lines and _are_letters(source))
             self.description = f"{'JSON Lines' if lines else 'JSON'}, {spoken}"
 
     def _read_table(self, cells: Delimited | Sheet, reading: Reading, options: Options, description: str) -> None:
@@ -167,16 +168,27 @@ class Records(Iterator[dict[str, Any]]):
         self._rows = self._table.rows()
 
     def _read_typed(
-        self, rows: Iterator[Any], reading: Reading, options: Options, columns: tuple[Column, ...] | None = None
+        self,
+        rows: Iterator[Any],
+        reading: Reading,
+        options: Options,
+        columns: tuple[Column, ...] | None = None,
+        *,
+        as_sent: bool = False,
     ) -> None:
         """Read rows that have types already, with those columns converted that were declared."""
         first = list(islice(rows, _PREVIEWED))
         if columns is None:
             self.total_rows = len(first) if len(first) < _PREVIEWED else None
-        long = long_columns(first) - set(reading.declared)
+        long = set[str]() if as_sent else long_columns(first) - set(reading.declared)
         self.columns = tuple(columns_of(first, reading, long, columns))
         found = converted(self.name, chain(first, rows), reading, options.shape.misfits, self.misfits)
-        self._rows = without_long(self.name, found, long)
+        self._rows = found if as_sent else without_long(self.name, found, long)
+
+
+def _are_letters(source: Source) -> bool:
+    """Whether these are dead letters, whose numbers go again as they went, with all their digits."""
+    return os.path.exists(f"{source.name}.reasons.jsonl")
 
 
 def _spoken(encoding: str) -> str:

@@ -66,6 +66,13 @@ def test_the_command_that_goes_on_has_no_password() -> None:
     assert said == "databox dataset ingest --database 'postgresql://u:***@h/d' --journal j"
 
 
+def test_typed_rows_are_read_as_they_were_typed(command: Command) -> None:
+    done = command("dataset", "ingest", "x", "--records", '{"id": 61440393786409381.5}', "--dry-run", "--json")
+    assert done.json["columns"][0]["example"] == "61440393786409381.5"
+    done = command("dataset", "ingest", "x", "--records", '[{"id": 1, "id": 2}]', "--dry-run", "--json")
+    assert "has 'id' twice" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

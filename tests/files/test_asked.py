@@ -68,6 +68,7 @@ STRAY = "id,name\n1,Zürich\n2,Köln\n".encode() + b"3,Caf\xe9\n"
         ("region;n\nNord;5\nSüd;7\nGesamt;12\n", "'Gesamt; 12'".replace(";", ","), [2, 3]),
         ("id,name,n\n1,a,5\n2,b,7\n(2 rows affected)\n", "line 4 has 1 field", [2, None]),
         ("id,name,n\n1,a,5\n2,b,7\n3,c\n", "line 4 has 2 fields", [2, 3]),
+        ("id,name,n\n1,a,5\n2,b,7\nSource: ERP,,\n", "'Source: ERP, ,' looks like", [2, 3]),
         # Words for nothing
         ("id,amount\n1,5\n2,N/A\n3,7\n", "line 3, column 'amount': 'N/A' is all that keeps", [3, 3]),
         ("id,amount\n1,-\n2,null\n3,7\n", "'-' is all that keeps the column from being numbers", [3, 3]),
