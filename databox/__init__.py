@@ -14,7 +14,6 @@ from databox.errors import (
     ConfigurationError,
     ConflictError,
     DataboxError,
-    IngestError,
     IngestionTimeoutError,
     InvalidRecordError,
     InvalidResponseError,
@@ -24,7 +23,7 @@ from databox.errors import (
     RequestTooLargeError,
     ServerError,
 )
-from databox.limits import RateLimit
+from databox.limit.rate import RateLimit
 from databox.models import (
     Account,
     Dataset,
@@ -42,8 +41,9 @@ if typing.TYPE_CHECKING:
     from databox._async.client import AsyncDatabox
     from databox._async.page import AsyncPage
     from databox.files.reader import read_records
+    from databox.ingest.options import OnAmbiguous, Verify
     from databox.ingest.progress import IngestProgress
-    from databox.report import BatchOutcome, IngestReport
+    from databox.report import BatchOutcome, IngestError, IngestReport
 
 __version__ = VERSION
 
@@ -51,8 +51,11 @@ _LATER = {
     "AsyncDatabox": "databox._async.client",
     "AsyncPage": "databox._async.page",
     "BatchOutcome": "databox.report",
+    "IngestError": "databox.report",
     "IngestProgress": "databox.ingest.progress",
     "IngestReport": "databox.report",
+    "OnAmbiguous": "databox.ingest.options",
+    "Verify": "databox.ingest.options",
     "read_records": "databox.files.reader",
 }
 """What is imported when it is first asked for, since few programs need all of it."""
@@ -95,6 +98,7 @@ __all__ = [
     "InvalidRecordError",
     "InvalidResponseError",
     "NotFoundError",
+    "OnAmbiguous",
     "Page",
     "PermissionDeniedError",
     "RateLimit",
@@ -102,6 +106,7 @@ __all__ = [
     "RequestTooLargeError",
     "ServerError",
     "TimeZone",
+    "Verify",
     "__version__",
     "read_records",
 ]

@@ -2,17 +2,26 @@
 
 A message says what failed (method and path), the status and code, the API's own words, the request id and what
 to do next. All of them pickle, and none ever holds the key: the transport redacts before it raises.
+
+    DataboxError
+    ├── ConfigurationError
+    ├── InvalidRecordError            also a ValueError
+    ├── APIError
+    │   ├── APIConnectionError        no whole answer
+    │   │   └── APITimeoutError       also a TimeoutError
+    │   ├── InvalidResponseError      2xx, and not what the API promises
+    │   └── APIStatusError            the API said no
+    │       ├── BadRequestError 400, AuthenticationError 401, PermissionDeniedError 403, NotFoundError 404
+    │       ├── ConflictError 409, RequestTooLargeError 413, RateLimitError 429
+    │       └── ServerError 5xx
+    ├── IngestError                   in `report`, which it carries
+    └── IngestionTimeoutError         also a TimeoutError
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from databox.models import ErrorDetail, Ingestion
-
-if TYPE_CHECKING:
-    from databox.report import IngestReport
 
 __all__ = [
     "APIConnectionError",
@@ -24,7 +33,6 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DataboxError",
-    "IngestError",
     "IngestionTimeoutError",
     "InvalidRecordError",
     "InvalidResponseError",
@@ -162,14 +170,6 @@ class RateLimitError(APIStatusError):
 
 class ServerError(APIStatusError):
     """5xx: the service failed, or something between here and it."""
-
-
-class IngestError(DataboxError):
-    """Not every row arrived. `report` says which did, which did not, and why."""
-
-    def __init__(self, message: str, *, report: IngestReport) -> None:
-        super().__init__(message)
-        self.report = report
 
 
 class IngestionTimeoutError(DataboxError, TimeoutError):

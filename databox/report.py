@@ -5,9 +5,9 @@ from typing import Literal
 
 import attrs
 
-from databox.errors import DataboxError, IngestError
+from databox.errors import DataboxError
 
-__all__ = ["BatchOutcome", "IngestReport", "Outcome"]
+__all__ = ["BatchOutcome", "IngestError", "IngestReport", "Outcome"]
 
 Outcome = Literal["accepted", "failed", "invalid", "ambiguous", "unsent"]
 
@@ -167,3 +167,11 @@ class IngestReport:
         if len(errors) > _LISTED:
             lines.append(f"{len(errors) - _LISTED:,} more batches had errors; `batches` has them all.")
         return "\n".join(lines)
+
+
+class IngestError(DataboxError):
+    """Not every row arrived. `report` says which did, which did not, and why."""
+
+    def __init__(self, message: str, *, report: IngestReport) -> None:
+        super().__init__(message)
+        self.report = report

@@ -23,7 +23,7 @@ import anyio
 import attrs
 
 import databox.ingest.settle
-import databox.retry
+import databox.sending.retry
 from databox import AsyncDatabox, Databox, DataboxError
 
 KEYS = 7
@@ -296,7 +296,7 @@ class Forks:
 def ingest_in_this_process(job: dict[str, Any]) -> None:
     """Do a job; it may end this process at a write that it names."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    databox.retry.FIRST_WAIT, databox.ingest.settle.FIRST_POLL = 0.001, 0.005
+    databox.sending.retry.FIRST_WAIT, databox.ingest.settle.FIRST_POLL = 0.001, 0.005
     if job["die"]:
         _die_at_a_write(*job["die"])
     rows = input_rows(job["seed"], job["keyed"])

@@ -21,7 +21,7 @@ from databox.ingest.run import Answer, Run
 from databox.ingest.settle import is_settled, poll_waits, share_out
 from databox.ingest.verify import Polls
 from databox.models import ErrorDetail
-from databox.retry import LONGEST_TOLD, retry_after, wait_before_retry
+from databox.sending.retry import LONGEST_TOLD, retry_after, wait_before_retry
 
 # Waits
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from databox.decoding import decoded
+from databox.sending.decoding import decoded
 
 
 def raw_deflate(body: bytes) -> bytes:

@@ -40,7 +40,7 @@ def surroundings(box: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABOX_API_KEY", box.api_key)
     monkeypatch.setenv("DATABOX_API_URL", box.url)
-    monkeypatch.setattr("databox.limits._logs.known", {})
+    monkeypatch.setattr("databox.limit.shared._logs.known", {})
     yield tmp_path
     logger.setLevel(level)
 

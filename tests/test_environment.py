@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from databox import APIConnectionError, ConfigurationError
 from databox.config import load_config
-from databox.environment import certificates_for, proxy_for
+from databox.sending.environment import certificates_for, proxy_for
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, answer, secured, tls_for
 from tests.tunnel import Tunnel

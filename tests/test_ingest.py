@@ -25,7 +25,7 @@ from tests.scripted import ScriptedServer, answer
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are tested as decisions elsewhere; here they only cost time."""
-    monkeypatch.setattr("databox.retry.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
     monkeypatch.setattr("databox.ingest.settle.FIRST_POLL", 0.01)
 
 

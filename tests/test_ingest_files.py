@@ -22,7 +22,7 @@ from tests.test_ingest import adds_up, ingestions, rows, stored
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are tested as decisions elsewhere; here they only cost time."""
-    monkeypatch.setattr("databox.retry.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

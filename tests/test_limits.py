@@ -22,9 +22,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from databox import AsyncDatabox, ConfigurationError, IngestError, RateLimit, RateLimitError
-from databox.limit_redis import RedisLog
-from databox.limit_store import StoredLog
-from databox.limits import SECOND, Log, RequestLog, Slot
+from databox.limit.file import StoredLog
+from databox.limit.memory import RequestLog
+from databox.limit.rate import SECOND, Log, Slot
+from databox.limit.redis import RedisLog
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
 from tests.redis_server import NEEDS_REDIS, RedisServer
@@ -435,7 +436,7 @@ def test_a_server_that_restarts_holds_a_run_up_and_loses_no_row(driver: Driver, 
 def test_without_its_server_nothing_is_sent_and_no_row_is_lost(
     driver: Driver, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("databox.limit_redis._ATTEMPTS", 1)
+    monkeypatch.setattr("databox.limit.redis._ATTEMPTS", 1)
     with RedisServer(tmp_path, password="secret-word") as redis:
         limit = RateLimit(1000, 10_000, store=redis.url)
         assert "secret-word" not in repr(limit)
@@ -463,7 +464,7 @@ def test_without_its_server_nothing_is_sent_and_no_row_is_lost(
 def test_a_server_that_is_not_there_is_named_without_its_password(
     driver: Driver, box: Sandbox, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    monkeypatch.setattr("databox.limit_redis._ATTEMPTS", 1)
+    monkeypatch.setattr("databox.limit.redis._ATTEMPTS", 1)
     with pytest.raises(ConfigurationError, match="store of the rate limit") as caught:
         driver.client(box.api_key, box.url, rate_limit=RateLimit(store=url))
     assert "secret-word" not in str(caught.value)

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from databox import APIError, operations
+from databox import APIError
+from databox.api import operations
+from databox.api.operations import Operation
 from databox.config import Secret
-from databox.operations import Operation
-from databox.redaction import LONGEST, Redactor
-from databox.responses import Response, read
+from databox.sending.redaction import LONGEST, Redactor
+from databox.sending.verdict import Response, read
 
 KEY = "k3y+with&signs<9876543210"
 REDACTOR = Redactor(Secret(KEY))
@@ -134,5 +135,5 @@ def test_plain_words_are_left_alone(words: str) -> None:
 )
 def test_the_time_grows_with_the_length_and_no_faster(monkeypatch: pytest.MonkeyPatch, piece: str) -> None:
     """At this length anything quadratic takes hours, and the test's own time-out ends it; linear, it is a second."""
-    monkeypatch.setattr("databox.redaction.LOOKED_AT", 2_000_000)
+    monkeypatch.setattr("databox.sending.redaction.LOOKED_AT", 2_000_000)
     assert len(REDACTOR.excerpt(b"<p>" + piece.encode() * (2_000_000 // len(piece)))) <= LONGEST + 1

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from databox import APIError, Databox, InvalidResponseError
-from databox.redaction import LOOKED_AT
+from databox.sending.redaction import LOOKED_AT
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, Step, answer, drop, silence, wire
 

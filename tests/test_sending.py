@@ -47,7 +47,7 @@ PUT: Callable[[Any], Any] = lambda client: client.request("PUT", "/v1/x")
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are tested as decisions elsewhere; here they only cost time."""
-    monkeypatch.setattr("databox.retry.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
 
 
 @pytest.mark.parametrize("failure", SURELY_WITHOUT_EFFECT)

@@ -22,7 +22,7 @@ from databox import (
     NotFoundError,
     ServerError,
 )
-from databox.answers import Listing
+from databox.api.answers import Listing
 from databox.ingest.settle import share_out
 from databox.ingest.verify import IN_VAIN, ListWalk, Polls
 from databox.models import Ingestion, IngestionSummary
@@ -34,7 +34,7 @@ from tests.test_ingest import adds_up, rows
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are tested as decisions; here they only cost time."""
-    monkeypatch.setattr("databox.retry.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
     monkeypatch.setattr("databox.ingest.settle.FIRST_POLL", 0.002)
     monkeypatch.setattr("databox.ingest.settle.LONGEST_POLL", 0.02)
 

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from databox import operations
 from databox._async.datasets import AsyncDatasets
 from databox._async.resources import AsyncAccounts, AsyncAuth, AsyncDataSources
 from databox._async.runtime import HttpClient
 from databox._async.transport import AsyncTransport
-from databox.arguments import app_of, request_of
+from databox.api import operations
+from databox.api.arguments import app_of, request_of
 from databox.config import load_config
-from databox.limits import DOCUMENTED, RateLimit
-from databox.options import UNSET, Options, Unset
+from databox.limit.rate import DOCUMENTED, RateLimit
+from databox.sending.options import UNSET, Options, Unset
 
 __all__ = ["AsyncDatabox"]
 

@@ -13,13 +13,12 @@ import httpx
 from databox._async.httpx_client import AsyncHttpxConnections
 from databox._async.runtime import HttpClient
 from databox.config import Config
-from databox.environment import certificates_for, proxy_for
-from databox.exchange import Exchange
 from databox.forks import renewed_in_children
-from databox.origin import Origin
+from databox.sending.environment import certificates_for, proxy_for
+from databox.sending.exchange import Exchange, Origin
 
 if TYPE_CHECKING:
-    from databox._async.connection import AsyncConnection
+    from databox._async.http1 import AsyncConnection
 
 __all__ = ["AsyncConnections", "connections_for"]
 
@@ -91,7 +90,7 @@ class AsyncConnections:
         self._keep(connection)
 
     async def _new_connection(self, exchange: Exchange) -> "AsyncConnection":
-        from databox._async.connection import open_connection  # h11 is not needed before, and takes its time to import
+        from databox._async.http1 import open_connection  # h11 is not needed before, and takes its time to import
 
         connection = await open_connection(self._origin, self._trusted, exchange)
         self._open.add(connection)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from databox import operations
 from databox._async.page import AsyncPage
 from databox._async.resources import AsyncResource, pick
 from databox._async.runtime import sleep
-from databox.answers import Listing
-from databox.arguments import (
+from databox.api import operations
+from databox.api.answers import Listing
+from databox.api.arguments import (
     data_source_id_of,
     dataset_id_of,
     ingestion_id_of,
@@ -24,11 +24,11 @@ from databox.arguments import (
     seconds_of,
     text_of,
 )
+from databox.api.documented import MAX_RECORDS, SAFE_BODY_BYTES
 from databox.errors import APIError, DataboxError, IngestionTimeoutError, NotFoundError
-from databox.limits import MAX_RECORDS
+from databox.ingest.options import OnAmbiguous, Verify
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
-from databox.options import OnAmbiguous, Verify
-from databox.retry import Effect, effect_of
+from databox.sending.retry import Effect, effect_of
 
 if TYPE_CHECKING:
     from databox.ingest.progress import IngestProgress
@@ -239,7 +239,7 @@ class AsyncDatasets(AsyncResource):
         *,
         primary_keys: Sequence[str] | None = None,
         batch_size: int = MAX_RECORDS,
-        max_batch_bytes: int = 1_000_000,
+        max_batch_bytes: int = SAFE_BODY_BYTES,
         concurrency: int = 4,
         verify: Verify | None = "counts",
         verify_timeout: float = 300.0,

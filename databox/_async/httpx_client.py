@@ -9,7 +9,7 @@ import httpx
 
 from databox._async.runtime import Deadline
 from databox.config import KEY_HEADER, Config, Secret
-from databox.exchange import Exchange
+from databox.sending.exchange import Exchange
 
 __all__ = ["AsyncHttpxConnections"]
 

@@ -10,24 +10,24 @@ from typing import Any
 
 import attrs
 
-from databox import operations
 from databox._async.pool import Pool, Stopped
 from databox._async.runtime import Source
 from databox._async.transport import AsyncTransport
 from databox._async.verification import AsyncVerification
-from databox.errors import APIError, ConfigurationError, DataboxError, IngestError, InvalidRecordError
+from databox.api import operations
+from databox.api.reading import UnexpectedAnswer
+from databox.errors import APIError, ConfigurationError, DataboxError, InvalidRecordError
 from databox.ingest.batch import Batch
 from databox.ingest.encode import encode
-from databox.ingest.files import Files
+from databox.ingest.persistence import Files
 from databox.ingest.resume import Earlier
 from databox.ingest.rows import rows_of
 from databox.ingest.run import Answer, Run
 from databox.ingest.settings import Settings
 from databox.ingest.tally import Tally
 from databox.models import IngestionReceipt
-from databox.report import IngestReport
-from databox.retry import Attempts
-from databox.wire import UnexpectedAnswer
+from databox.report import IngestError, IngestReport
+from databox.sending.retry import Attempts
 
 __all__ = ["AsyncIngest"]
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Generic, Protocol, TypeVar
 
-from databox.answers import Listing
+from databox.api.answers import Listing
 from databox.errors import InvalidResponseError
 
 __all__ = ["AsyncPage"]

@@ -4,15 +4,15 @@ import logging
 from collections.abc import Sequence
 from typing import TypeVar
 
-from databox import operations
 from databox._async.page import AsyncPage
 from databox._async.transport import AsyncTransport
-from databox.answers import Listing
-from databox.arguments import account_id_of, data_source_id_of, text_of
+from databox.api import operations
+from databox.api.answers import Listing
+from databox.api.arguments import account_id_of, data_source_id_of, text_of
+from databox.api.operations import Operation
 from databox.errors import APIError, DataboxError
 from databox.models import Account, Dataset, DataSource, TimeZone
-from databox.operations import Operation
-from databox.retry import Effect, effect_of
+from databox.sending.retry import Effect, effect_of
 
 __all__ = ["AsyncAccounts", "AsyncAuth", "AsyncDataSources", "AsyncResource", "pick"]
 

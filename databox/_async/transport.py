@@ -14,6 +14,7 @@ import httpx
 
 from databox._async.connections import connections_for
 from databox._async.runtime import HttpClient, Pause, aside, breathe, sleep
+from databox.api.operations import Operation
 from databox.config import Config
 from databox.errors import (
     APIConnectionError,
@@ -25,14 +26,14 @@ from databox.errors import (
     NotFoundError,
     RateLimitError,
 )
-from databox.exchange import USER_AGENT, Exchange
 from databox.forks import renewed_in_children
-from databox.limits import LATE, Log, Slot, shared_log
-from databox.operations import Operation
-from databox.options import Options
-from databox.redaction import Redactor
-from databox.responses import Response, read
-from databox.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_of, wait_before_retry
+from databox.limit.rate import LATE, Log, Slot
+from databox.limit.shared import shared_log
+from databox.sending.exchange import USER_AGENT, Exchange
+from databox.sending.options import Options
+from databox.sending.redaction import Redactor
+from databox.sending.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_of, wait_before_retry
+from databox.sending.verdict import Response, read
 
 T = TypeVar("T")
 
@@ -209,7 +210,7 @@ class AsyncTransport:
         coding = exchange.headers.get("content-encoding", "")
         if not coding:
             return exchange.answer
-        from databox.decoding import decoded  # hardly ever needed
+        from databox.sending.decoding import decoded  # hardly ever needed
 
         answer = bytearray()
         for part in decoded(coding, exchange.answer):

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from databox import operations
 from databox._async.pool import Pool, Stopped
 from databox._async.transport import AsyncTransport
-from databox.answers import Listing
+from databox.api import operations
+from databox.api.answers import Listing
+from databox.api.documented import PAGE_SIZE
 from databox.errors import APIError, APIStatusError, DataboxError, NotFoundError
-from databox.ingest.files import Files
+from databox.ingest.persistence import Files
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.ingest.settle import (
@@ -23,9 +24,9 @@ from databox.ingest.settle import (
     shares_by_status,
     still_open,
 )
-from databox.ingest.verify import PAGE_SIZE, ListWalk, Polls
+from databox.ingest.verify import ListWalk, Polls
 from databox.models import Ingestion, IngestionSummary
-from databox.retry import LONGEST_RETRY_AFTER
+from databox.sending.retry import LONGEST_RETRY_AFTER
 
 __all__ = ["AsyncVerification"]
 

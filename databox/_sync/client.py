@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from databox import operations
 from databox._sync.datasets import Datasets
 from databox._sync.resources import Accounts, Auth, DataSources
 from databox._sync.runtime import HttpClient
 from databox._sync.transport import Transport
-from databox.arguments import app_of, request_of
+from databox.api import operations
+from databox.api.arguments import app_of, request_of
 from databox.config import load_config
-from databox.limits import DOCUMENTED, RateLimit
-from databox.options import UNSET, Options, Unset
+from databox.limit.rate import DOCUMENTED, RateLimit
+from databox.sending.options import UNSET, Options, Unset
 
 __all__ = ["Databox"]
 

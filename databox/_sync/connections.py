@@ -14,13 +14,12 @@ import httpx
 from databox._sync.httpx_client import HttpxConnections
 from databox._sync.runtime import HttpClient
 from databox.config import Config
-from databox.environment import certificates_for, proxy_for
-from databox.exchange import Exchange
 from databox.forks import renewed_in_children
-from databox.origin import Origin
+from databox.sending.environment import certificates_for, proxy_for
+from databox.sending.exchange import Exchange, Origin
 
 if TYPE_CHECKING:
-    from databox._sync.connection import Connection
+    from databox._sync.http1 import Connection
 
 __all__ = ["Connections", "connections_for"]
 
@@ -92,7 +91,7 @@ class Connections:
         self._keep(connection)
 
     def _new_connection(self, exchange: Exchange) -> "Connection":
-        from databox._sync.connection import open_connection  # h11 is not needed before, and takes its time to import
+        from databox._sync.http1 import open_connection  # h11 is not needed before, and takes its time to import
 
         connection = open_connection(self._origin, self._trusted, exchange)
         self._open.add(connection)

@@ -10,7 +10,7 @@ import httpx
 
 from databox._sync.runtime import Deadline
 from databox.config import KEY_HEADER, Config, Secret
-from databox.exchange import Exchange
+from databox.sending.exchange import Exchange
 
 __all__ = ["HttpxConnections"]
 

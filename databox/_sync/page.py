@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
-from databox.answers import Listing
+from databox.api.answers import Listing
 from databox.errors import InvalidResponseError
 
 __all__ = ["Page"]

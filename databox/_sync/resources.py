@@ -5,15 +5,15 @@ import logging
 from collections.abc import Sequence
 from typing import TypeVar
 
-from databox import operations
 from databox._sync.page import Page
 from databox._sync.transport import Transport
-from databox.answers import Listing
-from databox.arguments import account_id_of, data_source_id_of, text_of
+from databox.api import operations
+from databox.api.answers import Listing
+from databox.api.arguments import account_id_of, data_source_id_of, text_of
+from databox.api.operations import Operation
 from databox.errors import APIError, DataboxError
 from databox.models import Account, Dataset, DataSource, TimeZone
-from databox.operations import Operation
-from databox.retry import Effect, effect_of
+from databox.sending.retry import Effect, effect_of
 
 __all__ = ["Accounts", "Auth", "DataSources", "Resource", "pick"]
 

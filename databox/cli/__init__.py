@@ -13,8 +13,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: what follows the command's name; the process's own without.
     """
     try:
-        from databox.cli.failures import guarded
+        from databox.cli.root import run
     except ImportError as error:  # typer and rich come with an extra
         print(f'The command needs its extra: pip install "databox-sdk[cli]" ({error})', file=sys.stderr)
         sys.exit(2)
-    guarded(sys.argv[1:] if arguments is None else list(arguments))
+    run(sys.argv[1:] if arguments is None else list(arguments))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from databox import Databox
-from databox.answers import ACCOUNT, DATA_SOURCE, TIME_ZONE
+from databox.api.answers import ACCOUNT, DATA_SOURCE, TIME_ZONE
 from databox.cli.output import Json, show_list
 
 __all__ = ["app"]

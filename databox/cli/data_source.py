@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from databox import Databox
-from databox.answers import DATA_SOURCE, DATASET
+from databox.api.answers import DATA_SOURCE, DATASET
 from databox.cli.confirmation import Force, confirm
 from databox.cli.output import Json, as_wire, show_list, show_one
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from databox import Databox
-from databox.answers import DATASET, INGESTION, INGESTION_SUMMARY
+from databox.api.answers import DATASET, INGESTION, INGESTION_SUMMARY
 from databox.cli.confirmation import Force, confirm
 from databox.cli.ingest import ingest
 from databox.cli.output import Json, as_wire, show_list, show_one

@@ -17,8 +17,8 @@ from databox import APIError, ConfigurationError, Databox
 from databox.cli.failures import REFUSED
 from databox.cli.output import Json, console, echo_json
 from databox.config import KEY_VARIABLE, URL_VARIABLE, Config, config_file, load_config
-from databox.environment import certificates_for, proxy_for
-from databox.limits import DOCUMENTED
+from databox.limit.rate import DOCUMENTED
+from databox.sending.environment import certificates_for, proxy_for
 from databox.version import VERSION
 
 __all__ = ["doctor"]

@@ -7,9 +7,10 @@ from rich.console import Console
 from rich.text import Text
 
 from databox import InvalidRecordError, RateLimit
+from databox.api.documented import PAGE_SIZE
 from databox.cli.inputs import Inputs
 from databox.cli.output import counted
-from databox.cli.progress import duration
+from databox.cli.progress_line import duration
 from databox.ingest.encode import encode
 from databox.ingest.progress import least_seconds
 from databox.ingest.settings import Settings
@@ -17,8 +18,6 @@ from databox.ingest.settings import Settings
 __all__ = ["Estimate", "estimate"]
 
 _LISTED = 3
-_LISTING = 100
-"""Ingestions in one page of their list."""
 
 
 @attrs.frozen
@@ -73,5 +72,5 @@ def estimate(inputs: Inputs, settings: Settings, limit: RateLimit | None) -> Est
     last = batcher.flush()
     if last:
         batches, size = batches + 1, size + len(last.body)
-    polls = {"counts": batches, "status": -(-batches // _LISTING)}.get(settings.verify or "", 0)
+    polls = {"counts": batches, "status": -(-batches // PAGE_SIZE)}.get(settings.verify or "", 0)
     return Estimate(rows, invalid, size, batches + polls, least_seconds(batches + polls, limit), tuple(problems))

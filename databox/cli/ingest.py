@@ -8,16 +8,16 @@ import tempfile
 from collections.abc import Generator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from databox import Databox, IngestError, InvalidRecordError
+from databox import Databox, IngestError, InvalidRecordError, Verify
 from databox.cli import dry_run, preview
 from databox.cli.failures import REFUSED
 from databox.cli.inputs import Inputs, inline
 from databox.cli.output import Json, console, echo_json, errors
-from databox.cli.progress import Bar, Lines, Meter
+from databox.cli.progress_line import Bar, Lines, Meter
 from databox.cli.summary import Ending, resuming
 from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, share_of
 from databox.ingest.outcomes import Overtaken
@@ -53,7 +53,7 @@ class Misfit(StrEnum):
     null = "null"
 
 
-_VERIFY: dict[Verification, Literal["counts", "status"] | None] = {
+_VERIFY: dict[Verification, Verify | None] = {
     Verification.counts: "counts",
     Verification.status: "status",
     Verification.none: None,

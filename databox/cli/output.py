@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from databox.answers import DATASET_METRICS
+from databox.api.answers import DATASET_METRICS
+from databox.api.reading import Field, Shape
 from databox.models import DatasetMetrics, Model
-from databox.wire import Field, Shape
 
 __all__ = ["Json", "as_wire", "console", "counted", "echo_error", "echo_json", "errors", "show_list", "show_one"]
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from databox import IngestReport
 from databox.cli.inputs import Inputs
 from databox.cli.output import counted
-from databox.cli.progress import duration
+from databox.cli.progress_line import duration
 
 __all__ = ["Ending", "resuming"]
 

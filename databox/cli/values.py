@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from databox.limits import DOCUMENTED, RateLimit
+from databox.limit.rate import DOCUMENTED, RateLimit
 
 __all__ = ["Keys", "columns_of", "delimiter_of", "header_of", "keys_of", "share_of"]
 

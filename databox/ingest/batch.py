@@ -4,9 +4,9 @@ from collections.abc import Container, Iterable, Sequence
 
 import attrs
 
+from databox.api.documented import MAX_RECORDS
 from databox.errors import InvalidRecordError
 from databox.ingest.encode import encode
-from databox.limits import MAX_RECORDS
 
 __all__ = ["Batch", "Batcher", "End", "body_of", "body_of_one_request"]
 

@@ -62,9 +62,9 @@ def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tupl
             try:
                 data = orjson.dumps(row)
             except (TypeError, ValueError):  # an integer of more than 64 bits, or a name that is no text
-                data = _as_json(row, index)
+                row, data = _looked_at(row, index)
         else:
-            data = _as_json(row, index)
+            row, data = _looked_at(row, index)
     except (InvalidRecordError, MemoryError):
         raise
     except Exception as error:  # a row may be an object of any kind, whose code runs here
@@ -101,16 +101,16 @@ def _in_minutes(moment: datetime) -> bool:
     return type(zone) in _ZONES and not moment.utcoffset() % _MINUTE  # type: ignore[operator]  # these have an offset
 
 
-def _as_json(row: dict[Any, Any], index: int) -> bytes:
-    """Any row at all as JSON."""
+def _looked_at(row: dict[Any, Any], index: int) -> tuple[dict[Any, Any], bytes]:
+    """Any row at all with values of plain types, and as JSON."""
     if not (row and _is_plain(row.values())):
         row = _plain_row(row, index)
     try:
-        return orjson.dumps(row, None, _OPTIONS)
+        return row, orjson.dumps(row, None, _OPTIONS)
     except (TypeError, ValueError):
         row = _plain_row(row, index)  # an integer of more than 64 bits, or a Decimal
     try:
-        return orjson.dumps({name: _as_written(value) for name, value in row.items()}, None, _OPTIONS)
+        return row, orjson.dumps({name: _as_written(value) for name, value in row.items()}, None, _OPTIONS)
     except (TypeError, ValueError):
         # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot carry.
         column = next((name for name, value in row.items() if not _is_unicode(name, value)), None)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import attrs
 
-from databox.limits import RateLimit
+from databox.limit.rate import RateLimit
 
 __all__ = ["IngestProgress", "least_seconds"]
 

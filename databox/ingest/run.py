@@ -22,7 +22,7 @@ from databox.ingest.outcomes import Invalid, Sent, compact, without_frames
 from databox.ingest.resume import Earlier
 from databox.ingest.settle import Shares
 from databox.report import IngestReport, Outcome
-from databox.retry import Effect, effect_of
+from databox.sending.retry import Effect, effect_of
 
 __all__ = ["Answer", "Run"]
 

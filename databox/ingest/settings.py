@@ -6,11 +6,11 @@ from pathlib import Path
 
 import attrs
 
-from databox.arguments import seconds_of
+from databox.api.arguments import seconds_of
+from databox.api.documented import MAX_RECORDS, SAFE_BODY_BYTES
 from databox.ingest.batch import Batcher, End
+from databox.ingest.options import OnAmbiguous, Verify
 from databox.ingest.progress import IngestProgress
-from databox.limits import MAX_RECORDS
-from databox.options import OnAmbiguous, Verify
 
 __all__ = ["Settings"]
 
@@ -36,7 +36,7 @@ class Settings:
 
     primary_keys: tuple[str, ...] = ()
     batch_size: int = MAX_RECORDS
-    max_batch_bytes: int = 1_000_000
+    max_batch_bytes: int = SAFE_BODY_BYTES
     concurrency: int = 4
     verify: Verify | None = "counts"
     verify_timeout: float = 300.0

@@ -7,7 +7,7 @@ from databox.ingest.progress import IngestProgress, least_seconds
 from databox.ingest.rows import length_of
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
-from databox.limits import RateLimit
+from databox.limit.rate import RateLimit
 
 __all__ = ["Tally"]
 

@@ -8,14 +8,13 @@ fetched. Every outcome is asked for at least once, and once more when the time i
 from collections import deque
 from collections.abc import Iterable
 
-from databox.answers import Listing
+from databox.api.answers import Listing
+from databox.api.documented import PAGE_SIZE
 from databox.ingest.settle import poll_waits
 from databox.models import IngestionSummary
 
-__all__ = ["PAGE_SIZE", "ListWalk", "Polls"]
+__all__ = ["ListWalk", "Polls"]
 
-PAGE_SIZE = 100
-"""Ingestions to ask for in a page of their list."""
 IN_VAIN = 3
 """Questions in a row that get no answer, after which no more are asked once the time is over."""
 

@@ -1,1 +1,6 @@
 """Destinations for pipelines and engines, each of an extra of its own and imported on use only."""
+
+REQUESTS_PER_SECOND = 9
+"""For work that is spread over threads, processes or machines: one less than the documented 10, and evenly, so that a
+request that a busy executor or the way holds up by a tenth of a second still does not meet the next ones. The limit of
+an hour allows 2.8 for long."""

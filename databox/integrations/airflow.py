@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 
-from databox import ConfigurationError, Databox, DataboxError, IngestError, IngestReport, RateLimit, read_records
+from databox import (
+    ConfigurationError,
+    Databox,
+    DataboxError,
+    IngestError,
+    IngestReport,
+    OnAmbiguous,
+    RateLimit,
+    Verify,
+    read_records,
+)
 from databox.integrations.transience import is_transient
 
 try:
@@ -97,9 +107,9 @@ class DataboxIngestOperator(BaseOperator):
         path: str | None = None,
         primary_keys: Sequence[str] | None = None,
         journal: str | None = None,
-        verify: Literal["counts", "status"] | None = "counts",
+        verify: Verify | None = "counts",
         verify_timeout: float = 300.0,
-        on_ambiguous: Literal["auto", "resend", "report"] = "auto",
+        on_ambiguous: OnAmbiguous = "auto",
         databox_conn_id: str = DataboxHook.default_conn_name,
         **kwargs: Any,
     ) -> None:

@@ -2,9 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from typing import Any, Literal
+from typing import Any
 
-from databox import Databox, DataboxError, Dataset, IngestError, IngestReport, RateLimit
+from databox import (
+    Databox,
+    DataboxError,
+    Dataset,
+    IngestError,
+    IngestReport,
+    OnAmbiguous,
+    RateLimit,
+    Verify,
+)
 from databox.integrations.transience import is_transient
 
 try:
@@ -48,9 +57,9 @@ class DataboxResource(ConfigurableResource[Any]):
         *,
         primary_keys: Sequence[str] | None = None,
         journal: str | PathLike[str] | None = None,
-        verify: Literal["counts", "status"] | None = "counts",
+        verify: Verify | None = "counts",
         verify_timeout: float = 300.0,
-        on_ambiguous: Literal["auto", "resend", "report"] = "auto",
+        on_ambiguous: OnAmbiguous = "auto",
     ) -> IngestReport:
         """Return the report on rows that all arrived. The arguments are those of `datasets.ingest`.
 

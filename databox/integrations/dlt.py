@@ -8,9 +8,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from datetime import time
 from pathlib import Path
-from typing import Any, Literal, Optional, cast
+from typing import Any, Optional, cast
 
-from databox import Databox, DataboxError, IngestError, RateLimit
+from databox import Databox, DataboxError, IngestError, OnAmbiguous, RateLimit
+from databox.integrations import REQUESTS_PER_SECOND
 from databox.integrations.transience import is_transient
 
 try:
@@ -27,11 +28,6 @@ from dlt.common.typing import TDataItems
 
 __all__ = ["databox_destination"]
 
-REQUESTS_PER_SECOND = 9
-"""One less than the documented 10, and evenly: dlt sends many files at once, and a request that its busy threads or the
-way hold up by a tenth of a second still does not meet the next ones. The limit of an hour allows 2.8 for long."""
-
-OnAmbiguous = Literal["auto", "resend", "report"]
 
 _one_at_a_time = threading.Lock()
 """Held while a dataset is looked up, made or purged, so that the files of one table, loaded in parallel, do it once."""

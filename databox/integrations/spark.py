@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from databox import ConfigurationError, Databox, DataboxError, IngestError, IngestReport, RateLimit
-from databox.integrations.spark_plan import REQUESTS_PER_SECOND, Cluster, Column, Plan, plan_of
+from databox.integrations import REQUESTS_PER_SECOND
+from databox.integrations.spark_plan import Cluster, Column, Plan, plan_of
 
 try:
     import pyspark

@@ -12,18 +12,12 @@ from typing import Literal, NoReturn, cast, get_args
 
 import attrs
 
-from databox import ConfigurationError, RateLimit
+from databox import ConfigurationError, RateLimit, Verify
 
-__all__ = ["REQUESTS_PER_SECOND", "Cluster", "Column", "Plan", "plan_of"]
+__all__ = ["Cluster", "Column", "Plan", "plan_of"]
 
-REQUESTS_PER_SECOND = 9
-"""One less than the documented 10, and evenly: a request that a busy executor or the way holds up by a tenth of a
-second still does not meet the next ones. The limit of an hour allows 2.8 for long."""
-PER_SECOND = 10
-PER_HOUR = 10_000
 
-Verify = Literal["counts", "status"]
-
+_DOCUMENTED = RateLimit()
 _OPTIONS = {"datasetid", "primarykeys", "parallelism", "allowduplicates", "verify", "verifytimeout", "reportpath"}
 _OF_SPARK = {"checkpointlocation", "queryname"}
 _AT_REGISTER = {"apikey", "api_key", "baseurl", "base_url", "ratelimitstore", "rate_limit_store"}
@@ -199,15 +193,15 @@ def _limit(cluster: Cluster, shared: RateLimit, parallelism: str | None) -> Rate
             "The tasks share the limit of the key, and the configuration does not tell how many run at once. Say so "
             "with option('parallelism', 8), or give register() a rate_limit_store, a Redis server that all share."
         )
-    if tasks > PER_SECOND:
+    if tasks > _DOCUMENTED.per_second:
         _refuse(
-            f"{tasks} tasks at once cannot share {PER_SECOND} requests a second without one another's help. Give "
-            "register() a rate_limit_store, a Redis server that all share; or make them fewer with coalesce(8), and "
-            "say so with option('parallelism', 8)."
+            f"{tasks} tasks at once cannot share {_DOCUMENTED.per_second} requests a second without one another's "
+            "help. Give register() a rate_limit_store, a Redis server that all share; or make them fewer with "
+            "coalesce(8), and say so with option('parallelism', 8)."
         )
     # Tasks know nothing of one another, and of each a request may arrive in the second after its own.
-    share = min(shared.per_second // tasks, PER_SECOND // tasks - 1)
-    return RateLimit(per_second=max(1, share), per_hour=PER_HOUR // tasks, evenly=True)
+    share = min(shared.per_second // tasks, _DOCUMENTED.per_second // tasks - 1)
+    return RateLimit(per_second=max(1, share), per_hour=_DOCUMENTED.per_hour // tasks, evenly=True)
 
 
 def _parallelism(settings: Mapping[str, str]) -> int | None:

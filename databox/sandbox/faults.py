@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import attrs
 
-from databox.sandbox.operations import OPERATIONS
+from databox.sandbox.handlers import OPERATIONS
 
 __all__ = ["Fault", "FaultBook"]
 

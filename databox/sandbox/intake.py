@@ -4,7 +4,7 @@ import json
 import sqlite3
 from typing import Any
 
-from databox.sandbox import columns, rules
+from databox.sandbox import inference, rules
 
 __all__ = ["columns_of", "size_of", "take_in"]
 
@@ -18,12 +18,12 @@ def take_in(db: sqlite3.Connection, dataset: sqlite3.Row, records: list[dict[str
     size: int = dataset["size"]
     errors: list[dict[str, Any]] = []
     for place, record in enumerate(records):
-        problem = rules.problem_of(record, keys) or columns.misfit(record, types)
+        problem = rules.problem_of(record, keys) or inference.misfit(record, types)
         if problem:
             field = f"records[{place}]"
             errors.append({"code": "schema_mismatch", "message": problem, "field": field, "type": "validation"})
             continue
-        types |= dict.fromkeys(record.keys() - types.keys(), "") | columns.widened(record, types)
+        types |= dict.fromkeys(record.keys() - types.keys(), "") | inference.widened(record, types)
         text = json.dumps(record)
         size += len(text)
         key = rules.key_of(record, keys) if keys else None

@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from databox.sandbox.admin import Admin
-from databox.sandbox.app import Api
+from databox.sandbox.asgi import Api
 from databox.sandbox.faults import Fault, FaultBook
-from databox.sandbox.limit import Limit
 from databox.sandbox.recording import RecordedRequest, Recorder
 from databox.sandbox.refusal import Refusal
 from databox.sandbox.serving import Server
 from databox.sandbox.snapshot import exported, imported
+from databox.sandbox.throttle import Limit
 from databox.sandbox.world import World
 
 __all__ = ["Sandbox"]

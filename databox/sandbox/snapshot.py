@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from databox.sandbox import columns, rules
+from databox.sandbox import inference, rules
 from databox.sandbox.catalogue import ACCOUNTS, OWN_ACCOUNT, is_time_zone
 from databox.sandbox.database import emptied
 
@@ -132,10 +132,10 @@ def _put_dataset(db: sqlite3.Connection, source_id: int, dataset: _Reader) -> No
     types: dict[str, str] = {}
     rows: list[tuple[str, str | None, str]] = []
     for place, record in enumerate(dataset.records("rows")):
-        problem = rules.problem_of(record, keys) or columns.misfit(record, types)
+        problem = rules.problem_of(record, keys) or inference.misfit(record, types)
         if problem:
             raise ValueError(f"rows[{place}] of {dataset.place}: {problem}")
-        types |= dict.fromkeys(record.keys() - types.keys(), "") | columns.widened(record, types)
+        types |= dict.fromkeys(record.keys() - types.keys(), "") | inference.widened(record, types)
         rows.append((dataset_id, rules.key_of(record, keys) if keys else None, json.dumps(record)))
     size = sum(len(text) for _, _, text in rows)
     created = dataset.get("created", str, _now())

@@ -57,7 +57,7 @@ def databox(command: Command, box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("DATABOX_API_KEY", box.api_key)
     monkeypatch.setenv("DATABOX_API_URL", box.url)
     # Each test may send its ten requests at once; all of them have one key.
-    monkeypatch.setattr("databox.limits._logs.known", {})
+    monkeypatch.setattr("databox.limit.shared._logs.known", {})
     return command
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from databox import IngestProgress, RateLimit
-from databox.cli.progress import duration, seconds_left
+from databox.cli.progress_line import duration, seconds_left
 from databox.sandbox import Fault, Sandbox
 from tests.cli.conftest import Command
 from tests.sandbox.http import dataset_in

@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from databox import APIConnectionError, APIError, InvalidResponseError
-from databox.exchange import LARGEST_ANSWER
+from databox.sending.exchange import LARGEST_ANSWER
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, answer, wire
 

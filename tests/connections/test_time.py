@@ -13,10 +13,9 @@ import anyio
 import pytest
 
 from databox import APIConnectionError, APITimeoutError
-from databox._async.connection import READ_AT_ONCE, AsyncConnection
+from databox._async.http1 import READ_AT_ONCE, AsyncConnection
 from databox.config import Secret
-from databox.exchange import Exchange
-from databox.origin import Origin
+from databox.sending.exchange import Exchange, Origin
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, Step, answer, head
 

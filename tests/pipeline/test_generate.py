@@ -157,7 +157,7 @@ def test_every_file_says_that_it_is_generated() -> None:
 
 
 def test_the_pins_are_the_facades_operations() -> None:
-    import databox.operations as facade
+    import databox.api.operations as facade
 
     wanted = pins(load(REAL.overlay))
     assert len({pin.facade for pin in wanted}) == len({(pin.path, pin.method) for pin in wanted}) == 13
@@ -195,10 +195,10 @@ def test_every_kind_of_drift_is_found(project: Project) -> None:
 def test_a_facade_that_does_not_import_is_named(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "databox.operations", None)
+    monkeypatch.setitem(sys.modules, "databox.api.operations", None)
     assert check(project) == 1
     said = capsys.readouterr().err
-    assert "databox.operations cannot be imported" in said
+    assert "databox.api.operations cannot be imported" in said
     assert len(said.splitlines()) == 1
 
 

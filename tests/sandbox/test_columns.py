@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from databox import IngestError
 from databox.sandbox import Sandbox
-from databox.sandbox.columns import LONGEST_TEXT, misfit, widened
+from databox.sandbox.inference import LONGEST_TEXT, misfit, widened
 from tests.drive import Driver
 from tests.sandbox.http import ask, dataset_in
 

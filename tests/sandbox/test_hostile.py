@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from databox.sandbox import Sandbox
-from databox.sandbox import app as app_module
+from databox.sandbox import asgi as app_module
 from tests.sandbox.http import ask, dataset_in, get, refusal, sources
 
 JSON = {"content-type": "application/json"}

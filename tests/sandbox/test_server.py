@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from databox.sandbox import Fault, Sandbox
-from databox.sandbox.limit import Limit
+from databox.sandbox.throttle import Limit
 from tests.sandbox.http import ask, client, create, dataset_in, get, sources
 
 

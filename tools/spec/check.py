@@ -78,13 +78,13 @@ def _generated_problems(project: Project) -> Iterator[str]:
 def _facade_problems(project: Project) -> Iterator[str]:
     """Every pinned operation must have its function in the facade."""
     try:
-        facade = importlib.import_module("databox.operations")
+        facade = importlib.import_module("databox.api.operations")
     except Exception as error:  # noqa: BLE001 - code that is being edited can raise anything
-        yield f"databox.operations cannot be imported: {type(error).__name__}: {error}. Mend it first."
+        yield f"databox.api.operations cannot be imported: {type(error).__name__}: {error}. Mend it first."
         return
     for pin in pins(load(project.overlay)):
         if not callable(getattr(facade, pin.facade.replace(".", "_"), None)):
-            yield f"databox.operations has no {pin.facade.replace('.', '_')} for {pin.method.upper()} {pin.path}."
+            yield f"databox.api.operations has no {pin.facade.replace('.', '_')} for {pin.method.upper()} {pin.path}."
 
 
 def _files(folder: Path) -> dict[str, bytes]:

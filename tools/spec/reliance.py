@@ -11,11 +11,11 @@ from typing import Any
 
 import attrs
 
-from databox import operations as facade
+from databox.api import operations as facade
+from databox.api.operations import Operation
+from databox.api.reading import ENVELOPE, details
 from databox.config import KEY_HEADER
 from databox.ingest.batch import body_of_one_request
-from databox.operations import Operation
-from databox.wire import ENVELOPE, details
 from tools.spec.overlay import Pin
 from tools.spec.wire import Fact, Wire, blank
 

@@ -29,20 +29,21 @@ from databox import (
     Page,
     operations,
 )
-from databox.answers import Listing
+from databox.api.answers import Listing
+from databox.api.operations import Operation
 from databox.config import Secret
 from databox.errors import APIConnectionError, InvalidResponseError
 from databox.ingest.batch import Batch, Batcher, body_of_one_request
 from databox.ingest.encode import encode
 from databox.ingest.run import Answer, Run
 from databox.ingest.settle import Shares, share_out, shares_by_status
-from databox.limits import RateLimit, RequestLog, Slot
+from databox.limit.memory import RequestLog
+from databox.limit.rate import RateLimit, Slot
 from databox.models import ErrorDetail
-from databox.operations import Operation
-from databox.redaction import Redactor
 from databox.report import BatchOutcome, IngestReport
-from databox.responses import Response, read
-from databox.retry import effect_of, wait_before_retry
+from databox.sending.redaction import Redactor
+from databox.sending.retry import effect_of, wait_before_retry
+from databox.sending.verdict import Response, read
 
 KEY = "conformance-key-0123456789"
 ASYNCHRONOUS = "--async" in sys.argv[1:]

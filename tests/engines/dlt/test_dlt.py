@@ -20,7 +20,8 @@ from dlt.common.wei import Wei
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from databox import Databox, DataSource, RateLimit
-from databox.integrations.dlt import REQUESTS_PER_SECOND, databox_destination
+from databox.integrations import REQUESTS_PER_SECOND
+from databox.integrations.dlt import databox_destination
 from databox.sandbox import Fault, Sandbox
 from tests.engines.page import ROOT, block
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from databox import ConfigurationError, RateLimit
-from databox.integrations.spark_plan import REQUESTS_PER_SECOND, Cluster, Column, Plan, plan_of
+from databox.integrations import REQUESTS_PER_SECOND
+from databox.integrations.spark_plan import Cluster, Column, Plan, plan_of
 
 ID = [Column("id", "bigint"), Column("amount", "double")]
 SAFE = {"spark.master": "yarn", "spark.stage.maxConsecutiveAttempts": "1"}

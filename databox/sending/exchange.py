@@ -1,4 +1,4 @@
-"""One request and what came of it: what a transport hands to its connections, and finds filled in."""
+"""One request, where it goes, and what came of it: what a transport hands to its connections, and finds filled in."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ import httpx
 
 from databox.version import VERSION
 
-__all__ = ["LARGEST_ANSWER", "LARGEST_HEAD", "USER_AGENT", "Exchange"]
+__all__ = ["LARGEST_ANSWER", "LARGEST_HEAD", "USER_AGENT", "Exchange", "Origin"]
 
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of one answer, as sent and as decoded; more is not an answer of this API and would only fill the memory."""
@@ -96,3 +96,20 @@ class Exchange:
         if self.body is not None:
             headers["content-type"] = "application/json"
         return headers
+
+
+class Origin:
+    """The parts of a base URL."""
+
+    def __init__(self, base_url: str) -> None:
+        base = httpx.URL(base_url)
+        self.scheme = base.scheme
+        self.host = base.raw_host.decode("ascii")
+        self.port = base.port or (443 if base.scheme == "https" else 80)
+        self.authority = base.netloc.decode("ascii")
+        """What the header `host` says: an IPv6 address in brackets, the port unless it is the usual one."""
+        self._prefix = base.raw_path.rstrip(b"/").decode("ascii")
+
+    def target(self, target: str) -> str:
+        """Return the path and query of a request below it."""
+        return self._prefix + target

@@ -6,6 +6,8 @@ from typing import Any, TypeVar, cast
 import attrs
 import orjson
 
+from databox.api.operations import Operation
+from databox.api.reading import UnexpectedAnswer, first_details, object_of, text
 from databox.errors import (
     APIStatusError,
     AuthenticationError,
@@ -19,10 +21,8 @@ from databox.errors import (
     ServerError,
 )
 from databox.models import ErrorDetail
-from databox.operations import Operation
-from databox.redaction import Redactor
-from databox.retry import retry_after
-from databox.wire import UnexpectedAnswer, first_details, object_of, text
+from databox.sending.redaction import Redactor
+from databox.sending.retry import retry_after
 
 __all__ = ["Response", "read"]
 

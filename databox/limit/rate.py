@@ -3,35 +3,26 @@
 Source: the API's limits page, "10 requests per second and 10,000 per hour" for each key, and its reference.
 """
 
-import hashlib
-import threading
-from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import attrs
 
-from databox.forks import renewed_in_children
+from databox.api.documented import PER_HOUR, PER_SECOND
 
 __all__ = [
     "DOCUMENTED",
     "EVEN",
     "HOUR",
     "LATE",
-    "MAX_RECORDS",
     "SECOND",
     "Log",
     "RateLimit",
-    "RequestLog",
     "Slot",
     "next_time",
-    "shared_log",
 ]
 
-MAX_RECORDS = 100
-"""Rows in one ingestion at most."""
 SECOND = 1.014
 HOUR = 3601.0
 """Both a little longer than they are. What is kept is when requests leave; most of them then arrive in time as well,
@@ -81,8 +72,8 @@ class RateLimit:
     one too many, the service says 429, which has no effect, and the request goes again.
     """
 
-    per_second: int = attrs.field(default=10, validator=_positive)
-    per_hour: int = attrs.field(default=10_000, validator=_positive)
+    per_second: int = attrs.field(default=PER_SECOND, validator=_positive)
+    per_hour: int = attrs.field(default=PER_HOUR, validator=_positive)
     store: Path | str | None = attrs.field(default=None, kw_only=True, converter=_store, repr=_shown)
     evenly: bool = attrs.field(default=False, kw_only=True, validator=attrs.validators.instance_of(bool))
 
@@ -141,112 +132,3 @@ def next_time(limit: RateLimit, now: float, paused_until: float, latest: Callabl
         now if of_second is None else of_second + SECOND,
         now if hour is None else hour + HOUR,
     )
-
-
-class RequestLog:
-    """The log of one process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._times: list[float] = []
-        """Of all requests, gone and to come, in order."""
-        self._gone: list[float] = []
-        """Of those among them that went out."""
-        self._paused_until = 0.0
-        self._generation = 0
-        renewed_in_children(self)
-
-    def after_fork(self) -> None:
-        """Know what the parent has sent, and nothing of what it was about to; no thread holds the lock."""
-        self._lock = threading.Lock()
-        self._times = self._gone.copy()
-
-    def reserve(self, now: float, limit: RateLimit) -> Slot:
-        """Return a slot at the next time at which a request keeps within both windows, granted if that is now."""
-        with self._lock:
-            return self._reserve(now, limit)
-
-    def claim(self, slot: Slot, now: float, limit: RateLimit) -> Slot:
-        """Return the slot, granted if the request may go out now; otherwise the one at which to ask again."""
-        with self._lock:
-            if slot.generation != self._generation:
-                return self._reserve(now, limit)
-            _remove(self._times, slot.at)
-            at = next_time(limit, now, self._paused_until, partial(_latest, self._gone))
-            return self._noted(at, at <= now)
-
-    def correct(self, slot: Slot, at: float) -> None:
-        """Note that the request of a granted slot went out later than that."""
-        with self._lock:
-            for times in (self._times, self._gone):
-                _remove(times, slot.at)
-                insort(times, at)
-
-    def pause(self, now: float, seconds: float) -> None:
-        """Let nothing go out for some seconds, because the server asked for it; slots ahead are void."""
-        with self._lock:
-            self._paused_until = max(self._paused_until, now + seconds)
-            self._generation += 1
-            self._times = self._gone.copy()
-
-    def _reserve(self, now: float, limit: RateLimit) -> Slot:
-        for times in (self._times, self._gone):
-            del times[: bisect_right(times, now - HOUR)]
-        at = next_time(limit, now, self._paused_until, partial(_latest, self._times))
-        return self._noted(at, at <= now)
-
-    def _noted(self, at: float, granted: bool) -> Slot:
-        insort(self._times, at)
-        if granted:
-            insort(self._gone, at)
-        return Slot(at, self._generation, granted)
-
-
-def _latest(times: list[float], count: int) -> float | None:
-    return times[-count] if len(times) >= count else None
-
-
-def _remove(times: list[float], time: float) -> None:
-    place = bisect_left(times, time)
-    if times[place : place + 1] == [time]:
-        del times[place]
-
-
-class _Logs:
-    """All logs of this process, by whose they are and where they are kept."""
-
-    def __init__(self) -> None:
-        self.known: dict[tuple[str, Path | str | None], Log] = {}
-        self.after_fork()
-        renewed_in_children(self)
-
-    def after_fork(self) -> None:
-        """Have a lock that no thread of the parent's holds."""
-        self.lock = threading.Lock()
-
-
-_logs = _Logs()
-
-
-def shared_log(key: str, host: str, store: Path | str | None = None) -> Log:
-    """Return the log that all clients of this process with the same key, host and store share.
-
-    Raises:
-        ConfigurationError: the store cannot be used.
-    """
-    name = hashlib.sha256(f"{host} {key}".encode()).hexdigest()
-    with _logs.lock:
-        log = _logs.known.get((name, store))
-        if log is None:
-            log = _logs.known[name, store] = RequestLog() if store is None else _stored_log(store, name)
-        return log
-
-
-def _stored_log(store: Path | str, name: str) -> Log:
-    if isinstance(store, str):
-        from databox.limit_redis import RedisLog  # an extra
-
-        return RedisLog(store, name)
-    from databox.limit_store import StoredLog  # only who shares the limit needs SQLite
-
-    return StoredLog(store, name)

@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
     raise ImportError('A rate limit in Redis needs its extra: pip install "databox-sdk[redis]"') from error
 
 from databox.errors import ConfigurationError
-from databox.limits import EVEN, HOUR, SECOND, RateLimit, Slot
+from databox.limit.rate import EVEN, HOUR, SECOND, RateLimit, Slot
 
 __all__ = ["RedisLog"]
 

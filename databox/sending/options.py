@@ -1,20 +1,16 @@
 """How a client sends: its time-out, attempts and limit, checked once."""
 
 from enum import Enum
-from typing import Final, Literal
+from typing import Final
 
 import attrs
 
-from databox.limits import DOCUMENTED, RateLimit
+from databox.limit.rate import DOCUMENTED, RateLimit
 
-__all__ = ["UNSET", "OnAmbiguous", "Options", "Unset", "Verify"]
+__all__ = ["UNSET", "Options", "Unset"]
 
 LONGEST_TIMEOUT = 1_000_000
 """Seconds; some systems can wait for no longer."""
-Verify = Literal["counts", "status"]
-"""How `ingest` learns what became of accepted rows: fetch each ingestion's counts, or read the list of statuses."""
-OnAmbiguous = Literal["auto", "resend", "report"]
-"""What `ingest` does with a batch whose answer was lost; auto: resend when there are primary keys."""
 
 
 class Unset(Enum):

@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from databox import IngestProgress, RateLimit
+from databox.api.documented import MAX_RECORDS
 from databox.cli.output import errors
 from databox.ingest.progress import least_seconds
 
@@ -16,7 +17,6 @@ __all__ = ["Bar", "Lines", "Meter", "duration", "seconds_left"]
 
 _EVERY = 10.0
 """Seconds between plain lines."""
-_BATCH = 100
 _WIDE = 80
 """Columns of a terminal from which on there is room for a bar."""
 _WAITING = {"source": "reading", "answers": "sending", "outcomes": "verifying", "nothing": "done"}
@@ -45,13 +45,13 @@ def seconds_left(
         limit: the requests that are allowed.
         asks_each: whether each batch costs a second request, for its outcome.
     """
-    unverified = (now.accepted - now.verified) / _BATCH if asks_each else 0
+    unverified = (now.accepted - now.verified) / MAX_RECORDS if asks_each else 0
     if now.waiting_for == "outcomes":
         return least_seconds(round(unverified), limit)
     if not fraction or not now.rows:
         return None
     rows = now.rows / fraction - now.rows
-    by_limit = least_seconds(round(rows / _BATCH * (2 if asks_each else 1) + unverified), limit)
+    by_limit = least_seconds(round(rows / MAX_RECORDS * (2 if asks_each else 1) + unverified), limit)
     answered = now.accepted + now.failed
     by_pace = rows * now.seconds / answered if answered else 0.0
     return max(by_limit, by_pace)

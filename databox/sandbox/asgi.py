@@ -14,12 +14,12 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
-from databox.sandbox.answers import injected, refused, success
 from databox.sandbox.faults import Fault, FaultBook
-from databox.sandbox.limit import Limit
-from databox.sandbox.operations import OPERATIONS, Call, Operation
+from databox.sandbox.handlers import OPERATIONS, Call, Operation
 from databox.sandbox.recording import RecordedRequest, Recorder
 from databox.sandbox.refusal import Refusal
+from databox.sandbox.replies import injected, refused, success
+from databox.sandbox.throttle import Limit
 from databox.sandbox.world import World
 
 __all__ = ["Api"]

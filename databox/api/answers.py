@@ -5,17 +5,8 @@ from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
-from databox.models import (
-    Account,
-    Dataset,
-    DatasetMetrics,
-    DataSource,
-    Ingestion,
-    IngestionReceipt,
-    IngestionSummary,
-    TimeZone,
-)
-from databox.wire import (
+from databox.api.documented import PAGE_SIZE
+from databox.api.reading import (
     Field,
     Shape,
     UnexpectedAnswer,
@@ -27,6 +18,16 @@ from databox.wire import (
     object_of,
     text,
     truth,
+)
+from databox.models import (
+    Account,
+    Dataset,
+    DatasetMetrics,
+    DataSource,
+    Ingestion,
+    IngestionReceipt,
+    IngestionSummary,
+    TimeZone,
 )
 
 __all__ = [
@@ -41,9 +42,6 @@ __all__ = [
     "acknowledged",
     "listing",
 ]
-
-DEFAULT_PAGE_SIZE = 100
-"""Items of a page when none was asked for; by one account of the API, not documented."""
 
 T = TypeVar("T")
 Json = Mapping[str, Any]
@@ -64,7 +62,7 @@ class Listing(Generic[T]):
             return False
         if self.total is not None:
             return seen < self.total
-        return len(self.items) >= (self.size or asked_size or DEFAULT_PAGE_SIZE)
+        return len(self.items) >= (self.size or asked_size or PAGE_SIZE)
 
 
 # What each answer holds: attribute, path on the wire, reader, and whether it must be there.

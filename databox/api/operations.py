@@ -14,8 +14,9 @@ from typing import Any, Generic, TypeVar
 import attrs
 import orjson
 
-from databox import answers
-from databox.answers import Listing
+from databox.api import answers
+from databox.api.answers import Listing
+from databox.api.reading import Shape, UnexpectedAnswer
 from databox.models import (
     Account,
     Dataset,
@@ -25,7 +26,6 @@ from databox.models import (
     IngestionSummary,
     TimeZone,
 )
-from databox.wire import Shape, UnexpectedAnswer
 
 T_co = TypeVar("T_co", covariant=True)
 Json = Mapping[str, Any]

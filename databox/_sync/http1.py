@@ -1,4 +1,4 @@
-# Derived from databox/_async/connection.py by tools/unasync.py; edit that one.
+# Derived from databox/_async/http1.py by tools/unasync.py; edit that one.
 """One HTTP/1.1 connection of our own: h11 knows the protocol, and a socket that never blocks does the rest.
 
 Nothing is read ahead. What a server has sent lies in h11, or else a read gives it at once, from the socket or from the
@@ -20,8 +20,7 @@ import httpx
 
 from databox._sync.runtime import breathe, lookup, until_ready
 from databox.config import KEY_HEADER, Secret
-from databox.exchange import LARGEST_HEAD, Exchange
-from databox.origin import Origin
+from databox.sending.exchange import LARGEST_HEAD, Exchange, Origin
 
 __all__ = ["Connection", "open_connection"]
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from databox.errors import ConfigurationError
-from databox.limits import HOUR, RateLimit, Slot, next_time
+from databox.limit.rate import HOUR, RateLimit, Slot, next_time
 
 __all__ = ["StoredLog"]
 

@@ -19,8 +19,7 @@ import httpx
 
 from databox._async.runtime import breathe, lookup, until_ready
 from databox.config import KEY_HEADER, Secret
-from databox.exchange import LARGEST_HEAD, Exchange
-from databox.origin import Origin
+from databox.sending.exchange import LARGEST_HEAD, Exchange, Origin
 
 __all__ = ["AsyncConnection", "open_connection"]
 

@@ -1,0 +1,1 @@
+"""What is said: the 13 operations, how answers are read, what callers may pass."""

@@ -1,0 +1,51 @@
+"""Which log a client's requests are noted in: one for each key and host, whoever asks."""
+
+import hashlib
+import threading
+from pathlib import Path
+
+from databox.forks import renewed_in_children
+from databox.limit.memory import RequestLog
+from databox.limit.rate import Log
+
+__all__ = ["shared_log"]
+
+
+class _Logs:
+    """All logs of this process, by whose they are and where they are kept."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, Path | str | None], Log] = {}
+        self.after_fork()
+        renewed_in_children(self)
+
+    def after_fork(self) -> None:
+        """Have a lock that no thread of the parent's holds."""
+        self.lock = threading.Lock()
+
+
+_logs = _Logs()
+
+
+def shared_log(key: str, host: str, store: Path | str | None = None) -> Log:
+    """Return the log that all clients of this process with the same key, host and store share.
+
+    Raises:
+        ConfigurationError: the store cannot be used.
+    """
+    name = hashlib.sha256(f"{host} {key}".encode()).hexdigest()
+    with _logs.lock:
+        log = _logs.known.get((name, store))
+        if log is None:
+            log = _logs.known[name, store] = RequestLog() if store is None else _stored_log(store, name)
+        return log
+
+
+def _stored_log(store: Path | str, name: str) -> Log:
+    if isinstance(store, str):
+        from databox.limit.redis import RedisLog  # an extra
+
+        return RedisLog(store, name)
+    from databox.limit.file import StoredLog  # only who shares the limit needs SQLite
+
+    return StoredLog(store, name)
