@@ -9,16 +9,18 @@ A service that says of a good key that it is wrong is waited for likewise, but o
 """
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from typing import Literal
 
 import attrs
 
 from databox.errors import APIError, APIStatusError, AuthenticationError, PermissionDeniedError
-from databox.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_of
+from databox.sending.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_of
 
-__all__ = ["Patience", "Waiting"]
+__all__ = ["DENIALS", "Patience", "Waiting"]
 
+DENIALS = (AuthenticationError, PermissionDeniedError)
+"""What the service says of keys, and sometimes of good ones."""
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 30.0
 DENIED_WAITS = (1.0, 3.0, 6.0)
@@ -27,6 +29,8 @@ LOOK = 0.05
 """Seconds after which a batch looks again whether it may go."""
 REMEMBERED = 256
 """Successes that are remembered, to tell whether others went through between a batch's failures."""
+OUTAGES = 2
+"""Outages that a batch's failures may belong to, before all of them count against it."""
 
 
 @attrs.frozen
@@ -60,6 +64,9 @@ class Patience:
         """In the order in which they are to ask, once the service is out."""
         self._fresh: set[int] = set()
         """Those of them that have not been tried."""
+        self._failing: dict[int, Attempts] = {}
+        """The batches that failed since the service is out."""
+        self._excused: Counter[int] = Counter()
         self._passed: deque[tuple[float, float]] = deque(maxlen=REMEMBERED)
         """When what went through had left, and when it was answered."""
         self._out: Literal["away", "denied"] | None = None
@@ -70,6 +77,7 @@ class Patience:
         self._asking: int | None = None
         self._error: APIError | None = None
         self._gave_up: str | None = None
+        self._accepted = False
         self._stopped = False
 
     @property
@@ -88,6 +96,11 @@ class Patience:
         """Whether it was waited in vain, so that the run has to stop."""
         return self._gave_up is not None
 
+    @property
+    def words(self) -> str | None:
+        """For how long it was waited in vain."""
+        return self._gave_up
+
     def waiting(self, now: float) -> Waiting | None:
         """Return what is waited for, if anything is."""
         with self._lock:
@@ -99,10 +112,6 @@ class Patience:
     def stop(self) -> None:
         """Let nothing more go."""
         self._stopped = True
-
-    def words(self) -> str | None:
-        """Return why what was kept is given up, if it was waited for in vain."""
-        return self._gave_up
 
     # Before a request
 
@@ -145,28 +154,49 @@ class Patience:
         """An attempt of a batch that left at `started` went through."""
         with self._lock:
             self._ended(number)
-            self._passed.append((started, now))
-            if self._out and started >= self._since:
-                self._out, self._asked, self._denied, self._asking = None, 0, 0, None
-                self._kept.clear()
-                self._fresh.clear()
+            self._accepted = True
+            self._answers(number, started, now)
 
     def keeps(self, number: int, error: APIError, attempts: Attempts, now: float) -> bool:
         """A batch's sending ended in an error; return whether it is kept, to be tried again."""
         with self._lock:
             asked = self._asking == number
             self._ended(number)
-            if isinstance(error, AuthenticationError | PermissionDeniedError):
-                kept = self._denies(error, now, asked=asked)
-            else:
-                kept = self._is_away(error, attempts, now, asked=asked)
+            denied = isinstance(error, DENIALS)
+            if not denied and isinstance(error, APIStatusError) and effect_of(error) is Effect.REFUSED:
+                self._answers(number, attempts.started_at or now, now)
+                return False
+            kept = self._denies(error, now, asked=asked) if denied else self._is_away(error, attempts, now, asked=asked)
             if kept:
                 self._error = error
                 self._kept.append(number)
+                self._failing[number] = attempts
+            else:
+                self._excused.pop(number, None)
+                self._failing.pop(number, None)
             return kept
 
+    def _answers(self, number: int, started: float, now: float) -> None:
+        """The service took a request that left at `started`, or refused it for what it is."""
+        self._passed.append((started, now))
+        self._excused.pop(number, None)
+        self._failing.pop(number, None)
+        if self._out and started >= self._since:
+            self._is_back()
+
+    def _is_back(self) -> None:
+        if len(self._failing) > 1 or self._out == "denied":  # else it may be that one batch, and not the service
+            for number, attempts in self._failing.items():
+                if self._excused[number] < OUTAGES:
+                    self._excused[number] += 1
+                    attempts.failed_at = None
+        self._out, self._asked, self._denied, self._asking = None, 0, 0, None
+        self._kept.clear()
+        self._fresh.clear()
+        self._failing.clear()
+
     def _denies(self, error: APIError, now: float, *, asked: bool) -> bool:
-        if not self._passed or self._stopped or self._gave_up:
+        if not self._accepted or self._stopped or self._gave_up:
             return False
         if self._out != "denied":
             self._since = self._since if self._out else now
