@@ -24,11 +24,11 @@ $(READY): $(VENV)/.locked pyproject.toml
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
-$(VENV)/.locked: requirements.lock
+$(VENV)/.locked: tools/locks/dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, and $(PYTHON) is %d.%d. Say which to use: make PYTHON=…" % sys.version_info[:2])'
 	@echo "Setting up $(VENV), once; this takes about a minute."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/locks/dev.lock
 	@touch $(VENV)/.locked
 
 demo: $(READY) ## send 1,461 real rows to a sandbox, twice, and show what became of them
@@ -41,10 +41,10 @@ test-engines: $(ENGINES)/.ready ## test and type-check the integrations with the
 	@$(ENGINES_BIN)/python -m mypy --no-error-summary --config-file tests/engines/mypy.ini
 	@$(ENGINES_BIN)/python -m pytest -q tests/engines
 
-$(ENGINES)/.ready: requirements-engines.lock pyproject.toml
+$(ENGINES)/.ready: tools/locks/engines.lock pyproject.toml
 	@echo "Setting up $(ENGINES), once; the engines are large, and this takes some minutes."
 	@$(PYTHON) -m venv --clear $(ENGINES)
-	@$(ENGINES_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-engines.lock
+	@$(ENGINES_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/locks/engines.lock
 	@$(ENGINES_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(ENGINES)/.ready
 
@@ -53,7 +53,7 @@ browser: $(READY) ## test the sandbox's page in a headless Chromium, which must 
 
 docs: $(READY) ## build the documentation into build/docs, with broken links as errors
 	@$(RUN) -m tools.docs
-	@$(BIN)/properdocs build --strict --config-file mkdocs.yml
+	@$(BIN)/properdocs build --strict --config-file tools/mkdocs.yml
 	@echo "The documentation is in build/docs; open build/docs/index.html."
 
 check: $(READY) ## lint, types, layers, workflows, and whether generated code is what its sources say
@@ -92,12 +92,12 @@ conformance: $(READY) ## hold a client against the cases: CLIENT="node conforman
 	@$(RUN) conformance/run.py -- $(or $(CLIENT),$(RUN) conformance/clients/python/adapter.py)
 
 bench: $(READY) ## measure, as ratios against the alternatives
-	@$(RUN) -m benchmarks
+	@$(RUN) -m tools.benchmarks
 
 lock: $(READY) ## renew the lock files from pyproject.toml (needs the network)
 	@$(RUN) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet --disable-pip-version-check uv
-	@$(COMPILE) $(addprefix --extra ,sandbox files parquet cli redis) --group dev -o requirements.lock
-	@$(COMPILE) --all-extras --group engines -o requirements-engines.lock
+	@$(COMPILE) $(addprefix --extra ,sandbox files parquet cli redis) --group dev -o tools/locks/dev.lock
+	@$(COMPILE) --all-extras --group engines -o tools/locks/engines.lock
 
 clean: ## remove what was built
 	@rm -rf $(VENV) $(ENGINES) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache

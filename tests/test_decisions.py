@@ -18,8 +18,7 @@ from databox import (
 )
 from databox.ingest.batch import Batch, Batcher, End, body_of
 from databox.ingest.run import Answer, Run
-from databox.ingest.settle import is_settled, poll_waits, share_out
-from databox.ingest.verify import Polls
+from databox.ingest.settle import Polls, is_settled, poll_waits, share_out
 from databox.models import ErrorDetail
 from databox.sending.retry import LONGEST_TOLD, retry_after, wait_before_retry
 

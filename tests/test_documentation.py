@@ -93,3 +93,11 @@ def test_every_make_target_of_the_documentation_exists() -> None:
     for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "openapi" / "README.md"]:
         named = set(re.findall(r"make ([a-z]+)`|^make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE))
         assert {a or b for a, b in named} <= targets, page.name
+
+
+def test_the_walks_name_files_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    walks = text.partition("## Follow a call, follow a row\n")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w/]+\.py)`", walks)
+    assert len(set(named)) > 20
+    assert not [name for name in named if not (ROOT / "databox" / name).exists()]

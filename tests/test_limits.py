@@ -23,8 +23,7 @@ from hypothesis import strategies as st
 
 from databox import AsyncDatabox, ConfigurationError, IngestError, RateLimit, RateLimitError
 from databox.limit.file import StoredLog
-from databox.limit.memory import RequestLog
-from databox.limit.rate import SECOND, Log, Slot
+from databox.limit.rate import SECOND, Log, RequestLog, Slot
 from databox.limit.redis import RedisLog
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver

@@ -22,7 +22,7 @@ LOADING = {"link": "href", "script": "src", "img": "src", "iframe": "src", "sour
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make docs` builds."""
     target = tmp_path_factory.mktemp("site")
-    build = [sys.executable, "-m", "properdocs", "build", "--strict", "--config-file", "mkdocs.yml"]
+    build = [sys.executable, "-m", "properdocs", "build", "--strict", "--config-file", "tools/mkdocs.yml"]
     done = subprocess.run(
         [*build, "--site-dir", str(target)], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
     )
@@ -120,14 +120,14 @@ def test_programs_find_every_page_and_the_reference_in_words(site: Path) -> None
 
 
 def test_the_repository_lists_its_pages_for_programs() -> None:
-    listing = (ROOT / "llms.txt").read_text("utf-8")
+    listing = (ROOT / "docs" / "llms.txt").read_text("utf-8")
     assert listing == of_repository(), "`make docs` renews llms.txt"
-    paths = re.findall(r"\]\((docs/.+?)\)", listing)
+    paths = re.findall(r"\]\((.+?)\)", listing)
     assert len(paths) > 15
-    assert not [path for path in paths if not (ROOT / path).exists()]
+    assert not [path for path in paths if not (ROOT / "docs" / path).exists()]
 
 
 def test_every_page_has_its_place_in_the_navigation() -> None:
-    text = (ROOT / "mkdocs.yml").read_text("utf-8")
+    text = (ROOT / "tools" / "mkdocs.yml").read_text("utf-8")
     named = set(re.findall(r"[\w/-]+\.md", str(yaml.safe_load(text)["nav"])))
     assert named == {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}

@@ -23,8 +23,7 @@ from databox import (
     ServerError,
 )
 from databox.api.answers import Listing
-from databox.ingest.settle import share_out
-from databox.ingest.verify import IN_VAIN, ListWalk, Polls
+from databox.ingest.settle import IN_VAIN, ListWalk, Polls, share_out
 from databox.models import Ingestion, IngestionSummary
 from tests.drive import Driver
 from tests.scripted import Received, ScriptedServer, Step, answer, drop

@@ -1,6 +1,6 @@
 """Tells programs what is in the documentation: llms.txt, llms-full.txt, and each page as Markdown.
 
-A hook of the site builder, named in mkdocs.yml, that writes them beside the built pages. As a program it renews
+A hook of the site builder, named in tools/mkdocs.yml, that writes them beside the built pages. As a program it renews
 llms.txt of the repository. llmstxt.org says what the files are.
 """
 
@@ -27,19 +27,19 @@ def on_post_build(config: Any) -> None:
     (site / "llms-full.txt").write_text("\n\n".join(pages.values()), "utf-8")
 
 
-def listing(config: Any, folder: str = "") -> str:
-    """Return llms.txt: every page with its first sentence. `folder` leads to the pages."""
+def listing(config: Any) -> str:
+    """Return llms.txt: every page with its first sentence."""
     lines = [f"# {config['site_name']}\n", f"> {config['site_description']}\n"]
     for section, entries in _sections(config["nav"]):
         lines.append(f"## {section}\n")
-        lines += [f"- [{title}]({folder}{path}): {_gist(_in_words(path))}" for title, path in entries]
+        lines += [f"- [{title}]({path}): {_gist(_in_words(path))}" for title, path in entries]
         lines.append("")
     return "\n".join(lines)
 
 
 def of_repository() -> str:
     """Return llms.txt of the repository."""
-    return listing(yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8")), "docs/")
+    return listing(yaml.safe_load((ROOT / "tools" / "mkdocs.yml").read_text("utf-8")))
 
 
 def _in_words(path: str) -> str:
@@ -80,4 +80,4 @@ def _lines(name: str, thing: Any, level: int = 2) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    (ROOT / "llms.txt").write_text(of_repository(), "utf-8")
+    (ROOT / "docs" / "llms.txt").write_text(of_repository(), "utf-8")

@@ -12,7 +12,7 @@ from databox.api import operations
 from databox.api.arguments import app_of, request_of
 from databox.config import load_config
 from databox.limit.rate import DOCUMENTED, RateLimit
-from databox.sending.options import UNSET, Options, Unset
+from databox.sending.policy import UNSET, Options, Unset
 
 __all__ = ["AsyncDatabox"]
 

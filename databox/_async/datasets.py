@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from databox._async.page import AsyncPage
-from databox._async.resources import AsyncResource, pick
+from databox._async.resources import AsyncResource, found_or_made, pick
 from databox._async.runtime import sleep
 from databox.api import operations
 from databox.api.answers import Listing
@@ -25,10 +25,9 @@ from databox.api.arguments import (
     text_of,
 )
 from databox.api.documented import MAX_RECORDS, SAFE_BODY_BYTES
-from databox.errors import APIError, DataboxError, IngestionTimeoutError, NotFoundError
+from databox.errors import DataboxError, IngestionTimeoutError, NotFoundError
 from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
-from databox.sending.retry import Effect, effect_of
 
 if TYPE_CHECKING:
     from databox.ingest.progress import IngestProgress
@@ -88,17 +87,7 @@ class AsyncDatasets(AsyncResource):
             dataset = pick("dataset", title, listing.items)
             return dataset and attrs.evolve(dataset, primary_keys=keys)
 
-        dataset = await found()
-        if dataset is None:
-            try:
-                return await self.create(title, data_source=source, primary_keys=keys)
-            except APIError as error:
-                failure = error
-            # It may have been made although the answer was lost.
-            dataset = await found() if effect_of(failure) is Effect.OPEN else None
-            if dataset is None:
-                raise failure
-        return dataset
+        return await found_or_made(found, lambda: self.create(title, data_source=source, primary_keys=keys))
 
     async def delete(self, dataset: str | Dataset) -> None:
         """Delete a dataset with its rows, for good (API: Delete a dataset).

@@ -1,7 +1,7 @@
 """Accounts, the key, and data sources: one short method an operation."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from databox._async.page import AsyncPage
@@ -118,21 +118,12 @@ class AsyncDataSources(AsyncResource):
 
         async def found() -> DataSource | None:
             page = await AsyncAccounts(self._transport).list_data_sources(account_id)
-            return pick("data source", title, page.items)
+            source = pick("data source", title, page.items)
+            if source and timezone and source.timezone and timezone != source.timezone:
+                log.warning("Data source %s has the time zone %s, not %s.", source.id, source.timezone, timezone)
+            return source
 
-        source = await found()
-        if source is None:
-            try:
-                return await self.create(title, account_id=account_id, timezone=timezone)
-            except APIError as error:
-                failure = error
-            # It may have been made although the answer was lost.
-            source = await found() if effect_of(failure) is Effect.OPEN else None
-            if source is None:
-                raise failure
-        if timezone and source.timezone and timezone != source.timezone:
-            log.warning("Data source %s has the time zone %s, not %s.", source.id, source.timezone, timezone)
-        return source
+        return await found_or_made(found, lambda: self.create(title, account_id=account_id, timezone=timezone))
 
     async def delete(self, data_source: int | DataSource) -> None:
         """Delete a data source with all its datasets and their rows, for good (API: Delete a data source).
@@ -157,6 +148,25 @@ class AsyncDataSources(AsyncResource):
             APIError: the request failed.
         """
         return await self._list(operations.data_sources_list_datasets(data_source_id_of(data_source)))
+
+
+async def found_or_made(find: Callable[[], Awaitable[D | None]], make: Callable[[], Awaitable[D]]) -> D:
+    """Return what is found, or else what is made: also when it was made and the answer to that was lost.
+
+    Raises:
+        APIError: a request failed, and nothing was made as far as can be seen.
+    """
+    found = await find()
+    if found is not None:
+        return found
+    try:
+        return await make()
+    except APIError as error:
+        failure = error
+    found = await find() if effect_of(failure) is Effect.OPEN else None
+    if found is None:
+        raise failure
+    return found
 
 
 def pick(what: str, title: str, candidates: Sequence[D]) -> D | None:

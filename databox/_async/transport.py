@@ -30,7 +30,7 @@ from databox.forks import renewed_in_children
 from databox.limit.rate import LATE, Log, Slot
 from databox.limit.shared import shared_log
 from databox.sending.exchange import USER_AGENT, Exchange
-from databox.sending.options import Options
+from databox.sending.policy import Options
 from databox.sending.redaction import Redactor
 from databox.sending.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_of, wait_before_retry
 from databox.sending.verdict import Response, read

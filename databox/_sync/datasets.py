@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from databox._sync.page import Page
-from databox._sync.resources import Resource, pick
+from databox._sync.resources import Resource, found_or_made, pick
 from databox._sync.runtime import sleep
 from databox.api import operations
 from databox.api.answers import Listing
@@ -26,10 +26,9 @@ from databox.api.arguments import (
     text_of,
 )
 from databox.api.documented import MAX_RECORDS, SAFE_BODY_BYTES
-from databox.errors import APIError, DataboxError, IngestionTimeoutError, NotFoundError
+from databox.errors import DataboxError, IngestionTimeoutError, NotFoundError
 from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
-from databox.sending.retry import Effect, effect_of
 
 if TYPE_CHECKING:
     from databox.ingest.progress import IngestProgress
@@ -89,17 +88,7 @@ class Datasets(Resource):
             dataset = pick("dataset", title, listing.items)
             return dataset and attrs.evolve(dataset, primary_keys=keys)
 
-        dataset = found()
-        if dataset is None:
-            try:
-                return self.create(title, data_source=source, primary_keys=keys)
-            except APIError as error:
-                failure = error
-            # It may have been made although the answer was lost.
-            dataset = found() if effect_of(failure) is Effect.OPEN else None
-            if dataset is None:
-                raise failure
-        return dataset
+        return found_or_made(found, lambda: self.create(title, data_source=source, primary_keys=keys))
 
     def delete(self, dataset: str | Dataset) -> None:
         """Delete a dataset with its rows, for good (API: Delete a dataset).

@@ -2,7 +2,7 @@
 """Accounts, the key, and data sources: one short method an operation."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from databox._sync.page import Page
@@ -119,21 +119,12 @@ class DataSources(Resource):
 
         def found() -> DataSource | None:
             page = Accounts(self._transport).list_data_sources(account_id)
-            return pick("data source", title, page.items)
+            source = pick("data source", title, page.items)
+            if source and timezone and source.timezone and timezone != source.timezone:
+                log.warning("Data source %s has the time zone %s, not %s.", source.id, source.timezone, timezone)
+            return source
 
-        source = found()
-        if source is None:
-            try:
-                return self.create(title, account_id=account_id, timezone=timezone)
-            except APIError as error:
-                failure = error
-            # It may have been made although the answer was lost.
-            source = found() if effect_of(failure) is Effect.OPEN else None
-            if source is None:
-                raise failure
-        if timezone and source.timezone and timezone != source.timezone:
-            log.warning("Data source %s has the time zone %s, not %s.", source.id, source.timezone, timezone)
-        return source
+        return found_or_made(found, lambda: self.create(title, account_id=account_id, timezone=timezone))
 
     def delete(self, data_source: int | DataSource) -> None:
         """Delete a data source with all its datasets and their rows, for good (API: Delete a data source).
@@ -158,6 +149,25 @@ class DataSources(Resource):
             APIError: the request failed.
         """
         return self._list(operations.data_sources_list_datasets(data_source_id_of(data_source)))
+
+
+def found_or_made(find: Callable[[], D | None], make: Callable[[], D]) -> D:
+    """Return what is found, or else what is made: also when it was made and the answer to that was lost.
+
+    Raises:
+        APIError: a request failed, and nothing was made as far as can be seen.
+    """
+    found = find()
+    if found is not None:
+        return found
+    try:
+        return make()
+    except APIError as error:
+        failure = error
+    found = find() if effect_of(failure) is Effect.OPEN else None
+    if found is None:
+        raise failure
+    return found
 
 
 def pick(what: str, title: str, candidates: Sequence[D]) -> D | None:

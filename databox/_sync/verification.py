@@ -16,6 +16,8 @@ from databox.ingest.persistence import Files
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.ingest.settle import (
+    ListWalk,
+    Polls,
     Shares,
     listed_failure,
     poll_waits,
@@ -25,7 +27,6 @@ from databox.ingest.settle import (
     shares_by_status,
     still_open,
 )
-from databox.ingest.verify import ListWalk, Polls
 from databox.models import Ingestion, IngestionSummary
 from databox.sending.retry import LONGEST_RETRY_AFTER
 

@@ -1,6 +1,8 @@
-"""Encoded rows to request bodies, cut by count and by exact bytes."""
+"""Encoded rows to request bodies, cut by count and by exact bytes; and what stands for them in a journal."""
 
+import hashlib
 from collections.abc import Container, Iterable, Sequence
+from itertools import takewhile
 
 import attrs
 
@@ -8,11 +10,21 @@ from databox.api.documented import MAX_RECORDS
 from databox.errors import InvalidRecordError
 from databox.ingest.encode import encode
 
-__all__ = ["Batch", "Batcher", "End", "body_of", "body_of_one_request"]
+__all__ = [
+    "Batch",
+    "Batcher",
+    "End",
+    "body_of",
+    "body_of_one_request",
+    "difference",
+    "digest_of_key",
+    "digest_of_rows",
+]
 
 _HEAD, _TAIL = b'{"records":[', b"]}"
 _AROUND = len(_HEAD) + len(_TAIL) - 1
 """Bytes of a body beside its rows with a comma each; the last row has none."""
+_ROW_DIGEST = 8
 
 
 def body_of(rows: Sequence[bytes]) -> bytes:
@@ -170,3 +182,22 @@ _Row = tuple[int, bytes, bytes | None]
 def _batch(rows: Sequence[_Row]) -> Batch:
     indexes, encoded, keys = zip(*rows, strict=True)
     return Batch(indexes, encoded, keys)
+
+
+def difference(batch: Batch, given: bytes, noted: bytes) -> str:
+    """Say which row is not what it was, by the digests of then and now."""
+    places = range(0, min(len(given), len(noted)), _ROW_DIGEST)
+    same = sum(1 for _ in takewhile(lambda at: given[at : at + _ROW_DIGEST] == noted[at : at + _ROW_DIGEST], places))
+    if same < len(batch.indexes):
+        return f"row {batch.indexes[same]:,} is not what it was"
+    return f"there is a row after row {batch.indexes[-1]:,} that is missing now"
+
+
+def digest_of_rows(batch: Batch) -> bytes:
+    """Return the digests of a batch's rows, one after the other."""
+    return b"".join(hashlib.blake2b(row, digest_size=_ROW_DIGEST).digest() for row in batch.rows)
+
+
+def digest_of_key(key: bytes) -> bytes:
+    """Return what stands for a key."""
+    return hashlib.blake2b(key, digest_size=16).digest()

@@ -80,7 +80,7 @@ def shown(record: object) -> str:
         fields = as_mapping(record)
         return repr(record if fields is None else dict(fields))
     except Exception as error:  # noqa: BLE001 - the row is an object of any kind
-        return f"{_kind(record)}, which cannot be shown: {_raised(error)}"
+        return f"{_of_type(record)}, which cannot be shown: {_raised(error)}"
 
 
 def _is_plain(values: Any) -> bool:
@@ -140,7 +140,7 @@ def _key_part(row: dict[Any, Any], name: str, index: int) -> Any:
 def _fields(record: object, index: int) -> dict[Any, Any]:
     fields = as_mapping(record)
     if fields is None:
-        message = f"Row {index} is {_kind(record)}, not a mapping from column to value."
+        message = f"Row {index} is {_of_type(record)}, not a mapping from column to value."
         raise InvalidRecordError(message, index=index)
     return dict(fields)
 
@@ -152,7 +152,7 @@ def _plain_row(given: dict[Any, Any], index: int) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for column, value in given.items():
         if not isinstance(column, str):
-            message = f"Row {index}: the column name {column!r} is {_kind(column)}. Make it a str."
+            message = f"Row {index}: the column name {column!r} is {_of_type(column)}. Make it a str."
             raise InvalidRecordError(message, index=index)
         try:
             row[str.__str__(column)] = _converted(value)  # as plain text, should it be of NumPy or an enumeration
@@ -196,7 +196,7 @@ def _converted(value: Any) -> Any:
         case date():
             return date(value.year, value.month, value.day)
         case time() | timedelta():
-            raise _Unsendable(_NO_TYPE.format(_kind(value)))
+            raise _Unsendable(_NO_TYPE.format(_of_type(value)))
         case bytes() | bytearray() | memoryview():
             raise _Unsendable("is bytes. Decode it to text first")
         case _:
@@ -232,7 +232,7 @@ def _moment(value: datetime) -> Any:
 
 def _foreign(value: Any) -> Any:
     """A scalar of NumPy or pandas, told by its type's name so that neither has to be installed."""
-    kind = _kind(value)
+    kind = _of_type(value)
     package = type(value).__module__.partition(".")[0]
     name = type(value).__name__
     if package == "pandas" and name in {"NAType", "NaTType"}:
@@ -274,7 +274,7 @@ def _invalid(index: int, column: str | None, problem: str) -> InvalidRecordError
     return InvalidRecordError(f"Row {index}, column {column!r} {problem}.", index=index, column=column)
 
 
-def _kind(value: object) -> str:
+def _of_type(value: object) -> str:
     return f"of type {type(value).__name__}"
 
 

@@ -15,8 +15,7 @@ from pathlib import Path
 import attrs
 
 from databox.errors import ConfigurationError
-from databox.ingest.batch import Batch, End
-from databox.ingest.digests import difference, digest_of_key, digest_of_rows
+from databox.ingest.batch import Batch, End, difference, digest_of_key, digest_of_rows
 from databox.ingest.journal_file import JournalFile, Statement, problem
 from databox.ingest.parts import Part
 from databox.ingest.resume import Entry, LeftOut, Newer

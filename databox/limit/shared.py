@@ -5,8 +5,7 @@ import threading
 from pathlib import Path
 
 from databox.forks import renewed_in_children
-from databox.limit.memory import RequestLog
-from databox.limit.rate import Log
+from databox.limit.rate import Log, RequestLog
 
 __all__ = ["shared_log"]
 

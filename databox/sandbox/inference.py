@@ -25,7 +25,7 @@ def misfit(record: Mapping[str, Any], types: Mapping[str, str]) -> str | None:
         if isinstance(value, str) and len(value) > LONGEST_TEXT // 4 and len(value.encode()) > LONGEST_TEXT:
             return f"Column '{column}' holds a text of more than {LONGEST_TEXT} bytes."
         if value is not None and not _fits(value, types.get(column, "")):
-            return f"Column '{column}' is of type {types[column]}, and the value is a {_kind(value)}."
+            return f"Column '{column}' is of type {types[column]}, and the value is a {_type_name(value)}."
     return None
 
 
@@ -35,7 +35,7 @@ def widened(record: Mapping[str, Any], types: Mapping[str, str]) -> dict[str, st
     for column, value in record.items():
         if value is None:
             continue
-        kind = "string" if isinstance(value, bool) else _kind(value)
+        kind = "string" if isinstance(value, bool) else _type_name(value)
         if not types.get(column) or (types[column] == "datetime" and kind == "string"):
             found[column] = kind
     return found
@@ -44,11 +44,11 @@ def widened(record: Mapping[str, Any], types: Mapping[str, str]) -> dict[str, st
 def _fits(value: Any, type_: str) -> bool:
     """A column of strings takes anything; one of dates takes other texts too, and is one of strings from then on."""
     if type_ == "number":
-        return _kind(value) == "number"
+        return _type_name(value) == "number"
     return type_ != "datetime" or isinstance(value, str)
 
 
-def _kind(value: Any) -> str:
+def _type_name(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int | float):

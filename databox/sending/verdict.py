@@ -132,9 +132,9 @@ def _refusal(operation: Operation[Any], response: Response, document: object, re
     status = response.status
     if 200 <= status < 300:
         code = entries[0].code if entries else None
-        kind = _kind(_STATUS_OF_CODE.get(code or "", 0))
+        kind = _error_class(_STATUS_OF_CODE.get(code or "", 0))
     else:
-        kind = _kind(status)
+        kind = _error_class(status)
     request_id = _request_id(answer, response, redactor)
     words = [_in_words(entry, redactor) for entry in entries[:3]] + (["…"] if len(entries) > 3 else [])
     said = "; ".join(words) or _plain_words(answer, redactor) or redactor.excerpt(response.body)
@@ -153,7 +153,7 @@ def _refusal(operation: Operation[Any], response: Response, document: object, re
     )
 
 
-def _kind(status: int) -> type[APIStatusError]:
+def _error_class(status: int) -> type[APIStatusError]:
     return ServerError if status >= 500 else _BY_STATUS.get(status, APIStatusError)
 
 

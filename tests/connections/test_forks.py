@@ -112,7 +112,7 @@ with Sandbox() as box:
 """
 
 LOCKED = """
-from databox.limit.rate import _logs
+from databox.limit.shared import _logs
 with Sandbox() as box:
     client, limit = Client(box, rate_limit=RateLimit(per_second=2)), RateLimit(per_second=2)
     transport = client.own._transport

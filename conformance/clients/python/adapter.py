@@ -37,8 +37,7 @@ from databox.ingest.batch import Batch, Batcher, body_of_one_request
 from databox.ingest.encode import encode
 from databox.ingest.run import Answer, Run
 from databox.ingest.settle import Shares, share_out, shares_by_status
-from databox.limit.memory import RequestLog
-from databox.limit.rate import RateLimit, Slot
+from databox.limit.rate import RateLimit, RequestLog, Slot
 from databox.models import ErrorDetail
 from databox.report import BatchOutcome, IngestReport
 from databox.sending.redaction import Redactor

@@ -86,7 +86,7 @@ async def serve(latency: float) -> None:
 @contextmanager
 def running(latency: float = 0.0) -> Iterator[str]:
     """Run the server; yield its address."""
-    command = [sys.executable, "-m", "benchmarks.server", str(latency)]
+    command = [sys.executable, "-m", "tools.benchmarks.server", str(latency)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"

@@ -1,7 +1,7 @@
 """Run the benchmarks and print their ratios.
 
-    python -m benchmarks            all of them
-    python -m benchmarks sending    one of sending, limits, memory, importing, starting
+    python -m tools.benchmarks            all of them
+    python -m tools.benchmarks sending    one of sending, limits, memory, importing, starting
 
 Each ratio compares two things measured by turns in this very run, so that a busy machine slows both.
 """
@@ -18,9 +18,9 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import contestants
-from benchmarks.server import running, stats
 from databox import Databox, RateLimit, read_records
+from tools.benchmarks import contestants
+from tools.benchmarks.server import running, stats
 
 ROUNDS = 7
 ROWS = 20_000
@@ -156,7 +156,7 @@ def main() -> None:
     parts = {part.__name__: part for part in (sending, limits, memory, importing, starting)}
     wanted = sys.argv[1:] or list(parts)
     if not parts.keys() >= set(wanted):
-        sys.exit(f"usage: python -m benchmarks [{' | '.join(parts)}] …")
+        sys.exit(f"usage: python -m tools.benchmarks [{' | '.join(parts)}] …")
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores")
     for name in wanted:
         print(f"{name}: {(parts[name].__doc__ or '').strip()}")
