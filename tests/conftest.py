@@ -34,6 +34,8 @@ def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
     """Run the test once with each client; which, `pytest_generate_tests` says."""
     with anyio.from_thread.start_blocking_portal("trio" if request.param == "trio" else "asyncio") as portal:
         driver = Driver(request.param, portal)
+        if getattr(request.module, "BATCHES_FAIL_WHOLE", False):
+            driver.ingest_defaults = {"patience": 0, "on_refusal": "report"}
         yield driver
         driver.close()
 

@@ -26,6 +26,8 @@ from tests.drive import Driver
 from tests.test_ingest import adds_up, rows, stored
 from tests.test_ingest_files import lines, reasons, short_waits  # noqa: F401 - a fixture
 
+BATCHES_FAIL_WHOLE = True  # what is tested is what becomes of failed batches
+
 
 def refusing(box: Sandbox, times: int = 1) -> None:
     """Let the next batches be refused."""

@@ -18,6 +18,8 @@ from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
 from tests.test_ingest import adds_up, ingestions, rows, stored
 
+BATCHES_FAIL_WHOLE = True  # what is tested is what becomes of failed batches
+
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:

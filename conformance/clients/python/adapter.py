@@ -27,8 +27,8 @@ from databox import (
     Ingestion,
     InvalidRecordError,
     Page,
-    operations,
 )
+from databox.api import operations
 from databox.api.answers import Listing
 from databox.api.operations import Operation
 from databox.config import Secret
