@@ -280,6 +280,10 @@ def ingest(given: Json) -> Json:
     return {"report": shown(last), "entries": entries, "dead_letters": lines, "reasons": reasons, "journal": noted}
 
 
+def recovery(given: Json) -> Json:
+    return ingest(given)
+
+
 def ingested(url: str, rows: list[Json], arguments: Json) -> IngestReport:
     if not ASYNCHRONOUS:
         with Databox(KEY, url, rate_limit=None) as client:
@@ -317,6 +321,7 @@ AREAS: dict[str, Callable[[Json], Json]] = {
         report,
         calls,
         ingest,
+        recovery,
     )
 }
 
