@@ -41,7 +41,7 @@ if typing.TYPE_CHECKING:
     from databox._async.client import AsyncDatabox
     from databox._async.page import AsyncPage
     from databox.files.reader import read_records
-    from databox.ingest.options import OnAmbiguous, Verify
+    from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
     from databox.ingest.progress import IngestProgress
     from databox.report import BatchOutcome, IngestError, IngestReport
 
@@ -55,6 +55,7 @@ _LATER = {
     "IngestProgress": "databox.ingest.progress",
     "IngestReport": "databox.report",
     "OnAmbiguous": "databox.ingest.options",
+    "OnRefusal": "databox.ingest.options",
     "Verify": "databox.ingest.options",
     "read_records": "databox.files.reader",
 }
@@ -99,6 +100,7 @@ __all__ = [
     "InvalidResponseError",
     "NotFoundError",
     "OnAmbiguous",
+    "OnRefusal",
     "Page",
     "PermissionDeniedError",
     "RateLimit",

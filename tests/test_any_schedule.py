@@ -51,6 +51,8 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are tested as decisions elsewhere; here they only cost time."""
     monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
     monkeypatch.setattr("databox.ingest.settle.FIRST_POLL", 0.005)
+    monkeypatch.setattr("databox.ingest.patience.FIRST_WAIT", 0.002)
+    monkeypatch.setattr("databox.ingest.patience.LOOK", 0.001)
 
 
 @attrs.define
@@ -147,6 +149,8 @@ class Schedule:
             "verify": "counts" if last else chance.choice(["counts", "counts", "status", None]),
             "verify_timeout": 5.0 if last else 0.2,
             "on_ambiguous": on_ambiguous,
+            "patience": 5.0 if last else chance.choice([0, 0.02, 5.0]),
+            "on_refusal": chance.choice(["isolate", "isolate", "report"]),
             "journal": str(given.journal),
             "dead_letter": str(self.dead),
         }

@@ -272,6 +272,7 @@ def test_what_an_earlier_run_left_open_is_not_called_unsent(box: Sandbox, plain:
     journal = tmp_path / "journal"
     with Databox(box.api_key, box.url, rate_limit=None, max_retries=0) as client:
         options: dict[str, Any] = {"journal": journal, "batch_size": 5, "raise_on_failure": False}
+        options |= {"patience": 0, "on_refusal": "report"}
         box.inject(Fault("create_ingestion", drop="after", times=1))
         assert client.datasets.ingest(plain, rows(5), **options).ambiguous == 5
         for status in (400, 503):

@@ -77,7 +77,9 @@ class AsyncDelivery:
             ConfigurationError: that cannot be noted, so it must not go.
         """
         part = Part(number, rows, whole, Attempts(open=lost))
-        if not self._run.patience.is_out:  # else it waits, and has not gone
+        if self._run.patience.is_out:
+            self._files.waiting(number, rows, whole)
+        else:
             self._note(part)
         settings = self._settings
         self._under_way[number] = Isolation(

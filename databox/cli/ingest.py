@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from databox import Databox, IngestError, InvalidRecordError, Verify
+from databox import Databox, IngestError, InvalidRecordError, OnRefusal, Verify
 from databox.cli import dry_run, preview
 from databox.cli.failures import REFUSED
 from databox.cli.inputs import Inputs, inline
@@ -20,7 +20,6 @@ from databox.cli.output import Json, console, echo_json, errors
 from databox.cli.progress_line import Bar, Lines, Unreachable, Watch
 from databox.cli.summary import Ending, resuming
 from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, share_of
-from databox.ingest.options import OnRefusal
 from databox.ingest.outcomes import Overtaken
 from databox.ingest.settings import Settings
 from databox.ingest.totals import Purged

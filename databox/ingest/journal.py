@@ -175,6 +175,13 @@ class Journal:
             del self._under_way[number]
             raise
 
+    def waiting(self, number: int, batch: Batch, *, whole: Batch, max_batch_bytes: int) -> None:
+        """Note a batch that does not go out yet, so that later ones have their places after it."""
+        row = (number, whole.indexes[-1] + 1, len(whole.rows), max_batch_bytes, digest_of_rows(whole), self._run)
+        columns = "number, end_row, rows, max_batch_bytes, digest, run, state"
+        query = f"insert or ignore into batches ({columns}) values (?, ?, ?, ?, ?, ?, 'unsent')"
+        self._file.write((query, [row]), self._waiting(number, batch))
+
     def leave_out(self, number: int, rows: Iterable[LeftOut]) -> None:
         """Note which rows of a batch are left out from now on."""
         values = [(row.index, number, row.outcome, row.error, row.by) for row in rows]

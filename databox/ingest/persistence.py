@@ -124,6 +124,15 @@ class Files:
         if self._journal:
             self._journal.sending(number, batch, whole=whole, max_batch_bytes=self._settings.max_batch_bytes)
 
+    def waiting(self, number: int, batch: Batch, whole: Batch) -> None:
+        """Note a batch that does not go out yet.
+
+        Raises:
+            ConfigurationError: that cannot be noted, so it must not go later either.
+        """
+        if self._journal:
+            self._journal.waiting(number, batch, whole=whole, max_batch_bytes=self._settings.max_batch_bytes)
+
     def answered(
         self, number: int, outcome: Outcome, ingestion_id: str | None = None, error: Exception | None = None
     ) -> None:

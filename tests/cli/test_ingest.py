@@ -198,7 +198,8 @@ def test_what_failed_is_sent_again_by_the_command_that_is_shown(
     csv(Path("a.csv"), 350)
     databox("dataset", "ingest", dataset_id, "-q", "--records", '[{"id": 9999, "name": "x"}]')
     box.inject(Fault("create_ingestion", status=400, times=1))
-    done = databox("dataset", "ingest", dataset_id, "a.csv", "--json", "--concurrency", "1")
+    given = ["--json", "--concurrency", "1", "--on-refusal", "report"]
+    done = databox("dataset", "ingest", dataset_id, "a.csv", *given)
     assert done.code == 1
     assert (done.json["accepted"], done.json["failed"]) == (250, 100)
     assert done.json["errors"][0]["rows"] == 100
@@ -215,7 +216,7 @@ def test_what_no_further_run_can_help_is_not_advised(databox: Command, box: Sand
     box.inject(Fault("create_ingestion", status=400, times=1))
     first = databox(
         "dataset", "ingest", dataset_id, "a.csv", "--primary-keys", "id", "--json", "--concurrency", "1",
-        "--dead-letter", "dead",
+        "--dead-letter", "dead", "--on-refusal", "report",
     )  # fmt: skip
     assert (first.code, first.json["failed"], first.json["accepted"]) == (1, 100, 150)
     assert not Path("dead").exists()  # each of these rows has a newer one
