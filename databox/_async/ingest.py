@@ -1,6 +1,7 @@
 """Drives an ingest: reads rows, sends batches, asks what became of them, reports."""
 
 import logging
+import time
 from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import closing
 from functools import partial
@@ -30,6 +31,8 @@ log = logging.getLogger("databox")
 
 EVERY = 1.0
 """Seconds after which progress is told again while nothing goes through."""
+MOMENT = 0.1
+"""Seconds after which it is looked again whether another batch may go."""
 
 STOP = Batch((), (), ())
 """Says that no more rows are wanted."""
@@ -48,6 +51,8 @@ class AsyncIngest:
         self._report: IngestReport | None = None
         self._writing = False
         self._source_error: BaseException | None = None
+        self._tells_at: float | None = None
+        """When progress is to be told again, if it has been since the last answer."""
 
     async def __call__(self, records: Iterable[Any] | AsyncIterable[Any]) -> IngestReport:
         """Run and return the report.
@@ -196,12 +201,14 @@ class AsyncIngest:
         self._withdraw()
 
     async def _hear(self, pool: Pool[int]) -> None:
-        """Wait for the end of a batch that is under way, and say now and then what it waits for."""
-        self._tell("answers")
-        while (number := await pool.take_within(EVERY)) is None:
-            if self._run.patience.is_out:
-                self._tell("answers")
-        self._settle(number)
+        """Wait for the end of a batch that is under way, or for a moment, as what may be done next may change."""
+        now = time.monotonic()
+        if self._tells_at is None or (now >= self._tells_at and self._run.patience.is_out):
+            self._tells_at = now + EVERY
+            self._tell("answers")
+        number = await pool.take_within(MOMENT)
+        if number is not None:
+            self._settle(number)
 
     def _taker(self, pool: Pool[int]) -> Callable[[int, Any], Batch | None]:
         """Return what encodes a row and gives the batch that it completes, or STOP when no more are wanted."""
@@ -283,6 +290,7 @@ class AsyncIngest:
         self._files.parted(part for part, _ in answer.parts)
         self._run.answered(number, answer)
         self._delivery.forget(number)
+        self._tells_at = None
         self._tell("source")
 
     def _withdraw(self) -> None:
