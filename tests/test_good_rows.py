@@ -18,8 +18,8 @@ from databox import BatchOutcome, IngestReport
 from tests.drive import Driver
 from tests.schedules import Dataset, Forks, Server, input_rows, is_valid, key_of
 from tests.test_any_schedule import short_waits  # noqa: F401 - for all tests
-from tests.test_dead_letters import reasons
 from tests.test_ingest import adds_up
+from tests.test_ingest_files import reasons
 
 SEEDS = int(os.environ.get("DATABOX_SEEDS", "24"))
 IN_A_TEST = 4

@@ -14,8 +14,8 @@ from databox import AsyncDatabox, Databox, IngestError, IngestProgress
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
 from tests.scripted import Received, ScriptedServer, Step, answer, drop
-from tests.test_dead_letters import reasons
 from tests.test_ingest import adds_up, ingestions, rows, stored
+from tests.test_ingest_files import reasons
 
 QUICK: dict[str, Any] = {"verify": None, "raise_on_failure": False}
 
@@ -31,6 +31,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("databox.ingest.patience.DENIED_WAITS", (0.01, 0.03, 0.06))
     for half in ("_async", "_sync"):
         monkeypatch.setattr(f"databox.{half}.ingest.EVERY", 0.01)
+        monkeypatch.setattr(f"databox.{half}.ingest.MOMENT", 0.002)
 
 
 def values(request: Received) -> list[int]:
