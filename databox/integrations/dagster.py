@@ -64,7 +64,7 @@ class DataboxResource(ConfigurableResource[Any]):
     ) -> IngestReport:
         """Return the report on rows that all arrived. The arguments are those of `datasets.ingest`.
 
-        Without `patience`, the default here, a service that takes nothing fails the op, for a retry policy to try again.
+        Without `patience`, the default here, a service that takes nothing fails the op, and a retry policy tries again.
 
         Raises:
             Failure: not every row arrived; its metadata has the counts. A retry policy is followed only when another
