@@ -1,8 +1,8 @@
 """Which rows a batch was refused for: decisions without I/O.
 
 A refused batch is halved, and its halves go again, until those rows stand alone that are refused. A refusal has no
-effect, so nothing is doubled by that. Larger parts go first, unless an earlier part that is not decided yet has a row
-of the same key: rows of one key never overtake one another.
+effect, so nothing is doubled by that. The halves and quarters go first, unless an earlier part that is not decided yet
+has a row of the same key: rows of one key never overtake one another.
 """
 
 import re
@@ -147,7 +147,7 @@ class Isolation:
         before: set[bytes] = set()
         for part in self._pending:
             keys = part.batch.keys
-            if (found is None or part.depth < found.depth) and before.isdisjoint(keys):
+            if (found is None or _rank(part) < _rank(found)) and before.isdisjoint(keys):
                 found = part
             before |= keys
         return found
@@ -233,6 +233,11 @@ class Isolation:
         place = self._pending.index(part)
         self._pending = [*self._pending[:place], *halves, *self._pending[place + 1 :]]
         return Replaced((part,), halves)
+
+
+def _rank(part: Part) -> int:
+    """All quarters go first, which may tell that it is the request; then part by part, so that the budget holds."""
+    return min(part.depth, QUARTERS + 1)
 
 
 def _is_accepted(ended: tuple[Part, Answer]) -> bool:
