@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import attrs
 
@@ -13,7 +13,8 @@ from databox.sandbox.handlers import OPERATIONS
 
 __all__ = ["Fault", "FaultBook"]
 
-When = Callable[[dict[str, Any]], object] | dict[str, Any]
+Row = dict[str, Any]
+When = Callable[[Row], object] | dict[str, Any]
 _NAMES = tuple(operation.name for operation in OPERATIONS)
 
 
@@ -33,9 +34,13 @@ def _within(low: float, high: float) -> Any:
     return check
 
 
-def _tells_records(_: object, __: "attrs.Attribute[Any]", value: object) -> None:
-    is_pair = isinstance(value, dict) and value.keys() == {"column", "value"} and isinstance(value["column"], str)
-    if value is not None and not callable(value) and not is_pair:
+def _tells_records(_: object, __: "attrs.Attribute[Any]", value: Any) -> None:
+    if isinstance(value, dict):
+        pair = cast("dict[str, object]", value)
+        fits = pair.keys() == {"column", "value"} and isinstance(pair["column"], str)
+    else:
+        fits = value is None or callable(value)
+    if not fits:
         raise ValueError('Fault.when must be a function of a record, or {"column": a name, "value": a value}.')
 
 
@@ -92,17 +97,19 @@ class Fault:
     def record_in(self, body: bytes) -> int | None:
         """Return the place of the first record in a request's body that it is about, or None."""
         try:
-            records = json.loads(body)["records"]
+            records: object = json.loads(body)["records"]
         except (ValueError, LookupError, TypeError, RecursionError):
             return None
-        found = (n for n, record in enumerate(records) if isinstance(record, dict) and self._is_about(record))
-        return next(found, None) if isinstance(records, list) else None
+        if not isinstance(records, list):
+            return None
+        rows = enumerate(cast("list[object]", records))
+        return next((n for n, row in rows if isinstance(row, dict) and self._is_about(cast("Row", row))), None)
 
-    def _is_about(self, record: dict[str, Any]) -> bool:
-        if isinstance(self.when, dict):
-            found, value = record.get(self.when["column"]), self.when["value"]
-            return found == value and isinstance(found, bool) is isinstance(value, bool)
-        return self.when is not None and bool(self.when(record))
+    def _is_about(self, record: "Row") -> bool:
+        if self.when is None or callable(self.when):
+            return self.when is not None and bool(self.when(record))
+        found, value = record.get(self.when["column"]), self.when["value"]
+        return found == value and isinstance(found, bool) is isinstance(value, bool)
 
     def concerns(self, operation: str) -> bool:
         """Return whether this is about an operation, given by its full name."""
