@@ -1,6 +1,7 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-engines browser docs check pull diff generate forms public record contract conformance bench lock clean
+.PHONY: help setup demo test slow schedules coverage test-engines browser docs check pull diff generate description description-check forms pulls \
+	public record contract conformance bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
 PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
@@ -9,14 +10,21 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := $(BIN)/python
 READY := $(VENV)/.ready
+# Most tests wait for somebody now and then, so more of them run at once than there are processors. Each worker would compile
+# all tests for itself if none kept what it compiled.
+PYTEST = -m pytest -n $(WORKERS) --dist worksteal -q
+WORKERS ?= 4
+export PYTHONDONTWRITEBYTECODE :=
 ENGINES := .venv-engines
+DESCRIPTION := .cache/description-venv
 ENGINES_BIN := $(ENGINES)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+DESCRIPTION_BIN := $(DESCRIPTION)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 COMPILE := $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-annotate --no-emit-index-url pyproject.toml
 
 help: ## list the targets
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  %-12s %s\n' "$$name" "$$does"; done
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  %-18s %s\n' "$$name" "$$does"; done
 
 setup: $(READY) ## make .venv with everything that the other targets need
 
@@ -34,8 +42,20 @@ $(VENV)/.locked: tools/locks/dev.lock
 demo: $(READY) ## send 1,461 real rows to a sandbox, twice, and show what became of them
 	@$(RUN) examples/weather.py
 
-test: $(READY) ## run all tests; no network is needed
-	@$(RUN) -m pytest -n 2 --dist worksteal -q
+test: $(READY) ## run the tests that tell soonest whether something broke; no network is needed
+	@$(RUN) $(PYTEST) -m "not slow" $(TESTS)
+
+slow: $(READY) ## run all other tests, such as those of every kind of connection; TESTS= for a folder or file
+	@$(RUN) $(PYTEST) -m slow $(TESTS)
+
+schedules: $(READY) ## ingest under faults, kills and edits drawn from SEEDS= seeds, and compare report, files and server
+	@DATABOX_SEEDS=$(or $(SEEDS),120) $(RUN) $(PYTEST) tests/test_any_schedule.py
+
+coverage: $(READY) ## run `make test` and say which lines and branches of databox/ it passes
+	@$(BIN)/coverage erase
+	@$(RUN) -m coverage run $(PYTEST) -m "not slow"
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 test-engines: $(ENGINES)/.ready ## test and type-check the integrations with the real engines; takes some minutes
 	@$(ENGINES_BIN)/python -m mypy --no-error-summary --config-file tests/engines/mypy.ini
@@ -56,15 +76,15 @@ docs: $(READY) ## build the documentation into build/docs, with broken links as 
 	@$(BIN)/properdocs build --strict --config-file tools/mkdocs.yml
 	@echo "The documentation is in build/docs; open build/docs/index.html."
 
-check: $(READY) ## lint, types, layers, workflows, and whether generated code is what its sources say
+check: $(READY) ## whether generated code is what its sources say, lint, types, layers, workflows
+	@$(RUN) -m tools.spec.check
+	@$(RUN) -m tools.unasync --check
 	@$(RUN) -m ruff check --no-cache --quiet .
 	@$(RUN) -m ruff format --no-cache --quiet --check .
 	@$(RUN) -m mypy --no-error-summary
 	@$(BIN)/basedpyright --level error > $(VENV)/basedpyright.txt || { cat $(VENV)/basedpyright.txt; exit 1; }
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
 	@$(BIN)/zizmor --offline --quiet --no-progress .github > $(VENV)/zizmor.txt || { cat $(VENV)/zizmor.txt; exit 1; }
-	@$(RUN) -m tools.unasync --check
-	@$(RUN) -m tools.spec.check
 
 pull: $(READY) ## fetch the published description; SPEC_URL= overrides the address
 	@SPEC_URL="$(SPEC_URL)" $(RUN) -m tools.spec.pull
@@ -72,12 +92,26 @@ pull: $(READY) ## fetch the published description; SPEC_URL= overrides the addre
 diff: $(READY) ## how two descriptions differ, in words: OLD=file NEW=file; the last commit and the work tree without
 	@$(RUN) -m tools.spec.diff $(if $(OLD),"$(OLD)") $(if $(NEW),"$(NEW)")
 
-generate: $(READY) ## rebuild generated/ and databox/_sync; SPEC= takes another description
+generate: $(READY) ## rebuild generated/, databox/_sync, and conformance/databox-v1.yaml; SPEC= takes another description
 	@$(RUN) -m tools.spec.generate $(if $(SPEC),--spec "$(SPEC)")
 	@$(RUN) -m tools.unasync
 
+description: $(READY) ## write build/databox-v1.yaml, the description in one plain form for other generators
+	@$(RUN) -m tools.spec.describe
+
+description-check: $(READY) $(DESCRIPTION)/.ready ## hold it against two linters and three generators of others; needs Node
+	@$(RUN) -m tests.description --python $(abspath $(DESCRIPTION_BIN))/python
+
+$(DESCRIPTION)/.ready: tools/locks/description.lock
+	@$(PYTHON) -m venv --clear $(DESCRIPTION)
+	@$(DESCRIPTION_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/locks/description.lock
+	@touch $(DESCRIPTION)/.ready
+
 forms: $(READY) ## generate from the same API described in many other forms; MINUTES= for combinations of them
 	@$(RUN) -m tests.pipeline --minutes $(or $(MINUTES),0)
+
+pulls: $(READY) ## pull the same API in several forms, each into a copy, and run checks, tests and contract there; FORMS=
+	@$(RUN) -m tests.pipeline.pulls $(if $(FORMS),--forms "$(FORMS)")
 
 public: $(READY) ## renew tests/public.txt, the names and signatures that users rely on
 	@$(RUN) -m tools.public
@@ -98,6 +132,8 @@ lock: $(READY) ## renew the lock files from pyproject.toml (needs the network)
 	@$(RUN) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet --disable-pip-version-check uv
 	@$(COMPILE) $(addprefix --extra ,sandbox files parquet cli redis) --group dev -o tools/locks/dev.lock
 	@$(COMPILE) --all-extras --group engines -o tools/locks/engines.lock
+	@$(COMPILE) --group description -o tools/locks/description.lock
+	@if command -v npm > /dev/null; then $(RUN) -m tests.description --lock; fi
 
 clean: ## remove what was built
 	@rm -rf $(VENV) $(ENGINES) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache

@@ -57,7 +57,7 @@ class Account(Model):
     id: int
     name: str | None = None
     account_type: str | None = None
-    """`organization`, `agency`, `client`, or a word that is newer than this library."""
+    """`organization`, `agency`, `client`, `standard`, or a word that is newer than this library."""
 
 
 @attrs.frozen(repr=False)

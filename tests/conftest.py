@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import trustme
 from hypothesis import settings
 
 from databox.sandbox import Sandbox
+from databox.sending.exchange import Exchange
 from tests.contract.watch import requests_are_described  # noqa: F401 - for all tests
 from tests.drive import Driver
 from tests.scripted import ScriptedServer
@@ -32,7 +34,9 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
 @pytest.fixture
 def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
     """Run the test once with each client; which, `pytest_generate_tests` says."""
-    with anyio.from_thread.start_blocking_portal("trio" if request.param == "trio" else "asyncio") as portal:
+    backend = "trio" if request.param == "trio" else "asyncio"
+    loop = nullcontext() if request.param.startswith("sync") else anyio.from_thread.start_blocking_portal(backend)
+    with loop as portal:
         driver = Driver(request.param, portal)
         if getattr(request.module, "BATCHES_FAIL_WHOLE", False):
             driver.ingest_defaults = {"patience": 0, "on_refusal": "report"}
@@ -61,10 +65,16 @@ def server() -> Iterator[ScriptedServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def shared_authority() -> trustme.CA:
+    """One for all tests, as making one takes longer than many of them."""
+    return trustme.CA()
+
+
 @pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+def authority(shared_authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
     """A certificate authority that the environment trusts."""
-    authority = trustme.CA()
+    authority = shared_authority
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     return authority
@@ -89,8 +99,31 @@ def plain(client: Any) -> Any:
     return client.datasets.create("D", data_source=client.data_sources.create("S"))
 
 
+@pytest.fixture
+def departures(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When requests leave, which is what the client promises; on a busy machine they arrive when they can."""
+    times: list[float] = []
+    leaves = Exchange.leaves
+
+    def noted(exchange: Exchange) -> None:
+        leaves(exchange)
+        assert exchange.left_at
+        times.append(exchange.left_at)
+
+    monkeypatch.setattr(Exchange, "leaves", noted)
+    return times
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what needs a driver with each client; modules about connections also in trio, and over clients of httpx's."""
     if "driver" in metafunc.fixturenames:
         more = ["trio", "sync-httpx", "async-httpx"] if getattr(metafunc.module, "EVERY_CONNECTION", False) else []
         metafunc.parametrize("driver", ["sync", "async", *more], indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `make slow` the connections that are not those of most users: both clients as they are, over TLS."""
+    for item in items:
+        found = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if found.get("driver", "sync") not in ("sync", "async") or found.get("any_server", "tls") != "tls":
+            item.add_marker(pytest.mark.slow)

@@ -16,7 +16,7 @@ class Driver:
     An asynchronous client's calls all run in one event loop in a thread of its own, as its connections belong to it.
     """
 
-    def __init__(self, kind: str, portal: BlockingPortal) -> None:
+    def __init__(self, kind: str, portal: BlockingPortal | None) -> None:
         self.kind = kind
         self.is_async = not kind.startswith("sync")
         self.is_httpx = kind.endswith("httpx")
@@ -39,6 +39,7 @@ class Driver:
     def run(self, value: Any) -> Any:
         """Finish a value that may have to be awaited."""
         if inspect.isawaitable(value):
+            assert self._portal
 
             async def finish() -> Any:
                 return await value
@@ -49,6 +50,7 @@ class Driver:
     def collect(self, items: Any) -> list[Any]:
         """Walk an iterator of either kind to its end."""
         if isinstance(items, AsyncIterable):
+            assert self._portal
 
             async def walk() -> list[Any]:
                 return [item async for item in items]

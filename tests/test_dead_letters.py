@@ -418,7 +418,8 @@ from databox.ingest.letter_files import Letter, LetterFiles, Own
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 files = LetterFiles(Path(sys.argv[1]))
 letters = [Letter(n, "failed", "no", b'{"text":"%s"}' % (b"x" * 1000), True) for n in range(100)]
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+before = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
 try:
     if sys.argv[2] == "add":
         files.add(letters, "aa")
@@ -426,6 +427,8 @@ try:
         files.replace(letters, "aa", Own([], 0))
 except OSError as error:
     print(error.strerror)
+finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)  # for what measures coverage
 """
 
 

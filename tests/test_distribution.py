@@ -95,6 +95,7 @@ def test_the_demo_loses_and_doubles_nothing() -> None:
     assert "never-used" not in done.stdout
 
 
+@pytest.mark.slow
 def test_the_demo_goes_to_the_real_service_only_when_told_to() -> None:
     with Sandbox() as box:
         done = demo(DATABOX_API_KEY=box.api_key, DATABOX_API_URL=box.url, LIVE="1")

@@ -57,6 +57,7 @@ def test_the_code_runs_as_printed(
         assert "postcode text kept as text: leading zeros" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", SCRIPTS, ids=lambda page: page.stem)
 def test_the_commands_run_as_printed(page: Path, surroundings: Path) -> None:
     shim = surroundings / "bin" / "databox"

@@ -389,6 +389,7 @@ def test_a_proxy_that_lets_nothing_through_is_no_reason_to_fear_for_rows(
     driver: Driver, monkeypatch: pytest.MonkeyPatch, kind: str, said: bytes
 ) -> None:
     """What a proxy was asked is not the request: that surely took no effect."""
+    monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
     with saying(said) as port:
         monkeypatch.setenv("ALL_PROXY", f"{kind}://user:s3cret@127.0.0.1:{port}")
         client = driver.client(KEY, "https://api.invalid", max_retries=1, timeout=5.0)

@@ -205,7 +205,10 @@ def test_the_table_is_long_enough() -> None:
 
 
 @pytest.mark.parametrize("text", [f"&#{'9' * 4400}", "<" * 60_000, "<script" * 10_000])
-def test_an_error_page_does_not_end_an_ingest(driver: Driver, server: ScriptedServer, text: str) -> None:
+def test_an_error_page_does_not_end_an_ingest(
+    driver: Driver, server: ScriptedServer, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
     taken = answer(200, OK | {"ingestionId": "i"})
     server.will(page(text), page(text), taken)
     client = driver.client(base_url=server.url, max_retries=2)

@@ -258,6 +258,8 @@ def test_a_full_disk(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> N
     assert "starting anew would store them twice" in words
     # There is room now.
     report = client.datasets.ingest(plain, rows(3000), journal=path, raise_on_failure=False)
-    assert report.accepted == 3000 - int(ambiguous) == 3000 - report.ambiguous
+    assert report.accepted == 3000 - report.ambiguous
+    # Those whose answer came when nothing could be noted any more: four batches at most are under way.
+    assert int(ambiguous) <= report.ambiguous <= int(ambiguous) + 40
     values = [row["id"] for row in box.rows(plain)]
     assert len(values) == len(set(values)) >= report.accepted

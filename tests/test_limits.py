@@ -274,7 +274,7 @@ print(json.dumps(left))
 """
 
 
-@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("kind", ["file", pytest.param("redis", marks=[NEEDS_REDIS, pytest.mark.slow])])
 def test_processes_share_one_budget(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Each alone would send eight at once. What is kept is when they leave, by the clock that all processes share."""
     with Sandbox() as box:

@@ -29,6 +29,7 @@ def test_iterating_walks_every_page(driver: Driver, client: Any, dataset: Any, b
     first = client.datasets.list_ingestions(dataset, page_size=3)
 
     assert (len(first.items), first.total) == (3, 7)
+    assert repr(first).endswith("Page 1: 3 of 7 items>")
     assert len(box.requests) == before + 1  # one page at a time
     assert ids(driver, first) == made
     assert [dict(request.query) for request in box.requests[before:]] == [

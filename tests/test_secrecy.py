@@ -4,10 +4,12 @@ import json
 import logging
 import pickle
 import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import databox
 from databox import APIError, Databox, InvalidResponseError
 from databox.sending.redaction import LOOKED_AT
 from tests.drive import Driver
@@ -109,7 +111,7 @@ def test_local_variables_of_a_traceback_do_not_show_the_key(server: ScriptedServ
     frames: list[dict[str, Any]] = []
     trace = caught.value.__traceback__
     while trace is not None:
-        if "databox" in trace.tb_frame.f_code.co_filename and "tests" not in trace.tb_frame.f_code.co_filename:
+        if Path(databox.__file__).parent in Path(trace.tb_frame.f_code.co_filename).parents:
             frames.append(trace.tb_frame.f_locals)
         trace = trace.tb_next
     assert frames

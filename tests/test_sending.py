@@ -21,7 +21,6 @@ from databox import (
     ServerError,
 )
 from databox.sandbox import Fault, Sandbox
-from databox.sending.exchange import Exchange
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, Step, answer, drip, drop, head, silence
 
@@ -236,21 +235,6 @@ def test_bad_options_are_refused(driver: Driver, options: dict[str, Any], error:
 # Limits
 
 
-@pytest.fixture
-def departures(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When requests leave, which is what the client promises; on a busy machine they arrive when they can."""
-    times: list[float] = []
-    leaves = Exchange.leaves
-
-    def noted(exchange: Exchange) -> None:
-        leaves(exchange)
-        assert exchange.left_at
-        times.append(exchange.left_at)
-
-    monkeypatch.setattr(Exchange, "leaves", noted)
-    return times
-
-
 def test_all_clients_of_a_key_share_its_limit(driver: Driver, box: Sandbox, departures: list[float]) -> None:
     limit = RateLimit(per_second=5, per_hour=1000)
     clients = [driver.client(box.api_key, box.url, rate_limit=limit) for _ in range(3)]
@@ -278,7 +262,7 @@ def test_the_documented_limit_is_kept(driver: Driver, box: Sandbox, departures: 
 
 
 def test_one_429_slows_down_everybody(box: Sandbox) -> None:
-    driver = Driver("sync", None)  # type: ignore[arg-type]  # threads, so no event loop
+    driver = Driver("sync", None)  # threads, so no event loop
     first = driver.client(box.api_key, box.url, rate_limit=RateLimit(), max_retries=1)
     second = driver.client(box.api_key, box.url, rate_limit=RateLimit())
     box.inject(Fault("accounts.list", status=429, headers={"retry-after": "1"}, times=1))
@@ -343,7 +327,7 @@ def test_redirects_of_the_callers_client_are_not_followed(driver: Driver, server
 
 
 def test_threads_share_a_client(box: Sandbox) -> None:
-    driver = Driver("sync", None)  # type: ignore[arg-type]  # threads, so no event loop
+    driver = Driver("sync", None)  # threads, so no event loop
     client = driver.client(box.api_key, box.url)
     found: list[Any] = []
     threads = [threading.Thread(target=lambda: found.extend(client.accounts.list().items)) for _ in range(20)]

@@ -59,6 +59,7 @@ def outside(address: str) -> bool:
     return parts.scheme not in {"", "data"} or bool(parts.netloc)
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     found = pages(site)
     assert len(found) > 15
@@ -76,6 +77,7 @@ def there(page: Path, address: str) -> bool:
     return (page.parent / unquote(urlsplit(address).path)).exists()
 
 
+@pytest.mark.slow
 def test_all_links_lead_somewhere(site: Path) -> None:
     found = pages(site)
     for path, page in found.items():
@@ -92,6 +94,7 @@ def test_all_links_lead_somewhere(site: Path) -> None:
                 assert unquote(parts.fragment) in found[target].targets, (path, link)
 
 
+@pytest.mark.slow
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
     targets = set().union(*(page.targets for page in pages(site).values()))
     names = {f"databox.{name}" for name in databox.__all__ if name != "__version__"}
@@ -99,12 +102,14 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
     assert not {name for name in names if name not in targets}
 
 
+@pytest.mark.slow
 def test_the_search_knows_the_pages_and_works_without_a_server(site: Path) -> None:
     index = (site / "search" / "search_index.js").read_text("utf-8")
     assert "databox.Databox.with_options" in index
     assert "iframe-worker" in (site / "index.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_programs_find_every_page_and_the_reference_in_words(site: Path) -> None:
     listing = (site / "llms.txt").read_text("utf-8")
     assert listing.startswith("# Databox SDK for Python\n\n> ")
@@ -131,3 +136,9 @@ def test_every_page_has_its_place_in_the_navigation() -> None:
     text = (ROOT / "tools" / "mkdocs.yml").read_text("utf-8")
     named = set(re.findall(r"[\w/-]+\.md", str(yaml.safe_load(text)["nav"])))
     assert named == {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+
+
+@pytest.mark.slow
+def test_the_description_for_other_generators_can_be_downloaded(site: Path) -> None:
+    assert (site / "databox-v1.yaml").read_bytes() == (ROOT / "conformance" / "databox-v1.yaml").read_bytes()
+    assert 'href="databox-v1.yaml"' in (site / "port.html").read_text("utf-8")

@@ -26,6 +26,7 @@ from databox.api.answers import Listing
 from databox.ingest.settle import IN_VAIN, ListWalk, Polls, share_out
 from databox.models import Ingestion, IngestionSummary
 from tests.drive import Driver
+from tests.marks import slow
 from tests.scripted import Received, ScriptedServer, Step, answer, drop
 from tests.test_ingest import adds_up, rows
 
@@ -242,7 +243,7 @@ def after(seconds: float, step: Step, barrier: threading.Barrier | None = None) 
     return later
 
 
-@pytest.mark.parametrize("seeds", [range(first, first + 8) for first in range(0, 40, 8)], ids=str)
+@pytest.mark.parametrize("seeds", [range(8), *slow(range(first, first + 8) for first in range(8, 40, 8))], ids=str)
 def test_whatever_a_cache_repeats_nothing_is_called_stored_that_is_not(
     driver: Driver, server: ScriptedServer, seeds: range
 ) -> None:
@@ -548,7 +549,7 @@ SAYS: dict[str, Callable[[str, int], Step]] = {
 FINAL = {"all", "rejected", "failed"}
 
 
-@pytest.mark.parametrize("seeds", [range(first, first + 10) for first in range(0, 60, 10)], ids=str)
+@pytest.mark.parametrize("seeds", [range(10), *slow(range(first, first + 10) for first in range(10, 60, 10))], ids=str)
 def test_nothing_is_claimed_that_the_server_did_not_say(driver: Driver, api: Api, seeds: range) -> None:
     for seed in seeds:
         one_schedule(driver, api, Random(seed))

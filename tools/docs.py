@@ -1,4 +1,5 @@
-"""Tells programs what is in the documentation: llms.txt, llms-full.txt, and each page as Markdown.
+"""Adds to the built documentation: the description for other generators, and for programs that read llms.txt,
+llms-full.txt, and each page as Markdown.
 
 A hook of the site builder, named in tools/mkdocs.yml, that writes them beside the built pages. As a program it renews
 llms.txt of the repository. llmstxt.org says what the files are.
@@ -12,9 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from properdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parent.parent
 _DIRECTIVE = re.compile(r"^::: (\S+)\n(?: {4}.*\n)*", re.MULTILINE)
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the description for other generators, to be downloaded."""
+    name = "databox-v1.yaml"
+    files.append(File.generated(config, name, content=(ROOT / "conformance" / name).read_bytes()))
+    return files
 
 
 def on_post_build(config: Any) -> None:

@@ -1,13 +1,18 @@
-"""What the API answers: which fields make each model, and which make a whole answer."""
+"""What the API answers: which fields make each model, and which make a whole answer.
 
-from collections.abc import Callable, Mapping
+`make check` looks for every name in these tables in the API's description, and takes its type from the model.
+"""
+
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
 from databox.api.documented import PAGE_SIZE
 from databox.api.reading import (
+    ENVELOPE,
     Field,
+    Part,
     Shape,
     UnexpectedAnswer,
     details,
@@ -15,9 +20,9 @@ from databox.api.reading import (
     integer,
     items,
     number,
-    object_of,
     text,
     truth,
+    values,
 )
 from databox.models import (
     Account,
@@ -38,9 +43,10 @@ __all__ = [
     "INGESTION_SUMMARY",
     "RECEIPT",
     "TIME_ZONE",
+    "ListOf",
     "Listing",
     "acknowledged",
-    "listing",
+    "deleted",
 ]
 
 T = TypeVar("T")
@@ -97,11 +103,6 @@ _INGESTION = (
 INGESTION_SUMMARY = Shape(IngestionSummary, _INGESTION)
 
 
-def _dataset_metrics(value: object) -> DatasetMetrics | None:
-    metrics = object_of(value)
-    return DATASET_METRICS.read(metrics) if metrics else None
-
-
 DATASET_METRICS = Shape(
     DatasetMetrics,
     (
@@ -118,7 +119,7 @@ INGESTION = Shape(
         Field("appended", ("metrics", "ingestionMetrics", "appendedRecordsCount"), integer),
         Field("overwritten", ("metrics", "ingestionMetrics", "overwrittenRecordsCount"), integer),
         Field("rejected", ("metrics", "ingestionMetrics", "rejectedRecordsCount"), integer),
-        Field("dataset_metrics", ("metrics", "datasetMetrics"), _dataset_metrics),
+        Field("dataset_metrics", ("metrics", "datasetMetrics"), Part(DATASET_METRICS)),
         Field("errors", ("errors",), details),
     ),
 )
@@ -133,27 +134,38 @@ def _object(answer: Any) -> Json:
     return cast("dict[str, Any]", answer)
 
 
-def listing(name: str, shape: Shape[T]) -> Callable[[Any], Listing[T]]:
-    """Return how to read an answer that is a list of one model under a name."""
+@attrs.frozen(eq=False)
+class ListOf(Generic[T]):
+    """How an answer is read that is a list of one model under a name."""
 
-    def parse(answer: Any) -> Listing[T]:
+    name: str
+    shape: Shape[T]
+    fields: tuple[Field, ...] = (
+        Field("size", ("pagination", "pageSize"), integer),
+        Field("total", ("pagination", "totalItems"), integer),
+        Field("request_id", ("requestId",), text),
+    )
+
+    def read(self, answer: Any) -> Listing[T]:
+        """Return the list. Raises UnexpectedAnswer when there is none, or an item is not what it should be."""
         document = _object(answer)
-        request_id = text(document.get("requestId"))
-        pages = object_of(document.get("pagination"))
+        about = values(document, self.fields)
         return Listing(
             items=tuple(
-                shape.read_item(item, where=f"{name}[{place}]", request_id=request_id)
-                for place, item in enumerate(items(document, name))
+                self.shape.read_item(item, where=f"{self.name}[{place}]", request_id=about["request_id"])
+                for place, item in enumerate(items(document, self.name))
             ),
-            size=integer(pages.get("pageSize")),
-            total=integer(pages.get("totalItems")),
-            request_id=request_id,
+            **about,
         )
-
-    return parse
 
 
 def acknowledged(answer: Any) -> None:
     """Accept any answer in the API's envelope: an empty object may come from anywhere."""
-    if not {"requestId", "status"} & set(_object(answer)):
+    if not set(ENVELOPE) & set(_object(answer)):
         raise UnexpectedAnswer("the answer has neither 'requestId' nor 'status'")
+
+
+def deleted(answer: Any) -> None:
+    """Accept what `acknowledged` does, and also the object that was deleted, without an envelope."""
+    if "id" not in _object(answer):
+        acknowledged(answer)

@@ -17,6 +17,7 @@ from databox.models import ErrorDetail
 __all__ = [
     "ENVELOPE",
     "Field",
+    "Part",
     "Shape",
     "UnexpectedAnswer",
     "details",
@@ -26,6 +27,7 @@ __all__ = [
     "items",
     "text",
     "truth",
+    "values",
 ]
 
 T = TypeVar("T")
@@ -112,11 +114,14 @@ def _details(value: object) -> Iterator[ErrorDetail]:
         yield from (_detail(entry) for entry in _list_of(value) if entry is not None)
 
 
+_DETAIL = tuple(field.name for field in attrs.fields(ErrorDetail))  # as they are on the wire, too
+
+
 def _detail(entry: object) -> ErrorDetail:
     if not isinstance(entry, dict):
         return ErrorDetail(message=_said(entry))
     known = object_of(cast("object", entry))
-    return ErrorDetail(*(text(known.get(name)) for name in ("code", "message", "field", "type")))
+    return ErrorDetail(*(text(known.get(name)) for name in _DETAIL))
 
 
 def _said(value: object) -> str:
@@ -173,6 +178,23 @@ class Shape(Generic[T]):
             if raw is None or value is not None:
                 extra = _without(extra, field.path)
         return self.model(**values, request_id=request_id, extra=extra)
+
+
+@attrs.frozen(eq=False)
+class Part(Generic[T]):
+    """Reads an object inside an answer by a table of its own; one that is missing or empty is None."""
+
+    shape: Shape[T]
+
+    def __call__(self, value: object) -> T | None:
+        """Return the model, or None."""
+        part = object_of(value)
+        return self.shape.read_item(part, where="a part of the answer", request_id=None) if part else None
+
+
+def values(answer: object, fields: Sequence[Field]) -> dict[str, Any]:
+    """Return what stands at some fields of an answer, by attribute."""
+    return {field.attribute: field.read(_at(answer, field.path)) for field in fields}
 
 
 def items(answer: Json, name: str) -> list[object]:

@@ -63,11 +63,13 @@ def test_the_synchronous_client(area: str, case: dict[str, Any], sync_adapter: A
     assert problems(sync_adapter, area, case) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("area", "case"), [each for each in ALL if each.values[0] in SERVED])
 def test_the_asynchronous_client(area: str, case: dict[str, Any], async_adapter: Adapter) -> None:
     assert problems(async_adapter, area, case) == []
 
 
+@pytest.mark.slow
 @NEEDS_NODE
 @pytest.mark.parametrize(("area", "case"), ALL)
 def test_the_client_in_node(area: str, case: dict[str, Any], node_adapter: Adapter) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.marks import slow
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,12 +105,12 @@ with Sandbox() as box:
         rows = [[{"id": 2 * number + place, "n": number}] for place in range(2)]
         ways = zip(clients, rows)
         return [client.call("datasets.ingest", dataset, row, verify=None).accepted for client, row in ways]
-    for number in range(20):
+    for number in range(10):
         assert answers([child(lambda: work(number))]) == [[1, 1]]
     ended.set()
     for thread in threads:
         thread.join()
-    assert sorted(row["id"] for row in box.rows(dataset)) == list(range(40))
+    assert sorted(row["id"] for row in box.rows(dataset)) == list(range(20))
 """
 
 LOCKED = """
@@ -161,7 +163,7 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["sync", "asyncio", "trio"])
+@pytest.mark.parametrize("kind", ["sync", *slow(["asyncio", "trio"])])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_after_a_fork(program: str, kind: str) -> None:
     done = subprocess.run(

@@ -58,13 +58,15 @@ def _ended(appended: int, overwritten: int, rejected: int) -> Callable[[Taken], 
 
 _NOT_FOUND = _refused("NotFoundError", "not_found")
 
+_DOCUMENTED_TYPES = ("organization", "agency", "client")
+
 BEHAVIOURS = (
     Behaviour("a good key is valid", ("validate-key",), lambda key: key.result is None),
     Behaviour("a wrong key is refused", ("validate-key-wrong",), _refused("AuthenticationError", "invalid_api_key")),
     Behaviour(
-        "accounts have a documented type",
+        "accounts have a type that is documented, or that the vendor speaks of",
         ("list-accounts",),
-        lambda accounts: {account.account_type for account in accounts.result} <= {"organization", "agency", "client"},
+        lambda accounts: {each.account_type for each in accounts.result} <= {*_DOCUMENTED_TYPES, "standard"},
     ),
     Behaviour(
         "time zones are the IANA's",

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from databox.sandbox import Sandbox
+from tests.reference import REFERENCE
 from tools.contract.description import Description
 from tools.contract.recording import Recording
 from tools.contract.walk import Walk
@@ -11,7 +12,13 @@ from tools.contract.walk import Walk
 
 @pytest.fixture(scope="session")
 def description() -> Description:
-    """The published description."""
+    """The API as the tests know it."""
+    return Description.of(REFERENCE)
+
+
+@pytest.fixture(scope="session")
+def published() -> Description:
+    """What was pulled last."""
     return Description.published()
 
 

@@ -1,5 +1,6 @@
 """What is documented, recorded, emulated and parsed, for each operation and status; found out, not written down."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,11 +12,11 @@ from databox.sandbox import Fault, Sandbox
 from tests.contract.calls import VALID_BODIES, ask, expected
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, answer
-from tools.contract.description import GENERAL_STATUSES, Described, Description
+from tools.contract.description import GENERAL_STATUSES, Described, Description, contradictions
 from tools.contract.recording import Message, Recording
 from tools.contract.walk import Walk
 
-__all__ = ["Row", "rows", "table"]
+__all__ = ["Row", "findings", "rows", "table", "walked"]
 
 
 @attrs.frozen
@@ -43,7 +44,7 @@ def rows(description: Description, recordings: Iterable[Recording]) -> list[Row]
     recorded = list(recordings)
     with Sandbox() as box, ScriptedServer() as server, start_blocking_portal() as portal:
         driver = Driver("sync", portal)
-        emulated = _walked(box)
+        emulated = walked(box)
         found = []
         for operation in description.ours:
             own = [item for item in [*recorded, *emulated] if item.operation == operation.key]
@@ -73,7 +74,19 @@ def table(found: Iterable[Row]) -> str:
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
-def _walked(box: Sandbox) -> list[Recording]:
+def findings(description: Description, shown: Iterable[Recording]) -> list[str]:
+    """Return in words where a description is narrower than what was shown, each thing once."""
+    told: dict[str, set[str]] = {}
+    for item in shown:
+        sent = item.response
+        for problem in description.response_problems(item.operation, item.status, sent.content, sent.content_type):
+            if problem.narrower and problem.text not in item.deviations:
+                told.setdefault(re.sub(r"\[\d+\]", "[]", problem.text), set()).add(item.provenance)
+    return [f"{text} (seen: {', '.join(sorted(seen))})" for text, seen in told.items()]
+
+
+def walked(box: Sandbox) -> list[Recording]:
+    """Return what a sandbox answers to a walk."""
     with httpx.Client(base_url=box.url, headers={"x-api-key": box.api_key}, verify=False) as http:
         return list(Walk(http, title="A title").run())
 
@@ -99,7 +112,8 @@ def _documented(operation: Described, status: int) -> str:
 def _emulated(description: Description, shown: list[Recording], by_itself: list[Recording]) -> str:
     for item in shown:
         sent = item.response
-        if description.response_problems(item.operation, item.status, sent.content, sent.content_type):
+        found = description.response_problems(item.operation, item.status, sent.content, sent.content_type)
+        if contradictions(found):
             return "not as described"
     return "itself" if by_itself else "on demand"
 

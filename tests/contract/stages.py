@@ -18,7 +18,7 @@ __all__ = ["on_recordings", "on_sandbox"]
 
 
 def on_sandbox(driver: Driver, box: Sandbox, description: Description) -> dict[str, Taken]:
-    """Return the outcome of each step, taken one after the other."""
+    """Return the outcome of each step, taken one after the other; by the description, what the facade would send."""
     found: dict[str, Any] = {"title": "A title"}
     taken = {}
     for step in STEPS:

@@ -1,5 +1,6 @@
 """The watch over the facade's requests sees what is wrong with one, wherever it went."""
 
+import copy
 from typing import Any
 
 import httpx
@@ -8,8 +9,11 @@ import pytest
 from databox.sandbox import Sandbox
 from tests.contract.watch import WATCH
 from tests.drive import Driver
+from tests.reference import REFERENCE
 from tests.scripted import ScriptedServer
+from tools.contract.description import Description, contradictions
 
+KNOWN = Description.of(REFERENCE)
 AS_THE_FACADE = {"user-agent": "databox-sdk/0", "x-api-key": "a-key"}
 
 
@@ -18,7 +22,7 @@ def send(url: str, method: str, path: str, headers: dict[str, str | None] | None
     given = {name: value for name, value in (AS_THE_FACADE | (headers or {})).items() if value is not None}
     with httpx.Client(base_url=url, headers=given, verify=False) as http:
         http.request(method, path, **sent)
-    return WATCH.problems()
+    return WATCH.problems(KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +64,24 @@ def test_nothing_is_forgotten_with_the_server() -> None:
         http.get("/v1/one")
         box.reset()
         http.get("/v1/two")
-    assert [problem.split()[1] for problem in WATCH.problems()] == ["/v1/one", "/v1/two"]
+    assert [problem.split()[1] for problem in WATCH.problems(KNOWN)] == ["/v1/one", "/v1/two"]
+
+
+def test_a_description_that_is_merely_narrow_fails_no_test(box: Sandbox) -> None:
+    narrow = copy.deepcopy(REFERENCE)
+    schemas = narrow["components"]["schemas"]
+    schemas["CreateDataSourceRequest"]["properties"]["timezone"] = {"type": "string", "enum": ["UTC"]}
+    narrow["components"]["parameters"]["DatasetId"]["schema"] |= {"minLength": 36, "pattern": "^[0-9a-f-]+$"}
+    judge = Description.of(narrow)
+    asked = [
+        ("POST", "/v1/data-sources", b'{"title": "t", "timezone": "Europe/Berlin"}'),
+        ("DELETE", "/v1/datasets/zz", b""),
+    ]
+    for method, path, body in asked:
+        headers = {"x-api-key": "a-key", "content-type": "application/json"}
+        found = judge.request_problems(method, path, headers=headers, body=body)
+        assert found
+        assert contradictions(found) == []
 
 
 def test_others_may_send_what_they_like(box: Sandbox) -> None:

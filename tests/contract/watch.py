@@ -1,5 +1,8 @@
 """Every request that the facade sends in any test is held against the description, whichever server it goes to.
 
+What the description merely says too narrowly (a closed list of words, a pattern) is for `make contract` to report; what
+contradicts it fails the test.
+
 The servers are real ones in this process, and know what they were asked; this asks them when a test is over, and
 before they forget.
 """
@@ -18,7 +21,7 @@ import pytest
 from databox import AsyncDatabox, Databox
 from databox.sandbox import Sandbox
 from tests.scripted import ScriptedServer
-from tools.contract.description import Description
+from tools.contract.description import Description, Problem, contradictions
 
 __all__ = ["WATCH", "requests_are_described"]
 
@@ -40,7 +43,7 @@ class Watch:
     def __init__(self) -> None:
         self._servers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._pending: list[Sent] = []
-        self._judged: set[object] = set()
+        self._judged: dict[int, set[object]] = {}
         self._by_hand: set[tuple[str, str]] = set()
         _before(Sandbox, "start", self._opened)
         _before(Sandbox, "reset", self._forget)
@@ -51,24 +54,26 @@ class Watch:
         for client in (Databox, AsyncDatabox):
             _before(client, "request", self._asked_by_hand)
 
-    def problems(self) -> list[str]:
-        """Return what the description has against the requests since the last call."""
+    def problems(self, judge: Description | None = None) -> list[str]:
+        """Return what contradicts the description in the requests since the last call; all that a judge given says."""
         for server in list(self._servers):
             self._collect(server)
-        found = [problem for sent in self._pending if not self._is_by_hand(sent) for problem in self._judge(sent)]
+        asked = [sent for sent in self._pending if not self._is_by_hand(sent)]
         self._pending.clear()
         self._by_hand.clear()
-        return found
+        if judge is not None:
+            return [problem.text for sent in asked for problem in self._judge(sent, judge)]
+        return contradictions(problem for sent in asked for problem in self._judge(sent, _description()))
 
-    def _judge(self, sent: Sent) -> list[str]:
-        likeness = _likeness(sent)
-        if likeness in self._judged:
+    def _judge(self, sent: Sent, judge: Description) -> list[Problem]:
+        likeness, judged = _likeness(sent, judge), self._judged.setdefault(id(judge), set())
+        if likeness in judged:
             return []
-        problems = _description().request_problems(
+        problems = judge.request_problems(
             sent.method, sent.path, query=sent.query, headers=sent.headers, body=sent.body
         )
-        if not problems:
-            self._judged.add(likeness)
+        if not contradictions(problems):
+            judged.add(likeness)
         return problems
 
     def _asked_by_hand(self, _: object, method: object = None, path: object = None, *__: object, **___: object) -> None:
@@ -137,9 +142,9 @@ def _sent(request: Any) -> Sent:
     return Sent(request.method, request.path, request.query, request.headers, request.body)
 
 
-def _likeness(sent: Sent) -> object:
+def _likeness(sent: Sent, judge: Description) -> object:
     """Return what requests have in common that are judged alike: rows are free in form, so one of many is enough."""
-    place = _description().locate(sent.method, sent.path)
+    place = judge.locate(sent.method, sent.path)
     key = place and (place[0].key, *(name if not value.isdecimal() else "number" for name, value in place[1].items()))
     try:
         body = _outline(json.loads(sent.body)) if sent.body else None

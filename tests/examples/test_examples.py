@@ -223,6 +223,7 @@ def test_the_web_app_keeps_what_it_could_not_send_and_sends_it_at_the_next_start
 # A suite of a user's own
 
 
+@pytest.mark.slow
 def test_a_suite_of_a_users_own_passes() -> None:
     suite = EXAMPLES / "own_suite"
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-c", os.devnull]

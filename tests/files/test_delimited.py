@@ -178,6 +178,16 @@ def test_dayfirst_and_date_format_settle_it() -> None:
     assert read(text, dayfirst=False)[0]["d"] == date(2025, 3, 4)
     assert read(text, date_format="%d/%m/%Y")[0]["d"] == date(2025, 4, 3)
     assert read(text, columns={"d": "date:%m/%d/%Y"})[0]["d"] == date(2025, 3, 4)
+
+
+def test_numbers_that_look_like_dates_are_numbers_with_a_word_of_advice() -> None:
+    text = "day;code\n20251231;20251301\n20260201;10000101\n"
+    day, code = read_records(io.BytesIO(text.encode())).columns
+    assert (day.type, day.note, code.note) == ("number", "looks like dates: day=date:%Y%m%d would make them such", "")
+    name, _, declared = day.note.split()[3].partition("=")
+    found = read(text, columns={name: declared})
+    assert [row["day"] for row in found] == [date(2025, 12, 31), date(2026, 2, 1)]
+    assert [row["code"] for row in found] == [20251301, 10000101]
     assert read("d;x\n25/12/31;x\n", date_format="%y/%m/%d")[0]["d"] == date(2025, 12, 31)
 
 

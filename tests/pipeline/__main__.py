@@ -1,8 +1,9 @@
-"""Generate from every form and twist, then from twists thrown together, and hold the code against `generated/`.
+"""Generate from every form and twist, then from twists thrown together, and see that the client sends the same.
 
     python -m tests.pipeline [--minutes N] [--seed N]
 
-The tests do the same up to what the generator reads; here the generator runs, which takes seconds for each.
+The tests do the same up to what the generator reads, and let it see a few; here it sees all, which takes seconds for
+each. Of the forms, the types are checked as well.
 """
 
 import argparse
@@ -15,14 +16,16 @@ from pathlib import Path
 
 from tests.pipeline.conftest import REAL
 from tests.pipeline.forms import FORMS, described
+from tests.pipeline.requests_of import requests_of, type_fault
 from tests.pipeline.twists import TWISTS, WRITINGS, twisted
-from tools.spec.document import SpecError, load
+from tests.reference import REFERENCE
+from tools.spec.document import SpecError, dump, silent
 from tools.spec.generate import write_package
 
 
 def cases(end: float, chance: random.Random) -> Iterator[tuple[str, bytes]]:
     """Yield descriptions with their names: each form and twist once, then a few twists together until the end."""
-    document = load(REAL.description)
+    document = REFERENCE
     yield from ((form, described(form, document)) for form in FORMS)
     yield from ((name, WRITINGS["yaml"](twisted({name}, document))) for name in TWISTS)
     while time.monotonic() < end:
@@ -30,20 +33,20 @@ def cases(end: float, chance: random.Random) -> Iterator[tuple[str, bytes]]:
         yield f"{' + '.join(sorted(names))} as {writing}", WRITINGS[writing](twisted(names, document))
 
 
-def fault_of(content: bytes) -> str | None:
+def fault_of(content: bytes, expected: object, types: bool) -> str | None:
     """Return what is wrong with the code that comes of a description."""
     with tempfile.TemporaryDirectory() as folder:
-        description, package = Path(folder) / "other.yaml", Path(folder) / "made"
+        description, package = Path(folder) / "other.yaml", Path(folder) / "made" / "databox_openapi"
         description.write_bytes(content)
+        package.parent.mkdir()
         try:
-            write_package(REAL, description, package, lambda line: None)
-        except SpecError as error:
+            write_package(REAL, description, package, silent)
+            sent = requests_of(package)
+        except (SpecError, AssertionError) as error:
             return str(error)
-        made, ours = (
-            {path.relative_to(top): path.read_bytes() for path in top.rglob("*.py")} for top in (package, REAL.package)
-        )
-    differ = sorted(str(name) for name in made.keys() | ours.keys() if made.get(name) != ours.get(name))
-    return f"{', '.join(differ)} came out differently" if differ else None
+        if sent != expected:
+            return "the client sends something else"
+        return type_fault(package) if types else None
 
 
 def main() -> int:
@@ -53,12 +56,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     given = parser.parse_args()
     end, done, failed = time.monotonic() + given.minutes * 60, 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        description, package = Path(folder) / "reference.yaml", Path(folder) / "made" / "databox_openapi"
+        description.write_bytes(dump(REFERENCE))
+        package.parent.mkdir()
+        write_package(REAL, description, package, silent)
+        expected = requests_of(package)
     for name, content in cases(end, random.Random(given.seed)):
-        found = fault_of(content)
+        found = fault_of(content, expected, types=name in FORMS)
         done, failed = done + 1, failed + bool(found)
         if found:
             print(f"{name}: {found}", file=sys.stderr)
-    print(f"{done} descriptions of the same API (seed {given.seed}); {failed} gave other code, or none.")
+    print(f"{done} descriptions of the same API (seed {given.seed}); with {failed} the client would not send the same.")
     return 1 if failed else 0
 
 

@@ -1,32 +1,12 @@
-"""The same API, described in other forms: each a change to our transcription."""
+"""The same API, described in other forms: each a change to the reference."""
 
 import copy
 import re
 from collections.abc import Callable
 from typing import Any
 
-from tools.spec.document import METHODS, dump, find
-
-Document = dict[str, Any]
-
-
-def resolved(value: Any, document: Document) -> Any:
-    """Return a value with its references written out."""
-    if isinstance(value, list):
-        return [resolved(item, document) for item in value]
-    if not isinstance(value, dict):
-        return value
-    reference = value.get("$ref")
-    if isinstance(reference, str):
-        return resolved(find(document, reference), document)
-    return {key: resolved(item, document) for key, item in value.items()}
-
-
-def operations(document: Document) -> list[tuple[str, str, Document]]:
-    """All operations as path, method, operation."""
-    return [
-        (path, method, item[method]) for path, item in document["paths"].items() for method in METHODS if method in item
-    ]
+from tests.pipeline.frameworks import FRAMEWORKS, Document, operations, resolved
+from tools.spec.document import dump
 
 
 def inline_3_0(document: Document) -> Document:
@@ -187,9 +167,67 @@ def asp_net(document: Document) -> Document:
     return old
 
 
+def chained(document: Document) -> Document:
+    """Chains of allOf and of references, one title for all, schemas that hold themselves, wrong required lists."""
+    schemas = document["components"]["schemas"]
+    for name in list(schemas):
+        base = schemas.pop(name)
+        schemas[f"{name}.Base"] = base
+        schemas[f"{name}.Middle"] = {"title": "Model", "allOf": [{"$ref": f"#/components/schemas/{name}.Base"}]}
+        schemas[f"{name}.Alias"] = {"$ref": f"#/components/schemas/{name}.Middle"}
+        schemas[name] = {"title": "Model", "allOf": [{"$ref": f"#/components/schemas/{name}.Alias"}]}
+    schemas["Account.Base"]["properties"]["parent"] = {
+        "description": "The account above.",
+        "oneOf": [{"$ref": "#/components/schemas/Account"}, {"type": "null"}],
+    }
+    schemas["Account.Base"]["properties"]["children"] = {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/Account"},
+    }
+    schemas["Tree"] = {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}}
+    schemas["Dataset.Base"]["properties"]["folders"] = {"$ref": "#/components/schemas/Tree"}
+    schemas["Dataset.Base"]["required"] += ["identifier", "title"]
+    schemas["CreateDatasetRequest.Base"]["required"] = ["title", "dataSourceId", "primaryKeys"]
+    schemas["CreateDataSourceRequest.Base"]["required"] = ["titel", "title"]
+    return document
+
+
+def odd_words(document: Document) -> Document:
+    """Enums with values that no language likes, as references, for requests too; keywords and clashes as names."""
+    schemas = document["components"]["schemas"]
+    schemas["Zone"] = {
+        "type": "string",
+        "enum": ["UTC", "utc", "Europe/Berlin", "", "1", "class", "NO", "ü", "a b", "-"],
+    }
+    schemas["CreateDataSourceRequest"]["properties"]["timezone"] = {"$ref": "#/components/schemas/Zone"}
+    schemas["Kind"] = {"enum": ["organization", "Organization", None, "agency", "client", "None", "1st"]}
+    schemas["Account"]["properties"]["accountType"] = {"$ref": "#/components/schemas/Kind"}
+    schemas["Level"] = {"type": "integer", "enum": [1, -1, 0], "title": "Account"}
+    more = {"from": {"type": "string"}, "class": {"$ref": "#/components/schemas/Level"}, "Id": {"const": 5}}
+    more |= {"id_": {"type": "boolean"}, "self": {"type": "object"}, "$ref": {"type": "string"}, "": {"type": "string"}}
+    for name in ("Account", "Dataset", "DataSource"):
+        schemas[name]["properties"] |= copy.deepcopy(more)
+    for _, _, operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            if parameter.get("name") in {"page", "pageSize"}:
+                parameter["schema"] = {"type": "integer", "enum": [1, 2, 5, 100], "default": 1}
+    return document
+
+
 FORMS: dict[str, Callable[[Document], Document]] = {
     form.__name__: form
-    for form in (inline_3_0, components_and_all_of, nameless_and_more, strict, awkward, scattered, asp_net)
+    for form in (
+        inline_3_0,
+        components_and_all_of,
+        nameless_and_more,
+        strict,
+        awkward,
+        scattered,
+        asp_net,
+        chained,
+        odd_words,
+        *FRAMEWORKS,
+    )
 }
 
 

@@ -1,4 +1,4 @@
-"""The overlay applier against the specification's rules."""
+"""The overlay applier against the specification's rules, and what ours corrects."""
 
 import copy
 from typing import Any
@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.spec.document import SpecError, find, parse, resolve_path_items
-from tools.spec.overlay import Pin, apply, only_pinned, with_our_templates
-from tools.spec.validity import dangling_references, undeclared_schemes
+from tests.pipeline.conftest import REAL
+from tests.reference import REFERENCE
+from tools.spec.document import SpecError, load
+from tools.spec.facade import of_the_client, unmet
+from tools.spec.normalise import corrected, plain
+from tools.spec.overlay import apply
+from tools.spec.wire import facts_of
 
 said: list[str] = []
 
@@ -66,9 +70,12 @@ def test_a_target_that_finds_nothing_is_an_error_with_its_reason() -> None:
         applied({}, {"target": "$.paths", "update": {}, "description": "because"})
 
 
-def test_an_optional_one_is_reported() -> None:
-    assert applied({"a": 1}, {"target": "$.b", "remove": True, "x-optional": True}) == {"a": 1}
-    assert "$.b" in said[0]
+def test_an_optional_one_may_find_nothing_and_tells_what_it_corrects() -> None:
+    action = {"target": "$.b", "remove": True, "x-optional": True, "description": "Because."}
+    assert applied({"a": 1}, action) == {"a": 1}
+    assert said == []
+    assert applied({"b": 1}, action) == {}
+    assert said == ["corrected: b: Because. (overlay action 1)"]
 
 
 @pytest.mark.parametrize("action", [{}, {"target": "$"}, {"target": "$.[", "update": 1}, {"target": 5, "update": 1}])
@@ -111,85 +118,78 @@ def test_removing_members_leaves_the_others(members: list[int], data: st.DataObj
     assert applied({"a": members}, {"target": target, "remove": True}) == {"a": left}
 
 
-# Reading and preparing
+# Ours
 
 
-def test_moments_stay_text() -> None:
-    assert parse(b"example: 2025-10-01T12:00:00.000000Z", "x") == {"example": "2025-10-01T12:00:00.000000Z"}
+OURS = load(REAL.overlay)
 
 
-def test_keys_are_text_and_so_is_a_bare_equals_sign() -> None:
-    content = b"base: &b {200: a, on: b}\nfull: {<<: *b, 1.0: c, null: d, 2025-10-01: e}\nsign: ="
-    assert parse(content, "x") == {
-        "base": {"200": "a", "on": "b"},
-        "full": {"200": "a", "on": "b", "1.0": "c", "null": "d", "2025-10-01": "e"},
-        "sign": "=",
-    }
+def older() -> Any:
+    """The reference as its older pages had it, and with what other sources get wrong."""
+    document = copy.deepcopy(REFERENCE)
+    schemas = document["components"]["schemas"]
+    for name in ("DataSource", "DataSourceResponse"):
+        del schemas[name]["properties"]["ingestionSupported"]
+    del schemas["IngestionsResponse"]["properties"]["pagination"]
+    del schemas["IngestionResponse"]["properties"]["errors"]
+    del schemas["TimezonesResponse"]["properties"]["timezones"]
+    schemas["TimezonesResponse"]["required"].remove("timezones")
+    schemas["CreateDatasetRequest"]["required"] = ["dataSourceId", "title", "primaryKeys"]
+    listing = document["paths"]["/v1/datasets/{datasetId}/ingestions"]["get"]
+    listing["parameters"] = [each for each in listing["parameters"] if "$ref" in each]
+    return document
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"- 1", b"a: [", b"a: \xff", b"\0", b"!!python/object:os.system {}"])
-def test_what_is_no_mapping_is_refused(content: bytes) -> None:
-    with pytest.raises(SpecError, match="x"):
-        parse(content, "x")
+def test_each_action_has_its_reason_and_looks_whether_it_is_needed() -> None:
+    assert OURS["actions"]
+    for action in OURS["actions"]:
+        assert action["description"].endswith(".")
+        assert action["x-optional"] is True
+    assert len(REAL.overlay.read_text("utf-8").splitlines()) < 100
 
 
-def test_path_items_are_written_out() -> None:
-    document = {"paths": {"/a": {"$ref": "#/x/~1b", "summary": "s"}}, "x": {"/b": {"get": {}}}}
-    assert resolve_path_items(document)["paths"] == {"/a": {"get": {}, "summary": "s"}}
-    for reference in ("#/nowhere", "#/paths/~1a"):
-        with pytest.raises(SpecError, match="/a"):
-            resolve_path_items({"paths": {"/a": {"$ref": reference}}})
-
-
-def test_dangling_references() -> None:
-    document = {"a": {"$ref": "#/b"}, "b": {"$ref": "#/c~1d"}, "e": [{"$ref": "#/f"}], "example": {"$ref": "#/g"}}
-    assert dangling_references(document) == ["#/c~1d", "#/f"]
-    assert dangling_references({"a": {"$ref": "other.yaml#/b"}}) == ["other.yaml#/b"]
-    assert dangling_references({"a": [{"b": 1}], "c": {"$ref": "#/a/0/b"}, "d": {"$ref": "#/a/1"}}) == ["#/a/1"]
-
-
-@pytest.mark.parametrize("names", ["responses", "properties"])
-def test_a_name_that_looks_like_a_keyword_hides_nothing(names: str) -> None:
-    assert dangling_references({names: {"default": {"$ref": "#/gone"}}}) == ["#/gone"]
-
-
-def test_references_follow_the_rules_of_json_pointers() -> None:
-    document = {"a/b": {"c~d": {"e f": [0, 1]}}}
-    assert find(document, "#/a~1b/c~0d/e%20f/1") == 1
-    assert find(document, "#/a~1b/c~0d/e%20f/2") is None
-    assert find(document, "#") == document
-
-
-def test_security_schemes_that_are_asked_for_must_be_there() -> None:
-    asks: Any = {"get": {"security": [{"two": []}, {}]}}
-    document = {"security": [{"one": []}], "paths": {"/a": asks}}
-    assert undeclared_schemes(document) == ["one", "two"]
-    declared: Any = {"components": {"securitySchemes": {"one": {}, "two": {}}}}
-    assert undeclared_schemes({**document, **declared}) == []
-
-
-def test_templates_are_named_as_ours() -> None:
-    wanted = [Pin("/a/{accountId}/b", "get", "n", "t", "f")]
-    document = {"paths": {"/a/{id}/b": 1, "/a/{id}": 2}}
-    assert with_our_templates(document, wanted)["paths"] == {"/a/{accountId}/b": 1, "/a/{id}": 2}
-
-
-def test_one_path_under_two_templates_loses_no_operation() -> None:
-    wanted = [Pin("/a/{accountId}", "get", "n", "t", "f")]
-    document = {"paths": {"/a/{accountId}": {"get": 1}, "/a/{id}": {"put": 2}}}
-    assert with_our_templates(document, wanted)["paths"] == {"/a/{accountId}": {"get": 1, "put": 2}}
-
-
-def test_what_is_not_pinned_is_left_out_and_named() -> None:
+def test_what_the_client_relies_on_is_there_after_it_whatever_the_older_pages_lack() -> None:
     told: list[str] = []
-    paths = {"/a": {"get": {"x-facade": "a"}, "post": {}, "parameters": []}, "/b": {"get": {}}}
-    rest = {"components": {"schemas": {"A": {}, "B": {}}, "parameters": {"C": {}}}, "webhooks": {"done": {}}}
-    document = {"openapi": "3.1.0", "info": {}, "paths": paths, **rest}
-    kept = only_pinned(document, told.append)
-    assert kept == {"openapi": "3.1.0", "info": {}, "paths": {"/a": {"get": {"x-facade": "a"}}}}
-    assert [line.removeprefix("left out: ") for line in told] == [
-        "POST /a, which the facade does not use",
-        "GET /b, which the facade does not use",
-        "webhooks (done)",
-        "3 components, as the pinned operations refer to none",
-    ]
+    document = corrected(older(), OURS, told.append)
+    assert list(unmet(of_the_client(), facts_of(plain(older())))) != []
+    assert list(unmet(of_the_client(), facts_of(document))) == []
+    assert len([line for line in told if line.startswith("corrected: ")]) == len(OURS["actions"])
+
+
+def test_on_the_newer_ones_it_only_opens_what_is_closed() -> None:
+    told: list[str] = []
+    document = corrected(REFERENCE, OURS, told.append)
+    (line,) = [line for line in told if line.startswith("corrected: ")]
+    assert line.startswith("corrected: paths['/v1/accounts'].get.responses.200.content")
+    assert "accountType.enum: The reference lists three types of accounts." in line
+    before, after = facts_of(plain(REFERENCE)), facts_of(document)
+    changed = {(key, place) for key in before for place in before[key] if before[key][place] != after[key][place]}
+    assert changed == {("GET /v1/accounts", "answer field accounts[].accountType")}
+    again: list[str] = []
+    assert apply(OURS, document, again.append) == document
+    assert again == []
+
+
+def test_what_has_another_name_is_not_put_back_under_the_old_one() -> None:
+    document = copy.deepcopy(REFERENCE)
+    zones = document["components"]["schemas"]["TimezonesResponse"]
+    zones["properties"]["zones"] = zones["properties"].pop("timezones")
+    page = document["components"]["schemas"]["IngestionsResponse"]["properties"]
+    page["paging"] = page.pop("pagination")
+    listing = document["paths"]["/v1/datasets/{datasetId}/ingestions"]
+    listing["get"]["parameters"][1] = {**listing["get"]["parameters"][1], "name": "pageNumber"}
+    listing["options"] = {"responses": {"200": {"description": "Fine."}}}
+    told: list[str] = []
+    found = list(unmet(of_the_client(), facts_of(corrected(document, OURS, told.append))))
+    for gone in ("answer field timezones", "answer field pagination", "query parameter page"):
+        assert any(f"{gone} is not in the description" in line for line in found), gone
+    assert not any("ingestions" in line or "timezones" in line for line in told if line.startswith("corrected: "))
+
+
+def test_a_field_that_becomes_required_is_not_corrected_away() -> None:
+    document = older()
+    document["components"]["schemas"]["CreateDatasetRequest"]["properties"]["region"] = {"type": "string"}
+    document["components"]["schemas"]["CreateDatasetRequest"]["required"].append("region")
+    facts = facts_of(corrected(document, OURS))["POST /v1/datasets"]
+    assert facts["request field region"].required
+    assert not facts["request field primaryKeys"].required

@@ -10,8 +10,9 @@ import yaml
 
 from tests.pipeline.conftest import files
 from tests.pipeline.forms import FORMS, described
+from tests.reference import REFERENCE
 from tests.scripted import ScriptedServer, Step, answer, drop, head, wire
-from tools.spec.document import dump, load
+from tools.spec.document import dump
 from tools.spec.project import Project
 from tools.spec.pull import main as pull
 
@@ -21,7 +22,7 @@ YAML = {"content-type": "application/yaml"}
 @pytest.fixture
 def published(project: Project) -> bytes:
     """What the real file may look like."""
-    return described("awkward", load(project.description))
+    return described("awkward", REFERENCE)
 
 
 def pulled(project: Project, address: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -45,7 +46,7 @@ def test_the_file_arrives_byte_for_byte(
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_the_api_is_accepted(project: Project, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source = project.root / "published.yaml"
-    content = described(form, load(project.description))
+    content = described(form, REFERENCE)
     source.write_bytes(content)
     assert pulled(project, source.as_uri(), monkeypatch) == 0
     assert project.description.read_bytes() == content
@@ -77,11 +78,11 @@ def refusals(published: bytes, document: dict[str, Any]) -> Iterator[tuple[str, 
     yield "no version", answer(200, dump({**document, "openapi": ""})), "OpenAPI 3"
     yield "no paths", answer(200, "openapi: 3.1.0\ninfo: {title: t, version: v}"), "paths"
     yield "another API", answer(200, "openapi: 3.1.0\ninfo: {title: t, version: v}\npaths: {/a: {}}"), "lacks 13"
-    yield "cut at a line's end", answer(200, cut(dump(document))), "is referred to"
+    yield "cut at a line's end", answer(200, cut(dump(document))), "which is not there"
     yield "cut, and refers to nothing", answer(200, cut(described("inline_3_0", document))), "security scheme"
-    yield "in several files", answer(200, dump(document).replace(b"'#/comp", b"'rest.yaml#/comp")), "is referred to"
+    yield "in several files", answer(200, dump(document).replace(b"'#/comp", b"'rest.yaml#/comp")), "another file's"
     yield "one operation short", answer(200, without_one(document)), "lacks 1"
-    yield "invalid", answer(200, dump({**document, "info": {"title": 5}})), "not valid"
+    yield "malformed", answer(200, dump({**document, "paths": {**document["paths"], "/v1/x": {"get": 5}}})), "number"
     yield "dropped", drop, "cannot be fetched"
 
 
@@ -103,13 +104,13 @@ NAMES = [
     "cut, and refers to nothing",
     "in several files",
     "one operation short",
-    "invalid",
+    "malformed",
     "dropped",
 ]
 
 
 def test_every_refusal_is_tried(published: bytes, project: Project) -> None:
-    assert [name for name, _, _ in refusals(published, load(project.description))] == NAMES
+    assert [name for name, _, _ in refusals(published, REFERENCE)] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -122,7 +123,7 @@ def test_refusals_leave_both_files_alone(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = files(project)
-    _, step, word = next(entry for entry in refusals(published, load(project.description)) if entry[0] == name)
+    _, step, word = next(entry for entry in refusals(published, REFERENCE) if entry[0] == name)
     server.will(step)
     assert pulled(project, server.url, monkeypatch) == 1
     said = capsys.readouterr().err
@@ -164,7 +165,7 @@ def test_both_files_or_neither(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     source = project.root / "published.yaml"
-    source.write_bytes(described("strict", load(project.description)))
+    source.write_bytes(described("strict", REFERENCE))
     for name in {"description", "lock"} - set(there_before):
         getattr(project, name).unlink()
     before = files(project)
@@ -204,7 +205,7 @@ def test_the_changelog_says_how_the_description_changed(project: Project, monkey
 def test_only_so_much_is_told_of_what_breaks_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.changelog.write_text(CHANGELOG)
     source = project.root / "published.yaml"
-    source.write_bytes(described("nameless_and_more", load(project.description)))
+    source.write_bytes(described("nameless_and_more", REFERENCE))
     assert pulled(project, source.as_uri(), monkeypatch) == 0
     told = project.changelog.read_text()
     assert "Nothing that the client relies on is gone or changed." in told

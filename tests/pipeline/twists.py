@@ -5,15 +5,17 @@ A publisher's tools decide all of this, and none of it changes what goes over th
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 import yaml
 
-from tests.pipeline.forms import Document, operations, resolved
+from tests.pipeline.frameworks import NUMBER, Document, operations, resolved
 from tools.spec.document import dump
 
 Twist = Callable[[Document], None]
+PAGING = {"page", "pageSize"}
 PROSE = (
     'Say "so", \'so\', \\so\\, """so""", `so`, {so}, %s, $so, <b>so</b>: — naïve 日本 😀\n\n- a list\n\tand # a tab\\'
 )
@@ -90,6 +92,37 @@ def other_component_names(document: Document) -> None:
         document |= json.loads(text)
 
 
+def older_names_beside(document: Document) -> None:
+    """Each name also as it may have been once: another one on the wire, and the same one in Python."""
+
+    def older(name: str) -> str:
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+    def both(schema: Document) -> Document | None:
+        twins = {older(name): copy.deepcopy(each) for name, each in schema.get("properties", {}).items()}
+        return {**schema, "properties": twins | schema["properties"]} if twins else None
+
+    all_schemas(document, both)
+    for _, _, operation in operations(document):
+        own = [resolved(each, document) for each in operation.get("parameters", [])]
+        named = [each for each in own if older(each["name"]) != each["name"]]
+        twins = [{**each, "name": older(each["name"]), "in": "query", "required": False} for each in named]
+        headers = [{**each, "in": "header"} for each in twins]
+        operation["parameters"] = [*twins, *operation.get("parameters", []), *headers]
+
+
+def names_that_generated_code_needs(document: Document) -> None:
+    def more(schema: Document) -> Document | None:
+        extra = {name: {"type": "string"} for name in ("additionalProperties", "toDict", "d", "cls", "cast", "items")}
+        return {**schema, "properties": {**schema["properties"], **extra}} if "properties" in schema else None
+
+    all_schemas(document, more)
+    for _, _, operation in operations(document):
+        names = ("client", "quote", "body", "url", "params")
+        extra = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names]
+        operation["parameters"] = [*operation.get("parameters", []), *extra]
+
+
 def names_that_clash(document: Document) -> None:
     schemas = document["components"].setdefault("schemas", {})
     for name in (
@@ -157,6 +190,41 @@ def version_in_the_server(document: Document) -> None:
     document["paths"] = {path.removeprefix("/v1"): item for path, item in document["paths"].items()}
 
 
+def local_server_too(document: Document) -> None:
+    document["servers"] = [*document["servers"], {"url": "http://localhost:5000"}]
+
+
+def version_as_a_parameter(document: Document) -> None:
+    version = {"name": "version", "in": "path", "required": True, "schema": {"type": "string", "default": "1.0"}}
+    text = json.dumps(document).replace("#/paths/~1v1~1", "#/paths/~1v{version}~1")
+    document |= json.loads(text)
+    document["paths"] = {
+        path.replace("/v1/", "/v{version}/"): {**item, "parameters": [version, *item.get("parameters", [])]}
+        if path.startswith("/v1/")
+        else item
+        for path, item in document["paths"].items()
+    }
+
+
+def constraints_of_routes(document: Document) -> None:
+    document["paths"] = {re.sub(r"\{(\w+)\}", r"{\1:length(1,40)}", path): it for path, it in document["paths"].items()}
+
+
+def query_as_an_object(document: Document) -> None:
+    for _, _, operation in operations(document):
+        every = [resolved(each, document) for each in operation.get("parameters", [])]
+        paging = {
+            each["name"]: each for each in every if each["in"] == "query" and each["name"] in {"page", "pageSize"}
+        }
+        if paging:
+            inner = {
+                name: {**each["schema"], "description": each["description"], "examples": [each["example"]]}
+                for name, each in paging.items()
+            }
+            whole = {"name": "paging", "in": "query", "schema": {"type": "object", "properties": inner}}
+            operation["parameters"] = [each for each in every if each["name"] not in PAGING] + [whole]
+
+
 def security_of_operations(document: Document) -> None:
     for _, _, operation in operations(document):
         operation["security"] = [{"x-api-key": []}, {"oauth": ["read"]}]
@@ -194,6 +262,29 @@ def any_success(document: Document) -> None:
 
 
 # Schemas
+
+
+def one_model_for_both(document: Document) -> None:
+    """Fields that are only read in requests, and such that are only written in answers."""
+    read = {"type": "string", "readOnly": True}
+    written = {"oneOf": [{"type": "string", "writeOnly": True}, {"type": "null"}]}
+    for name, schema in document["components"]["schemas"].items():
+        if schema.get("type") == "object" and "properties" in schema:
+            request = name.endswith("Request")
+            schema["properties"] |= {"etag": read} if request else {"secret": written}
+            schema["required"] = [*schema.get("required", []), "etag" if request else "secret"]
+
+
+def numbers_that_may_be_digits(document: Document) -> None:
+    def both(schema: Document) -> Document | None:
+        kinds = schema["type"] if isinstance(schema.get("type"), list) else [schema.get("type")]
+        if "integer" in kinds and "enum" not in schema:
+            return {**schema, "type": [*kinds, "string"], "format": "int64", "pattern": r"^-?(?:0|[1-9]\d*)$"}
+        if "number" in kinds:
+            return {**schema, "type": [*kinds, "string"], "format": "double", "pattern": NUMBER}
+        return None
+
+    all_schemas(document, both)
 
 
 def envelopes_by_all_of(document: Document) -> None:
@@ -359,9 +450,13 @@ def openapi_3_0(document: Document) -> None:
 
     def old(value: Document) -> Document | None:
         kinds = value.get("type")
-        if isinstance(kinds, list) and any(kind == "null" for kind in kinds):
-            enum = {"enum": [each for each in value["enum"] if each is not None]} if "enum" in value else {}
-            return {**value, **enum, "type": next(kind for kind in kinds if kind != "null"), "nullable": True}
+        if isinstance(kinds, list):
+            found = {key: it for key, it in value.items() if key != "type"}
+            if "enum" in value:
+                found["enum"] = [each for each in value["enum"] if each is not None]
+            others = [kind for kind in kinds if kind != "null"]
+            found = with_one_example(found) or found  # here, as it may be left without a type to know it by
+            return found | ({"type": others[0]} if len(others) == 1 else {}) | {"nullable": "null" in kinds}
         for way in ("anyOf", "oneOf"):
             parts = value.get(way, [])
             rest = [part for part in parts if part != {"type": "null"}]
@@ -373,8 +468,14 @@ def openapi_3_0(document: Document) -> None:
 
     for part in ("paths", "components"):
         document[part] = everywhere(document[part], old)
-    all_schemas(document, lambda schema: {key: it for key, it in schema.items() if key != "examples"})
+    all_schemas(document, with_one_example)
     document["openapi"] = "3.0.1"
+
+
+def with_one_example(schema: Document) -> Document | None:
+    if "examples" not in schema:
+        return None
+    return {key: it for key, it in schema.items() if key != "examples"} | {"example": schema["examples"][0]}
 
 
 TWISTS: dict[str, Twist] = {
@@ -383,12 +484,17 @@ TWISTS: dict[str, Twist] = {
         # What goes by our names comes first; what rewrites all schemas, in the middle; what only 3.0 knows, last.
         references_into_paths,
         parameters_of_paths,
+        query_as_an_object,
+        one_model_for_both,
         everything_required,
         strict_words,
         fields_and_parameters_more,
+        older_names_beside,
+        names_that_generated_code_needs,
         envelopes_by_all_of,
         null_first,
         null_by_any_of,
+        numbers_that_may_be_digits,
         closed_objects,
         wrapped_references,
         one_of_success_and_failure,
@@ -408,9 +514,30 @@ TWISTS: dict[str, Twist] = {
         key_as_a_parameter,
         operations_more,
         version_in_the_server,
+        local_server_too,
+        version_as_a_parameter,
+        constraints_of_routes,
         openapi_3_0,
     )
 }
+
+
+SAYING_MORE = {
+    "any_success",
+    "closed_objects",
+    "errors_by_default",
+    "everything_required",
+    "fields_and_parameters_more",
+    "names_that_generated_code_needs",
+    "numbers_that_may_be_digits",
+    "older_names_beside",
+    "one_of_success_and_failure",
+    "operations_more",
+    "prose_and_extras",
+    "strict_words",
+    "wrapped_references",
+}
+"""Those that change more than the form: words, statuses, what is promised, or what there is beside."""
 
 
 def as_json_with_tabs(document: Document) -> bytes:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from databox.sandbox import Sandbox
+from tests.marks import slow
 
 
 def command(*arguments: str) -> "subprocess.Popen[str]":
@@ -66,12 +67,16 @@ def test_wrong_usage_and_version() -> None:
     "arguments",
     [
         ["--state", "{directory}/none/world.sqlite"],
-        ["--state", "{directory}/text"],
-        ["--processing-delay", "-1"],
-        ["--rate-limit", "0"],
         ["--port", "70000"],
-        ["--processing-polls", "-1"],
-        ["--host", "0.0.0.0"],
+        *slow(
+            [
+                ["--state", "{directory}/text"],
+                ["--processing-delay", "-1"],
+                ["--rate-limit", "0"],
+                ["--processing-polls", "-1"],
+                ["--host", "0.0.0.0"],
+            ]
+        ),
     ],
 )
 def test_wrong_values_are_named(arguments: list[str], tmp_path: Path) -> None:

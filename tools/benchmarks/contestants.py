@@ -14,7 +14,7 @@ import requests
 from databox import AsyncDatabox, Databox
 from databox_openapi import AuthenticatedClient
 from databox_openapi.api.datasets import create_ingestion
-from databox_openapi.models import CreateIngestionBody, CreateIngestionBodyRecordsItem
+from databox_openapi.models import CreateIngestionBody
 
 Row = dict[str, Any]
 KEY = "a-key-for-the-benchmark"
@@ -69,7 +69,7 @@ def generated_client(url: str, count: int) -> int:
     sent = 0
     with AuthenticatedClient(base_url=url, token=KEY, prefix="", auth_header_name="x-api-key") as client:
         for batch in batches(count):
-            body = CreateIngestionBody(records=[CreateIngestionBodyRecordsItem.from_dict(row) for row in batch])
+            body = CreateIngestionBody.from_dict({"records": batch})
             create_ingestion.sync_detailed("d", client=client, body=body)
             sent += len(batch)
     return sent

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tools.spec.document import find
+from tools.spec.schemas import NULL, said
 
 __all__ = ["FREE", "described", "sent", "undescribed"]
 
@@ -24,25 +25,19 @@ def sent(value: Any, where: str = "") -> Paths:
     return found
 
 
-def described(schema: Any, document: dict[str, Any], where: str = "", within: tuple[int, ...] = ()) -> set[str]:
-    """Return the paths that a schema describes, however it is put together; `FREE` stands for any field."""
-    parts = list(_parts(schema, document))
-    if any(id(part) in within for part in parts):
-        return set()  # it holds itself
-    inside = within + tuple(id(part) for part in parts)
+def described(schema: Any, document: dict[str, Any], where: str = "", within: tuple[str, ...] = ()) -> set[str]:
+    """Return the paths that a plain schema of a document describes; `FREE` stands for any field."""
     found: set[str] = set()
-    named = False
-    for part in parts:
-        for name, inner in (part.get("properties") or {}).items():
-            named = True
+    for part in _choices(schema, document, within):
+        inside = (*within, *([schema["$ref"]] if "$ref" in schema else []))
+        for name, inner in part.get("properties", {}).items():
             path = f"{where}.{name}" if where else name
             found |= {path} | described(inner, document, path, inside)
-        if isinstance(part.get("items"), dict):
-            path = f"{where}[]"
-            found |= {path} | described(part["items"], document, path, inside)
-    any_more = any(part.get("additionalProperties") not in (None, False) for part in parts)
-    if any_more or not (named or any("items" in part or part.get("type") not in _OBJECT for part in parts)):
-        found.add(f"{where}.{FREE}" if where else FREE)
+        if "items" in part:
+            found |= {f"{where}[]"} | described(part["items"], document, f"{where}[]", inside)
+        named = "properties" in part or "items" in part
+        if part.get("additionalProperties") or not (named or set(said(part)) - {"object", "null"}):
+            found.add(f"{where}.{FREE}" if where else FREE)
     return found
 
 
@@ -52,20 +47,18 @@ def undescribed(value: Any, known: set[str]) -> list[str]:
     return [path for path in sent(value) if path not in known and not path.startswith(free)]
 
 
-_OBJECT: tuple[object, ...] = (None, "object", ["object", "null"], ["null", "object"])
-
-
-def _parts(schema: Any, document: dict[str, Any], seen: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
-    """Walk the schemas that one is made of: itself, what it refers to, and what it is combined from."""
+def _choices(schema: Any, document: dict[str, Any], within: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Walk the schemas that one may be; one that holds itself is walked once."""
     if not isinstance(schema, dict):
         return
-    reference = schema.get("$ref")
-    if isinstance(reference, str) and reference not in seen:
-        yield from _parts(find(document, reference), document, (*seen, reference))
-    combined = [part for way in ("allOf", "anyOf", "oneOf") for part in schema.get(way) or ()]
-    for part in combined:
-        yield from _parts(part, document, seen)
-    if set(schema) - {"$ref", "allOf", "anyOf", "oneOf", "description", "title", "nullable"}:
+    if "$ref" in schema:
+        if schema["$ref"] not in within:
+            yield from _choices(find(document, schema["$ref"]), document, within)
+    elif "anyOf" in schema:
+        for each in schema["anyOf"]:
+            if each != NULL:
+                yield from _choices(each, document, within)
+    else:
         yield schema
 
 

@@ -116,9 +116,10 @@ def _written(found: list[Recording], provenance: str, folder: Path) -> list[Path
     written = []
     for recording in found:
         answer = recording.response
-        deviations = description.response_problems(
+        problems = description.response_problems(
             recording.operation, recording.status, answer.content, answer.content_type
         )
+        deviations = [problem.text for problem in problems]
         for deviation in deviations:
             print(f"  not as described: {deviation}")
         whole = attrs.evolve(

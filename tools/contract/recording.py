@@ -11,10 +11,13 @@ from jsonschema import Draft202012Validator
 
 from tools.spec.project import Project
 
-__all__ = ["ABSENT", "RECORDINGS", "Message", "Recording", "RecordingError", "read", "read_all", "write"]
+__all__ = ["ABSENT", "PROVENANCES", "RECORDINGS", "Message", "Recording", "RecordingError", "read", "read_all", "write"]
 
 RECORDINGS = Project().root / "tests" / "contract" / "recordings"
 """A folder for each provenance."""
+
+PROVENANCES = ("documentation", "vendor-test-data", "live")
+"""Those that say something of the real service."""
 
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
 """The JSON of a body that has none; null is JSON."""

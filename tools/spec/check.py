@@ -6,63 +6,53 @@ Changes nothing: it generates aside and compares both ways, uncommitted edits in
 """
 
 import hashlib
-import importlib
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from tools.spec.document import SpecError, load, operations, resolve_path_items
+from tools.spec.describe import described
+from tools.spec.document import SpecError, content_of, load, operations, silent
 from tools.spec.generate import write_package
 from tools.spec.lock import Lock, generator
-from tools.spec.overlay import pins, with_our_templates
+from tools.spec.normalise import corrected, plain
+from tools.spec.pins import PINS
 from tools.spec.project import Project
-from tools.spec.validity import fault
+from tools.spec.validity import read
+from tools.spec.wire import facts_of
 
 __all__ = ["problems"]
 
 
 def problems(project: Project) -> Iterator[str]:
     """Yield what does not fit, each with the remedy."""
-    yield from _lock_problems(project)
-    yield from _description_problems(project)
+    document = read(project.description).document
+    yield from _lock_problems(project, document)
     generated = list(_generated_problems(project))
     yield from generated
+    yield from _plain_problems(project)
     # What the facade imports must stand before the facade can be looked at.
     if not generated:
-        yield from _facade_problems(project)
+        yield from _facade_problems(project, document)
 
 
-def _lock_problems(project: Project) -> Iterator[str]:
-    lock = Lock.read(_bytes(project.lock))
-    if hashlib.sha256(_bytes(project.description)).hexdigest() != lock.sha256:
+def _lock_problems(project: Project, document: dict[str, Any]) -> Iterator[str]:
+    lock = Lock.read(content_of(project.lock))
+    if hashlib.sha256(content_of(project.description)).hexdigest() != lock.sha256:
         yield "openapi/databox-v1.yaml is not the file that spec.lock describes. Restore it, or run `make pull`."
     if lock.generator != generator():
         yield f"spec.lock says {lock.generator}, but {generator()} is installed. Run `make setup` or `make pull`."
-    count = len(list(operations(resolve_path_items(load(project.description)))))
+    count = len(list(operations(plain(document))))
     if count != lock.operations:
         yield f"spec.lock counts {lock.operations} operations, the description has {count}. Run `make pull`."
-
-
-def _description_problems(project: Project) -> Iterator[str]:
-    document = load(project.description)
-    found = fault(document)
-    if found:
-        yield f"openapi/databox-v1.yaml {found} Restore it, or run `make pull`."
-    wanted = pins(load(project.overlay))
-    present = {
-        (path, method) for path, method, _ in operations(with_our_templates(resolve_path_items(document), wanted))
-    }
-    for pin in wanted:
-        if (pin.path, pin.method) not in present:
-            yield f"The description has no {pin.method.upper()} {pin.path}, which the facade needs."
 
 
 def _generated_problems(project: Project) -> Iterator[str]:
     remedy = "Run `make generate`; nobody edits generated/."
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / "databox_openapi"
-        write_package(project, project.description, fresh, lambda line: None)
+        write_package(project, project.description, fresh, silent)
         wanted, present = _files(fresh.parent), _files(project.package.parent)
     for name in sorted(wanted.keys() | present.keys()):
         if name not in present:
@@ -75,16 +65,21 @@ def _generated_problems(project: Project) -> Iterator[str]:
             yield f"generated/{name} is not what the generator writes. {remedy}"
 
 
-def _facade_problems(project: Project) -> Iterator[str]:
-    """Every pinned operation must have its function in the facade."""
+def _plain_problems(project: Project) -> Iterator[str]:
+    if described(project, project.description, silent) != content_of(project.plain):
+        yield "conformance/databox-v1.yaml is not what `make generate` writes. Run it; nobody edits that file."
+
+
+def _facade_problems(project: Project, document: dict[str, Any]) -> Iterator[str]:
+    """Whatever the client sends or reads must be in the description, by its name on the wire."""
     try:
-        facade = importlib.import_module("databox.api.operations")
+        from tools.spec.facade import of_the_client, unmet
+
+        relied = of_the_client()
     except Exception as error:  # noqa: BLE001 - code that is being edited can raise anything
         yield f"databox.api.operations cannot be imported: {type(error).__name__}: {error}. Mend it first."
         return
-    for pin in pins(load(project.overlay)):
-        if not callable(getattr(facade, pin.facade.replace(".", "_"), None)):
-            yield f"databox.api.operations has no {pin.facade.replace('.', '_')} for {pin.method.upper()} {pin.path}."
+    yield from unmet(relied, facts_of(corrected(document, load(project.overlay))))
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -93,13 +88,6 @@ def _files(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SpecError(f"Cannot read {path.name}: {error.strerror}.") from None
 
 
 def main(project: Project | None = None) -> int:
@@ -112,8 +100,7 @@ def main(project: Project | None = None) -> int:
     for problem in found:
         print(problem, file=sys.stderr)
     if not found:
-        count = len(pins(load(project.overlay)))
-        print(f"Description, lock and generated/ fit: {count} operations in, out, and in the facade.")
+        print(f"Description, lock, generated/ and client fit: {len(PINS)} operations, every field sent and read.")
     return 1 if found else 0
 
 

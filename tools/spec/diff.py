@@ -16,12 +16,13 @@ from typing import Any, Literal
 
 import attrs
 
-from tools.spec.document import SpecError, load, operations, parse, resolve_path_items, wire_path
-from tools.spec.overlay import apply, only_pinned, pins, with_our_templates
+from tools.spec.document import SpecError, content_of, operations
+from tools.spec.facade import Reliance, fits, is_expected, of_the_client
+from tools.spec.normalise import plain
+from tools.spec.pins import blank
 from tools.spec.project import Project
-from tools.spec.reliance import Reliance, reliance
-from tools.spec.validity import fault
-from tools.spec.wire import NUMBERS, Fact, Wire, blank, wire_of
+from tools.spec.validity import published
+from tools.spec.wire import Fact, Wire, facts_of
 
 __all__ = ["Change", "changes", "compare", "in_words"]
 
@@ -48,24 +49,23 @@ class Change:
         return f"{self.operation}: {self.what}"
 
 
-def compare(project: Project, old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
-    """Return how a description differs from an older one, as the facade sees it."""
-    overlay = load(project.overlay)
-    wanted = pins(overlay)
-    ours = only_pinned(apply(overlay, with_our_templates(_ours(project), wanted), _silent), _silent)
-    names = _titles(new) | _titles(old) | _titles(ours)
-    try:
-        relied = reliance(wanted, wire_of(ours))
-    except Exception as error:  # noqa: BLE001 - code that is being edited can raise anything
-        raise SpecError(f"The client's code does not run: {type(error).__name__}: {error}. Mend it first.") from None
-    return list(changes(wire_of(old), wire_of(new), relied, names))
+def compare(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+    """Return how a published description differs from an older one, as the client sees it.
+
+    Raises:
+        SpecError: one of them cannot be put into the plain form.
+    """
+    before, after = plain(old), plain(new)
+    return list(changes(facts_of(before), facts_of(after), of_the_client(), _titles(after) | _titles(before)))
 
 
 def changes(old: Wire, new: Wire, relied: Mapping[str, Reliance], names: Mapping[str, str]) -> Iterator[Change]:
     """Yield the differences between two wires, operation by operation."""
     for key in sorted(old.keys() | new.keys()):
         ours = relied.get(key)
-        title = names.get(key, key) + (f" ({ours.facade})" if ours else "")
+        title = ours.title if ours else names.get(key, key)
+        if ours and ours.broken:
+            yield Change(title, f"the client cannot build this request any more: {ours.broken}", "breaks")
         if key not in new:
             yield Change(title, "the operation is gone", "breaks" if ours else "harmless")
         elif key not in old:
@@ -76,7 +76,8 @@ def changes(old: Wire, new: Wire, relied: Mapping[str, Reliance], names: Mapping
 
 def _within(title: str, old: Mapping[str, Fact], new: Mapping[str, Fact], ours: Reliance | None) -> Iterator[Change]:
     relied = ours.places if ours else {}
-    sent = ours.always_sent if ours else old.keys() | new.keys()  # where nothing is relied on, nothing is missed
+    # Where nothing is relied on, nothing is missed.
+    sent = ours.always_sent if ours and not ours.broken else old.keys() | new.keys()
     for place in sorted(old.keys() | new.keys()):
         was, now = old.get(place), new.get(place)
         if was and now:
@@ -104,23 +105,15 @@ def _parent(place: str) -> str | None:
     return f"{word} field {above}" if above else f"JSON {word}"
 
 
-def _weight_of_loss(place: str, new: Mapping[str, Fact], relied: Mapping[str, frozenset[str]]) -> Weight:
-    # An error that is not described any more is still answered; a field that is gone from one is gone.
-    only_described = place == "JSON error"
-    # Nor does a key stop being asked for because nothing is said of keys, or the header is told as a parameter.
-    if place.startswith("key "):
-        only_described = not any(other.startswith("key ") for other in new)
-    return "described" if only_described else "breaks" if place in relied else "harmless"
+def _weight_of_loss(place: str, new: Mapping[str, Fact], relied: Mapping[str, str | None]) -> Weight:
+    # An error that is not described any more is still answered, and a key asked for where nothing is said of keys.
+    return "described" if not is_expected(place, new) else "breaks" if place in relied else "harmless"
 
 
-def _weight_of_kinds(place: str, was: Fact, now: Fact, relied: Mapping[str, frozenset[str]]) -> Weight:
+def _weight_of_kinds(place: str, was: Fact, now: Fact, relied: Mapping[str, str | None]) -> Weight:
     if not (was.kinds and now.kinds):
         return "described"
-    if place not in relied:
-        return "harmless"
-    ours = relied[place]
-    given, taken = (ours, now.kinds) if place.startswith(("request", "query", "header")) else (now.kinds, ours)
-    return "harmless" if given <= taken | (NUMBERS if "number" in taken else set()) else "breaks"
+    return "breaks" if place in relied and not fits(place, relied[place], now) else "harmless"
 
 
 def _retyped(place: str, was: Fact, now: Fact) -> str:
@@ -153,27 +146,9 @@ def in_words(found: list[Change], most: int | None = None) -> str:
     return "\n\n".join(parts)
 
 
-def _ours(project: Project) -> dict[str, Any]:
-    return resolve_path_items(load(project.description))
-
-
-def _silent(line: str) -> None:
-    """Nobody wants to know here what the overlay leaves out."""
-
-
 def _titles(document: dict[str, Any]) -> dict[str, str]:
-    """The operations as a description writes them, by their place on the wire."""
-    whole = resolve_path_items(document)
-    named = [(method.upper(), wire_path(whole, path)) for path, method, _ in operations(whole)]
-    return {f"{method} {blank(path)}": f"{method} {path}" for method, path in named}
-
-
-def _usable(content: bytes, name: str) -> dict[str, Any]:
-    document = parse(content, name)
-    found = fault(document)
-    if found:
-        raise SpecError(f"{name} {found}")
-    return document
+    """The operations of a plain document as it writes them, by their place on the wire."""
+    return {f"{method.upper()} {blank(path)}": f"{method.upper()} {path}" for path, method, _ in operations(document)}
 
 
 def _committed(project: Project) -> bytes:
@@ -190,13 +165,6 @@ def _committed(project: Project) -> bytes:
     return done.stdout
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SpecError(f"Cannot read {path}: {error.strerror}.") from None
-
-
 def main(arguments: list[str] | None = None, project: Project | None = None) -> int:
     """Run as a command; return the exit status."""
     parser = argparse.ArgumentParser(description="Say in words how two descriptions of the API differ on the wire.")
@@ -206,11 +174,16 @@ def main(arguments: list[str] | None = None, project: Project | None = None) -> 
     given = parser.parse_args(arguments)
     newer = given.new or project.description
     try:
-        old = _usable(_bytes(given.old), str(given.old)) if given.old else _usable(_committed(project), "HEAD")
-        found = compare(project, old, _usable(_bytes(newer), str(newer)))
+        both = [
+            published(content_of(given.old), str(given.old)) if given.old else published(_committed(project), "HEAD"),
+            published(content_of(newer), str(newer)),
+        ]
+        found = compare(both[0].document, both[1].document)
     except SpecError as error:
         print(f"Nothing was compared. {error}", file=sys.stderr)
         return 2
+    for each in both:
+        each.warn(lambda line: print(line, file=sys.stderr))
     print(in_words(found))
     return 1 if any(change.weight == "breaks" for change in found) else 0
 

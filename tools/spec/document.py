@@ -1,56 +1,54 @@
-"""Reading descriptions: bytes to a document, or an error that says what is wrong with them."""
+"""Walking a description: its operations, its references, and how a place in it is told to people."""
 
-import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tools.spec.reading import SpecError, parse
+
 __all__ = [
     "METHODS",
+    "PUBLISHED",
+    "Report",
     "SpecError",
+    "at",
+    "content_of",
     "dump",
+    "each_operation",
     "find",
+    "follow",
+    "kind_of",
     "load",
+    "mapping",
     "operations",
     "parse",
-    "resolve_path_items",
-    "wire_path",
+    "parts_of",
+    "references",
+    "silent",
+    "with_words",
 ]
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
+PUBLISHED = "x-published"
+"""Where a document carries the one that it was made from."""
 
-class SpecError(Exception):
-    """A description, overlay or lock that cannot be used; the message says why and what to do."""
+Report = Callable[[str], None]
+"""Told, line by line, what was left out or corrected."""
 
+NAMED = {"responses", "properties", "schemas", "patternProperties", "$defs", "definitions", "parameters", "headers"}
+"""Keys below which keys are names that somebody chose: a property may be called `default`, a response is."""
 
-TEXT = "tag:yaml.org,2002:str"
-MERGE = "tag:yaml.org,2002:merge"
-LEFT_AS_TEXT = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
-"""Moments, which bundlers write without quotes and a datetime would change, and a bare `=`, which PyYAML refuses."""
-
-
-class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """Reads YAML as JSON would be: keys are text, also `200` and `on`, and so are moments."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        if isinstance(node, yaml.MappingNode):
-            self.flatten_mapping(node)
-            for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
-                    key.tag = TEXT
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-        return mapping
+VALUES = {"example", "examples", "default", "enum", "const"}
+"""Keys below which anything may stand, a `$ref` that refers to nothing included."""
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in LEFT_AS_TEXT]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+def silent(line: str) -> None:
+    """Tell nobody."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -60,39 +58,17 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def parse(content: bytes, name: str) -> dict[str, Any]:
-    """Return the mapping that some YAML (or JSON) holds.
-
-    Raises:
-        SpecError: it does not parse, or holds something else.
-    """
-    try:
-        document = _json(content) or yaml.load(content, Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        problem = " ".join(str(error).split())[:300]
-        raise SpecError(f"{name} is not YAML: {problem}") from None
-    if document is None:
-        raise SpecError(f"{name} is empty.")
-    if not isinstance(document, dict):
-        raise SpecError(f"{name} holds {type(document).__name__} where a mapping belongs; is it a web page?")
-    return document
-
-
-def _json(content: bytes) -> Any:
-    """Return what some JSON holds, None when it is not: YAML reads most of it, but not every escape."""
-    try:
-        return json.loads(content) if content.lstrip().startswith(b"{") else None
-    except ValueError:
-        return None
-
-
 def load(path: Path) -> dict[str, Any]:
     """Return the mapping in a file. Raises SpecError when there is none."""
+    return parse(content_of(path), path.name)
+
+
+def content_of(path: Path) -> bytes:
+    """Return what is in a file. Raises SpecError when it cannot be read."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise SpecError(f"Cannot read {path}: {error.strerror}.") from None
-    return parse(content, path.name)
 
 
 def dump(document: dict[str, Any]) -> bytes:
@@ -108,46 +84,103 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
                 yield str(path), method, operation
 
 
-def wire_path(document: dict[str, Any], path: str) -> str:
-    """Return a path as requests have it: with the path that all servers have in common, unless it is there already."""
-    bases = {_base(server) for server in document.get("servers") or () if isinstance(server, dict)}
-    base = bases.pop() if len(bases) == 1 else ""
-    return path if path.startswith(f"{base}/") else base + path
+def each_operation(
+    document: dict[str, Any], change: Callable[[str, str, dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the document with each operation changed: from path, method and operation to the new one."""
+    paths: dict[str, dict[str, Any]] = {}
+    for path, method, operation in operations(document):
+        paths.setdefault(path, {})[method] = change(path, method, operation)
+    return {**document, "paths": paths}
 
 
-def _base(server: dict[str, Any]) -> str:
-    """Return the path of a server's address, such as `/v1`; empty when it has none."""
-    address = str(server.get("url", ""))
-    for name, variable in (server.get("variables") or {}).items():
-        address = address.replace(f"{{{name}}}", str((variable or {}).get("default", "")))
-    return re.sub(r"^(\w+:)?//[^/]*", "", address).partition("?")[0].rstrip("/")
-
-
-def resolve_path_items(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with path items written out: the generator silently skips those that are references."""
-    resolved = copy.deepcopy(document)
-    paths: dict[str, Any] = resolved["paths"] if isinstance(resolved.get("paths"), dict) else {}
-    for path, item in paths.items():
-        seen: set[str] = set()
-        while isinstance(item, dict) and isinstance(item.get("$ref"), str):
-            reference = item["$ref"]
-            target = find(resolved, reference)
-            if reference in seen or not isinstance(target, dict):
-                raise SpecError(f"The path {path} refers to {reference}, which is not there.")
-            seen.add(reference)
-            item = {**copy.deepcopy(target), **{key: value for key, value in item.items() if key != "$ref"}}
-        paths[path] = item
-    return resolved
+def with_words(part: dict[str, Any], words: str) -> dict[str, Any]:
+    """Return a part of a description with a sentence added to its description."""
+    said = str(part.get("description") or "").rstrip()
+    return {**part, "description": f"{said} {words}".strip() if words not in said else said}
 
 
 def find(document: Any, reference: str) -> Any:
-    """Return what a reference like `#/components/schemas/Account` points at (RFC 6901), or None."""
+    """Return what a reference like `#/components/schemas/Account` points at (RFC 6901), or None.
+
+    In OpenAPI 3.1 it may also be the name of an anchor: `#account`.
+    """
+    if not reference.startswith("#/") and reference != "#":
+        return next(_anchored(document, reference.removeprefix("#")), None)
     value = document
-    for part in reference.removeprefix("#").split("/")[1:]:
-        name = re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), part)
-        name = name.replace("~1", "/").replace("~0", "~")
+    for name in parts_of(reference):
         if isinstance(value, list) and name.isdecimal():
             value = value[int(name)] if int(name) < len(value) else None
         else:
             value = value.get(name) if isinstance(value, dict) else None
     return value
+
+
+def _anchored(value: Any, name: str) -> Iterator[dict[str, Any]]:
+    """Walk the parts of a document that have an anchor of a name."""
+    if isinstance(value, dict) and name in (value.get("$anchor"), value.get("$dynamicAnchor")):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _anchored(inner, name)
+
+
+def parts_of(reference: str) -> list[str]:
+    """Return the names that a reference leads through."""
+    parts = reference.removeprefix("#").split("/")[1:]
+    plain = [re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), part) for part in parts]
+    return [part.replace("~1", "/").replace("~0", "~") for part in plain]
+
+
+def follow(document: dict[str, Any], part: Any, place: str) -> dict[str, Any]:
+    """Return a part of a description, or what it refers to, with the words that stand beside the reference.
+
+    Raises:
+        SpecError: it refers to nothing, to itself, or to what is no mapping.
+    """
+    seen: list[str] = []
+    beside: dict[str, Any] = {}
+    while isinstance(part, dict) and isinstance(part.get("$ref"), str):
+        reference = part["$ref"]
+        beside = {key: value for key, value in part.items() if key != "$ref"} | beside
+        if reference in seen:
+            raise SpecError(f"{place} refers to itself: {' → '.join([*seen, reference])}.")
+        seen.append(reference)
+        part = find(document, reference)
+        if part is None:
+            raise SpecError(f"{place} refers to {reference}, which is not there.")
+    return {**mapping(part, place), **beside}
+
+
+def mapping(value: Any, place: str) -> dict[str, Any]:
+    """Return a value that must be a mapping. Raises SpecError when it is not."""
+    if not isinstance(value, dict):
+        raise SpecError(f"{place} holds {kind_of(value)} where a mapping belongs.")
+    return value
+
+
+def references(value: Any, place: tuple[str | int, ...] = (), named: bool = False) -> Iterator[tuple[str, str]]:
+    """Walk the references in a part of a description: where each stands, and where it leads."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "$ref" and isinstance(inner, str) and not named:
+                yield at(*place), inner
+            elif named or key not in VALUES:
+                yield from references(inner, (*place, key), named=not named and key in NAMED)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from references(inner, (*place, number))
+
+
+def at(*place: str | int) -> str:
+    """Return a place as people are told of it: `paths['/v1/accounts'].get`."""
+    words = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" if re.fullmatch(r"[\w-]+", part) else f"[{part!r}]"
+        for part in place
+    )
+    return words.removeprefix(".") or "the document"
+
+
+def kind_of(value: Any) -> str:
+    """Return what kind of JSON value something is, for a message."""
+    names: dict[type, str] = {dict: "a mapping", list: "a list", str: "text", bool: "true or false"}
+    return "nothing" if value is None else f"{names.get(type(value), 'a number')} ({json.dumps(value)[:40]})"

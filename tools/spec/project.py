@@ -26,6 +26,16 @@ class Project:
         return self.root / "openapi" / "overlay.yaml"
 
     @property
+    def error_codes(self) -> Path:
+        """What the reference says of errors, and the description does not."""
+        return self.root / "openapi" / "error-codes.yaml"
+
+    @property
+    def plain(self) -> Path:
+        """The description for other generators, as authors of clients find it."""
+        return self.root / "conformance" / "databox-v1.yaml"
+
+    @property
     def lock(self) -> Path:
         """Where it came from."""
         return self.root / "openapi" / "spec.lock"

@@ -15,11 +15,12 @@ import urllib.request
 from pathlib import Path
 
 from tools.spec.diff import compare, in_words
-from tools.spec.document import SpecError, load, operations, parse, resolve_path_items
+from tools.spec.document import Report, SpecError, operations
 from tools.spec.lock import Lock
-from tools.spec.overlay import pins, with_our_templates
+from tools.spec.normalise import plain
+from tools.spec.pins import PINS, missing
 from tools.spec.project import ADDRESS, Project
-from tools.spec.validity import fault
+from tools.spec.validity import published, read
 
 __all__ = ["fetch", "pull"]
 
@@ -59,34 +60,38 @@ def fetch(address: str) -> bytes:
     return content
 
 
-def accepted(content: bytes, address: str, project: Project) -> int:
+def accepted(content: bytes, address: str, report: Report) -> int:
     """Return the number of operations in a whole description of our API.
+
+    Args:
+        content: what came from the address.
+        address: where it came from.
+        report: told what is odd about it.
 
     Raises:
         SpecError: it is not one.
     """
-    document = parse(content, address)
-    found = fault(document)
-    if found:
-        raise SpecError(f"{address} {found}")
-    resolved = resolve_path_items(document)
-    wanted = pins(load(project.overlay))
-    present = {(path, method) for path, method, _ in operations(with_our_templates(resolved, wanted))}
-    missing = [pin for pin in wanted if (pin.path, pin.method) not in present]
-    if missing:
-        names = ", ".join(f"{pin.method.upper()} {pin.path}" for pin in missing[:3])
-        raise SpecError(f"{address} lacks {len(missing)} of our {len(wanted)} operations, such as {names}.")
-    return len(list(operations(resolved)))
+    found = published(content, address)
+    try:
+        document = plain(found.document)
+    except SpecError as error:
+        raise SpecError(f"{address} cannot be used: {error}") from None
+    lacking = missing(document)
+    if lacking:
+        names = ", ".join(pin.title for pin in lacking[:3])
+        raise SpecError(f"{address} lacks {len(lacking)} of our {len(PINS)} operations, such as {names}.")
+    found.warn(report)
+    return len(list(operations(document)))
 
 
-def pull(project: Project, address: str) -> Lock:
-    """Replace description and lock by what stands at an address.
+def pull(project: Project, address: str, report: Report) -> Lock:
+    """Replace description and lock by what stands at an address; what is odd about it is reported.
 
     Raises:
         SpecError: it is refused; both files are as they were.
     """
     content = fetch(address)
-    count = accepted(content, address, project)
+    count = accepted(content, address, report)
     lock = Lock.of(content, address=address, provenance="pulled", operations=count)
     files = {project.description: content, project.lock: lock.write()}
     if project.changelog.exists() and project.description.exists() and project.description.read_bytes() != content:
@@ -98,8 +103,8 @@ def pull(project: Project, address: str) -> Lock:
 def _noted(project: Project, content: bytes, date: str) -> bytes:
     """Return the CHANGELOG with a paragraph on top of its newest section."""
     try:
-        old = load(project.description)
-        told = in_words(compare(project, old, parse(content, "the new description")), most=MOST_TOLD)
+        old = read(project.description).document
+        told = in_words(compare(old, published(content, "the new description").document), most=MOST_TOLD)
     except SpecError as error:  # a pull is how a spoilt description is mended
         told = f"It could not be compared with the one before. {error}"
     before = project.changelog.read_bytes().decode()
@@ -133,7 +138,7 @@ def main(project: Project | None = None) -> int:
     """Run as a command; return the exit status."""
     address = os.environ.get("SPEC_URL") or ADDRESS
     try:
-        lock = pull(project or Project(), address)
+        lock = pull(project or Project(), address, lambda line: print(line, file=sys.stderr))
     except SpecError as error:
         print(f"Refused, and nothing was changed. {error}", file=sys.stderr)
         return 1

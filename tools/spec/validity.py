@@ -1,72 +1,157 @@
-"""Whether a document is a whole and valid OpenAPI 3 description, and if not, what is wrong with it."""
+"""Whether a file is a whole OpenAPI 3 description, and what is odd about it all the same.
+
+`make pull`, `make diff` and `make generate` all read through here, so they take the same files: what cannot be read
+in one way only is refused, and what is merely against the rules is a warning that names the place.
+"""
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from openapi_spec_validator import validate
+import attrs
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
-from tools.spec.document import find, operations
+from tools.spec.document import Report, SpecError, at, content_of, find, operations, parse, references
+from tools.spec.schemas import schemas_of
 
-__all__ = ["dangling_references", "fault", "undeclared_schemes"]
+__all__ = ["Published", "published", "read"]
 
-NAMED = {"responses", "properties"}
-"""Keys below which keys are names that somebody chose: a property may be called `default`, a response is."""
-
-VALUES = {"example", "examples", "default", "enum", "const"}
-"""Keys below which anything may stand, a `$ref` that refers to nothing included."""
+_TYPES = {"array", "boolean", "integer", "null", "number", "object", "string"}
+_SHORTEST_TOLD = 20
 
 
-def fault(document: dict[str, Any]) -> str | None:
-    """Return what keeps a document from being a whole description, worded to follow its name; None when it is one."""
-    version = str(document.get("openapi", ""))
-    if not re.fullmatch(r"3\.\d+\.\d+.*", version):
-        return f"is not an OpenAPI 3 description: it says openapi: {version or 'nothing'}."
+@attrs.frozen
+class Published:
+    """A description as it was published."""
+
+    document: dict[str, Any]
+    warnings: tuple[str, ...]
+    """What is against the rules and can be lived with, each with its place."""
+
+    def warn(self, report: Report) -> None:
+        """Tell of the warnings, of many only the first."""
+        for warning in self.warnings[:_SHORTEST_TOLD]:
+            report(f"warning: {warning}")
+        if len(self.warnings) > _SHORTEST_TOLD:
+            report(f"warning: and {len(self.warnings) - _SHORTEST_TOLD} more of the kind")
+
+
+def read(path: Path) -> Published:
+    """Return the description in a file. Raises SpecError as `published` does."""
+    return published(content_of(path), path.name)
+
+
+def published(content: bytes, name: str) -> Published:
+    """Return the description that some bytes hold.
+
+    Raises:
+        SpecError: they are not YAML or JSON, or not a whole OpenAPI 3 description; the message begins with the name.
+    """
+    document = parse(content, name)
+    refusal = next(_refusals(document), None)
+    if refusal:
+        raise SpecError(f"{name} {refusal}")
+    return Published(document, tuple(dict.fromkeys(_warnings(document))))
+
+
+def _refusals(document: dict[str, Any]) -> Iterator[str]:
+    """What keeps a document from being a whole description, worded to follow its name."""
+    version = str(document.get("openapi") or "nothing")
+    if not re.fullmatch(r"3\.\d+(\.\d+.*)?", version):
+        yield f"is not an OpenAPI 3 description: it says openapi: {version}."
     if not isinstance(document.get("paths"), dict):
-        return "is not whole: it has no paths."
+        yield "is not whole: it has no paths."
     # A file that was cut at a line's end parses, and often validates; what it refers to is then gone.
-    dangling = dangling_references(document)
-    if dangling:
-        return f"is not whole: {dangling[0]} is referred to, but not there."
-    undeclared = undeclared_schemes(document)
-    if undeclared:
-        return f"is not whole: the security scheme {undeclared[0]} is asked for, but not there."
-    try:
-        validate(document)
-    except OpenAPIValidationError as error:
-        return f"is not valid OpenAPI: {_short(error)}"
-    except Exception as error:  # noqa: BLE001 - the validator lets through what it trips over
-        return f"cannot be validated: {_short(error)}"
-    return None
+    for place, reference in references(document):
+        if not reference.startswith("#"):
+            yield f"is not whole: {place} refers to {reference}, which is another file's. Have it bundled into one."
+        if find(document, reference) in (None, document):
+            yield f"is not whole: {place} refers to {reference}, which is not there."
+    for place, scheme in _undeclared(document):
+        yield f"is not whole: {place} asks for the security scheme {scheme}, which is not there."
+    for circle in circles(document):
+        yield f"cannot be written out: {circle[0]} is nothing but itself: {' → '.join([*circle, circle[0]])}."
 
 
-def dangling_references(document: dict[str, Any]) -> list[str]:
-    """Return the references that lead nowhere. A reference to another file does: only this one is published."""
-    found = {text for text in _references(document) if not text.startswith("#") or find(document, text) is None}
-    return sorted(found)
-
-
-def undeclared_schemes(document: dict[str, Any]) -> list[str]:
-    """Return the security schemes that are asked for but not declared."""
-    asked = [document.get("security"), *(operation.get("security") for _, _, operation in operations(document))]
-    requirements = [entry for entries in asked if isinstance(entries, list) for entry in entries]
-    names = {str(name) for entry in requirements if isinstance(entry, dict) for name in entry}
+def _undeclared(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The security schemes that are asked for but not declared, and where."""
+    asked = [("the top", document.get("security"))]
+    asked += [(at("paths", path, method), each.get("security")) for path, method, each in operations(document)]
     declared = find(document, "#/components/securitySchemes")
-    return sorted(names - set(declared if isinstance(declared, dict) else ()))
+    for place, ways in asked:
+        for way in ways if isinstance(ways, list) else ():
+            for name in way if isinstance(way, dict) else ():
+                if not isinstance(declared, dict) or name not in declared:
+                    yield place, str(name)
 
 
-def _references(value: Any, named: bool = False) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "$ref" and isinstance(inner, str):
-                yield inner
-            elif named or key not in VALUES:
-                yield from _references(inner, named=not named and key in NAMED)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _references(inner)
+def circles(document: dict[str, Any]) -> Iterator[list[str]]:
+    """Yield references that lead back to themselves with no property or item between, so that they mean nothing."""
+    ahead = {reference: list(_straight(find(document, reference))) for _, reference in references(document)}
+    for first in ahead:
+        trail, seen = [first], {first}
+        while trail:
+            following = next((each for each in ahead.get(trail[-1], ()) if each == first or each not in seen), None)
+            if following == first:
+                yield trail
+                break
+            if following is None:
+                trail.pop()
+            else:
+                trail.append(following)
+                seen.add(following)
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def _straight(part: Any) -> Iterator[str]:
+    """The references that a part consists of, rather than those that stand somewhere inside it."""
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for way in ("allOf", "anyOf", "oneOf"):
+            for inner in part[way] if isinstance(part.get(way), list) else ():
+                yield from _straight(inner)
+
+
+def _warnings(document: dict[str, Any]) -> Iterator[str]:
+    if not re.fullmatch(r"3\.[01]\.\d+.*", str(document["openapi"])):
+        yield f"openapi: {document['openapi']} is read as if it were 3.1.0"
+    kind = OpenAPIV30SpecValidator if str(document["openapi"]).startswith("3.0") else OpenAPIV31SpecValidator
+    try:
+        for error in kind(document).iter_errors():
+            placed = error.absolute_path and error.absolute_path[0] in document
+            # Of schemas it does not say where they are, and of those it looks at the default alone; see below.
+            if placed or type(error) is not OpenAPIValidationError:
+                yield f"{at(*error.absolute_path)}: {_short(error.message)}" if placed else _short(error.message)
+    except Exception as error:  # noqa: BLE001 - the validator lets through what it trips over
+        yield f"it could not be validated to its end: {type(error).__name__}: {_short(str(error))}"
+    for place, schema in schemas_of(document):
+        yield from (f"{place}: {fault}" for fault in _faults(schema, document))
+
+
+def _faults(schema: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
+    kinds = schema.get("type")
+    for name in kinds if isinstance(kinds, list) else [kinds] if kinds is not None else ():
+        if name not in _TYPES:
+            yield f"{name!r} is no JSON type"
+    if "$dynamicRef" in schema:
+        yield "$dynamicRef is not followed, and what it refers to not looked at"
+    required = schema.get("required")
+    if required is not None and not (isinstance(required, list) and all(isinstance(each, str) for each in required)):
+        yield "required is not a list of names"
+    if schema.get("default") is not None:
+        try:
+            # The whole document around the schema, so that its references lead somewhere.
+            errors = list(OAS31Validator({**document, **schema}).iter_errors(schema["default"]))
+        except Exception:  # noqa: BLE001 - the schema itself is at fault, which is told elsewhere
+            return
+        if errors:
+            yield f"the default does not fit: {_short(errors[0].message)}"
+
+
+def _short(message: str) -> str:
+    """Return a message in one line; what it quotes may be long, and what it says of that stands at its end."""
+    line = " ".join(message.partition("\n\n")[0].split())
+    return line if len(line) <= 200 else f"{line[:80]} … {line[-100:]}"

@@ -1,23 +1,24 @@
-"""What a description says of the wire, whatever its form: operations, parameters, fields, and their JSON types.
+"""What a description says of the wire: operations, parameters, fields, and their JSON types.
 
-References are followed, combinations put together, `nullable` and type lists folded, parameters of a path and of an
-operation joined, and the names in path templates blanked. Ids, tags, names of components and prose are form.
+It is read off the plain form, so how the description is organised makes no difference. Words and examples are no wire.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
-from tools.spec.document import find, operations, resolve_path_items, wire_path
+from tools.spec.classes import is_refusal
+from tools.spec.document import operations
+from tools.spec.normalise import plain
+from tools.spec.pins import blank
+from tools.spec.schemas import NULL, nullable
 
-__all__ = ["NUMBERS", "Fact", "Wire", "blank", "wire_of"]
+__all__ = ["NUMBERS", "Fact", "Wire", "facts_of", "wire_of"]
 
 NUMBERS = frozenset({"integer", "number"})
-_IGNORED_HEADERS = {"accept", "authorization", "content-type"}  # as OpenAPI says
-_JSON = re.compile(r"application/json|application/\*|\*/\*|.+[/+]json", re.IGNORECASE)
 _DEEPEST = 12
+_DESCRIBED = ("format", "pattern", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum")
 
 
 @attrs.frozen
@@ -36,182 +37,117 @@ Wire = dict[str, dict[str, Fact]]
 """For each operation (`GET /v1/accounts`), what it has: `query parameter page`, `request field title`, …"""
 
 
-@attrs.frozen
-class _Shape:
-    """A schema with everything that it is put together from."""
-
-    kinds: frozenset[str] = frozenset()
-    details: frozenset[str] = frozenset()
-    properties: dict[str, list[Any]] = attrs.field(factory=dict[str, list[Any]])
-    required: frozenset[str] = frozenset()
-    items: tuple[Any, ...] = ()
-
-
 def wire_of(document: dict[str, Any]) -> Wire:
-    """Return the wire that a description is about."""
-    whole = resolve_path_items(document)
+    """Return the wire that a published description is about. Raises SpecError as `plain` does."""
+    return facts_of(plain(document))
+
+
+def facts_of(document: dict[str, Any]) -> Wire:
+    """Return the wire that a description in the plain form is about."""
     return {
-        f"{method.upper()} {blank(wire_path(whole, path))}": dict(_facts(whole, path, operation))
-        for path, method, operation in operations(whole)
+        f"{method.upper()} {blank(path)}": dict(_facts(document, operation))
+        for path, method, operation in operations(document)
     }
 
 
-def blank(path: str) -> str:
-    """Return a path template without the names in it."""
-    return re.sub(r"\{[^}]*\}", "{}", path)
-
-
-def _facts(document: dict[str, Any], path: str, operation: dict[str, Any]) -> Iterator[tuple[str, Fact]]:
-    for parameter in _parameters(document, path, operation):
-        place, name = parameter.get("in"), str(parameter.get("name"))
-        name = name.lower() if place == "header" else name
-        if place != "path" and not (place == "header" and name in _IGNORED_HEADERS):
-            shape = _shape(document, parameter.get("schema") or _json_schema(parameter))
-            yield f"{place} parameter {name}", Fact(shape.kinds, parameter.get("required") is True, shape.details)
+def _facts(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[tuple[str, Fact]]:
+    for parameter in operation["parameters"]:
+        place, name, schema = parameter["in"], parameter["name"], parameter["schema"]
+        if place != "path":
+            name = name.lower() if place == "header" else name
+            yield f"{place} parameter {name}", Fact(_kinds([schema]), parameter["required"], _details([schema]))
+        else:
+            yield f"path parameter {name}", Fact(_kinds([schema]), details=_details([schema]))
     yield from _keys(document, operation)
-    body = _whole(document, operation.get("requestBody"))
-    if _has_json(body):
+    body = operation.get("requestBody", {})
+    if "application/json" in body.get("content", {}):  # which is what the client says that it sends
         yield "JSON request", Fact(required=body.get("required") is True)
-        yield from _fields(document, [_json_schema(body)], "request field", answers=False)
-    answers, errors = _responses(document, operation)
-    if any(map(_has_json, answers)):
-        yield "JSON answer", Fact()
-        yield from _fields(document, [_json_schema(answer) for answer in answers], "answer field", answers=True)
-    if any(map(_has_json, errors)):
-        yield "JSON error", Fact()
-        yield from _fields(document, [_json_schema(answer) for answer in errors], "error field", answers=True)
-
-
-def _parameters(document: dict[str, Any], path: str, operation: dict[str, Any]) -> list[dict[str, Any]]:
-    shared = document["paths"][path].get("parameters") or []
-    both = [_whole(document, parameter) for parameter in (*shared, *(operation.get("parameters") or []))]
-    return list({(each.get("in"), each.get("name")): each for each in both}.values())
+        yield from _fields(document, _schemas([body]), "request field", answers=False)
+    answers = operation["responses"].items()
+    good = [answer for status, answer in answers if not is_refusal(status, operation) and status[0] in "2d"]
+    bad = [answer for status, answer in answers if is_refusal(status, operation)]
+    for name, found in (("answer", good), ("error", bad)):
+        if any(map(_has_json, found)):
+            yield f"JSON {name}", Fact()
+            yield from _fields(document, _schemas(found), f"{name} field", answers=True)
 
 
 def _keys(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[tuple[str, Fact]]:
     """What a request may show to be let in; required where every way in asks for it."""
-    schemes = find(document, "#/components/securitySchemes") or {}
-    ways = operation.get("security", document.get("security")) or []
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    ways = [way for way in operation.get("security") or [] if isinstance(way, dict)]
     for name in dict.fromkeys(name for way in ways for name in way):
-        scheme = _whole(document, schemes.get(name))
+        scheme = schemes.get(name, {})
         where = f"in {scheme.get('in')} {str(scheme.get('name')).lower()}"
         known = where if scheme.get("type") == "apiKey" else f"by {scheme.get('scheme', scheme.get('type'))}"
         yield f"key {known}", Fact(required=all(name in way for way in ways))
 
 
-def _responses(document: dict[str, Any], operation: dict[str, Any]) -> tuple[list[Any], list[Any]]:
-    """The answers that say yes, and those that say no; `default` is what the others are not."""
-    named = {str(status): _whole(document, answer) for status, answer in (operation.get("responses") or {}).items()}
-    rest = named.pop("default", None)
-    good = [answer for status, answer in named.items() if status.startswith("2")]
-    bad = [answer for status, answer in named.items() if status.startswith(("4", "5"))]
-    if rest is not None:
-        (bad if good else good).append(rest)
-    return good, bad
-
-
 def _has_json(part: dict[str, Any]) -> bool:
-    return any(_JSON.fullmatch(kind.partition(";")[0].strip()) for kind in part.get("content") or {})
+    return any(map(_is_json, part.get("content", {})))
 
 
-def _json_schema(part: dict[str, Any]) -> Any:
-    content = part.get("content") or {}
-    found = [kind for kind in content if _JSON.fullmatch(kind.partition(";")[0].strip())]
-    best = sorted(found, key=lambda kind: not kind.lower().startswith("application/json"))
-    return (content[best[0]] or {}).get("schema") if best else None
+def _is_json(kind: str) -> bool:
+    return kind == "application/json" or kind.endswith("+json")  # `application/x-ndjson` is not
 
 
-def _whole(document: dict[str, Any], part: Any) -> dict[str, Any]:
-    """Return a part, or what it refers to."""
-    seen: set[str] = set()
-    while isinstance(part, dict) and isinstance(part.get("$ref"), str) and part["$ref"] not in seen:
-        seen.add(part["$ref"])
-        part = find(document, part["$ref"])
-    return part if isinstance(part, dict) else {}
+def _schemas(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        media["schema"]
+        for part in parts
+        for kind, media in part.get("content", {}).items()
+        if _is_json(kind) and "schema" in media
+    ]
 
 
 def _fields(
-    document: dict[str, Any], schemas: list[Any], word: str, *, answers: bool, where: str = "", depth: int = 0
+    document: dict[str, Any],
+    schemas: list[dict[str, Any]],
+    word: str,
+    *,
+    answers: bool,
+    where: str = "",
+    depth: int = 0,
 ) -> Iterator[tuple[str, Fact]]:
-    shape = _either([_shape(document, schema) for schema in schemas])
     if depth > _DEEPEST:
         return  # it holds itself
-    for name, inner in shape.properties.items():
+    objects = [each for schema in schemas for each in _choices(document, schema)]
+    holders = [each for each in objects if "properties" in each]
+    for name in dict.fromkeys(name for each in holders for name in each["properties"]):
+        inner = [each["properties"][name] for each in holders if name in each["properties"]]
         path = f"{where}.{name}" if where else name
-        fact = _either([_shape(document, schema) for schema in inner])
-        required = name in shape.required
-        details = fact.details | ({"always there"} if answers and required else set())
-        yield f"{word} {path}", Fact(fact.kinds, required and not answers, details)
+        always = all(name in each.get("required", []) for each in holders)
+        details = _details(inner) | ({"always there"} if answers and always else set())
+        yield f"{word} {path}", Fact(_kinds(inner), always and not answers, details)
         yield from _fields(document, inner, word, answers=answers, where=path, depth=depth + 1)
-    if shape.items:
-        path = f"{where}[]"
-        yield f"{word} {path}", Fact(_either([_shape(document, schema) for schema in shape.items]).kinds)
-        yield from _fields(document, list(shape.items), word, answers=answers, where=path, depth=depth + 1)
+    items = [each["items"] for each in objects if "items" in each]
+    if items:
+        yield f"{word} {where}[]", Fact(_kinds(items), details=_details(items))
+        yield from _fields(document, items, word, answers=answers, where=f"{where}[]", depth=depth + 1)
 
 
-def _shape(document: dict[str, Any], schema: Any, seen: tuple[str, ...] = ()) -> _Shape:
-    if not isinstance(schema, dict):
-        return _Shape()
-    both = [_own(schema)]
-    reference = schema.get("$ref")
-    if isinstance(reference, str) and reference not in seen:
-        both.append(_shape(document, find(document, reference), (*seen, reference)))
-    both += [_shape(document, part, seen) for part in schema.get("allOf") or ()]
-    for way in ("anyOf", "oneOf"):
-        if schema.get(way):
-            both.append(_either([_shape(document, part, seen) for part in schema[way]]))
-    return _all(both)
+def _choices(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The schemas that one may be."""
+    if "$ref" in schema:
+        yield from _choices(document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    elif "anyOf" in schema:
+        for each in schema["anyOf"]:
+            yield from _choices(document, each)
+    else:
+        yield schema
 
 
-def _own(schema: dict[str, Any]) -> _Shape:
-    """What a schema says itself."""
-    said = schema.get("type")
-    kinds = set(said if isinstance(said, list) else [said] if said else ())
-    closed = schema.get("enum") if isinstance(schema.get("enum"), list) else None
-    values = [schema["const"]] if "const" in schema else closed or []
-    if not kinds:
-        kinds = {_kind(value) for value in values}
-        kinds |= {"object"} if "properties" in schema else set()
-        kinds |= {"array"} if "items" in schema else set()
-    details = {f"one of {', '.join(sorted(map(str, values)))}"} if values else set()
-    details |= {f"format {schema['format']}"} if "format" in schema else set()
-    details |= {"may be null"} if "null" in kinds or schema.get("nullable") is True else set()
-    return _Shape(
-        kinds=frozenset(kinds - {"null"}),
-        details=frozenset(details),
-        properties={str(name): [inner] for name, inner in (schema.get("properties") or {}).items()},
-        required=frozenset(map(str, schema.get("required") or ())),
-        items=(schema["items"],) if isinstance(schema.get("items"), dict) else (),
-    )
+def _kinds(schemas: list[dict[str, Any]]) -> frozenset[str]:
+    found = set[str]()
+    for schema in schemas:
+        for each in schema.get("anyOf", [schema]):
+            said = each.get("type", "object" if "$ref" in each else [])
+            found |= set(said if isinstance(said, list) else [said])
+    return frozenset(found - {"null"})
 
 
-def _all(shapes: list[_Shape]) -> _Shape:
-    """What holds when all of them hold."""
-    kinds: frozenset[str] = frozenset()
-    for shape in shapes:
-        both = kinds & shape.kinds or ({"integer"} if {"integer", "number"} <= kinds | shape.kinds else set())
-        kinds = frozenset(both) or kinds | shape.kinds
-    return _together(shapes, kinds, frozenset().union(*(shape.required for shape in shapes)))
-
-
-def _either(shapes: list[_Shape]) -> _Shape:
-    """What holds when one of them holds; one that is only null takes nothing away."""
-    said = [shape for shape in shapes if shape.kinds or shape.properties]
-    required = frozenset[str].intersection(*(shape.required for shape in said)) if said else frozenset[str]()
-    return _together(shapes, frozenset().union(*(shape.kinds for shape in shapes)), required)
-
-
-def _together(shapes: list[_Shape], kinds: frozenset[str], required: frozenset[str]) -> _Shape:
-    properties: dict[str, list[Any]] = {}
-    for shape in shapes:
-        for name, inner in shape.properties.items():
-            properties.setdefault(name, []).extend(inner)
-    details = frozenset[str]().union(*(shape.details for shape in shapes))
-    return _Shape(kinds, details, properties, required, tuple(item for shape in shapes for item in shape.items))
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    names: dict[type, str] = {str: "string", int: "integer", float: "number", list: "array", dict: "object"}
-    return names.get(type(value), "null")
+def _details(schemas: list[dict[str, Any]]) -> frozenset[str]:
+    parts = [each for schema in schemas for each in schema.get("anyOf", [schema]) if each != NULL]
+    found = {f"{key} {each[key]}" for each in parts for key in _DESCRIBED if key in each}
+    found |= {f"one of {', '.join(sorted(map(str, each['enum'])))}" for each in parts if "enum" in each}
+    return frozenset(found | ({"may be null"} if any(map(nullable, schemas)) else set()))

@@ -119,6 +119,7 @@ export function read(name, request, response, args = {}) {
     if (document === null || typeof document !== 'object' || Array.isArray(document)) throw new DataboxError('Unusable', 'the answer is not a JSON object');
     if (LISTS[name]) return listing(...LISTS[name], answer, args);
     if (OBJECTS[name]) return { ...object1(OBJECTS[name], answer), ...known(name, args) };
+    if (request.method === 'DELETE' && 'id' in answer) return null; // what was deleted
     if (!('requestId' in answer) && !('status' in answer)) throw new DataboxError('Unusable', "the answer has neither 'requestId' nor 'status'");
     return null;
   } catch (error) {

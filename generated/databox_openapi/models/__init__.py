@@ -10,18 +10,16 @@ from .create_ingestion_body_records_item import CreateIngestionBodyRecordsItem
 from .create_ingestion_response_200 import CreateIngestionResponse200
 from .delete_data_source_response_200 import DeleteDataSourceResponse200
 from .delete_dataset_response_200 import DeleteDatasetResponse200
+from .error_response import ErrorResponse
+from .error_response_errors_item import ErrorResponseErrorsItem
 from .get_ingestion_response_200 import GetIngestionResponse200
-from .get_ingestion_response_200_errors_type_0_item import (
-    GetIngestionResponse200ErrorsType0Item,
+from .get_ingestion_response_200_errors_item import GetIngestionResponse200ErrorsItem
+from .get_ingestion_response_200_metrics import GetIngestionResponse200Metrics
+from .get_ingestion_response_200_metrics_dataset_metrics import (
+    GetIngestionResponse200MetricsDatasetMetrics,
 )
-from .get_ingestion_response_200_metrics_type_0 import (
-    GetIngestionResponse200MetricsType0,
-)
-from .get_ingestion_response_200_metrics_type_0_dataset_metrics_type_0 import (
-    GetIngestionResponse200MetricsType0DatasetMetricsType0,
-)
-from .get_ingestion_response_200_metrics_type_0_ingestion_metrics_type_0 import (
-    GetIngestionResponse200MetricsType0IngestionMetricsType0,
+from .get_ingestion_response_200_metrics_ingestion_metrics import (
+    GetIngestionResponse200MetricsIngestionMetrics,
 )
 from .list_accounts_response_200 import ListAccountsResponse200
 from .list_accounts_response_200_accounts_item import (
@@ -39,9 +37,7 @@ from .list_ingestions_response_200 import ListIngestionsResponse200
 from .list_ingestions_response_200_ingestions_item import (
     ListIngestionsResponse200IngestionsItem,
 )
-from .list_ingestions_response_200_pagination_type_0 import (
-    ListIngestionsResponse200PaginationType0,
-)
+from .list_ingestions_response_200_pagination import ListIngestionsResponse200Pagination
 from .list_timezones_response_200 import ListTimezonesResponse200
 from .list_timezones_response_200_timezones_item import (
     ListTimezonesResponse200TimezonesItem,
@@ -59,11 +55,13 @@ __all__ = (
     "CreateIngestionResponse200",
     "DeleteDataSourceResponse200",
     "DeleteDatasetResponse200",
+    "ErrorResponse",
+    "ErrorResponseErrorsItem",
     "GetIngestionResponse200",
-    "GetIngestionResponse200ErrorsType0Item",
-    "GetIngestionResponse200MetricsType0",
-    "GetIngestionResponse200MetricsType0DatasetMetricsType0",
-    "GetIngestionResponse200MetricsType0IngestionMetricsType0",
+    "GetIngestionResponse200ErrorsItem",
+    "GetIngestionResponse200Metrics",
+    "GetIngestionResponse200MetricsDatasetMetrics",
+    "GetIngestionResponse200MetricsIngestionMetrics",
     "ListAccountsResponse200",
     "ListAccountsResponse200AccountsItem",
     "ListDataSourcesResponse200",
@@ -72,7 +70,7 @@ __all__ = (
     "ListDatasetsResponse200DatasetsItem",
     "ListIngestionsResponse200",
     "ListIngestionsResponse200IngestionsItem",
-    "ListIngestionsResponse200PaginationType0",
+    "ListIngestionsResponse200Pagination",
     "ListTimezonesResponse200",
     "ListTimezonesResponse200TimezonesItem",
     "PurgeDatasetResponse200",

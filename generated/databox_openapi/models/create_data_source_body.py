@@ -14,11 +14,12 @@ T = TypeVar("T", bound="CreateDataSourceBody")
 
 @_attrs_define
 class CreateDataSourceBody:
-    """
+    """The data source to make.
+
     Attributes:
-        title (str):
-        account_id (int | Unset):
-        timezone (str | Unset):
+        title (str): Its title; titles need not be unique. Example: ERP System.
+        account_id (int | Unset): The number of an account. Described as format int64. Example: 123456.
+        timezone (str | Unset): An IANA time zone. Example: UTC.
     """
 
     title: str

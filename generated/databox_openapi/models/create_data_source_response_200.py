@@ -14,29 +14,58 @@ T = TypeVar("T", bound="CreateDataSourceResponse200")
 
 @_attrs_define
 class CreateDataSourceResponse200:
-    """
+    """A new data source.
+
     Attributes:
-        request_id (None | str | Unset):
-        status (None | str | Unset):
-        id (int | None | Unset):
-        title (None | str | Unset):
-        created (None | str | Unset):
-        timezone (None | str | Unset):
-        key (None | str | Unset):
-        ingestion_supported (bool | None | Unset):
+        created (None | str | Unset): When it was created, in ISO 8601. Described as required. Example:
+            2025-10-01T12:00:00.000000Z.
+        id (int | None | Unset): The number of a data source. Described as required; format int64. Example: 4754489.
+        ingestion_supported (bool | None | Unset): Whether rows can be sent to it; absent in the older pages. Example:
+            True.
+        key (None | str | Unset): The kind of source. Described as required; null at times. Example: ingestion.
+        request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
+            b0eac937-c25c-47a5-bb7e-552f6b860458.
+        status (None | str | Unset): How the request went. Described as required. Example: processing.
+        timezone (None | str | Unset): Its IANA time zone. Described as required; null at times. Example: UTC.
+        title (None | str | Unset): The data source's title; it may be empty. Described as required; null at times.
+            Example: ERP System.
     """
 
+    created: None | str | Unset = UNSET
+    id: int | None | Unset = UNSET
+    ingestion_supported: bool | None | Unset = UNSET
+    key: None | str | Unset = UNSET
     request_id: None | str | Unset = UNSET
     status: None | str | Unset = UNSET
-    id: int | None | Unset = UNSET
-    title: None | str | Unset = UNSET
-    created: None | str | Unset = UNSET
     timezone: None | str | Unset = UNSET
-    key: None | str | Unset = UNSET
-    ingestion_supported: bool | None | Unset = UNSET
+    title: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        created: None | str | Unset
+        if isinstance(self.created, Unset):
+            created = UNSET
+        else:
+            created = self.created
+
+        id: int | None | Unset
+        if isinstance(self.id, Unset):
+            id = UNSET
+        else:
+            id = self.id
+
+        ingestion_supported: bool | None | Unset
+        if isinstance(self.ingestion_supported, Unset):
+            ingestion_supported = UNSET
+        else:
+            ingestion_supported = self.ingestion_supported
+
+        key: None | str | Unset
+        if isinstance(self.key, Unset):
+            key = UNSET
+        else:
+            key = self.key
+
         request_id: None | str | Unset
         if isinstance(self.request_id, Unset):
             request_id = UNSET
@@ -49,11 +78,11 @@ class CreateDataSourceResponse200:
         else:
             status = self.status
 
-        id: int | None | Unset
-        if isinstance(self.id, Unset):
-            id = UNSET
+        timezone: None | str | Unset
+        if isinstance(self.timezone, Unset):
+            timezone = UNSET
         else:
-            id = self.id
+            timezone = self.timezone
 
         title: None | str | Unset
         if isinstance(self.title, Unset):
@@ -61,55 +90,67 @@ class CreateDataSourceResponse200:
         else:
             title = self.title
 
-        created: None | str | Unset
-        if isinstance(self.created, Unset):
-            created = UNSET
-        else:
-            created = self.created
-
-        timezone: None | str | Unset
-        if isinstance(self.timezone, Unset):
-            timezone = UNSET
-        else:
-            timezone = self.timezone
-
-        key: None | str | Unset
-        if isinstance(self.key, Unset):
-            key = UNSET
-        else:
-            key = self.key
-
-        ingestion_supported: bool | None | Unset
-        if isinstance(self.ingestion_supported, Unset):
-            ingestion_supported = UNSET
-        else:
-            ingestion_supported = self.ingestion_supported
-
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
+        if created is not UNSET:
+            field_dict["created"] = created
+        if id is not UNSET:
+            field_dict["id"] = id
+        if ingestion_supported is not UNSET:
+            field_dict["ingestionSupported"] = ingestion_supported
+        if key is not UNSET:
+            field_dict["key"] = key
         if request_id is not UNSET:
             field_dict["requestId"] = request_id
         if status is not UNSET:
             field_dict["status"] = status
-        if id is not UNSET:
-            field_dict["id"] = id
-        if title is not UNSET:
-            field_dict["title"] = title
-        if created is not UNSET:
-            field_dict["created"] = created
         if timezone is not UNSET:
             field_dict["timezone"] = timezone
-        if key is not UNSET:
-            field_dict["key"] = key
-        if ingestion_supported is not UNSET:
-            field_dict["ingestionSupported"] = ingestion_supported
+        if title is not UNSET:
+            field_dict["title"] = title
 
         return field_dict
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
+
+        def _parse_created(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        created = _parse_created(d.pop("created", UNSET))
+
+        def _parse_id(data: object) -> int | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(int | None | Unset, data)
+
+        id = _parse_id(d.pop("id", UNSET))
+
+        def _parse_ingestion_supported(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        ingestion_supported = _parse_ingestion_supported(d.pop("ingestionSupported", UNSET))
+
+        def _parse_key(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        key = _parse_key(d.pop("key", UNSET))
 
         def _parse_request_id(data: object) -> None | str | Unset:
             if data is None:
@@ -129,14 +170,14 @@ class CreateDataSourceResponse200:
 
         status = _parse_status(d.pop("status", UNSET))
 
-        def _parse_id(data: object) -> int | None | Unset:
+        def _parse_timezone(data: object) -> None | str | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
                 return data
-            return cast(int | None | Unset, data)
+            return cast(None | str | Unset, data)
 
-        id = _parse_id(d.pop("id", UNSET))
+        timezone = _parse_timezone(d.pop("timezone", UNSET))
 
         def _parse_title(data: object) -> None | str | Unset:
             if data is None:
@@ -147,51 +188,15 @@ class CreateDataSourceResponse200:
 
         title = _parse_title(d.pop("title", UNSET))
 
-        def _parse_created(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        created = _parse_created(d.pop("created", UNSET))
-
-        def _parse_timezone(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        timezone = _parse_timezone(d.pop("timezone", UNSET))
-
-        def _parse_key(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        key = _parse_key(d.pop("key", UNSET))
-
-        def _parse_ingestion_supported(data: object) -> bool | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(bool | None | Unset, data)
-
-        ingestion_supported = _parse_ingestion_supported(d.pop("ingestionSupported", UNSET))
-
         create_data_source_response_200 = cls(
+            created=created,
+            id=id,
+            ingestion_supported=ingestion_supported,
+            key=key,
             request_id=request_id,
             status=status,
-            id=id,
-            title=title,
-            created=created,
             timezone=timezone,
-            key=key,
-            ingestion_supported=ingestion_supported,
+            title=title,
         )
 
         create_data_source_response_200.additional_properties = d

@@ -14,33 +14,40 @@ T = TypeVar("T", bound="CreateDatasetBody")
 
 @_attrs_define
 class CreateDatasetBody:
-    """
+    """The dataset to make.
+
     Attributes:
-        title (str):
-        data_source_id (int):
-        primary_keys (list[str] | Unset):
+        data_source_id (int): The number of a data source. Described as format int64. Example: 4754489.
+        title (str): Its title; titles need not be unique. Example: Transactions.
+        primary_keys (list[str] | None | Unset): The columns that identify a row; left out when there are none. Example:
+            ['invoice_id'].
     """
 
-    title: str
     data_source_id: int
-    primary_keys: list[str] | Unset = UNSET
+    title: str
+    primary_keys: list[str] | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        title = self.title
-
         data_source_id = self.data_source_id
 
-        primary_keys: list[str] | Unset = UNSET
-        if not isinstance(self.primary_keys, Unset):
+        title = self.title
+
+        primary_keys: list[str] | None | Unset
+        if isinstance(self.primary_keys, Unset):
+            primary_keys = UNSET
+        elif isinstance(self.primary_keys, list):
+            primary_keys = self.primary_keys
+
+        else:
             primary_keys = self.primary_keys
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
-                "title": title,
                 "dataSourceId": data_source_id,
+                "title": title,
             }
         )
         if primary_keys is not UNSET:
@@ -51,15 +58,30 @@ class CreateDatasetBody:
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
-        title = d.pop("title")
-
         data_source_id = d.pop("dataSourceId")
 
-        primary_keys = cast(list[str], d.pop("primaryKeys", UNSET))
+        title = d.pop("title")
+
+        def _parse_primary_keys(data: object) -> list[str] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                primary_keys_type_0 = cast(list[str], data)
+
+                return primary_keys_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[str] | None | Unset, data)
+
+        primary_keys = _parse_primary_keys(d.pop("primaryKeys", UNSET))
 
         create_dataset_body = cls(
-            title=title,
             data_source_id=data_source_id,
+            title=title,
             primary_keys=primary_keys,
         )
 

@@ -14,23 +14,38 @@ T = TypeVar("T", bound="CreateDatasetResponse200")
 
 @_attrs_define
 class CreateDatasetResponse200:
-    """
+    """A new dataset.
+
     Attributes:
-        request_id (None | str | Unset):
-        status (None | str | Unset):
-        id (None | str | Unset):
-        title (None | str | Unset):
-        created (None | str | Unset):
+        created (None | str | Unset): When it was created, in ISO 8601. Described as required. Example:
+            2025-10-01T12:00:00.000000Z.
+        id (None | str | Unset): The dataset's id. Described as required. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
+            b0eac937-c25c-47a5-bb7e-552f6b860458.
+        status (None | str | Unset): How the request went. Described as required. Example: success.
+        title (None | str | Unset): The dataset's title. Described as required; null at times. Example: Transactions.
     """
 
+    created: None | str | Unset = UNSET
+    id: None | str | Unset = UNSET
     request_id: None | str | Unset = UNSET
     status: None | str | Unset = UNSET
-    id: None | str | Unset = UNSET
     title: None | str | Unset = UNSET
-    created: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        created: None | str | Unset
+        if isinstance(self.created, Unset):
+            created = UNSET
+        else:
+            created = self.created
+
+        id: None | str | Unset
+        if isinstance(self.id, Unset):
+            id = UNSET
+        else:
+            id = self.id
+
         request_id: None | str | Unset
         if isinstance(self.request_id, Unset):
             request_id = UNSET
@@ -43,43 +58,49 @@ class CreateDatasetResponse200:
         else:
             status = self.status
 
-        id: None | str | Unset
-        if isinstance(self.id, Unset):
-            id = UNSET
-        else:
-            id = self.id
-
         title: None | str | Unset
         if isinstance(self.title, Unset):
             title = UNSET
         else:
             title = self.title
 
-        created: None | str | Unset
-        if isinstance(self.created, Unset):
-            created = UNSET
-        else:
-            created = self.created
-
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
+        if created is not UNSET:
+            field_dict["created"] = created
+        if id is not UNSET:
+            field_dict["id"] = id
         if request_id is not UNSET:
             field_dict["requestId"] = request_id
         if status is not UNSET:
             field_dict["status"] = status
-        if id is not UNSET:
-            field_dict["id"] = id
         if title is not UNSET:
             field_dict["title"] = title
-        if created is not UNSET:
-            field_dict["created"] = created
 
         return field_dict
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
+
+        def _parse_created(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        created = _parse_created(d.pop("created", UNSET))
+
+        def _parse_id(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        id = _parse_id(d.pop("id", UNSET))
 
         def _parse_request_id(data: object) -> None | str | Unset:
             if data is None:
@@ -99,15 +120,6 @@ class CreateDatasetResponse200:
 
         status = _parse_status(d.pop("status", UNSET))
 
-        def _parse_id(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        id = _parse_id(d.pop("id", UNSET))
-
         def _parse_title(data: object) -> None | str | Unset:
             if data is None:
                 return data
@@ -117,21 +129,12 @@ class CreateDatasetResponse200:
 
         title = _parse_title(d.pop("title", UNSET))
 
-        def _parse_created(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        created = _parse_created(d.pop("created", UNSET))
-
         create_dataset_response_200 = cls(
+            created=created,
+            id=id,
             request_id=request_id,
             status=status,
-            id=id,
             title=title,
-            created=created,
         )
 
         create_dataset_response_200.additional_properties = d

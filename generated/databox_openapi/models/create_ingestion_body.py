@@ -16,9 +16,11 @@ T = TypeVar("T", bound="CreateIngestionBody")
 
 @_attrs_define
 class CreateIngestionBody:
-    """
+    """The records to take.
+
     Attributes:
-        records (list[CreateIngestionBodyRecordsItem]):
+        records (list[CreateIngestionBodyRecordsItem]): At most 100 rows. Described as maxItems 100. Example:
+            [{'invoice_id': 'INV-1', 'amount': 12.5, 'date': '2025-10-01'}].
     """
 
     records: list[CreateIngestionBodyRecordsItem]

@@ -12,6 +12,8 @@ T = TypeVar("T", bound="CreateIngestionBodyRecordsItem")
 
 @_attrs_define
 class CreateIngestionBodyRecordsItem:
+    """One row, from column to value."""
+
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,33 +14,24 @@ T = TypeVar("T", bound="CreateIngestionResponse200")
 
 @_attrs_define
 class CreateIngestionResponse200:
-    """
+    """The API's word that it took the records.
+
     Attributes:
-        request_id (None | str | Unset):
-        status (None | str | Unset):
-        ingestion_id (None | str | Unset):
-        message (None | str | Unset):
+        ingestion_id (None | str | Unset): The ingestion's id. Described as required. Example:
+            8bfba187-84f4-41e2-9dd3-bee4bb884205.
+        message (None | str | Unset): For people, not for programs. Example: Data ingestion request accepted.
+        request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
+            b0eac937-c25c-47a5-bb7e-552f6b860458.
+        status (None | str | Unset): How the request went. Described as required. Example: success.
     """
 
-    request_id: None | str | Unset = UNSET
-    status: None | str | Unset = UNSET
     ingestion_id: None | str | Unset = UNSET
     message: None | str | Unset = UNSET
+    request_id: None | str | Unset = UNSET
+    status: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        request_id: None | str | Unset
-        if isinstance(self.request_id, Unset):
-            request_id = UNSET
-        else:
-            request_id = self.request_id
-
-        status: None | str | Unset
-        if isinstance(self.status, Unset):
-            status = UNSET
-        else:
-            status = self.status
-
         ingestion_id: None | str | Unset
         if isinstance(self.ingestion_id, Unset):
             ingestion_id = UNSET
@@ -53,41 +44,35 @@ class CreateIngestionResponse200:
         else:
             message = self.message
 
+        request_id: None | str | Unset
+        if isinstance(self.request_id, Unset):
+            request_id = UNSET
+        else:
+            request_id = self.request_id
+
+        status: None | str | Unset
+        if isinstance(self.status, Unset):
+            status = UNSET
+        else:
+            status = self.status
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
-        if request_id is not UNSET:
-            field_dict["requestId"] = request_id
-        if status is not UNSET:
-            field_dict["status"] = status
         if ingestion_id is not UNSET:
             field_dict["ingestionId"] = ingestion_id
         if message is not UNSET:
             field_dict["message"] = message
+        if request_id is not UNSET:
+            field_dict["requestId"] = request_id
+        if status is not UNSET:
+            field_dict["status"] = status
 
         return field_dict
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
-
-        def _parse_request_id(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        request_id = _parse_request_id(d.pop("requestId", UNSET))
-
-        def _parse_status(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        status = _parse_status(d.pop("status", UNSET))
 
         def _parse_ingestion_id(data: object) -> None | str | Unset:
             if data is None:
@@ -107,11 +92,29 @@ class CreateIngestionResponse200:
 
         message = _parse_message(d.pop("message", UNSET))
 
+        def _parse_request_id(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        request_id = _parse_request_id(d.pop("requestId", UNSET))
+
+        def _parse_status(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        status = _parse_status(d.pop("status", UNSET))
+
         create_ingestion_response_200 = cls(
-            request_id=request_id,
-            status=status,
             ingestion_id=ingestion_id,
             message=message,
+            request_id=request_id,
+            status=status,
         )
 
         create_ingestion_response_200.additional_properties = d

@@ -14,19 +14,27 @@ T = TypeVar("T", bound="DeleteDatasetResponse200")
 
 @_attrs_define
 class DeleteDatasetResponse200:
-    """
+    """An answer that only says what was done.
+
     Attributes:
-        request_id (None | str | Unset):
-        status (None | str | Unset):
-        message (None | str | Unset):
+        message (None | str | Unset): For people, not for programs. Example: Resource deleted successfully.
+        request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
+            b0eac937-c25c-47a5-bb7e-552f6b860458.
+        status (None | str | Unset): How the request went. Described as required. Example: success.
     """
 
+    message: None | str | Unset = UNSET
     request_id: None | str | Unset = UNSET
     status: None | str | Unset = UNSET
-    message: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        message: None | str | Unset
+        if isinstance(self.message, Unset):
+            message = UNSET
+        else:
+            message = self.message
+
         request_id: None | str | Unset
         if isinstance(self.request_id, Unset):
             request_id = UNSET
@@ -39,27 +47,30 @@ class DeleteDatasetResponse200:
         else:
             status = self.status
 
-        message: None | str | Unset
-        if isinstance(self.message, Unset):
-            message = UNSET
-        else:
-            message = self.message
-
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
+        if message is not UNSET:
+            field_dict["message"] = message
         if request_id is not UNSET:
             field_dict["requestId"] = request_id
         if status is not UNSET:
             field_dict["status"] = status
-        if message is not UNSET:
-            field_dict["message"] = message
 
         return field_dict
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
+
+        def _parse_message(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        message = _parse_message(d.pop("message", UNSET))
 
         def _parse_request_id(data: object) -> None | str | Unset:
             if data is None:
@@ -79,19 +90,10 @@ class DeleteDatasetResponse200:
 
         status = _parse_status(d.pop("status", UNSET))
 
-        def _parse_message(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        message = _parse_message(d.pop("message", UNSET))
-
         delete_dataset_response_200 = cls(
+            message=message,
             request_id=request_id,
             status=status,
-            message=message,
         )
 
         delete_dataset_response_200.additional_properties = d

@@ -10,12 +10,10 @@ from attrs import field as _attrs_field
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
-    from ..models.get_ingestion_response_200_errors_type_0_item import (
-        GetIngestionResponse200ErrorsType0Item,
+    from ..models.get_ingestion_response_200_errors_item import (
+        GetIngestionResponse200ErrorsItem,
     )
-    from ..models.get_ingestion_response_200_metrics_type_0 import (
-        GetIngestionResponse200MetricsType0,
-    )
+    from ..models.get_ingestion_response_200_metrics import GetIngestionResponse200Metrics
 
 
 T = TypeVar("T", bound="GetIngestionResponse200")
@@ -23,60 +21,35 @@ T = TypeVar("T", bound="GetIngestionResponse200")
 
 @_attrs_define
 class GetIngestionResponse200:
-    """
+    """What became of an ingestion.
+
     Attributes:
-        request_id (None | str | Unset):
-        status (None | str | Unset):
-        ingestion_id (None | str | Unset):
-        timestamp (None | str | Unset):
-        metrics (GetIngestionResponse200MetricsType0 | None | Unset):
-        errors (list[GetIngestionResponse200ErrorsType0Item] | None | Unset):
+        errors (list[GetIngestionResponse200ErrorsItem] | None | Unset): Why records were not stored. Seen in use, not
+            in the reference. Described as null at times.
+        ingestion_id (None | str | Unset): The ingestion's id. Described as required. Example:
+            8bfba187-84f4-41e2-9dd3-bee4bb884205.
+        metrics (GetIngestionResponse200Metrics | None | Unset): What was counted; null while the ingestion is open.
+            Described as null at times.
+        request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
+            b0eac937-c25c-47a5-bb7e-552f6b860458.
+        status (None | str | Unset): How far it is; no list of values is documented. Described as required. Example:
+            success.
+        timestamp (None | str | Unset): When the ingestion was accepted, in ISO 8601. Example:
+            2025-10-01T12:00:00.000000Z.
     """
 
+    errors: list[GetIngestionResponse200ErrorsItem] | None | Unset = UNSET
+    ingestion_id: None | str | Unset = UNSET
+    metrics: GetIngestionResponse200Metrics | None | Unset = UNSET
     request_id: None | str | Unset = UNSET
     status: None | str | Unset = UNSET
-    ingestion_id: None | str | Unset = UNSET
     timestamp: None | str | Unset = UNSET
-    metrics: GetIngestionResponse200MetricsType0 | None | Unset = UNSET
-    errors: list[GetIngestionResponse200ErrorsType0Item] | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.get_ingestion_response_200_metrics_type_0 import (
-            GetIngestionResponse200MetricsType0,
+        from ..models.get_ingestion_response_200_metrics import (
+            GetIngestionResponse200Metrics,
         )
-
-        request_id: None | str | Unset
-        if isinstance(self.request_id, Unset):
-            request_id = UNSET
-        else:
-            request_id = self.request_id
-
-        status: None | str | Unset
-        if isinstance(self.status, Unset):
-            status = UNSET
-        else:
-            status = self.status
-
-        ingestion_id: None | str | Unset
-        if isinstance(self.ingestion_id, Unset):
-            ingestion_id = UNSET
-        else:
-            ingestion_id = self.ingestion_id
-
-        timestamp: None | str | Unset
-        if isinstance(self.timestamp, Unset):
-            timestamp = UNSET
-        else:
-            timestamp = self.timestamp
-
-        metrics: dict[str, Any] | None | Unset
-        if isinstance(self.metrics, Unset):
-            metrics = UNSET
-        elif isinstance(self.metrics, GetIngestionResponse200MetricsType0):
-            metrics = self.metrics.to_dict()
-        else:
-            metrics = self.metrics
 
         errors: list[dict[str, Any]] | None | Unset
         if isinstance(self.errors, Unset):
@@ -90,34 +63,116 @@ class GetIngestionResponse200:
         else:
             errors = self.errors
 
+        ingestion_id: None | str | Unset
+        if isinstance(self.ingestion_id, Unset):
+            ingestion_id = UNSET
+        else:
+            ingestion_id = self.ingestion_id
+
+        metrics: dict[str, Any] | None | Unset
+        if isinstance(self.metrics, Unset):
+            metrics = UNSET
+        elif isinstance(self.metrics, GetIngestionResponse200Metrics):
+            metrics = self.metrics.to_dict()
+        else:
+            metrics = self.metrics
+
+        request_id: None | str | Unset
+        if isinstance(self.request_id, Unset):
+            request_id = UNSET
+        else:
+            request_id = self.request_id
+
+        status: None | str | Unset
+        if isinstance(self.status, Unset):
+            status = UNSET
+        else:
+            status = self.status
+
+        timestamp: None | str | Unset
+        if isinstance(self.timestamp, Unset):
+            timestamp = UNSET
+        else:
+            timestamp = self.timestamp
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
+        if errors is not UNSET:
+            field_dict["errors"] = errors
+        if ingestion_id is not UNSET:
+            field_dict["ingestionId"] = ingestion_id
+        if metrics is not UNSET:
+            field_dict["metrics"] = metrics
         if request_id is not UNSET:
             field_dict["requestId"] = request_id
         if status is not UNSET:
             field_dict["status"] = status
-        if ingestion_id is not UNSET:
-            field_dict["ingestionId"] = ingestion_id
         if timestamp is not UNSET:
             field_dict["timestamp"] = timestamp
-        if metrics is not UNSET:
-            field_dict["metrics"] = metrics
-        if errors is not UNSET:
-            field_dict["errors"] = errors
 
         return field_dict
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        from ..models.get_ingestion_response_200_errors_type_0_item import (
-            GetIngestionResponse200ErrorsType0Item,
+        from ..models.get_ingestion_response_200_errors_item import (
+            GetIngestionResponse200ErrorsItem,
         )
-        from ..models.get_ingestion_response_200_metrics_type_0 import (
-            GetIngestionResponse200MetricsType0,
+        from ..models.get_ingestion_response_200_metrics import (
+            GetIngestionResponse200Metrics,
         )
 
         d = dict(src_dict)
+
+        def _parse_errors(data: object) -> list[GetIngestionResponse200ErrorsItem] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                errors_type_0 = []
+                _errors_type_0 = data
+                for errors_type_0_item_data in _errors_type_0:
+                    errors_type_0_item = GetIngestionResponse200ErrorsItem.from_dict(
+                        errors_type_0_item_data
+                    )
+
+                    errors_type_0.append(errors_type_0_item)
+
+                return errors_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[GetIngestionResponse200ErrorsItem] | None | Unset, data)
+
+        errors = _parse_errors(d.pop("errors", UNSET))
+
+        def _parse_ingestion_id(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        ingestion_id = _parse_ingestion_id(d.pop("ingestionId", UNSET))
+
+        def _parse_metrics(data: object) -> GetIngestionResponse200Metrics | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                metrics_type_0 = GetIngestionResponse200Metrics.from_dict(data)
+
+                return metrics_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(GetIngestionResponse200Metrics | None | Unset, data)
+
+        metrics = _parse_metrics(d.pop("metrics", UNSET))
 
         def _parse_request_id(data: object) -> None | str | Unset:
             if data is None:
@@ -137,15 +192,6 @@ class GetIngestionResponse200:
 
         status = _parse_status(d.pop("status", UNSET))
 
-        def _parse_ingestion_id(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        ingestion_id = _parse_ingestion_id(d.pop("ingestionId", UNSET))
-
         def _parse_timestamp(data: object) -> None | str | Unset:
             if data is None:
                 return data
@@ -155,56 +201,13 @@ class GetIngestionResponse200:
 
         timestamp = _parse_timestamp(d.pop("timestamp", UNSET))
 
-        def _parse_metrics(data: object) -> GetIngestionResponse200MetricsType0 | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, dict):
-                    raise TypeError()
-                metrics_type_0 = GetIngestionResponse200MetricsType0.from_dict(data)
-
-                return metrics_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(GetIngestionResponse200MetricsType0 | None | Unset, data)
-
-        metrics = _parse_metrics(d.pop("metrics", UNSET))
-
-        def _parse_errors(
-            data: object,
-        ) -> list[GetIngestionResponse200ErrorsType0Item] | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, list):
-                    raise TypeError()
-                errors_type_0 = []
-                _errors_type_0 = data
-                for errors_type_0_item_data in _errors_type_0:
-                    errors_type_0_item = GetIngestionResponse200ErrorsType0Item.from_dict(
-                        errors_type_0_item_data
-                    )
-
-                    errors_type_0.append(errors_type_0_item)
-
-                return errors_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(list[GetIngestionResponse200ErrorsType0Item] | None | Unset, data)
-
-        errors = _parse_errors(d.pop("errors", UNSET))
-
         get_ingestion_response_200 = cls(
+            errors=errors,
+            ingestion_id=ingestion_id,
+            metrics=metrics,
             request_id=request_id,
             status=status,
-            ingestion_id=ingestion_id,
             timestamp=timestamp,
-            metrics=metrics,
-            errors=errors,
         )
 
         get_ingestion_response_200.additional_properties = d

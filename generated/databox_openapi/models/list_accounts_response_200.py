@@ -20,19 +20,34 @@ T = TypeVar("T", bound="ListAccountsResponse200")
 
 @_attrs_define
 class ListAccountsResponse200:
-    """
+    """The accounts.
+
     Attributes:
-        request_id (None | str | Unset):
-        status (None | str | Unset):
-        accounts (list[ListAccountsResponse200AccountsItem] | Unset):
+        accounts (list[ListAccountsResponse200AccountsItem] | None | Unset): All of them; there is no paging. Described
+            as required.
+        request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
+            b0eac937-c25c-47a5-bb7e-552f6b860458.
+        status (None | str | Unset): How the request went. Described as required. Example: success.
     """
 
+    accounts: list[ListAccountsResponse200AccountsItem] | None | Unset = UNSET
     request_id: None | str | Unset = UNSET
     status: None | str | Unset = UNSET
-    accounts: list[ListAccountsResponse200AccountsItem] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        accounts: list[dict[str, Any]] | None | Unset
+        if isinstance(self.accounts, Unset):
+            accounts = UNSET
+        elif isinstance(self.accounts, list):
+            accounts = []
+            for accounts_type_0_item_data in self.accounts:
+                accounts_type_0_item = accounts_type_0_item_data.to_dict()
+                accounts.append(accounts_type_0_item)
+
+        else:
+            accounts = self.accounts
+
         request_id: None | str | Unset
         if isinstance(self.request_id, Unset):
             request_id = UNSET
@@ -45,22 +60,15 @@ class ListAccountsResponse200:
         else:
             status = self.status
 
-        accounts: list[dict[str, Any]] | Unset = UNSET
-        if not isinstance(self.accounts, Unset):
-            accounts = []
-            for accounts_item_data in self.accounts:
-                accounts_item = accounts_item_data.to_dict()
-                accounts.append(accounts_item)
-
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
+        if accounts is not UNSET:
+            field_dict["accounts"] = accounts
         if request_id is not UNSET:
             field_dict["requestId"] = request_id
         if status is not UNSET:
             field_dict["status"] = status
-        if accounts is not UNSET:
-            field_dict["accounts"] = accounts
 
         return field_dict
 
@@ -71,6 +79,32 @@ class ListAccountsResponse200:
         )
 
         d = dict(src_dict)
+
+        def _parse_accounts(
+            data: object,
+        ) -> list[ListAccountsResponse200AccountsItem] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                accounts_type_0 = []
+                _accounts_type_0 = data
+                for accounts_type_0_item_data in _accounts_type_0:
+                    accounts_type_0_item = ListAccountsResponse200AccountsItem.from_dict(
+                        accounts_type_0_item_data
+                    )
+
+                    accounts_type_0.append(accounts_type_0_item)
+
+                return accounts_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[ListAccountsResponse200AccountsItem] | None | Unset, data)
+
+        accounts = _parse_accounts(d.pop("accounts", UNSET))
 
         def _parse_request_id(data: object) -> None | str | Unset:
             if data is None:
@@ -90,19 +124,10 @@ class ListAccountsResponse200:
 
         status = _parse_status(d.pop("status", UNSET))
 
-        _accounts = d.pop("accounts", UNSET)
-        accounts: list[ListAccountsResponse200AccountsItem] | Unset = UNSET
-        if _accounts is not UNSET:
-            accounts = []
-            for accounts_item_data in _accounts:
-                accounts_item = ListAccountsResponse200AccountsItem.from_dict(accounts_item_data)
-
-                accounts.append(accounts_item)
-
         list_accounts_response_200 = cls(
+            accounts=accounts,
             request_id=request_id,
             status=status,
-            accounts=accounts,
         )
 
         list_accounts_response_200.additional_properties = d

@@ -14,19 +14,27 @@ T = TypeVar("T", bound="ListAccountsResponse200AccountsItem")
 
 @_attrs_define
 class ListAccountsResponse200AccountsItem:
-    """
+    """An account.
+
     Attributes:
-        id (int | None | Unset):
-        name (None | str | Unset):
-        account_type (None | str | Unset):
+        account_type (None | str | Unset): The kind of account. Described as required; one of organization, agency,
+            client, standard. Example: organization.
+        id (int | None | Unset): The number of an account. Described as required; format int64. Example: 123456.
+        name (None | str | Unset): The account's name. Described as required. Example: Acme Corp.
     """
 
+    account_type: None | str | Unset = UNSET
     id: int | None | Unset = UNSET
     name: None | str | Unset = UNSET
-    account_type: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        account_type: None | str | Unset
+        if isinstance(self.account_type, Unset):
+            account_type = UNSET
+        else:
+            account_type = self.account_type
+
         id: int | None | Unset
         if isinstance(self.id, Unset):
             id = UNSET
@@ -39,27 +47,30 @@ class ListAccountsResponse200AccountsItem:
         else:
             name = self.name
 
-        account_type: None | str | Unset
-        if isinstance(self.account_type, Unset):
-            account_type = UNSET
-        else:
-            account_type = self.account_type
-
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
+        if account_type is not UNSET:
+            field_dict["accountType"] = account_type
         if id is not UNSET:
             field_dict["id"] = id
         if name is not UNSET:
             field_dict["name"] = name
-        if account_type is not UNSET:
-            field_dict["accountType"] = account_type
 
         return field_dict
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
+
+        def _parse_account_type(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        account_type = _parse_account_type(d.pop("accountType", UNSET))
 
         def _parse_id(data: object) -> int | None | Unset:
             if data is None:
@@ -79,19 +90,10 @@ class ListAccountsResponse200AccountsItem:
 
         name = _parse_name(d.pop("name", UNSET))
 
-        def _parse_account_type(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        account_type = _parse_account_type(d.pop("accountType", UNSET))
-
         list_accounts_response_200_accounts_item = cls(
+            account_type=account_type,
             id=id,
             name=name,
-            account_type=account_type,
         )
 
         list_accounts_response_200_accounts_item.additional_properties = d

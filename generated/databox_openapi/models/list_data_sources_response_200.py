@@ -20,19 +20,34 @@ T = TypeVar("T", bound="ListDataSourcesResponse200")
 
 @_attrs_define
 class ListDataSourcesResponse200:
-    """
+    """The data sources.
+
     Attributes:
-        request_id (None | str | Unset):
-        status (None | str | Unset):
-        data_sources (list[ListDataSourcesResponse200DataSourcesItem] | Unset):
+        data_sources (list[ListDataSourcesResponse200DataSourcesItem] | None | Unset): All of them; there is no paging.
+            Described as required.
+        request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
+            b0eac937-c25c-47a5-bb7e-552f6b860458.
+        status (None | str | Unset): How the request went. Described as required. Example: success.
     """
 
+    data_sources: list[ListDataSourcesResponse200DataSourcesItem] | None | Unset = UNSET
     request_id: None | str | Unset = UNSET
     status: None | str | Unset = UNSET
-    data_sources: list[ListDataSourcesResponse200DataSourcesItem] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        data_sources: list[dict[str, Any]] | None | Unset
+        if isinstance(self.data_sources, Unset):
+            data_sources = UNSET
+        elif isinstance(self.data_sources, list):
+            data_sources = []
+            for data_sources_type_0_item_data in self.data_sources:
+                data_sources_type_0_item = data_sources_type_0_item_data.to_dict()
+                data_sources.append(data_sources_type_0_item)
+
+        else:
+            data_sources = self.data_sources
+
         request_id: None | str | Unset
         if isinstance(self.request_id, Unset):
             request_id = UNSET
@@ -45,22 +60,15 @@ class ListDataSourcesResponse200:
         else:
             status = self.status
 
-        data_sources: list[dict[str, Any]] | Unset = UNSET
-        if not isinstance(self.data_sources, Unset):
-            data_sources = []
-            for data_sources_item_data in self.data_sources:
-                data_sources_item = data_sources_item_data.to_dict()
-                data_sources.append(data_sources_item)
-
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
+        if data_sources is not UNSET:
+            field_dict["dataSources"] = data_sources
         if request_id is not UNSET:
             field_dict["requestId"] = request_id
         if status is not UNSET:
             field_dict["status"] = status
-        if data_sources is not UNSET:
-            field_dict["dataSources"] = data_sources
 
         return field_dict
 
@@ -71,6 +79,32 @@ class ListDataSourcesResponse200:
         )
 
         d = dict(src_dict)
+
+        def _parse_data_sources(
+            data: object,
+        ) -> list[ListDataSourcesResponse200DataSourcesItem] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                data_sources_type_0 = []
+                _data_sources_type_0 = data
+                for data_sources_type_0_item_data in _data_sources_type_0:
+                    data_sources_type_0_item = ListDataSourcesResponse200DataSourcesItem.from_dict(
+                        data_sources_type_0_item_data
+                    )
+
+                    data_sources_type_0.append(data_sources_type_0_item)
+
+                return data_sources_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[ListDataSourcesResponse200DataSourcesItem] | None | Unset, data)
+
+        data_sources = _parse_data_sources(d.pop("dataSources", UNSET))
 
         def _parse_request_id(data: object) -> None | str | Unset:
             if data is None:
@@ -90,21 +124,10 @@ class ListDataSourcesResponse200:
 
         status = _parse_status(d.pop("status", UNSET))
 
-        _data_sources = d.pop("dataSources", UNSET)
-        data_sources: list[ListDataSourcesResponse200DataSourcesItem] | Unset = UNSET
-        if _data_sources is not UNSET:
-            data_sources = []
-            for data_sources_item_data in _data_sources:
-                data_sources_item = ListDataSourcesResponse200DataSourcesItem.from_dict(
-                    data_sources_item_data
-                )
-
-                data_sources.append(data_sources_item)
-
         list_data_sources_response_200 = cls(
+            data_sources=data_sources,
             request_id=request_id,
             status=status,
-            data_sources=data_sources,
         )
 
         list_data_sources_response_200.additional_properties = d

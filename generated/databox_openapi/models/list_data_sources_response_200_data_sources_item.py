@@ -14,54 +14,40 @@ T = TypeVar("T", bound="ListDataSourcesResponse200DataSourcesItem")
 
 @_attrs_define
 class ListDataSourcesResponse200DataSourcesItem:
-    """
+    """A data source.
+
     Attributes:
-        id (int | None | Unset):
-        title (None | str | Unset):
-        created (None | str | Unset):
-        timezone (None | str | Unset):
-        key (None | str | Unset):
-        ingestion_supported (bool | None | Unset):
+        created (None | str | Unset): When it was created, in ISO 8601. Described as required. Example:
+            2025-10-01T12:00:00.000000Z.
+        id (int | None | Unset): The number of a data source. Described as required; format int64. Example: 4754489.
+        ingestion_supported (bool | None | Unset): Whether rows can be sent to it; absent in the older pages. Example:
+            True.
+        key (None | str | Unset): The kind of source. Described as required; null at times. Example: ingestion.
+        timezone (None | str | Unset): Its IANA time zone. Described as required; null at times. Example: UTC.
+        title (None | str | Unset): The data source's title; it may be empty. Described as required; null at times.
+            Example: ERP System.
     """
 
-    id: int | None | Unset = UNSET
-    title: None | str | Unset = UNSET
     created: None | str | Unset = UNSET
-    timezone: None | str | Unset = UNSET
-    key: None | str | Unset = UNSET
+    id: int | None | Unset = UNSET
     ingestion_supported: bool | None | Unset = UNSET
+    key: None | str | Unset = UNSET
+    timezone: None | str | Unset = UNSET
+    title: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        id: int | None | Unset
-        if isinstance(self.id, Unset):
-            id = UNSET
-        else:
-            id = self.id
-
-        title: None | str | Unset
-        if isinstance(self.title, Unset):
-            title = UNSET
-        else:
-            title = self.title
-
         created: None | str | Unset
         if isinstance(self.created, Unset):
             created = UNSET
         else:
             created = self.created
 
-        timezone: None | str | Unset
-        if isinstance(self.timezone, Unset):
-            timezone = UNSET
+        id: int | None | Unset
+        if isinstance(self.id, Unset):
+            id = UNSET
         else:
-            timezone = self.timezone
-
-        key: None | str | Unset
-        if isinstance(self.key, Unset):
-            key = UNSET
-        else:
-            key = self.key
+            id = self.id
 
         ingestion_supported: bool | None | Unset
         if isinstance(self.ingestion_supported, Unset):
@@ -69,45 +55,45 @@ class ListDataSourcesResponse200DataSourcesItem:
         else:
             ingestion_supported = self.ingestion_supported
 
+        key: None | str | Unset
+        if isinstance(self.key, Unset):
+            key = UNSET
+        else:
+            key = self.key
+
+        timezone: None | str | Unset
+        if isinstance(self.timezone, Unset):
+            timezone = UNSET
+        else:
+            timezone = self.timezone
+
+        title: None | str | Unset
+        if isinstance(self.title, Unset):
+            title = UNSET
+        else:
+            title = self.title
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
-        if id is not UNSET:
-            field_dict["id"] = id
-        if title is not UNSET:
-            field_dict["title"] = title
         if created is not UNSET:
             field_dict["created"] = created
-        if timezone is not UNSET:
-            field_dict["timezone"] = timezone
-        if key is not UNSET:
-            field_dict["key"] = key
+        if id is not UNSET:
+            field_dict["id"] = id
         if ingestion_supported is not UNSET:
             field_dict["ingestionSupported"] = ingestion_supported
+        if key is not UNSET:
+            field_dict["key"] = key
+        if timezone is not UNSET:
+            field_dict["timezone"] = timezone
+        if title is not UNSET:
+            field_dict["title"] = title
 
         return field_dict
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
-
-        def _parse_id(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
-
-        id = _parse_id(d.pop("id", UNSET))
-
-        def _parse_title(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        title = _parse_title(d.pop("title", UNSET))
 
         def _parse_created(data: object) -> None | str | Unset:
             if data is None:
@@ -118,23 +104,14 @@ class ListDataSourcesResponse200DataSourcesItem:
 
         created = _parse_created(d.pop("created", UNSET))
 
-        def _parse_timezone(data: object) -> None | str | Unset:
+        def _parse_id(data: object) -> int | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
                 return data
-            return cast(None | str | Unset, data)
+            return cast(int | None | Unset, data)
 
-        timezone = _parse_timezone(d.pop("timezone", UNSET))
-
-        def _parse_key(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        key = _parse_key(d.pop("key", UNSET))
+        id = _parse_id(d.pop("id", UNSET))
 
         def _parse_ingestion_supported(data: object) -> bool | None | Unset:
             if data is None:
@@ -145,13 +122,40 @@ class ListDataSourcesResponse200DataSourcesItem:
 
         ingestion_supported = _parse_ingestion_supported(d.pop("ingestionSupported", UNSET))
 
+        def _parse_key(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        key = _parse_key(d.pop("key", UNSET))
+
+        def _parse_timezone(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        timezone = _parse_timezone(d.pop("timezone", UNSET))
+
+        def _parse_title(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        title = _parse_title(d.pop("title", UNSET))
+
         list_data_sources_response_200_data_sources_item = cls(
-            id=id,
-            title=title,
             created=created,
-            timezone=timezone,
-            key=key,
+            id=id,
             ingestion_supported=ingestion_supported,
+            key=key,
+            timezone=timezone,
+            title=title,
         )
 
         list_data_sources_response_200_data_sources_item.additional_properties = d

@@ -20,19 +20,34 @@ T = TypeVar("T", bound="ListDatasetsResponse200")
 
 @_attrs_define
 class ListDatasetsResponse200:
-    """
+    """The datasets.
+
     Attributes:
-        request_id (None | str | Unset):
-        status (None | str | Unset):
-        datasets (list[ListDatasetsResponse200DatasetsItem] | Unset):
+        datasets (list[ListDatasetsResponse200DatasetsItem] | None | Unset): All of them; there is no paging. Described
+            as required.
+        request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
+            b0eac937-c25c-47a5-bb7e-552f6b860458.
+        status (None | str | Unset): How the request went. Described as required. Example: success.
     """
 
+    datasets: list[ListDatasetsResponse200DatasetsItem] | None | Unset = UNSET
     request_id: None | str | Unset = UNSET
     status: None | str | Unset = UNSET
-    datasets: list[ListDatasetsResponse200DatasetsItem] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        datasets: list[dict[str, Any]] | None | Unset
+        if isinstance(self.datasets, Unset):
+            datasets = UNSET
+        elif isinstance(self.datasets, list):
+            datasets = []
+            for datasets_type_0_item_data in self.datasets:
+                datasets_type_0_item = datasets_type_0_item_data.to_dict()
+                datasets.append(datasets_type_0_item)
+
+        else:
+            datasets = self.datasets
+
         request_id: None | str | Unset
         if isinstance(self.request_id, Unset):
             request_id = UNSET
@@ -45,22 +60,15 @@ class ListDatasetsResponse200:
         else:
             status = self.status
 
-        datasets: list[dict[str, Any]] | Unset = UNSET
-        if not isinstance(self.datasets, Unset):
-            datasets = []
-            for datasets_item_data in self.datasets:
-                datasets_item = datasets_item_data.to_dict()
-                datasets.append(datasets_item)
-
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
+        if datasets is not UNSET:
+            field_dict["datasets"] = datasets
         if request_id is not UNSET:
             field_dict["requestId"] = request_id
         if status is not UNSET:
             field_dict["status"] = status
-        if datasets is not UNSET:
-            field_dict["datasets"] = datasets
 
         return field_dict
 
@@ -71,6 +79,32 @@ class ListDatasetsResponse200:
         )
 
         d = dict(src_dict)
+
+        def _parse_datasets(
+            data: object,
+        ) -> list[ListDatasetsResponse200DatasetsItem] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                datasets_type_0 = []
+                _datasets_type_0 = data
+                for datasets_type_0_item_data in _datasets_type_0:
+                    datasets_type_0_item = ListDatasetsResponse200DatasetsItem.from_dict(
+                        datasets_type_0_item_data
+                    )
+
+                    datasets_type_0.append(datasets_type_0_item)
+
+                return datasets_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[ListDatasetsResponse200DatasetsItem] | None | Unset, data)
+
+        datasets = _parse_datasets(d.pop("datasets", UNSET))
 
         def _parse_request_id(data: object) -> None | str | Unset:
             if data is None:
@@ -90,19 +124,10 @@ class ListDatasetsResponse200:
 
         status = _parse_status(d.pop("status", UNSET))
 
-        _datasets = d.pop("datasets", UNSET)
-        datasets: list[ListDatasetsResponse200DatasetsItem] | Unset = UNSET
-        if _datasets is not UNSET:
-            datasets = []
-            for datasets_item_data in _datasets:
-                datasets_item = ListDatasetsResponse200DatasetsItem.from_dict(datasets_item_data)
-
-                datasets.append(datasets_item)
-
         list_datasets_response_200 = cls(
+            datasets=datasets,
             request_id=request_id,
             status=status,
-            datasets=datasets,
         )
 
         list_datasets_response_200.additional_properties = d

@@ -14,19 +14,27 @@ T = TypeVar("T", bound="ListDatasetsResponse200DatasetsItem")
 
 @_attrs_define
 class ListDatasetsResponse200DatasetsItem:
-    """
+    """A dataset.
+
     Attributes:
-        id (None | str | Unset):
-        title (None | str | Unset):
-        created (None | str | Unset):
+        created (None | str | Unset): When it was created, in ISO 8601. Described as required. Example:
+            2025-10-01T12:00:00.000000Z.
+        id (None | str | Unset): The dataset's id. Described as required. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        title (None | str | Unset): The dataset's title. Described as required; null at times. Example: Transactions.
     """
 
+    created: None | str | Unset = UNSET
     id: None | str | Unset = UNSET
     title: None | str | Unset = UNSET
-    created: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        created: None | str | Unset
+        if isinstance(self.created, Unset):
+            created = UNSET
+        else:
+            created = self.created
+
         id: None | str | Unset
         if isinstance(self.id, Unset):
             id = UNSET
@@ -39,27 +47,30 @@ class ListDatasetsResponse200DatasetsItem:
         else:
             title = self.title
 
-        created: None | str | Unset
-        if isinstance(self.created, Unset):
-            created = UNSET
-        else:
-            created = self.created
-
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
+        if created is not UNSET:
+            field_dict["created"] = created
         if id is not UNSET:
             field_dict["id"] = id
         if title is not UNSET:
             field_dict["title"] = title
-        if created is not UNSET:
-            field_dict["created"] = created
 
         return field_dict
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
+
+        def _parse_created(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        created = _parse_created(d.pop("created", UNSET))
 
         def _parse_id(data: object) -> None | str | Unset:
             if data is None:
@@ -79,19 +90,10 @@ class ListDatasetsResponse200DatasetsItem:
 
         title = _parse_title(d.pop("title", UNSET))
 
-        def _parse_created(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        created = _parse_created(d.pop("created", UNSET))
-
         list_datasets_response_200_datasets_item = cls(
+            created=created,
             id=id,
             title=title,
-            created=created,
         )
 
         list_datasets_response_200_datasets_item.additional_properties = d

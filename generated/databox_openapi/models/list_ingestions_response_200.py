@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ..models.list_ingestions_response_200_ingestions_item import (
         ListIngestionsResponse200IngestionsItem,
     )
-    from ..models.list_ingestions_response_200_pagination_type_0 import (
-        ListIngestionsResponse200PaginationType0,
+    from ..models.list_ingestions_response_200_pagination import (
+        ListIngestionsResponse200Pagination,
     )
 
 
@@ -23,24 +23,48 @@ T = TypeVar("T", bound="ListIngestionsResponse200")
 
 @_attrs_define
 class ListIngestionsResponse200:
-    """
+    """One page of ingestions.
+
     Attributes:
-        request_id (None | str | Unset):
-        status (None | str | Unset):
-        pagination (ListIngestionsResponse200PaginationType0 | None | Unset):
-        ingestions (list[ListIngestionsResponse200IngestionsItem] | Unset):
+        ingestions (list[ListIngestionsResponse200IngestionsItem] | None | Unset): The ingestions of this page.
+            Described as required.
+        pagination (ListIngestionsResponse200Pagination | None | Unset): Where this page stands; absent in the older
+            pages.
+        request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
+            b0eac937-c25c-47a5-bb7e-552f6b860458.
+        status (None | str | Unset): How the request went. Described as required. Example: success.
     """
 
+    ingestions: list[ListIngestionsResponse200IngestionsItem] | None | Unset = UNSET
+    pagination: ListIngestionsResponse200Pagination | None | Unset = UNSET
     request_id: None | str | Unset = UNSET
     status: None | str | Unset = UNSET
-    pagination: ListIngestionsResponse200PaginationType0 | None | Unset = UNSET
-    ingestions: list[ListIngestionsResponse200IngestionsItem] | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.list_ingestions_response_200_pagination_type_0 import (
-            ListIngestionsResponse200PaginationType0,
+        from ..models.list_ingestions_response_200_pagination import (
+            ListIngestionsResponse200Pagination,
         )
+
+        ingestions: list[dict[str, Any]] | None | Unset
+        if isinstance(self.ingestions, Unset):
+            ingestions = UNSET
+        elif isinstance(self.ingestions, list):
+            ingestions = []
+            for ingestions_type_0_item_data in self.ingestions:
+                ingestions_type_0_item = ingestions_type_0_item_data.to_dict()
+                ingestions.append(ingestions_type_0_item)
+
+        else:
+            ingestions = self.ingestions
+
+        pagination: dict[str, Any] | None | Unset
+        if isinstance(self.pagination, Unset):
+            pagination = UNSET
+        elif isinstance(self.pagination, ListIngestionsResponse200Pagination):
+            pagination = self.pagination.to_dict()
+        else:
+            pagination = self.pagination
 
         request_id: None | str | Unset
         if isinstance(self.request_id, Unset):
@@ -54,32 +78,17 @@ class ListIngestionsResponse200:
         else:
             status = self.status
 
-        pagination: dict[str, Any] | None | Unset
-        if isinstance(self.pagination, Unset):
-            pagination = UNSET
-        elif isinstance(self.pagination, ListIngestionsResponse200PaginationType0):
-            pagination = self.pagination.to_dict()
-        else:
-            pagination = self.pagination
-
-        ingestions: list[dict[str, Any]] | Unset = UNSET
-        if not isinstance(self.ingestions, Unset):
-            ingestions = []
-            for ingestions_item_data in self.ingestions:
-                ingestions_item = ingestions_item_data.to_dict()
-                ingestions.append(ingestions_item)
-
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
+        if ingestions is not UNSET:
+            field_dict["ingestions"] = ingestions
+        if pagination is not UNSET:
+            field_dict["pagination"] = pagination
         if request_id is not UNSET:
             field_dict["requestId"] = request_id
         if status is not UNSET:
             field_dict["status"] = status
-        if pagination is not UNSET:
-            field_dict["pagination"] = pagination
-        if ingestions is not UNSET:
-            field_dict["ingestions"] = ingestions
 
         return field_dict
 
@@ -88,11 +97,54 @@ class ListIngestionsResponse200:
         from ..models.list_ingestions_response_200_ingestions_item import (
             ListIngestionsResponse200IngestionsItem,
         )
-        from ..models.list_ingestions_response_200_pagination_type_0 import (
-            ListIngestionsResponse200PaginationType0,
+        from ..models.list_ingestions_response_200_pagination import (
+            ListIngestionsResponse200Pagination,
         )
 
         d = dict(src_dict)
+
+        def _parse_ingestions(
+            data: object,
+        ) -> list[ListIngestionsResponse200IngestionsItem] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                ingestions_type_0 = []
+                _ingestions_type_0 = data
+                for ingestions_type_0_item_data in _ingestions_type_0:
+                    ingestions_type_0_item = ListIngestionsResponse200IngestionsItem.from_dict(
+                        ingestions_type_0_item_data
+                    )
+
+                    ingestions_type_0.append(ingestions_type_0_item)
+
+                return ingestions_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[ListIngestionsResponse200IngestionsItem] | None | Unset, data)
+
+        ingestions = _parse_ingestions(d.pop("ingestions", UNSET))
+
+        def _parse_pagination(data: object) -> ListIngestionsResponse200Pagination | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                pagination_type_0 = ListIngestionsResponse200Pagination.from_dict(data)
+
+                return pagination_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(ListIngestionsResponse200Pagination | None | Unset, data)
+
+        pagination = _parse_pagination(d.pop("pagination", UNSET))
 
         def _parse_request_id(data: object) -> None | str | Unset:
             if data is None:
@@ -112,41 +164,11 @@ class ListIngestionsResponse200:
 
         status = _parse_status(d.pop("status", UNSET))
 
-        def _parse_pagination(
-            data: object,
-        ) -> ListIngestionsResponse200PaginationType0 | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            try:
-                if not isinstance(data, dict):
-                    raise TypeError()
-                pagination_type_0 = ListIngestionsResponse200PaginationType0.from_dict(data)
-
-                return pagination_type_0
-            except (TypeError, ValueError, AttributeError, KeyError):
-                pass
-            return cast(ListIngestionsResponse200PaginationType0 | None | Unset, data)
-
-        pagination = _parse_pagination(d.pop("pagination", UNSET))
-
-        _ingestions = d.pop("ingestions", UNSET)
-        ingestions: list[ListIngestionsResponse200IngestionsItem] | Unset = UNSET
-        if _ingestions is not UNSET:
-            ingestions = []
-            for ingestions_item_data in _ingestions:
-                ingestions_item = ListIngestionsResponse200IngestionsItem.from_dict(
-                    ingestions_item_data
-                )
-
-                ingestions.append(ingestions_item)
-
         list_ingestions_response_200 = cls(
+            ingestions=ingestions,
+            pagination=pagination,
             request_id=request_id,
             status=status,
-            pagination=pagination,
-            ingestions=ingestions,
         )
 
         list_ingestions_response_200.additional_properties = d

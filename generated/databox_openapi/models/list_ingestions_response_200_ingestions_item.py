@@ -14,16 +14,20 @@ T = TypeVar("T", bound="ListIngestionsResponse200IngestionsItem")
 
 @_attrs_define
 class ListIngestionsResponse200IngestionsItem:
-    """
+    """One ingestion in short.
+
     Attributes:
-        ingestion_id (None | str | Unset):
-        timestamp (None | str | Unset):
-        status (None | str | Unset):
+        ingestion_id (None | str | Unset): The ingestion's id. Described as required. Example:
+            8bfba187-84f4-41e2-9dd3-bee4bb884205.
+        status (None | str | Unset): How far it is; no list of values is documented. Described as required. Example:
+            success.
+        timestamp (None | str | Unset): When the ingestion was accepted, in ISO 8601. Described as required. Example:
+            2025-10-01T12:00:00.000000Z.
     """
 
     ingestion_id: None | str | Unset = UNSET
-    timestamp: None | str | Unset = UNSET
     status: None | str | Unset = UNSET
+    timestamp: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -33,27 +37,27 @@ class ListIngestionsResponse200IngestionsItem:
         else:
             ingestion_id = self.ingestion_id
 
-        timestamp: None | str | Unset
-        if isinstance(self.timestamp, Unset):
-            timestamp = UNSET
-        else:
-            timestamp = self.timestamp
-
         status: None | str | Unset
         if isinstance(self.status, Unset):
             status = UNSET
         else:
             status = self.status
 
+        timestamp: None | str | Unset
+        if isinstance(self.timestamp, Unset):
+            timestamp = UNSET
+        else:
+            timestamp = self.timestamp
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
         if ingestion_id is not UNSET:
             field_dict["ingestionId"] = ingestion_id
-        if timestamp is not UNSET:
-            field_dict["timestamp"] = timestamp
         if status is not UNSET:
             field_dict["status"] = status
+        if timestamp is not UNSET:
+            field_dict["timestamp"] = timestamp
 
         return field_dict
 
@@ -70,15 +74,6 @@ class ListIngestionsResponse200IngestionsItem:
 
         ingestion_id = _parse_ingestion_id(d.pop("ingestionId", UNSET))
 
-        def _parse_timestamp(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        timestamp = _parse_timestamp(d.pop("timestamp", UNSET))
-
         def _parse_status(data: object) -> None | str | Unset:
             if data is None:
                 return data
@@ -88,10 +83,19 @@ class ListIngestionsResponse200IngestionsItem:
 
         status = _parse_status(d.pop("status", UNSET))
 
+        def _parse_timestamp(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        timestamp = _parse_timestamp(d.pop("timestamp", UNSET))
+
         list_ingestions_response_200_ingestions_item = cls(
             ingestion_id=ingestion_id,
-            timestamp=timestamp,
             status=status,
+            timestamp=timestamp,
         )
 
         list_ingestions_response_200_ingestions_item.additional_properties = d

@@ -20,16 +20,19 @@ T = TypeVar("T", bound="ListTimezonesResponse200")
 
 @_attrs_define
 class ListTimezonesResponse200:
-    """
+    """The time zones.
+
     Attributes:
-        request_id (None | str | Unset):
-        status (None | str | Unset):
-        timezones (list[ListTimezonesResponse200TimezonesItem] | Unset):
+        request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
+            b0eac937-c25c-47a5-bb7e-552f6b860458.
+        status (None | str | Unset): How the request went. Described as required. Example: success.
+        timezones (list[ListTimezonesResponse200TimezonesItem] | None | Unset): All of them; there is no paging.
+            Described as required.
     """
 
     request_id: None | str | Unset = UNSET
     status: None | str | Unset = UNSET
-    timezones: list[ListTimezonesResponse200TimezonesItem] | Unset = UNSET
+    timezones: list[ListTimezonesResponse200TimezonesItem] | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -45,12 +48,17 @@ class ListTimezonesResponse200:
         else:
             status = self.status
 
-        timezones: list[dict[str, Any]] | Unset = UNSET
-        if not isinstance(self.timezones, Unset):
+        timezones: list[dict[str, Any]] | None | Unset
+        if isinstance(self.timezones, Unset):
+            timezones = UNSET
+        elif isinstance(self.timezones, list):
             timezones = []
-            for timezones_item_data in self.timezones:
-                timezones_item = timezones_item_data.to_dict()
-                timezones.append(timezones_item)
+            for timezones_type_0_item_data in self.timezones:
+                timezones_type_0_item = timezones_type_0_item_data.to_dict()
+                timezones.append(timezones_type_0_item)
+
+        else:
+            timezones = self.timezones
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -90,16 +98,31 @@ class ListTimezonesResponse200:
 
         status = _parse_status(d.pop("status", UNSET))
 
-        _timezones = d.pop("timezones", UNSET)
-        timezones: list[ListTimezonesResponse200TimezonesItem] | Unset = UNSET
-        if _timezones is not UNSET:
-            timezones = []
-            for timezones_item_data in _timezones:
-                timezones_item = ListTimezonesResponse200TimezonesItem.from_dict(
-                    timezones_item_data
-                )
+        def _parse_timezones(
+            data: object,
+        ) -> list[ListTimezonesResponse200TimezonesItem] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                timezones_type_0 = []
+                _timezones_type_0 = data
+                for timezones_type_0_item_data in _timezones_type_0:
+                    timezones_type_0_item = ListTimezonesResponse200TimezonesItem.from_dict(
+                        timezones_type_0_item_data
+                    )
 
-                timezones.append(timezones_item)
+                    timezones_type_0.append(timezones_type_0_item)
+
+                return timezones_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[ListTimezonesResponse200TimezonesItem] | None | Unset, data)
+
+        timezones = _parse_timezones(d.pop("timezones", UNSET))
 
         list_timezones_response_200 = cls(
             request_id=request_id,

@@ -14,10 +14,11 @@ T = TypeVar("T", bound="ListTimezonesResponse200TimezonesItem")
 
 @_attrs_define
 class ListTimezonesResponse200TimezonesItem:
-    """
+    """A time zone.
+
     Attributes:
-        offset (None | str | Unset):
-        timezone (None | str | Unset):
+        offset (None | str | Unset): The offset as people write it. Described as required. Example: UTC+1.
+        timezone (None | str | Unset): The IANA name. Described as required. Example: Europe/Berlin.
     """
 
     offset: None | str | Unset = UNSET

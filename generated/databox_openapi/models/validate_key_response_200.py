@@ -14,10 +14,12 @@ T = TypeVar("T", bound="ValidateKeyResponse200")
 
 @_attrs_define
 class ValidateKeyResponse200:
-    """
+    """What every answer holds beside its own fields.
+
     Attributes:
-        request_id (None | str | Unset):
-        status (None | str | Unset):
+        request_id (None | str | Unset): The request's id, to be quoted to support. Described as required. Example:
+            b0eac937-c25c-47a5-bb7e-552f6b860458.
+        status (None | str | Unset): How the request went. Described as required. Example: success.
     """
 
     request_id: None | str | Unset = UNSET

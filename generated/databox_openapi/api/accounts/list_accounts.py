@@ -6,6 +6,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
+from ...models.error_response import ErrorResponse
 from ...models.list_accounts_response_200 import ListAccountsResponse200
 from ...types import Response
 
@@ -22,11 +23,16 @@ def _get_kwargs() -> dict[str, Any]:
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> ListAccountsResponse200 | None:
+) -> ErrorResponse | ListAccountsResponse200 | None:
     if response.status_code == 200:
         response_200 = ListAccountsResponse200.from_dict(response.json())
 
         return response_200
+
+    if response.status_code == 401:
+        response_401 = ErrorResponse.from_dict(response.json())
+
+        return response_401
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -36,7 +42,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[ListAccountsResponse200]:
+) -> Response[ErrorResponse | ListAccountsResponse200]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -47,18 +53,19 @@ def _build_response(
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient | Client,
-) -> Response[ListAccountsResponse200]:
+    client: AuthenticatedClient,
+) -> Response[ErrorResponse | ListAccountsResponse200]:
     """List accounts
 
-     All accounts that the key's user can reach.
+     All accounts that the key's user can reach. Answers: 200: The accounts. 401: The key is missing,
+    wrong or expired.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ListAccountsResponse200]
+        Response[ErrorResponse | ListAccountsResponse200]
     """
 
     kwargs = _get_kwargs()
@@ -72,18 +79,19 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient | Client,
-) -> ListAccountsResponse200 | None:
+    client: AuthenticatedClient,
+) -> ErrorResponse | ListAccountsResponse200 | None:
     """List accounts
 
-     All accounts that the key's user can reach.
+     All accounts that the key's user can reach. Answers: 200: The accounts. 401: The key is missing,
+    wrong or expired.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ListAccountsResponse200
+        ErrorResponse | ListAccountsResponse200
     """
 
     return sync_detailed(
@@ -93,18 +101,19 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient | Client,
-) -> Response[ListAccountsResponse200]:
+    client: AuthenticatedClient,
+) -> Response[ErrorResponse | ListAccountsResponse200]:
     """List accounts
 
-     All accounts that the key's user can reach.
+     All accounts that the key's user can reach. Answers: 200: The accounts. 401: The key is missing,
+    wrong or expired.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ListAccountsResponse200]
+        Response[ErrorResponse | ListAccountsResponse200]
     """
 
     kwargs = _get_kwargs()
@@ -116,18 +125,19 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient | Client,
-) -> ListAccountsResponse200 | None:
+    client: AuthenticatedClient,
+) -> ErrorResponse | ListAccountsResponse200 | None:
     """List accounts
 
-     All accounts that the key's user can reach.
+     All accounts that the key's user can reach. Answers: 200: The accounts. 401: The key is missing,
+    wrong or expired.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ListAccountsResponse200
+        ErrorResponse | ListAccountsResponse200
     """
 
     return (

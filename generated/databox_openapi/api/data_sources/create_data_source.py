@@ -8,6 +8,7 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.create_data_source_body import CreateDataSourceBody
 from ...models.create_data_source_response_200 import CreateDataSourceResponse200
+from ...models.error_response import ErrorResponse
 from ...types import Response
 
 
@@ -32,11 +33,21 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> CreateDataSourceResponse200 | None:
+) -> CreateDataSourceResponse200 | ErrorResponse | None:
     if response.status_code == 200:
         response_200 = CreateDataSourceResponse200.from_dict(response.json())
 
         return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorResponse.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = ErrorResponse.from_dict(response.json())
+
+        return response_401
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -46,7 +57,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[CreateDataSourceResponse200]:
+) -> Response[CreateDataSourceResponse200 | ErrorResponse]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -57,22 +68,24 @@ def _build_response(
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: CreateDataSourceBody,
-) -> Response[CreateDataSourceResponse200]:
+) -> Response[CreateDataSourceResponse200 | ErrorResponse]:
     """Create a data source
 
-     Makes a container for datasets.
+     Makes a container for datasets in an account, or in the key's own account when none is named.
+    Answers: 200: The new data source. 400: The request is not valid. 401: The key is missing, wrong or
+    expired.
 
     Args:
-        body (CreateDataSourceBody):
+        body (CreateDataSourceBody): The data source to make.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[CreateDataSourceResponse200]
+        Response[CreateDataSourceResponse200 | ErrorResponse]
     """
 
     kwargs = _get_kwargs(
@@ -88,22 +101,24 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: CreateDataSourceBody,
-) -> CreateDataSourceResponse200 | None:
+) -> CreateDataSourceResponse200 | ErrorResponse | None:
     """Create a data source
 
-     Makes a container for datasets.
+     Makes a container for datasets in an account, or in the key's own account when none is named.
+    Answers: 200: The new data source. 400: The request is not valid. 401: The key is missing, wrong or
+    expired.
 
     Args:
-        body (CreateDataSourceBody):
+        body (CreateDataSourceBody): The data source to make.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CreateDataSourceResponse200
+        CreateDataSourceResponse200 | ErrorResponse
     """
 
     return sync_detailed(
@@ -114,22 +129,24 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: CreateDataSourceBody,
-) -> Response[CreateDataSourceResponse200]:
+) -> Response[CreateDataSourceResponse200 | ErrorResponse]:
     """Create a data source
 
-     Makes a container for datasets.
+     Makes a container for datasets in an account, or in the key's own account when none is named.
+    Answers: 200: The new data source. 400: The request is not valid. 401: The key is missing, wrong or
+    expired.
 
     Args:
-        body (CreateDataSourceBody):
+        body (CreateDataSourceBody): The data source to make.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[CreateDataSourceResponse200]
+        Response[CreateDataSourceResponse200 | ErrorResponse]
     """
 
     kwargs = _get_kwargs(
@@ -143,22 +160,24 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: CreateDataSourceBody,
-) -> CreateDataSourceResponse200 | None:
+) -> CreateDataSourceResponse200 | ErrorResponse | None:
     """Create a data source
 
-     Makes a container for datasets.
+     Makes a container for datasets in an account, or in the key's own account when none is named.
+    Answers: 200: The new data source. 400: The request is not valid. 401: The key is missing, wrong or
+    expired.
 
     Args:
-        body (CreateDataSourceBody):
+        body (CreateDataSourceBody): The data source to make.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CreateDataSourceResponse200
+        CreateDataSourceResponse200 | ErrorResponse
     """
 
     return (

@@ -8,6 +8,7 @@ import httpx
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.delete_data_source_response_200 import DeleteDataSourceResponse200
+from ...models.error_response import ErrorResponse
 from ...types import Response
 
 
@@ -27,11 +28,26 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> DeleteDataSourceResponse200 | None:
+) -> DeleteDataSourceResponse200 | ErrorResponse | None:
     if response.status_code == 200:
         response_200 = DeleteDataSourceResponse200.from_dict(response.json())
 
         return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorResponse.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = ErrorResponse.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = ErrorResponse.from_dict(response.json())
+
+        return response_403
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -41,7 +57,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[DeleteDataSourceResponse200]:
+) -> Response[DeleteDataSourceResponse200 | ErrorResponse]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -53,21 +69,24 @@ def _build_response(
 def sync_detailed(
     data_source_id: int,
     *,
-    client: AuthenticatedClient | Client,
-) -> Response[DeleteDataSourceResponse200]:
+    client: AuthenticatedClient,
+) -> Response[DeleteDataSourceResponse200 | ErrorResponse]:
     """Delete a data source
 
-     Removes a data source with its datasets and their rows.
+     Removes a data source with its datasets and their rows, for good. Answers: 200: It is deleted. 400:
+    The request is not valid. 401: The key is missing, wrong or expired. 403: The key is known, but may
+    not do this.
 
     Args:
-        data_source_id (int):
+        data_source_id (int): The data source. The number of a data source. Described as format
+            int64. Example: 4754489.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[DeleteDataSourceResponse200]
+        Response[DeleteDataSourceResponse200 | ErrorResponse]
     """
 
     kwargs = _get_kwargs(
@@ -84,21 +103,24 @@ def sync_detailed(
 def sync(
     data_source_id: int,
     *,
-    client: AuthenticatedClient | Client,
-) -> DeleteDataSourceResponse200 | None:
+    client: AuthenticatedClient,
+) -> DeleteDataSourceResponse200 | ErrorResponse | None:
     """Delete a data source
 
-     Removes a data source with its datasets and their rows.
+     Removes a data source with its datasets and their rows, for good. Answers: 200: It is deleted. 400:
+    The request is not valid. 401: The key is missing, wrong or expired. 403: The key is known, but may
+    not do this.
 
     Args:
-        data_source_id (int):
+        data_source_id (int): The data source. The number of a data source. Described as format
+            int64. Example: 4754489.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        DeleteDataSourceResponse200
+        DeleteDataSourceResponse200 | ErrorResponse
     """
 
     return sync_detailed(
@@ -110,21 +132,24 @@ def sync(
 async def asyncio_detailed(
     data_source_id: int,
     *,
-    client: AuthenticatedClient | Client,
-) -> Response[DeleteDataSourceResponse200]:
+    client: AuthenticatedClient,
+) -> Response[DeleteDataSourceResponse200 | ErrorResponse]:
     """Delete a data source
 
-     Removes a data source with its datasets and their rows.
+     Removes a data source with its datasets and their rows, for good. Answers: 200: It is deleted. 400:
+    The request is not valid. 401: The key is missing, wrong or expired. 403: The key is known, but may
+    not do this.
 
     Args:
-        data_source_id (int):
+        data_source_id (int): The data source. The number of a data source. Described as format
+            int64. Example: 4754489.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[DeleteDataSourceResponse200]
+        Response[DeleteDataSourceResponse200 | ErrorResponse]
     """
 
     kwargs = _get_kwargs(
@@ -139,21 +164,24 @@ async def asyncio_detailed(
 async def asyncio(
     data_source_id: int,
     *,
-    client: AuthenticatedClient | Client,
-) -> DeleteDataSourceResponse200 | None:
+    client: AuthenticatedClient,
+) -> DeleteDataSourceResponse200 | ErrorResponse | None:
     """Delete a data source
 
-     Removes a data source with its datasets and their rows.
+     Removes a data source with its datasets and their rows, for good. Answers: 200: It is deleted. 400:
+    The request is not valid. 401: The key is missing, wrong or expired. 403: The key is known, but may
+    not do this.
 
     Args:
-        data_source_id (int):
+        data_source_id (int): The data source. The number of a data source. Described as format
+            int64. Example: 4754489.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        DeleteDataSourceResponse200
+        DeleteDataSourceResponse200 | ErrorResponse
     """
 
     return (

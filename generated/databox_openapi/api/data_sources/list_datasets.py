@@ -7,6 +7,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
+from ...models.error_response import ErrorResponse
 from ...models.list_datasets_response_200 import ListDatasetsResponse200
 from ...types import Response
 
@@ -27,11 +28,21 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> ListDatasetsResponse200 | None:
+) -> ErrorResponse | ListDatasetsResponse200 | None:
     if response.status_code == 200:
         response_200 = ListDatasetsResponse200.from_dict(response.json())
 
         return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorResponse.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = ErrorResponse.from_dict(response.json())
+
+        return response_401
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -41,7 +52,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[ListDatasetsResponse200]:
+) -> Response[ErrorResponse | ListDatasetsResponse200]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -53,21 +64,23 @@ def _build_response(
 def sync_detailed(
     data_source_id: int,
     *,
-    client: AuthenticatedClient | Client,
-) -> Response[ListDatasetsResponse200]:
+    client: AuthenticatedClient,
+) -> Response[ErrorResponse | ListDatasetsResponse200]:
     """List datasets
 
-     The datasets of a data source.
+     The datasets of a data source; an empty list when there are none. Answers: 200: The datasets. 400:
+    The request is not valid. 401: The key is missing, wrong or expired.
 
     Args:
-        data_source_id (int):
+        data_source_id (int): The data source. The number of a data source. Described as format
+            int64. Example: 4754489.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ListDatasetsResponse200]
+        Response[ErrorResponse | ListDatasetsResponse200]
     """
 
     kwargs = _get_kwargs(
@@ -84,21 +97,23 @@ def sync_detailed(
 def sync(
     data_source_id: int,
     *,
-    client: AuthenticatedClient | Client,
-) -> ListDatasetsResponse200 | None:
+    client: AuthenticatedClient,
+) -> ErrorResponse | ListDatasetsResponse200 | None:
     """List datasets
 
-     The datasets of a data source.
+     The datasets of a data source; an empty list when there are none. Answers: 200: The datasets. 400:
+    The request is not valid. 401: The key is missing, wrong or expired.
 
     Args:
-        data_source_id (int):
+        data_source_id (int): The data source. The number of a data source. Described as format
+            int64. Example: 4754489.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ListDatasetsResponse200
+        ErrorResponse | ListDatasetsResponse200
     """
 
     return sync_detailed(
@@ -110,21 +125,23 @@ def sync(
 async def asyncio_detailed(
     data_source_id: int,
     *,
-    client: AuthenticatedClient | Client,
-) -> Response[ListDatasetsResponse200]:
+    client: AuthenticatedClient,
+) -> Response[ErrorResponse | ListDatasetsResponse200]:
     """List datasets
 
-     The datasets of a data source.
+     The datasets of a data source; an empty list when there are none. Answers: 200: The datasets. 400:
+    The request is not valid. 401: The key is missing, wrong or expired.
 
     Args:
-        data_source_id (int):
+        data_source_id (int): The data source. The number of a data source. Described as format
+            int64. Example: 4754489.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ListDatasetsResponse200]
+        Response[ErrorResponse | ListDatasetsResponse200]
     """
 
     kwargs = _get_kwargs(
@@ -139,21 +156,23 @@ async def asyncio_detailed(
 async def asyncio(
     data_source_id: int,
     *,
-    client: AuthenticatedClient | Client,
-) -> ListDatasetsResponse200 | None:
+    client: AuthenticatedClient,
+) -> ErrorResponse | ListDatasetsResponse200 | None:
     """List datasets
 
-     The datasets of a data source.
+     The datasets of a data source; an empty list when there are none. Answers: 200: The datasets. 400:
+    The request is not valid. 401: The key is missing, wrong or expired.
 
     Args:
-        data_source_id (int):
+        data_source_id (int): The data source. The number of a data source. Described as format
+            int64. Example: 4754489.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ListDatasetsResponse200
+        ErrorResponse | ListDatasetsResponse200
     """
 
     return (

@@ -8,6 +8,7 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.create_dataset_body import CreateDatasetBody
 from ...models.create_dataset_response_200 import CreateDatasetResponse200
+from ...models.error_response import ErrorResponse
 from ...types import Response
 
 
@@ -32,11 +33,21 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> CreateDatasetResponse200 | None:
+) -> CreateDatasetResponse200 | ErrorResponse | None:
     if response.status_code == 200:
         response_200 = CreateDatasetResponse200.from_dict(response.json())
 
         return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorResponse.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = ErrorResponse.from_dict(response.json())
+
+        return response_401
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -46,7 +57,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[CreateDatasetResponse200]:
+) -> Response[CreateDatasetResponse200 | ErrorResponse]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -57,22 +68,24 @@ def _build_response(
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: CreateDatasetBody,
-) -> Response[CreateDatasetResponse200]:
+) -> Response[CreateDatasetResponse200 | ErrorResponse]:
     """Create a dataset
 
-     Makes an empty dataset.
+     Makes an empty dataset inside an existing data source. The answer does not repeat its primary keys.
+    Answers: 200: The new dataset. 400: The request is not valid. 401: The key is missing, wrong or
+    expired.
 
     Args:
-        body (CreateDatasetBody):
+        body (CreateDatasetBody): The dataset to make.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[CreateDatasetResponse200]
+        Response[CreateDatasetResponse200 | ErrorResponse]
     """
 
     kwargs = _get_kwargs(
@@ -88,22 +101,24 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: CreateDatasetBody,
-) -> CreateDatasetResponse200 | None:
+) -> CreateDatasetResponse200 | ErrorResponse | None:
     """Create a dataset
 
-     Makes an empty dataset.
+     Makes an empty dataset inside an existing data source. The answer does not repeat its primary keys.
+    Answers: 200: The new dataset. 400: The request is not valid. 401: The key is missing, wrong or
+    expired.
 
     Args:
-        body (CreateDatasetBody):
+        body (CreateDatasetBody): The dataset to make.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CreateDatasetResponse200
+        CreateDatasetResponse200 | ErrorResponse
     """
 
     return sync_detailed(
@@ -114,22 +129,24 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: CreateDatasetBody,
-) -> Response[CreateDatasetResponse200]:
+) -> Response[CreateDatasetResponse200 | ErrorResponse]:
     """Create a dataset
 
-     Makes an empty dataset.
+     Makes an empty dataset inside an existing data source. The answer does not repeat its primary keys.
+    Answers: 200: The new dataset. 400: The request is not valid. 401: The key is missing, wrong or
+    expired.
 
     Args:
-        body (CreateDatasetBody):
+        body (CreateDatasetBody): The dataset to make.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[CreateDatasetResponse200]
+        Response[CreateDatasetResponse200 | ErrorResponse]
     """
 
     kwargs = _get_kwargs(
@@ -143,22 +160,24 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: CreateDatasetBody,
-) -> CreateDatasetResponse200 | None:
+) -> CreateDatasetResponse200 | ErrorResponse | None:
     """Create a dataset
 
-     Makes an empty dataset.
+     Makes an empty dataset inside an existing data source. The answer does not repeat its primary keys.
+    Answers: 200: The new dataset. 400: The request is not valid. 401: The key is missing, wrong or
+    expired.
 
     Args:
-        body (CreateDatasetBody):
+        body (CreateDatasetBody): The dataset to make.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CreateDatasetResponse200
+        CreateDatasetResponse200 | ErrorResponse
     """
 
     return (

@@ -9,6 +9,7 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.create_ingestion_body import CreateIngestionBody
 from ...models.create_ingestion_response_200 import CreateIngestionResponse200
+from ...models.error_response import ErrorResponse
 from ...types import Response
 
 
@@ -36,11 +37,21 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> CreateIngestionResponse200 | None:
+) -> CreateIngestionResponse200 | ErrorResponse | None:
     if response.status_code == 200:
         response_200 = CreateIngestionResponse200.from_dict(response.json())
 
         return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorResponse.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = ErrorResponse.from_dict(response.json())
+
+        return response_401
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -50,7 +61,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[CreateIngestionResponse200]:
+) -> Response[CreateIngestionResponse200 | ErrorResponse]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -62,23 +73,25 @@ def _build_response(
 def sync_detailed(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: CreateIngestionBody,
-) -> Response[CreateIngestionResponse200]:
+) -> Response[CreateIngestionResponse200 | ErrorResponse]:
     """Create an ingestion
 
-     Takes up to 100 records, to be processed later.
+     Takes up to 100 records, to be processed later. Accepted is not stored; retrieve the ingestion.
+    Answers: 200: The records are accepted. 400: The request is not valid. 401: The key is missing,
+    wrong or expired.
 
     Args:
-        dataset_id (str):
-        body (CreateIngestionBody):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        body (CreateIngestionBody): The records to take.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[CreateIngestionResponse200]
+        Response[CreateIngestionResponse200 | ErrorResponse]
     """
 
     kwargs = _get_kwargs(
@@ -96,23 +109,25 @@ def sync_detailed(
 def sync(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: CreateIngestionBody,
-) -> CreateIngestionResponse200 | None:
+) -> CreateIngestionResponse200 | ErrorResponse | None:
     """Create an ingestion
 
-     Takes up to 100 records, to be processed later.
+     Takes up to 100 records, to be processed later. Accepted is not stored; retrieve the ingestion.
+    Answers: 200: The records are accepted. 400: The request is not valid. 401: The key is missing,
+    wrong or expired.
 
     Args:
-        dataset_id (str):
-        body (CreateIngestionBody):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        body (CreateIngestionBody): The records to take.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CreateIngestionResponse200
+        CreateIngestionResponse200 | ErrorResponse
     """
 
     return sync_detailed(
@@ -125,23 +140,25 @@ def sync(
 async def asyncio_detailed(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: CreateIngestionBody,
-) -> Response[CreateIngestionResponse200]:
+) -> Response[CreateIngestionResponse200 | ErrorResponse]:
     """Create an ingestion
 
-     Takes up to 100 records, to be processed later.
+     Takes up to 100 records, to be processed later. Accepted is not stored; retrieve the ingestion.
+    Answers: 200: The records are accepted. 400: The request is not valid. 401: The key is missing,
+    wrong or expired.
 
     Args:
-        dataset_id (str):
-        body (CreateIngestionBody):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        body (CreateIngestionBody): The records to take.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[CreateIngestionResponse200]
+        Response[CreateIngestionResponse200 | ErrorResponse]
     """
 
     kwargs = _get_kwargs(
@@ -157,23 +174,25 @@ async def asyncio_detailed(
 async def asyncio(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     body: CreateIngestionBody,
-) -> CreateIngestionResponse200 | None:
+) -> CreateIngestionResponse200 | ErrorResponse | None:
     """Create an ingestion
 
-     Takes up to 100 records, to be processed later.
+     Takes up to 100 records, to be processed later. Accepted is not stored; retrieve the ingestion.
+    Answers: 200: The records are accepted. 400: The request is not valid. 401: The key is missing,
+    wrong or expired.
 
     Args:
-        dataset_id (str):
-        body (CreateIngestionBody):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        body (CreateIngestionBody): The records to take.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        CreateIngestionResponse200
+        CreateIngestionResponse200 | ErrorResponse
     """
 
     return (

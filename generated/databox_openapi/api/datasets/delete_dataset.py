@@ -8,6 +8,7 @@ import httpx
 from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.delete_dataset_response_200 import DeleteDatasetResponse200
+from ...models.error_response import ErrorResponse
 from ...types import Response
 
 
@@ -27,11 +28,21 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> DeleteDatasetResponse200 | None:
+) -> DeleteDatasetResponse200 | ErrorResponse | None:
     if response.status_code == 200:
         response_200 = DeleteDatasetResponse200.from_dict(response.json())
 
         return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorResponse.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = ErrorResponse.from_dict(response.json())
+
+        return response_401
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -41,7 +52,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[DeleteDatasetResponse200]:
+) -> Response[DeleteDatasetResponse200 | ErrorResponse]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -53,21 +64,22 @@ def _build_response(
 def sync_detailed(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
-) -> Response[DeleteDatasetResponse200]:
+    client: AuthenticatedClient,
+) -> Response[DeleteDatasetResponse200 | ErrorResponse]:
     """Delete a dataset
 
-     Removes a dataset with its rows.
+     Removes a dataset with its rows, for good. Answers: 200: It is deleted. 400: The request is not
+    valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[DeleteDatasetResponse200]
+        Response[DeleteDatasetResponse200 | ErrorResponse]
     """
 
     kwargs = _get_kwargs(
@@ -84,21 +96,22 @@ def sync_detailed(
 def sync(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
-) -> DeleteDatasetResponse200 | None:
+    client: AuthenticatedClient,
+) -> DeleteDatasetResponse200 | ErrorResponse | None:
     """Delete a dataset
 
-     Removes a dataset with its rows.
+     Removes a dataset with its rows, for good. Answers: 200: It is deleted. 400: The request is not
+    valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        DeleteDatasetResponse200
+        DeleteDatasetResponse200 | ErrorResponse
     """
 
     return sync_detailed(
@@ -110,21 +123,22 @@ def sync(
 async def asyncio_detailed(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
-) -> Response[DeleteDatasetResponse200]:
+    client: AuthenticatedClient,
+) -> Response[DeleteDatasetResponse200 | ErrorResponse]:
     """Delete a dataset
 
-     Removes a dataset with its rows.
+     Removes a dataset with its rows, for good. Answers: 200: It is deleted. 400: The request is not
+    valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[DeleteDatasetResponse200]
+        Response[DeleteDatasetResponse200 | ErrorResponse]
     """
 
     kwargs = _get_kwargs(
@@ -139,21 +153,22 @@ async def asyncio_detailed(
 async def asyncio(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
-) -> DeleteDatasetResponse200 | None:
+    client: AuthenticatedClient,
+) -> DeleteDatasetResponse200 | ErrorResponse | None:
     """Delete a dataset
 
-     Removes a dataset with its rows.
+     Removes a dataset with its rows, for good. Answers: 200: It is deleted. 400: The request is not
+    valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        DeleteDatasetResponse200
+        DeleteDatasetResponse200 | ErrorResponse
     """
 
     return (

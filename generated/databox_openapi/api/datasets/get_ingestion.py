@@ -7,6 +7,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
+from ...models.error_response import ErrorResponse
 from ...models.get_ingestion_response_200 import GetIngestionResponse200
 from ...types import Response
 
@@ -29,11 +30,21 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> GetIngestionResponse200 | None:
+) -> ErrorResponse | GetIngestionResponse200 | None:
     if response.status_code == 200:
         response_200 = GetIngestionResponse200.from_dict(response.json())
 
         return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorResponse.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = ErrorResponse.from_dict(response.json())
+
+        return response_401
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -43,7 +54,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[GetIngestionResponse200]:
+) -> Response[ErrorResponse | GetIngestionResponse200]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -56,22 +67,23 @@ def sync_detailed(
     dataset_id: str,
     ingestion_id: str,
     *,
-    client: AuthenticatedClient | Client,
-) -> Response[GetIngestionResponse200]:
+    client: AuthenticatedClient,
+) -> Response[ErrorResponse | GetIngestionResponse200]:
     """Retrieve an ingestion
 
-     What became of the records of one ingestion.
+     What became of the records of one ingestion. Answers: 200: The ingestion. 400: The request is not
+    valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
-        ingestion_id (str):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        ingestion_id (str): The ingestion. Example: 8bfba187-84f4-41e2-9dd3-bee4bb884205.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[GetIngestionResponse200]
+        Response[ErrorResponse | GetIngestionResponse200]
     """
 
     kwargs = _get_kwargs(
@@ -90,22 +102,23 @@ def sync(
     dataset_id: str,
     ingestion_id: str,
     *,
-    client: AuthenticatedClient | Client,
-) -> GetIngestionResponse200 | None:
+    client: AuthenticatedClient,
+) -> ErrorResponse | GetIngestionResponse200 | None:
     """Retrieve an ingestion
 
-     What became of the records of one ingestion.
+     What became of the records of one ingestion. Answers: 200: The ingestion. 400: The request is not
+    valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
-        ingestion_id (str):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        ingestion_id (str): The ingestion. Example: 8bfba187-84f4-41e2-9dd3-bee4bb884205.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        GetIngestionResponse200
+        ErrorResponse | GetIngestionResponse200
     """
 
     return sync_detailed(
@@ -119,22 +132,23 @@ async def asyncio_detailed(
     dataset_id: str,
     ingestion_id: str,
     *,
-    client: AuthenticatedClient | Client,
-) -> Response[GetIngestionResponse200]:
+    client: AuthenticatedClient,
+) -> Response[ErrorResponse | GetIngestionResponse200]:
     """Retrieve an ingestion
 
-     What became of the records of one ingestion.
+     What became of the records of one ingestion. Answers: 200: The ingestion. 400: The request is not
+    valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
-        ingestion_id (str):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        ingestion_id (str): The ingestion. Example: 8bfba187-84f4-41e2-9dd3-bee4bb884205.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[GetIngestionResponse200]
+        Response[ErrorResponse | GetIngestionResponse200]
     """
 
     kwargs = _get_kwargs(
@@ -151,22 +165,23 @@ async def asyncio(
     dataset_id: str,
     ingestion_id: str,
     *,
-    client: AuthenticatedClient | Client,
-) -> GetIngestionResponse200 | None:
+    client: AuthenticatedClient,
+) -> ErrorResponse | GetIngestionResponse200 | None:
     """Retrieve an ingestion
 
-     What became of the records of one ingestion.
+     What became of the records of one ingestion. Answers: 200: The ingestion. 400: The request is not
+    valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
-        ingestion_id (str):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        ingestion_id (str): The ingestion. Example: 8bfba187-84f4-41e2-9dd3-bee4bb884205.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        GetIngestionResponse200
+        ErrorResponse | GetIngestionResponse200
     """
 
     return (

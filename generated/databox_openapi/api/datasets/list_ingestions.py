@@ -7,6 +7,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
+from ...models.error_response import ErrorResponse
 from ...models.list_ingestions_response_200 import ListIngestionsResponse200
 from ...types import UNSET, Response, Unset
 
@@ -39,11 +40,21 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> ListIngestionsResponse200 | None:
+) -> ErrorResponse | ListIngestionsResponse200 | None:
     if response.status_code == 200:
         response_200 = ListIngestionsResponse200.from_dict(response.json())
 
         return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorResponse.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = ErrorResponse.from_dict(response.json())
+
+        return response_401
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -53,7 +64,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[ListIngestionsResponse200]:
+) -> Response[ErrorResponse | ListIngestionsResponse200]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -65,25 +76,26 @@ def _build_response(
 def sync_detailed(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     page: int | Unset = UNSET,
     page_size: int | Unset = UNSET,
-) -> Response[ListIngestionsResponse200]:
+) -> Response[ErrorResponse | ListIngestionsResponse200]:
     """List ingestions
 
-     The ingestions of a dataset, page by page.
+     The ingestions of a dataset, page by page; their order is not documented. Answers: 200: One page of
+    ingestions. 400: The request is not valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
-        page (int | Unset):
-        page_size (int | Unset):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        page (int | Unset): The page, counted from 1. Example: 1.
+        page_size (int | Unset): Items of one page. Example: 100.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ListIngestionsResponse200]
+        Response[ErrorResponse | ListIngestionsResponse200]
     """
 
     kwargs = _get_kwargs(
@@ -102,25 +114,26 @@ def sync_detailed(
 def sync(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     page: int | Unset = UNSET,
     page_size: int | Unset = UNSET,
-) -> ListIngestionsResponse200 | None:
+) -> ErrorResponse | ListIngestionsResponse200 | None:
     """List ingestions
 
-     The ingestions of a dataset, page by page.
+     The ingestions of a dataset, page by page; their order is not documented. Answers: 200: One page of
+    ingestions. 400: The request is not valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
-        page (int | Unset):
-        page_size (int | Unset):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        page (int | Unset): The page, counted from 1. Example: 1.
+        page_size (int | Unset): Items of one page. Example: 100.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ListIngestionsResponse200
+        ErrorResponse | ListIngestionsResponse200
     """
 
     return sync_detailed(
@@ -134,25 +147,26 @@ def sync(
 async def asyncio_detailed(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     page: int | Unset = UNSET,
     page_size: int | Unset = UNSET,
-) -> Response[ListIngestionsResponse200]:
+) -> Response[ErrorResponse | ListIngestionsResponse200]:
     """List ingestions
 
-     The ingestions of a dataset, page by page.
+     The ingestions of a dataset, page by page; their order is not documented. Answers: 200: One page of
+    ingestions. 400: The request is not valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
-        page (int | Unset):
-        page_size (int | Unset):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        page (int | Unset): The page, counted from 1. Example: 1.
+        page_size (int | Unset): Items of one page. Example: 100.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ListIngestionsResponse200]
+        Response[ErrorResponse | ListIngestionsResponse200]
     """
 
     kwargs = _get_kwargs(
@@ -169,25 +183,26 @@ async def asyncio_detailed(
 async def asyncio(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     page: int | Unset = UNSET,
     page_size: int | Unset = UNSET,
-) -> ListIngestionsResponse200 | None:
+) -> ErrorResponse | ListIngestionsResponse200 | None:
     """List ingestions
 
-     The ingestions of a dataset, page by page.
+     The ingestions of a dataset, page by page; their order is not documented. Answers: 200: One page of
+    ingestions. 400: The request is not valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
-        page (int | Unset):
-        page_size (int | Unset):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
+        page (int | Unset): The page, counted from 1. Example: 1.
+        page_size (int | Unset): Items of one page. Example: 100.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ListIngestionsResponse200
+        ErrorResponse | ListIngestionsResponse200
     """
 
     return (

@@ -7,6 +7,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
+from ...models.error_response import ErrorResponse
 from ...models.purge_dataset_response_200 import PurgeDatasetResponse200
 from ...types import Response
 
@@ -27,11 +28,21 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> PurgeDatasetResponse200 | None:
+) -> ErrorResponse | PurgeDatasetResponse200 | None:
     if response.status_code == 200:
         response_200 = PurgeDatasetResponse200.from_dict(response.json())
 
         return response_200
+
+    if response.status_code == 400:
+        response_400 = ErrorResponse.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = ErrorResponse.from_dict(response.json())
+
+        return response_401
 
     if client.raise_on_unexpected_status:
         raise errors.UnexpectedStatus(response.status_code, response.content)
@@ -41,7 +52,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[PurgeDatasetResponse200]:
+) -> Response[ErrorResponse | PurgeDatasetResponse200]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -53,21 +64,22 @@ def _build_response(
 def sync_detailed(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
-) -> Response[PurgeDatasetResponse200]:
+    client: AuthenticatedClient,
+) -> Response[ErrorResponse | PurgeDatasetResponse200]:
     """Purge a dataset
 
-     Removes all rows and keeps the dataset.
+     Removes all rows for good and keeps the dataset. Answers: 200: It is empty. 400: The request is not
+    valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[PurgeDatasetResponse200]
+        Response[ErrorResponse | PurgeDatasetResponse200]
     """
 
     kwargs = _get_kwargs(
@@ -84,21 +96,22 @@ def sync_detailed(
 def sync(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
-) -> PurgeDatasetResponse200 | None:
+    client: AuthenticatedClient,
+) -> ErrorResponse | PurgeDatasetResponse200 | None:
     """Purge a dataset
 
-     Removes all rows and keeps the dataset.
+     Removes all rows for good and keeps the dataset. Answers: 200: It is empty. 400: The request is not
+    valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        PurgeDatasetResponse200
+        ErrorResponse | PurgeDatasetResponse200
     """
 
     return sync_detailed(
@@ -110,21 +123,22 @@ def sync(
 async def asyncio_detailed(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
-) -> Response[PurgeDatasetResponse200]:
+    client: AuthenticatedClient,
+) -> Response[ErrorResponse | PurgeDatasetResponse200]:
     """Purge a dataset
 
-     Removes all rows and keeps the dataset.
+     Removes all rows for good and keeps the dataset. Answers: 200: It is empty. 400: The request is not
+    valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[PurgeDatasetResponse200]
+        Response[ErrorResponse | PurgeDatasetResponse200]
     """
 
     kwargs = _get_kwargs(
@@ -139,21 +153,22 @@ async def asyncio_detailed(
 async def asyncio(
     dataset_id: str,
     *,
-    client: AuthenticatedClient | Client,
-) -> PurgeDatasetResponse200 | None:
+    client: AuthenticatedClient,
+) -> ErrorResponse | PurgeDatasetResponse200 | None:
     """Purge a dataset
 
-     Removes all rows and keeps the dataset.
+     Removes all rows for good and keeps the dataset. Answers: 200: It is empty. 400: The request is not
+    valid. 401: The key is missing, wrong or expired.
 
     Args:
-        dataset_id (str):
+        dataset_id (str): The dataset. Example: 4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        PurgeDatasetResponse200
+        ErrorResponse | PurgeDatasetResponse200
     """
 
     return (

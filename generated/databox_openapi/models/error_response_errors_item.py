@@ -9,22 +9,27 @@ from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="GetIngestionResponse200ErrorsType0Item")
+T = TypeVar("T", bound="ErrorResponseErrorsItem")
 
 
 @_attrs_define
-class GetIngestionResponse200ErrorsType0Item:
-    """
+class ErrorResponseErrorsItem:
+    """One thing that is wrong.
+
     Attributes:
-        code (None | str | Unset):
-        message (None | str | Unset):
-        field (None | str | Unset):
-        type_ (None | str | Unset):
+        code (None | str | Unset): The machine code to act on; new ones may appear. Described as null at times. Example:
+            invalid_input.
+        field (None | str | Unset): The field of the request that it is about. Described as null at times. Example:
+            datasetId.
+        message (None | str | Unset): For people; the wording is not stable. Example: The provided parameter is
+            invalid..
+        type_ (None | str | Unset): The category, such as `validation` or `permission`. Described as null at times.
+            Example: validation.
     """
 
     code: None | str | Unset = UNSET
-    message: None | str | Unset = UNSET
     field: None | str | Unset = UNSET
+    message: None | str | Unset = UNSET
     type_: None | str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -35,17 +40,17 @@ class GetIngestionResponse200ErrorsType0Item:
         else:
             code = self.code
 
-        message: None | str | Unset
-        if isinstance(self.message, Unset):
-            message = UNSET
-        else:
-            message = self.message
-
         field: None | str | Unset
         if isinstance(self.field, Unset):
             field = UNSET
         else:
             field = self.field
+
+        message: None | str | Unset
+        if isinstance(self.message, Unset):
+            message = UNSET
+        else:
+            message = self.message
 
         type_: None | str | Unset
         if isinstance(self.type_, Unset):
@@ -58,10 +63,10 @@ class GetIngestionResponse200ErrorsType0Item:
         field_dict.update({})
         if code is not UNSET:
             field_dict["code"] = code
-        if message is not UNSET:
-            field_dict["message"] = message
         if field is not UNSET:
             field_dict["field"] = field
+        if message is not UNSET:
+            field_dict["message"] = message
         if type_ is not UNSET:
             field_dict["type"] = type_
 
@@ -80,15 +85,6 @@ class GetIngestionResponse200ErrorsType0Item:
 
         code = _parse_code(d.pop("code", UNSET))
 
-        def _parse_message(data: object) -> None | str | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(None | str | Unset, data)
-
-        message = _parse_message(d.pop("message", UNSET))
-
         def _parse_field(data: object) -> None | str | Unset:
             if data is None:
                 return data
@@ -97,6 +93,15 @@ class GetIngestionResponse200ErrorsType0Item:
             return cast(None | str | Unset, data)
 
         field = _parse_field(d.pop("field", UNSET))
+
+        def _parse_message(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        message = _parse_message(d.pop("message", UNSET))
 
         def _parse_type_(data: object) -> None | str | Unset:
             if data is None:
@@ -107,15 +112,15 @@ class GetIngestionResponse200ErrorsType0Item:
 
         type_ = _parse_type_(d.pop("type", UNSET))
 
-        get_ingestion_response_200_errors_type_0_item = cls(
+        error_response_errors_item = cls(
             code=code,
-            message=message,
             field=field,
+            message=message,
             type_=type_,
         )
 
-        get_ingestion_response_200_errors_type_0_item.additional_properties = d
-        return get_ingestion_response_200_errors_type_0_item
+        error_response_errors_item.additional_properties = d
+        return error_response_errors_item
 
     @property
     def additional_keys(self) -> list[str]:

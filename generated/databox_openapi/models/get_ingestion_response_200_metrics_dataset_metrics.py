@@ -9,16 +9,17 @@ from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="GetIngestionResponse200MetricsType0DatasetMetricsType0")
+T = TypeVar("T", bound="GetIngestionResponse200MetricsDatasetMetrics")
 
 
 @_attrs_define
-class GetIngestionResponse200MetricsType0DatasetMetricsType0:
-    """
+class GetIngestionResponse200MetricsDatasetMetrics:
+    """The dataset after the ingestion.
+
     Attributes:
-        columns_count (int | None | Unset):
-        dataset_size_mb (float | None | Unset):
-        total_dataset_records_count (int | None | Unset):
+        columns_count (int | None | Unset): Its columns. Example: 20.
+        dataset_size_mb (float | None | Unset): Its size in megabytes. Example: 12.3456789.
+        total_dataset_records_count (int | None | Unset): Its rows. Example: 500000.
     """
 
     columns_count: int | None | Unset = UNSET
@@ -90,14 +91,14 @@ class GetIngestionResponse200MetricsType0DatasetMetricsType0:
             d.pop("totalDatasetRecordsCount", UNSET)
         )
 
-        get_ingestion_response_200_metrics_type_0_dataset_metrics_type_0 = cls(
+        get_ingestion_response_200_metrics_dataset_metrics = cls(
             columns_count=columns_count,
             dataset_size_mb=dataset_size_mb,
             total_dataset_records_count=total_dataset_records_count,
         )
 
-        get_ingestion_response_200_metrics_type_0_dataset_metrics_type_0.additional_properties = d
-        return get_ingestion_response_200_metrics_type_0_dataset_metrics_type_0
+        get_ingestion_response_200_metrics_dataset_metrics.additional_properties = d
+        return get_ingestion_response_200_metrics_dataset_metrics
 
     @property
     def additional_keys(self) -> list[str]:

@@ -9,16 +9,17 @@ from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="ListIngestionsResponse200PaginationType0")
+T = TypeVar("T", bound="ListIngestionsResponse200Pagination")
 
 
 @_attrs_define
-class ListIngestionsResponse200PaginationType0:
-    """
+class ListIngestionsResponse200Pagination:
+    """Where this page stands; absent in the older pages.
+
     Attributes:
-        page (int | None | Unset):
-        page_size (int | None | Unset):
-        total_items (int | None | Unset):
+        page (int | None | Unset): This page, counted from 1. Example: 1.
+        page_size (int | None | Unset): Items of one page. Example: 100.
+        total_items (int | None | Unset): Items of all pages. Example: 15.
     """
 
     page: int | None | Unset = UNSET
@@ -88,14 +89,14 @@ class ListIngestionsResponse200PaginationType0:
 
         total_items = _parse_total_items(d.pop("totalItems", UNSET))
 
-        list_ingestions_response_200_pagination_type_0 = cls(
+        list_ingestions_response_200_pagination = cls(
             page=page,
             page_size=page_size,
             total_items=total_items,
         )
 
-        list_ingestions_response_200_pagination_type_0.additional_properties = d
-        return list_ingestions_response_200_pagination_type_0
+        list_ingestions_response_200_pagination.additional_properties = d
+        return list_ingestions_response_200_pagination
 
     @property
     def additional_keys(self) -> list[str]:

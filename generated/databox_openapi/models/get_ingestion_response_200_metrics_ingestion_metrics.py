@@ -9,32 +9,27 @@ from attrs import field as _attrs_field
 
 from ..types import UNSET, Unset
 
-T = TypeVar("T", bound="GetIngestionResponse200MetricsType0IngestionMetricsType0")
+T = TypeVar("T", bound="GetIngestionResponse200MetricsIngestionMetrics")
 
 
 @_attrs_define
-class GetIngestionResponse200MetricsType0IngestionMetricsType0:
-    """
+class GetIngestionResponse200MetricsIngestionMetrics:
+    """The records of this ingestion.
+
     Attributes:
-        received_records_count (int | None | Unset):
-        appended_records_count (int | None | Unset):
-        overwritten_records_count (int | None | Unset):
-        rejected_records_count (int | None | Unset):
+        appended_records_count (int | None | Unset): How many were added. Example: 100.
+        overwritten_records_count (int | None | Unset): How many replaced a row of the same key. Example: 0.
+        received_records_count (int | None | Unset): How many came. Example: 100.
+        rejected_records_count (int | None | Unset): How many were not stored. Example: 0.
     """
 
-    received_records_count: int | None | Unset = UNSET
     appended_records_count: int | None | Unset = UNSET
     overwritten_records_count: int | None | Unset = UNSET
+    received_records_count: int | None | Unset = UNSET
     rejected_records_count: int | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        received_records_count: int | None | Unset
-        if isinstance(self.received_records_count, Unset):
-            received_records_count = UNSET
-        else:
-            received_records_count = self.received_records_count
-
         appended_records_count: int | None | Unset
         if isinstance(self.appended_records_count, Unset):
             appended_records_count = UNSET
@@ -47,6 +42,12 @@ class GetIngestionResponse200MetricsType0IngestionMetricsType0:
         else:
             overwritten_records_count = self.overwritten_records_count
 
+        received_records_count: int | None | Unset
+        if isinstance(self.received_records_count, Unset):
+            received_records_count = UNSET
+        else:
+            received_records_count = self.received_records_count
+
         rejected_records_count: int | None | Unset
         if isinstance(self.rejected_records_count, Unset):
             rejected_records_count = UNSET
@@ -56,12 +57,12 @@ class GetIngestionResponse200MetricsType0IngestionMetricsType0:
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
-        if received_records_count is not UNSET:
-            field_dict["receivedRecordsCount"] = received_records_count
         if appended_records_count is not UNSET:
             field_dict["appendedRecordsCount"] = appended_records_count
         if overwritten_records_count is not UNSET:
             field_dict["overwrittenRecordsCount"] = overwritten_records_count
+        if received_records_count is not UNSET:
+            field_dict["receivedRecordsCount"] = received_records_count
         if rejected_records_count is not UNSET:
             field_dict["rejectedRecordsCount"] = rejected_records_count
 
@@ -70,15 +71,6 @@ class GetIngestionResponse200MetricsType0IngestionMetricsType0:
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
         d = dict(src_dict)
-
-        def _parse_received_records_count(data: object) -> int | None | Unset:
-            if data is None:
-                return data
-            if isinstance(data, Unset):
-                return data
-            return cast(int | None | Unset, data)
-
-        received_records_count = _parse_received_records_count(d.pop("receivedRecordsCount", UNSET))
 
         def _parse_appended_records_count(data: object) -> int | None | Unset:
             if data is None:
@@ -100,6 +92,15 @@ class GetIngestionResponse200MetricsType0IngestionMetricsType0:
             d.pop("overwrittenRecordsCount", UNSET)
         )
 
+        def _parse_received_records_count(data: object) -> int | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(int | None | Unset, data)
+
+        received_records_count = _parse_received_records_count(d.pop("receivedRecordsCount", UNSET))
+
         def _parse_rejected_records_count(data: object) -> int | None | Unset:
             if data is None:
                 return data
@@ -109,15 +110,15 @@ class GetIngestionResponse200MetricsType0IngestionMetricsType0:
 
         rejected_records_count = _parse_rejected_records_count(d.pop("rejectedRecordsCount", UNSET))
 
-        get_ingestion_response_200_metrics_type_0_ingestion_metrics_type_0 = cls(
-            received_records_count=received_records_count,
+        get_ingestion_response_200_metrics_ingestion_metrics = cls(
             appended_records_count=appended_records_count,
             overwritten_records_count=overwritten_records_count,
+            received_records_count=received_records_count,
             rejected_records_count=rejected_records_count,
         )
 
-        get_ingestion_response_200_metrics_type_0_ingestion_metrics_type_0.additional_properties = d
-        return get_ingestion_response_200_metrics_type_0_ingestion_metrics_type_0
+        get_ingestion_response_200_metrics_ingestion_metrics.additional_properties = d
+        return get_ingestion_response_200_metrics_ingestion_metrics
 
     @property
     def additional_keys(self) -> list[str]:

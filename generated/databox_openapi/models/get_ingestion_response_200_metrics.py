@@ -10,45 +10,43 @@ from attrs import field as _attrs_field
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
-    from ..models.get_ingestion_response_200_metrics_type_0_dataset_metrics_type_0 import (
-        GetIngestionResponse200MetricsType0DatasetMetricsType0,
+    from ..models.get_ingestion_response_200_metrics_dataset_metrics import (
+        GetIngestionResponse200MetricsDatasetMetrics,
     )
-    from ..models.get_ingestion_response_200_metrics_type_0_ingestion_metrics_type_0 import (
-        GetIngestionResponse200MetricsType0IngestionMetricsType0,
+    from ..models.get_ingestion_response_200_metrics_ingestion_metrics import (
+        GetIngestionResponse200MetricsIngestionMetrics,
     )
 
 
-T = TypeVar("T", bound="GetIngestionResponse200MetricsType0")
+T = TypeVar("T", bound="GetIngestionResponse200Metrics")
 
 
 @_attrs_define
-class GetIngestionResponse200MetricsType0:
-    """
+class GetIngestionResponse200Metrics:
+    """What was counted; null while the ingestion is open. Described as null at times.
+
     Attributes:
-        dataset_metrics (GetIngestionResponse200MetricsType0DatasetMetricsType0 | None | Unset):
-        ingestion_metrics (GetIngestionResponse200MetricsType0IngestionMetricsType0 | None | Unset):
+        dataset_metrics (GetIngestionResponse200MetricsDatasetMetrics | None | Unset): The dataset after the ingestion.
+        ingestion_metrics (GetIngestionResponse200MetricsIngestionMetrics | None | Unset): The records of this
+            ingestion.
     """
 
-    dataset_metrics: GetIngestionResponse200MetricsType0DatasetMetricsType0 | None | Unset = UNSET
-    ingestion_metrics: GetIngestionResponse200MetricsType0IngestionMetricsType0 | None | Unset = (
-        UNSET
-    )
+    dataset_metrics: GetIngestionResponse200MetricsDatasetMetrics | None | Unset = UNSET
+    ingestion_metrics: GetIngestionResponse200MetricsIngestionMetrics | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.get_ingestion_response_200_metrics_type_0_dataset_metrics_type_0 import (
-            GetIngestionResponse200MetricsType0DatasetMetricsType0,
+        from ..models.get_ingestion_response_200_metrics_dataset_metrics import (
+            GetIngestionResponse200MetricsDatasetMetrics,
         )
-        from ..models.get_ingestion_response_200_metrics_type_0_ingestion_metrics_type_0 import (
-            GetIngestionResponse200MetricsType0IngestionMetricsType0,
+        from ..models.get_ingestion_response_200_metrics_ingestion_metrics import (
+            GetIngestionResponse200MetricsIngestionMetrics,
         )
 
         dataset_metrics: dict[str, Any] | None | Unset
         if isinstance(self.dataset_metrics, Unset):
             dataset_metrics = UNSET
-        elif isinstance(
-            self.dataset_metrics, GetIngestionResponse200MetricsType0DatasetMetricsType0
-        ):
+        elif isinstance(self.dataset_metrics, GetIngestionResponse200MetricsDatasetMetrics):
             dataset_metrics = self.dataset_metrics.to_dict()
         else:
             dataset_metrics = self.dataset_metrics
@@ -56,9 +54,7 @@ class GetIngestionResponse200MetricsType0:
         ingestion_metrics: dict[str, Any] | None | Unset
         if isinstance(self.ingestion_metrics, Unset):
             ingestion_metrics = UNSET
-        elif isinstance(
-            self.ingestion_metrics, GetIngestionResponse200MetricsType0IngestionMetricsType0
-        ):
+        elif isinstance(self.ingestion_metrics, GetIngestionResponse200MetricsIngestionMetrics):
             ingestion_metrics = self.ingestion_metrics.to_dict()
         else:
             ingestion_metrics = self.ingestion_metrics
@@ -75,18 +71,18 @@ class GetIngestionResponse200MetricsType0:
 
     @classmethod
     def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        from ..models.get_ingestion_response_200_metrics_type_0_dataset_metrics_type_0 import (
-            GetIngestionResponse200MetricsType0DatasetMetricsType0,
+        from ..models.get_ingestion_response_200_metrics_dataset_metrics import (
+            GetIngestionResponse200MetricsDatasetMetrics,
         )
-        from ..models.get_ingestion_response_200_metrics_type_0_ingestion_metrics_type_0 import (
-            GetIngestionResponse200MetricsType0IngestionMetricsType0,
+        from ..models.get_ingestion_response_200_metrics_ingestion_metrics import (
+            GetIngestionResponse200MetricsIngestionMetrics,
         )
 
         d = dict(src_dict)
 
         def _parse_dataset_metrics(
             data: object,
-        ) -> GetIngestionResponse200MetricsType0DatasetMetricsType0 | None | Unset:
+        ) -> GetIngestionResponse200MetricsDatasetMetrics | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -94,20 +90,20 @@ class GetIngestionResponse200MetricsType0:
             try:
                 if not isinstance(data, dict):
                     raise TypeError()
-                dataset_metrics_type_0 = (
-                    GetIngestionResponse200MetricsType0DatasetMetricsType0.from_dict(data)
+                dataset_metrics_type_0 = GetIngestionResponse200MetricsDatasetMetrics.from_dict(
+                    data
                 )
 
                 return dataset_metrics_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(GetIngestionResponse200MetricsType0DatasetMetricsType0 | None | Unset, data)
+            return cast(GetIngestionResponse200MetricsDatasetMetrics | None | Unset, data)
 
         dataset_metrics = _parse_dataset_metrics(d.pop("datasetMetrics", UNSET))
 
         def _parse_ingestion_metrics(
             data: object,
-        ) -> GetIngestionResponse200MetricsType0IngestionMetricsType0 | None | Unset:
+        ) -> GetIngestionResponse200MetricsIngestionMetrics | None | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -115,26 +111,24 @@ class GetIngestionResponse200MetricsType0:
             try:
                 if not isinstance(data, dict):
                     raise TypeError()
-                ingestion_metrics_type_0 = (
-                    GetIngestionResponse200MetricsType0IngestionMetricsType0.from_dict(data)
+                ingestion_metrics_type_0 = GetIngestionResponse200MetricsIngestionMetrics.from_dict(
+                    data
                 )
 
                 return ingestion_metrics_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(
-                GetIngestionResponse200MetricsType0IngestionMetricsType0 | None | Unset, data
-            )
+            return cast(GetIngestionResponse200MetricsIngestionMetrics | None | Unset, data)
 
         ingestion_metrics = _parse_ingestion_metrics(d.pop("ingestionMetrics", UNSET))
 
-        get_ingestion_response_200_metrics_type_0 = cls(
+        get_ingestion_response_200_metrics = cls(
             dataset_metrics=dataset_metrics,
             ingestion_metrics=ingestion_metrics,
         )
 
-        get_ingestion_response_200_metrics_type_0.additional_properties = d
-        return get_ingestion_response_200_metrics_type_0
+        get_ingestion_response_200_metrics.additional_properties = d
+        return get_ingestion_response_200_metrics
 
     @property
     def additional_keys(self) -> list[str]:
