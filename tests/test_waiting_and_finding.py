@@ -46,7 +46,7 @@ class Batches:
         return self.decides.keeps(number, error, attempts, at)
 
     def passes(self, number: int, at: float) -> None:
-        self.decides.passed(number, self.attempts[number].started_at or 0.0, at)
+        self.decides.passed(number, self.attempts[number], at)
 
 
 def test_it_is_asked_at_growing_intervals_until_the_patience_is_over() -> None:
@@ -74,7 +74,39 @@ def test_a_batch_that_was_not_tried_asks_first_and_tells_which_of_both_it_is() -
     batches.passes(1, 2.1)
     assert not batches.decides.is_out
     assert batches.goes(0, 2.2)
-    assert not batches.fails(0, 2.3)  # others went through between its failures
+    assert batches.fails(0, 2.3)  # others went through between its failures
+    assert batches.goes(2, 3.3)
+    batches.passes(2, 3.4)
+    assert batches.goes(0, 3.5)
+    assert not batches.fails(0, 3.6)  # and once more
+
+
+def test_one_that_failed_while_others_went_through_is_not_waited_for_long_when_it_is_the_last() -> None:
+    batches = Batches()
+    assert batches.goes(0, 0.0)
+    assert batches.fails(0, 0.0)
+    assert batches.goes(1, 1.0)
+    batches.passes(1, 1.1)
+    kept, tenth = True, 12
+    while kept:
+        tenth += 1
+        kept = not batches.goes(0, tenth / 10) or batches.fails(0, tenth / 10)
+    assert 7 < tenth / 10 < 10
+    assert not batches.decides.over
+
+
+def test_a_service_that_fails_for_most_is_not_one_batch() -> None:
+    batches = Batches(concurrency=4)
+    for number in range(4):
+        assert batches.goes(number, 0.0)
+    for number in range(4):
+        assert batches.fails(number, 1.0)
+    for turn in range(1, 9):  # each time one gets through, and all others fail again
+        at = 50.0 * turn
+        asking = next(number for number in range(100) if batches.goes(number, at))
+        batches.passes(asking, at + 0.1)
+        going = [number for number in range(turn % 3, 30) if batches.goes(number, at + 0.2)]
+        assert all(batches.fails(number, at + 0.3) for number in going)
 
 
 def test_what_went_through_before_a_batch_failed_says_nothing() -> None:

@@ -83,7 +83,7 @@ class AsyncIngest:
     async def _through(self, rows: Any) -> None:
         """Send and verify; whatever happens, there is a report in the end."""
         problem: BaseException | None = None
-        pool: Pool[Any] = Pool(2 * self._settings.concurrency)  # half of them may wait
+        pool: Pool[Any] = Pool(self._run.most_under_way)
         transport = self._transport
         self._transport = transport.with_options(transport.options, pool.sleep)
         self._delivery = AsyncDelivery(

@@ -144,10 +144,12 @@ class Delivery:
                 if wait:
                     self._pause(wait)
                     continue
-                answer = self._attempted(part, once=patience.asks(number))
+                retries = self._transport.options.max_retries
+                retries = 0 if patience.asks(number) else max(retries, 1) if patience.is_suspect(number) else retries
+                answer = self._attempted(part, retries)
                 now = time.monotonic()
                 if answer.error is None:
-                    patience.passed(number, part.attempts.started_at or now, now)
+                    patience.passed(number, part.attempts, now)
                     return answer
                 kept = patience.keeps(number, answer.error, part.attempts, now)
                 if not kept:
@@ -162,7 +164,7 @@ class Delivery:
             self._files.fail(error)
         return STOPPED
 
-    def _attempted(self, part: Part, *, once: bool) -> Answer:
+    def _attempted(self, part: Part, max_retries: int) -> Answer:
         self._note(part)
         self._run.goes(part.number)
         operation = operations.datasets_create_ingestion(
@@ -173,7 +175,7 @@ class Delivery:
         )
         started = time.monotonic()
         try:
-            receipt = self._transport.send(operation, part.attempts, max_retries=0 if once else None)
+            receipt = self._transport.send(operation, part.attempts, max_retries=max_retries)
         except APIError as error:
             return Answer(error=error, open=part.attempts.open)
         self._latencies.append(time.monotonic() - started)

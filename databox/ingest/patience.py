@@ -1,9 +1,9 @@
 """Whether the service takes anything at all, and who asks next when it does not: decisions without I/O.
 
-A batch whose own retries are used up has met one of two things. Either others went through between its failures, and
-then it is the batch: it ends. Or nothing did, and then it is the service: the batch is kept, everything else is held
-back, and one batch at a time asks again, at growing intervals. Batches that were not tried yet ask first, as one of
-them going through tells a batch that always fails from a service that is away.
+A batch whose own retries are used up has met one of two things. Either others go through meanwhile, and when it is
+tried once more they do again: then it is the batch, and it ends. Or it is the service: the batch is kept, everything
+else is held back, and one batch at a time asks again, at growing intervals. Batches that were not tried yet ask first,
+as one of them going through tells a batch that always fails from a service that is away.
 
 A service that says of a good key that it is wrong is waited for likewise, but only three times over ten seconds.
 """
@@ -28,9 +28,11 @@ DENIED_WAITS = (1.0, 3.0, 6.0)
 LOOK = 0.05
 """Seconds after which a batch looks again whether it may go."""
 REMEMBERED = 256
-"""Successes that are remembered, to tell whether others went through between a batch's failures."""
-OUTAGES = 2
-"""Outages that a batch's failures may belong to, before all of them count against it."""
+"""Batches of which it is remembered how they fared, to tell whether others go through while one does not."""
+STRIKES = 2
+"""How often in a row a batch fails while others go through, until it is taken for the batch."""
+ALONE = 3
+"""How often one that has failed so before asks when nothing else is left to try, until it is as well."""
 
 
 @attrs.frozen
@@ -64,11 +66,14 @@ class Patience:
         """In the order in which they are to ask, once the service is out."""
         self._fresh: set[int] = set()
         """Those of them that have not been tried."""
-        self._failing: dict[int, Attempts] = {}
-        """The batches that failed since the service is out."""
-        self._excused: Counter[int] = Counter()
-        self._passed: deque[tuple[float, float]] = deque(maxlen=REMEMBERED)
-        """When what went through had left, and when it was answered."""
+        self._passed: deque[tuple[int, float, float]] = deque(maxlen=REMEMBERED)
+        """What went through at once: when it had left, and when it was answered."""
+        self._failed: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
+        """What failed, if only at first, and when that was heard."""
+        self._struck: Counter[int] = Counter()
+        self._alone: Counter[int] = Counter()
+        self._heard_at: dict[int, float] = {}
+        """When the last failure was heard of those that are kept, or were."""
         self._out: Literal["away", "denied"] | None = None
         self._since = 0.0
         self._next = 0.0
@@ -77,6 +82,8 @@ class Patience:
         self._asking: int | None = None
         self._error: APIError | None = None
         self._gave_up: str | None = None
+        self._latest = float("-inf")
+        """When the service answered last."""
         self._accepted = False
         self._stopped = False
 
@@ -150,12 +157,16 @@ class Patience:
 
     # After it
 
-    def passed(self, number: int, started: float, now: float) -> None:
-        """An attempt of a batch that left at `started` went through."""
+    def is_suspect(self, number: int) -> bool:
+        """Whether a batch failed while others went through, so that it is worth more than one attempt."""
+        return bool(self._struck[number])
+
+    def passed(self, number: int, attempts: Attempts, now: float) -> None:
+        """A batch went through."""
         with self._lock:
             self._ended(number)
             self._accepted = True
-            self._answers(number, started, now)
+            self._answers(number, attempts, now)
 
     def keeps(self, number: int, error: APIError, attempts: Attempts, now: float) -> bool:
         """A batch's sending ended in an error; return whether it is kept, to be tried again."""
@@ -164,36 +175,51 @@ class Patience:
             self._ended(number)
             denied = isinstance(error, DENIALS)
             if not denied and isinstance(error, APIStatusError) and effect_of(error) is Effect.REFUSED:
-                self._answers(number, attempts.started_at or now, now)
+                self._answers(number, attempts, now)
                 return False
-            kept = self._denies(error, now, asked=asked) if denied else self._is_away(error, attempts, now, asked=asked)
+            if denied:
+                kept = self._denies(error, now, asked=asked)
+            else:
+                kept = self._is_away(number, error, attempts, now, asked=asked)
             if kept:
                 self._error = error
                 self._kept.append(number)
-                self._failing[number] = attempts
             else:
-                self._excused.pop(number, None)
-                self._failing.pop(number, None)
+                self._clear(number)
             return kept
 
-    def _answers(self, number: int, started: float, now: float) -> None:
-        """The service took a request that left at `started`, or refused it for what it is."""
-        self._passed.append((started, now))
-        self._excused.pop(number, None)
-        self._failing.pop(number, None)
+    def _answers(self, number: int, attempts: Attempts, now: float) -> None:
+        """The service took what left last of a batch, or refused it for what it is."""
+        started = now if attempts.started_at is None else attempts.started_at
+        if attempts.failed_at is None or attempts.failed_at >= started:
+            self._passed.append((number, started, now))
+        else:
+            self._failed.append((number, now))
+        self._latest = now
+        self._clear(number)
         if self._out and started >= self._since:
-            self._is_back()
+            self._out, self._asked, self._denied, self._asking = None, 0, 0, None
+            self._kept.clear()
+            self._fresh.clear()
 
-    def _is_back(self) -> None:
-        if len(self._failing) > 1 or self._out == "denied":  # else it may be that one batch, and not the service
-            for number, attempts in self._failing.items():
-                if self._excused[number] < OUTAGES:
-                    self._excused[number] += 1
-                    attempts.failed_at = None
-        self._out, self._asked, self._denied, self._asking = None, 0, 0, None
-        self._kept.clear()
-        self._fresh.clear()
-        self._failing.clear()
+    def _clear(self, number: int) -> None:
+        self._heard_at.pop(number, None)
+        for counter in (self._struck, self._alone):
+            counter.pop(number, None)
+
+    def _is_the_batch(self, number: int, first: float, last: float, now: float, *, asked: bool) -> bool:
+        """Whether it is a batch, and not the service, that makes it fail again."""
+        since = self._heard_at.get(number, first)
+        clean = {each for each, started, ended in self._passed if started > since and ended <= last}
+        failing = {each for each, heard in self._failed if heard > since} - {number}
+        self._heard_at[number] = now
+        self._failed.append((number, now))
+        if len(clean) > len(failing):
+            self._struck[number] += 1
+            self._alone[number] = 0
+        elif self._struck[number] and asked and not self._kept and not self._on_their_way:
+            self._alone[number] += 1
+        return self._struck[number] >= STRIKES or self._alone[number] >= ALONE
 
     def _denies(self, error: APIError, now: float, *, asked: bool) -> bool:
         if not self._accepted or self._stopped or self._gave_up:
@@ -213,16 +239,15 @@ class Patience:
             self._next = now + _asked_to_wait(error, DENIED_WAITS[self._denied])
         return True
 
-    def _is_away(self, error: APIError, attempts: Attempts, now: float, *, asked: bool) -> bool:
+    def _is_away(self, number: int, error: APIError, attempts: Attempts, now: float, *, asked: bool) -> bool:
         if self._stopped or self._gave_up or not self._seconds or not self._may_pass(error, attempts):
             return False
         first = now if attempts.failed_at is None else attempts.failed_at
         last = now if attempts.started_at is None else attempts.started_at
-        if any(started > first and ended <= last for started, ended in self._passed):
-            return False  # others went through while it did not: it is the batch
+        if self._is_the_batch(number, first, last, now, asked=asked):
+            return False
         if self._out is None:
-            latest = max((ended for _, ended in self._passed), default=first)
-            self._since, self._asked = max(first, min(latest, now)), 0
+            self._since, self._asked = max(first, self._latest), 0
             self._out = "away"
             self._plan(error, now)
         elif asked:

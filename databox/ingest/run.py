@@ -29,6 +29,8 @@ __all__ = ["Answer", "Run", "is_fatal"]
 
 _SHARED = "The answer named an ingestion that another batch, under way at the same time, got as well"
 FATAL = (*DENIALS, NotFoundError)
+WITNESSES = 8
+"""Batches at least that may be kept while others are tried."""
 FULL = "dataset_limit_exceeded"
 """What every later batch would meet as well."""
 
@@ -85,6 +87,11 @@ class Run:
         return len(self._sent)
 
     @property
+    def most_under_way(self) -> int:
+        """How many batches may be under way, those included that are kept."""
+        return self._concurrency + max(self._concurrency, WITNESSES)
+
+    @property
     def busy(self) -> int:
         """How many batches are in flight."""
         return len(self._in_flight)
@@ -93,7 +100,7 @@ class Run:
         """Whether another batch may be in flight, so that reading on makes sense."""
         busy, kept = len(self._in_flight), self.patience.kept
         # Those that are kept make room for others, which may tell a batch that always fails from a service that does.
-        return busy - kept < self._concurrency and busy < 2 * self._concurrency
+        return busy - kept < self._concurrency and busy < self.most_under_way
 
     def may_go(self, batch: Batch) -> bool:
         """Whether a batch may go now: there is room, and no row of one of its keys is in flight."""

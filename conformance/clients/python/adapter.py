@@ -233,7 +233,7 @@ def patience(given: Json) -> Json:
             turns.append("stop" if turn is None else "wait" if turn else "go")
             mine.started_at = mine.started_at if turn != 0 else at
         elif "passes" in event:
-            decides.passed(number, mine.started_at or 0.0, at)
+            decides.passed(number, mine, at)
         else:
             error = failed(event["fails"])
             mine.open = mine.open or effect_of(error) is Effect.OPEN
