@@ -211,7 +211,7 @@ class Patience:
         """Whether it is a batch, and not the service, that makes it fail again."""
         since = self._heard_at.get(number, first)
         clean = {each for each, started, ended in self._passed if started > since and ended <= last}
-        failing = {each for each, heard in self._failed if heard > since} - {number}
+        failing = {each for each, heard in self._failed if heard > since and not self._struck[each]} - {number}
         self._heard_at[number] = now
         self._failed.append((number, now))
         if len(clean) > len(failing):
