@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 # Most tests wait for somebody now and then, so more of them run at once than there are processors. Each worker would compile
 # all tests for itself if none kept what it compiled.
 PYTEST = -m pytest -n $(WORKERS) --dist worksteal -q
-WORKERS ?= 4
+WORKERS ?= 6
 export PYTHONDONTWRITEBYTECODE :=
 ENGINES := .venv-engines
 DESCRIPTION := .cache/description-venv

@@ -48,6 +48,7 @@ def test_the_wheel_holds_both_packages_the_plugin_and_nothing_else(wheel: Path) 
     assert not [name for name in names if name.endswith((".pyc", ".yaml"))]
 
 
+@pytest.mark.slow
 def test_the_wheel_alone_talks_to_a_sandbox(wheel: Path, tmp_path: Path) -> None:
     """A folder with the wheel and the distributions it declares, and nothing else on the path."""
     with zipfile.ZipFile(wheel) as archive:
@@ -85,6 +86,7 @@ def demo(**environ: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, env=clean | environ, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_demo_loses_and_doubles_nothing() -> None:
     done = demo(DATABOX_API_KEY="never-used", DATABOX_API_URL="https://nowhere.invalid")
     assert done.stderr == ""

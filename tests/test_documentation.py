@@ -27,7 +27,9 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 CODE = [
-    pytest.param(page, code, id=f"{page.stem}-{n}") for page in PAGES for n, code in enumerate(blocks(page, "python"))
+    pytest.param(page, code, id=f"{page.stem}-{n}", marks=[] if page.name == "README.md" else pytest.mark.slow)
+    for page in PAGES
+    for n, code in enumerate(blocks(page, "python"))
 ]
 SCRIPTS = [page for page in PAGES if blocks(page, "sh") and page.name not in {"README.md"}]
 

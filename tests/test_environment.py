@@ -424,6 +424,7 @@ print("told")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", [b"", b"\5\xff", b"\5\0", b"SSH-2.0-OpenSSH_9\r\n"])
 def test_a_socks_proxy_that_lets_nothing_through(said: bytes) -> None:
     """In a process of its own, since httpcore leaves such a connection to the garbage collector, which warns."""

@@ -95,6 +95,7 @@ def test_killed_while_the_source_hangs_nothing_answered_is_sent_again(
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_ctrl_c_while_the_source_hangs(box: Sandbox, slow: Any, tmp_path: Path, kind: str) -> None:
     with hanging(box, slow, tmp_path / "journal", kind) as process:
+        time.sleep(0.2)  # until it waits: a moment before, asyncio does not see it
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=20)
     assert output == '{"rows": 40, "accepted": 40, "unverified": 40}\n'

@@ -101,6 +101,8 @@ def test_ctrl_c_while_the_source_blocks(
     with program(box, PROGRAMS[kind] + TOLD, plain.id, json.dumps(options)) as running:
         assert running.stdout
         assert running.stdout.readline() == "blocked\n"
+        # asyncio has no wake-up descriptor for SIGINT: what comes just before it waits is seen when the wait is over.
+        time.sleep(0.2)
         running.send_signal(signal.SIGINT)
         output, errors = running.communicate(timeout=30)
     told = json.loads(output)

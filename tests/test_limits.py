@@ -274,6 +274,7 @@ print(json.dumps(left))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", pytest.param("redis", marks=[NEEDS_REDIS, pytest.mark.slow])])
 def test_processes_share_one_budget(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Each alone would send eight at once. What is kept is when they leave, by the clock that all processes share."""
@@ -413,6 +414,7 @@ def test_what_is_noted_goes_away_by_itself(redis_server: RedisServer) -> None:
     assert all(3600 < life <= 3662 for life in lives)
 
 
+@pytest.mark.slow
 @NEEDS_REDIS
 def test_a_server_that_restarts_holds_a_run_up_and_loses_no_row(driver: Driver, box: Sandbox, tmp_path: Path) -> None:
     with RedisServer(tmp_path) as redis:

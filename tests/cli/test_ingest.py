@@ -348,6 +348,7 @@ def process(box: Sandbox, *arguments: str, **options: Any) -> "subprocess.Popen[
     return subprocess.Popen([*PROGRAM, *arguments], env=environ, text=True, **(pipes | options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_with_a_summary_and_goes_on_later(
     databox: Command, box: Sandbox, dataset_id: str, number: int

@@ -58,6 +58,7 @@ def test_each_case_has_a_name_of_its_own() -> None:
     assert {path.name.partition(".")[0] for path in (FOLDER / "schemas").iterdir()} == {area for area, _ in cases()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("area", "case"), ALL)
 def test_the_synchronous_client(area: str, case: dict[str, Any], sync_adapter: Adapter) -> None:
     assert problems(sync_adapter, area, case) == []

@@ -36,6 +36,7 @@ def test_tls(driver: Driver, authority: trustme.CA) -> None:
         assert [request.headers["x-api-key"] for request in server.requests] == [KEY] * 3
 
 
+@pytest.mark.slow
 def test_new_connections_that_take_their_time_do_not_break_the_limit(
     driver: Driver, authority: trustme.CA, departures: list[float]
 ) -> None:

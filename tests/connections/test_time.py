@@ -65,6 +65,7 @@ def test_a_dead_address_leaves_time_for_the_next(
     assert driver.client(KEY, "http://api.example:80", timeout=3.0).accounts.list().items == ()
 
 
+@pytest.mark.slow
 def test_dead_addresses_end_with_the_time(
     driver: Driver, dead: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def test_the_fuzzer_finds_no_contradiction_to_what_was_pulled(box: Sandbox, publ
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_fuzzer_finds_a_contradiction(box: Sandbox, description: Description) -> None:
     body = {"requestId": "r", "status": "success", "accounts": [{"id": 123456, "name": 5}]}
     box.inject(Fault("accounts.list", status=200, body=body))
@@ -37,6 +38,7 @@ def test_the_fuzzer_finds_a_contradiction(box: Sandbox, description: Description
     assert "5 is not of type" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_fuzzer_names_what_is_missing_from_an_answer(box: Sandbox, description: Description) -> None:
     body = {"requestId": "r", "status": "success", "accounts": [{"id": 123456, "name": "Acme Corp"}]}
     box.inject(Fault("accounts.list", status=200, body=body))
@@ -48,6 +50,7 @@ def test_the_fuzzer_names_what_is_missing_from_an_answer(box: Sandbox, descripti
     assert box.api_key not in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_however_the_api_is_described_it_can_be_fuzzed(form: str) -> None:
     description = Description.of(parse(described(form, REFERENCE), form))

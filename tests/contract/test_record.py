@@ -167,6 +167,7 @@ def test_what_cannot_be_removed_is_named(record: Record, box: Sandbox, capsys: p
     assert title in said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_was_made_is_removed_after_an_interrupt(box: Sandbox, out: Path, number: signal.Signals) -> None:
     box.inject(Fault("create_ingestion", delay=30))

@@ -91,6 +91,7 @@ NARROWER = {"dotnet": "the status is not described", "strict": "'errors' is a re
 """Forms that say less than the others, or demand more."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", sorted(FORMS.keys() - NARROWER.keys()))
 def test_the_same_api_described_otherwise_is_the_same(emulated: dict[str, Recording], form: str) -> None:
     description = Description.of(parse(described(form, REFERENCE), form))

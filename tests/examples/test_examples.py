@@ -23,6 +23,8 @@ import pytest
 from databox import Databox
 from databox.sandbox import Fault, Sandbox
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TODAY = date(2026, 2, 1)
 

@@ -58,6 +58,7 @@ REQUIRED_WRONGLY = ["POST /v1/datasets (datasets.create): request field primaryK
 """What one form says falsely, and is no other form but another wire."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_another_form_is_no_other_wire(form: str) -> None:
     other = parse(described(form, PUBLISHED), form)

@@ -35,6 +35,7 @@ def test_so_has_the_reference() -> None:
     assert of(REFERENCE) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_and_every_other_form_of_it(form: str) -> None:
     assert of(parse(described(form, REFERENCE), form)) == []

@@ -63,6 +63,7 @@ def bones(schema: Any) -> Any:
     return schema
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_another_form_gives_the_generator_the_same_names_to_read(form: str) -> None:
     theirs = for_the_generator(corrected(parse(described(form, REFERENCE), form), OVERLAY))
@@ -117,12 +118,14 @@ def test_a_request_field_that_is_gone_fails_the_types_and_the_check(tmp_path: Pa
     assert any(gone in line for line in unmet(of_the_client(), facts_of(corrected(document, OVERLAY))))
 
 
+@pytest.mark.slow
 def test_it_takes_no_time_to_speak_of(project: Project) -> None:
     began = time.monotonic()
     assert generate([], project) == 0
     assert time.monotonic() - began < 15
 
 
+@pytest.mark.slow
 def test_forms_stay_what_they_are_meant_to_be() -> None:
     document = REFERENCE
     assert b"$ref" not in described("inline_3_0", document)
@@ -167,6 +170,7 @@ def test_a_description_that_is_not_there(project: Project, capsys: pytest.Captur
     assert "nowhere.yaml" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_relative_description_and_a_folder_of_ones_own(
     mirror: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,6 +203,7 @@ def with_more(**operations: Document) -> bytes:
 CSV = {"requestBody": {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 
+@pytest.mark.slow
 def test_new_operations_are_made_too_and_those_that_cannot_be_are_left_out_and_told(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,6 +217,7 @@ def test_new_operations_are_made_too_and_those_that_cannot_be_are_left_out_and_t
     assert not (project.package / "api" / "exports").exists()
 
 
+@pytest.mark.slow
 def test_what_makes_code_that_is_none_is_refused(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +271,7 @@ def test_nothing_has_drifted(capsys: pytest.CaptureFixture[str]) -> None:
     assert "13 operations" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_every_kind_of_drift_is_found(mirror: Project) -> None:
     project = mirror
     edited = project.package / "types.py"

@@ -19,6 +19,7 @@ def command(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_serves_until_it_is_stopped(number: int, tmp_path: Path) -> None:
     with command("sandbox", "--port", "0", "--state", str(tmp_path / "w.sqlite"), "--api-key", "mine-1") as running:
@@ -63,6 +64,7 @@ def test_wrong_usage_and_version() -> None:
     assert re.fullmatch(r"databox-sdk \d+\.\d+\.\d+\n", output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -82,6 +82,7 @@ def run(project: Path, tests: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, timeout=50, check=False)
 
 
+@pytest.mark.slow
 def test_the_fixture_in_a_project(tmp_path: Path) -> None:
     done = run(tmp_path, OUTCOMES)
     assert "5 passed" in done.stdout, done.stdout + done.stderr
@@ -93,6 +94,7 @@ def test_the_plugin_imports_nothing_before_it_is_used(tmp_path: Path) -> None:
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_missing_extra_fails_only_the_tests_that_need_it(tmp_path: Path) -> None:
     done = run(tmp_path, WITHOUT_EXTRA)
     assert "1 passed, 1 error" in done.stdout, done.stdout + done.stderr
