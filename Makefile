@@ -49,7 +49,7 @@ slow: $(READY) ## run all other tests, such as those of every kind of connection
 	@$(RUN) $(PYTEST) -m slow $(TESTS)
 
 schedules: $(READY) ## ingest under faults, kills and edits drawn from SEEDS= seeds, and compare report, files and server
-	@DATABOX_SEEDS=$(or $(SEEDS),120) $(RUN) $(PYTEST) tests/test_any_schedule.py
+	@DATABOX_SEEDS=$(or $(SEEDS),120) $(RUN) $(PYTEST) tests/test_any_schedule.py tests/test_good_rows.py
 
 coverage: $(READY) ## run `make test` and say which lines and branches of databox/ it passes
 	@$(BIN)/coverage erase
