@@ -102,7 +102,7 @@ def test_one_batch_that_always_fails_is_no_outage(
     report = client.datasets.ingest("d", rows(200), batch_size=10, concurrency=concurrency, **QUICK)
     assert [batch.first_row for batch in report.batches if batch.outcome == "failed"] == [20]
     assert (report.failed, report.accepted) == (10, 190)
-    assert tries[20] <= 3 * (max(retries, 1) + 1)
+    assert tries[20] < 20  # two or three times all its attempts, and a few questions
     assert all(count == 1 for first, count in tries.items() if first != 20)
 
 

@@ -94,6 +94,12 @@ class Patience:
             return len(self._kept)
 
     @property
+    def makes_room(self) -> int:
+        """How many batches that wait make room for one that was not tried yet: none while one of those waits."""
+        with self._lock:
+            return 0 if self._fresh or self._out == "denied" else len(self._kept)
+
+    @property
     def is_out(self) -> bool:
         """Whether everything is held back."""
         return self._out is not None

@@ -98,7 +98,7 @@ class Run:
 
     def has_room(self) -> bool:
         """Whether another batch may be in flight, so that reading on makes sense."""
-        busy, kept = len(self._in_flight), self.patience.kept
+        busy, kept = len(self._in_flight), self.patience.makes_room
         # Those that are kept make room for others, which may tell a batch that always fails from a service that does.
         return busy - kept < self._concurrency and busy < self.most_under_way
 
