@@ -110,8 +110,8 @@ $(DESCRIPTION)/.ready: tools/locks/description.lock
 forms: $(READY) ## generate from the same API described in many other forms; MINUTES= for combinations of them
 	@$(RUN) -m tests.pipeline --minutes $(or $(MINUTES),0)
 
-pulls: $(READY) ## pull the same API in several forms, each into a copy, and run checks, tests and contract there; FORMS=
-	@$(RUN) -m tests.pipeline.pulls $(if $(FORMS),--forms "$(FORMS)")
+pulls: $(READY) ## pull the same API in several forms, each into a copy, and run checks, tests and contract there; FORMS= TARGETS=
+	@$(RUN) -m tests.pipeline.pulls $(if $(FORMS),--forms "$(FORMS)") $(if $(TARGETS),--targets "$(TARGETS)")
 
 public: $(READY) ## renew tests/public.txt, the names and signatures that users rely on
 	@$(RUN) -m tools.public

@@ -1,6 +1,7 @@
 """What many tests share."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,6 +20,10 @@ from tests.scripted import ScriptedServer
 
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
+
+# Some tests press Ctrl-C. A shell that runs the suite in the background has it ignored, here and in what tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -224,9 +224,7 @@ class Ingest:
             if pool.busy and pool.ready():
                 for number in pool.taken_at_once():
                     self._settle(number)
-                if run.stopped:
-                    return batch or STOP
-            return batch
+            return batch or (STOP if run.stopped else None)
 
         return take
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.marks import slow
-
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -163,7 +161,8 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["sync", *slow(["asyncio", "trio"])])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sync", "asyncio", "trio"])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_after_a_fork(program: str, kind: str) -> None:
     done = subprocess.run(
