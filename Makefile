@@ -49,7 +49,7 @@ slow: $(READY) ## run all other tests, such as those of every kind of connection
 	@$(RUN) $(PYTEST) -m slow $(TESTS)
 
 schedules: $(READY) ## ingest under faults, kills and edits drawn from SEEDS= seeds, and compare report, files and server
-	@DATABOX_SEEDS=$(or $(SEEDS),120) $(RUN) $(PYTEST) tests/test_any_schedule.py
+	@DATABOX_SEEDS=$(or $(SEEDS),120) $(RUN) $(PYTEST) tests/test_any_schedule.py tests/test_good_rows.py
 
 coverage: $(READY) ## run `make test` and say which lines and branches of databox/ it passes
 	@$(BIN)/coverage erase
@@ -110,8 +110,8 @@ $(DESCRIPTION)/.ready: tools/locks/description.lock
 forms: $(READY) ## generate from the same API described in many other forms; MINUTES= for combinations of them
 	@$(RUN) -m tests.pipeline --minutes $(or $(MINUTES),0)
 
-pulls: $(READY) ## pull the same API in several forms, each into a copy, and run checks, tests and contract there; FORMS=
-	@$(RUN) -m tests.pipeline.pulls $(if $(FORMS),--forms "$(FORMS)")
+pulls: $(READY) ## pull the same API in several forms, each into a copy, and run checks, tests and contract there; FORMS= TARGETS=
+	@$(RUN) -m tests.pipeline.pulls $(if $(FORMS),--forms "$(FORMS)") $(if $(TARGETS),--targets "$(TARGETS)")
 
 public: $(READY) ## renew tests/public.txt, the names and signatures that users rely on
 	@$(RUN) -m tools.public

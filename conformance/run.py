@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 CASES = Path(__file__).resolve().parent / "cases"
-SERVED = {"calls", "ingest"}
+SERVED = {"calls", "ingest", "recovery"}
 """Areas whose cases need a server."""
 PREFIX = "/v1/datasets/dataset"
 """Where the rows of an ingest go."""

@@ -42,7 +42,7 @@ if typing.TYPE_CHECKING:
     from databox._async.page import AsyncPage
     from databox.files.query import read_query
     from databox.files.reader import read_records
-    from databox.ingest.options import OnAmbiguous, Verify
+    from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
     from databox.ingest.progress import IngestProgress
     from databox.report import BatchOutcome, IngestError, IngestReport
 
@@ -56,6 +56,7 @@ _LATER = {
     "IngestProgress": "databox.ingest.progress",
     "IngestReport": "databox.report",
     "OnAmbiguous": "databox.ingest.options",
+    "OnRefusal": "databox.ingest.options",
     "Verify": "databox.ingest.options",
     "read_query": "databox.files.query",
     "read_records": "databox.files.reader",
@@ -101,6 +102,7 @@ __all__ = [
     "InvalidResponseError",
     "NotFoundError",
     "OnAmbiguous",
+    "OnRefusal",
     "Page",
     "PermissionDeniedError",
     "RateLimit",

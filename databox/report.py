@@ -1,6 +1,6 @@
 """What became of every row of an ingest."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import attrs
@@ -163,7 +163,9 @@ class IngestReport:
             if count and (name != "unverified" or self.verify):
                 lines.append(f"{count:,} {meaning}.")
         errors = [batch for batch in self.batches if batch.error]
-        lines += [f"From row {batch.first_row:,}: {batch.error}" for batch in errors[:_LISTED]]
+        lines += [
+            f"From row {batch.first_row:,}: {batch.error}" for batch in most_telling(errors, complete=self.complete)
+        ]
         if len(errors) > _LISTED:
             lines.append(f"{len(errors) - _LISTED:,} more batches had errors; `batches` has them all.")
         return "\n".join(lines)
@@ -175,3 +177,10 @@ class IngestError(DataboxError):
     def __init__(self, message: str, *, report: IngestReport) -> None:
         super().__init__(message)
         self.report = report
+
+
+def most_telling(errors: Sequence[BatchOutcome], *, complete: bool) -> Sequence[BatchOutcome]:
+    """Return those of some entries that a summary shows: the first ones, and the one that ended a run early."""
+    if complete or len(errors) <= _LISTED:
+        return errors[:_LISTED]
+    return [*errors[: _LISTED - 1], errors[-1]]

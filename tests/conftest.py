@@ -1,6 +1,7 @@
 """What many tests share."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,6 +21,10 @@ from tests.scripted import ScriptedServer
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
+# Some tests press Ctrl-C. A shell that runs the suite in the background has it ignored, here and in what tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -38,6 +43,8 @@ def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
     loop = nullcontext() if request.param.startswith("sync") else anyio.from_thread.start_blocking_portal(backend)
     with loop as portal:
         driver = Driver(request.param, portal)
+        if getattr(request.module, "BATCHES_FAIL_WHOLE", False):
+            driver.ingest_defaults = {"patience": 0, "on_refusal": "report"}
         yield driver
         driver.close()
 
@@ -50,9 +57,11 @@ def shared_box() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def box(shared_box: Sandbox) -> Sandbox:
+def box(shared_box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """A sandbox that has forgotten whatever other tests did to it."""
     shared_box.reset()
+    # All tests have its one key: what some of them sent, or were told to wait, is not counted in the next.
+    monkeypatch.setattr("databox.limit.shared._logs.known", {})
     return shared_box
 
 

@@ -21,6 +21,8 @@ class Driver:
         self.is_async = not kind.startswith("sync")
         self.is_httpx = kind.endswith("httpx")
         self._portal = portal
+        self.ingest_defaults: dict[str, Any] = {}
+        """Options of `datasets.ingest` that a module's tests take for granted."""
         self._clients: list[Any] = []
         self._http_clients: list[Any] = []
 
@@ -91,4 +93,7 @@ class Driven:
             return Driven(value, self._driver)
         if name == "with_options":
             return lambda **options: Driven(value(**options), self._driver)
-        return (lambda *args, **kwargs: self._driver.run(value(*args, **kwargs))) if callable(value) else value
+        given = self._driver.ingest_defaults if name == "ingest" else {}
+        return (
+            (lambda *args, **kwargs: self._driver.run(value(*args, **(given | kwargs)))) if callable(value) else value
+        )

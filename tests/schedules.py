@@ -22,6 +22,7 @@ from typing import Any, Self
 import anyio
 import attrs
 
+import databox.ingest.patience
 import databox.ingest.settle
 import databox.sending.retry
 from databox import AsyncDatabox, Databox, DataboxError
@@ -112,6 +113,11 @@ class Server:
         self.events: list[Event] = []
         self.faults: dict[str, float] = {}
         self.step = 0
+        self.batches = 0
+        self.away: list[tuple[int, int, str]] = []
+        """From which batch on, for how many that come, the service is away, and how."""
+        self.bad: frozenset[int] = frozenset()
+        """Rows for which a batch is refused, by their values."""
         self.kill: tuple[int, int, int, str] | None = None
         """Which process, by a descriptor of it, to send which signal at which batch from now on, and when: before,
         between or after effect and answer."""
@@ -139,8 +145,14 @@ class Server:
         dataset = self.datasets[dataset_id]
         event = Event(dataset_id, tuple(record["value"] for record in records), self.step)
         self.events.append(event)
-        fault = self._fault()
+        fault = self._away() or self._fault()
         self._die("before")
+        place = next((n for n, value in enumerate(event.values) if value in self.bad), None)
+        if place is not None and fault not in {"503 not", "429 not", "500 not", "dropped"}:
+            if fault == "lost":
+                return None  # the refusal was
+            entry = {"code": "invalid_field_value", "message": "This is bad.", "field": f"records[{place}].value"}
+            return (400, 413, 422)[event.values[place] % 3], {"requestId": "r", "status": "error", "errors": [entry]}
         if fault in {"ok", "lost", "500 applied", "html applied"}:
             self._apply(dataset, event, records)
         self._die("between")
@@ -202,6 +214,10 @@ class Server:
                 if key in dataset.held:
                     dataset.puts.append(Put(dataset.held[key][0], value, dataset.held[key][1], event))
                 dataset.held[key] = (value, event)
+
+    def _away(self) -> str | None:
+        self.batches += 1
+        return next((how for start, count, how in self.away if start <= self.batches < start + count), None)
 
     def _fault(self) -> str:
         draw = self.chance.random()
@@ -297,6 +313,7 @@ def ingest_in_this_process(job: dict[str, Any]) -> None:
     """Do a job; it may end this process at a write that it names."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     databox.sending.retry.FIRST_WAIT, databox.ingest.settle.FIRST_POLL = 0.001, 0.005
+    databox.ingest.patience.FIRST_WAIT, databox.ingest.patience.LOOK = 0.002, 0.001
     if job["die"]:
         _die_at_a_write(*job["die"])
     rows = input_rows(job["seed"], job["keyed"])

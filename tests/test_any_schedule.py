@@ -27,7 +27,8 @@ from tests.schedules import Dataset, Event, Forks, Server, input_rows, is_valid,
 from tests.test_ingest import adds_up
 
 SEEDS = int(os.environ.get("DATABOX_SEEDS", "6"))
-IN_A_TEST = max(1, SEEDS // 12)
+IN_A_TEST = 4
+"""So few that no test comes near its time-out, however many there are."""
 FAULTS = ["lost", "dropped", "500 applied", "500 not", "503 not", "429 not", "400 not", "html applied", "html not"]
 DEAD_ROWS = ('{"id": "somebody", "value": -1}\n', '{"torn')
 
@@ -51,6 +52,8 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are tested as decisions elsewhere; here they only cost time."""
     monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
     monkeypatch.setattr("databox.ingest.settle.FIRST_POLL", 0.005)
+    monkeypatch.setattr("databox.ingest.patience.FIRST_WAIT", 0.002)
+    monkeypatch.setattr("databox.ingest.patience.LOOK", 0.001)
 
 
 @attrs.define
@@ -84,7 +87,7 @@ class Input:
         return encode(self.rows[place], place)[0]
 
 
-@pytest.mark.parametrize("seeds", [range(n, n + IN_A_TEST) for n in range(0, SEEDS, IN_A_TEST)], ids=str)
+@pytest.mark.parametrize("seeds", [range(n, min(SEEDS, n + IN_A_TEST)) for n in range(0, SEEDS, IN_A_TEST)], ids=str)
 def test_report_files_and_server_fit_together(
     driver: Driver, server: Server, forks: Forks, tmp_path: Path, seeds: range
 ) -> None:
@@ -147,6 +150,8 @@ class Schedule:
             "verify": "counts" if last else chance.choice(["counts", "counts", "status", None]),
             "verify_timeout": 5.0 if last else 0.2,
             "on_ambiguous": on_ambiguous,
+            "patience": 5.0 if last else chance.choice([0, 0.02, 5.0]),
+            "on_refusal": chance.choice(["isolate", "isolate", "report"]),
             "journal": str(given.journal),
             "dead_letter": str(self.dead),
         }

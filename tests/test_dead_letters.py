@@ -26,6 +26,8 @@ from tests.drive import Driver
 from tests.test_ingest import adds_up, rows, stored
 from tests.test_ingest_files import lines, reasons, short_waits  # noqa: F401 - a fixture
 
+BATCHES_FAIL_WHOLE = True  # what is tested is what becomes of failed batches
+
 
 def refusing(box: Sandbox, times: int = 1) -> None:
     """Let the next batches be refused."""
@@ -746,3 +748,26 @@ def test_a_replacement_that_is_cut_short_is_finished_or_undone(tmp_path: Path, d
     mine = [each["index"] for each in told if each["run"] == "aaaa"]
     assert mine == ([2, 3] if deadly >= 3 else [1, 2, 3])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dead.jsonl", "dead.jsonl.reasons.jsonl"]
+
+
+def test_a_row_that_cannot_be_kept_stops_the_run_at_once(
+    driver: Driver, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No batch becomes complete of rows that cannot be sent, so none may be waited for."""
+
+    def full(*_: object) -> None:
+        raise ConfigurationError("No space left on device")  # as SQLite's errors come from there
+
+    monkeypatch.setattr("databox.ingest.deadletter.DeadLetters.keep_invalid", full)
+    read: list[int] = []
+
+    def source() -> Iterator[dict[str, Any]]:
+        for n in range(1000):
+            read.append(n)
+            yield {}
+
+    client = driver.client(box.api_key, box.url, rate_limit=None)
+    dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
+    with pytest.raises(ConfigurationError, match="No space left"):
+        client.datasets.ingest(dataset, source(), dead_letter=tmp_path / "dead.jsonl")
+    assert read == [0]

@@ -27,6 +27,8 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are tested as decisions elsewhere; here they only cost time."""
     monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
     monkeypatch.setattr("databox.ingest.settle.FIRST_POLL", 0.01)
+    monkeypatch.setattr("databox.ingest.patience.FIRST_WAIT", 0.002)
+    monkeypatch.setattr("databox.ingest.patience.LOOK", 0.002)
 
 
 def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
@@ -232,7 +234,8 @@ def test_a_fatal_answer_stops_the_run_and_the_reading(
 @pytest.mark.parametrize("status", [400, 409, 413, 415, 422])
 def test_a_refused_batch_lets_the_rest_go_on(client: Any, dataset: Any, box: Sandbox, status: int) -> None:
     box.inject(Fault("create_ingestion", status=status, times=1))
-    report = client.datasets.ingest(dataset, rows(30), batch_size=10, raise_on_failure=False)
+    options = {"on_refusal": "report", "batch_size": 10, "raise_on_failure": False}
+    report = client.datasets.ingest(dataset, rows(30), **options)
     assert (report.accepted, report.failed) == (20, 10)
     assert adds_up(report)
     assert len(box.rows(dataset)) == 20
@@ -241,7 +244,7 @@ def test_a_refused_batch_lets_the_rest_go_on(client: Any, dataset: Any, box: San
 def test_exhausted_attempts_are_failed(driver: Driver, box: Sandbox, dataset: Any) -> None:
     client = driver.client(box.api_key, box.url, max_retries=2)
     box.inject(Fault("create_ingestion", status=503, times=3))
-    report = client.datasets.ingest(dataset, rows(20), batch_size=10, raise_on_failure=False)
+    report = client.datasets.ingest(dataset, rows(20), batch_size=10, patience=0, raise_on_failure=False)
     assert (report.accepted, report.failed) == (10, 10)
     assert adds_up(report)
 
@@ -253,7 +256,8 @@ def test_errors_in_a_report_hold_no_rows(driver: Driver, box: Sandbox, dataset: 
         box.inject(Fault("create_ingestion", times=2, **fault))
         box.inject(Fault("get_ingestion", status=500, times=1))
     given = [{"id": n, "value": [n]} if n % 10 == 3 else {"id": n} for n in range(100)]
-    report = client.datasets.ingest(dataset, given, batch_size=10, verify_timeout=0, raise_on_failure=False)
+    options = {"patience": 0, "on_refusal": "report", "verify_timeout": 0, "raise_on_failure": False}
+    report = client.datasets.ingest(dataset, given, batch_size=10, **options)
     errors: list[BaseException] = [batch.error for batch in report.batches if batch.error]
     assert len(errors) > 10
     while errors:

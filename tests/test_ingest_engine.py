@@ -27,6 +27,8 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are tested as decisions elsewhere; here they only cost time."""
     monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
     monkeypatch.setattr("databox.ingest.settle.FIRST_POLL", 0.01)
+    monkeypatch.setattr("databox.ingest.patience.FIRST_WAIT", 0.002)
+    monkeypatch.setattr("databox.ingest.patience.LOOK", 0.002)
 
 
 SCHEDULES = [

@@ -19,6 +19,8 @@ from tests.drive import Driver
 from tests.marks import slow
 from tests.test_ingest import adds_up, ingestions, rows, stored
 
+BATCHES_FAIL_WHOLE = True  # what is tested is what becomes of failed batches
+
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,8 +115,10 @@ async def endless_async() -> AsyncIterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_fatal_answer_ends_a_source_without_end(
-    driver: Driver, client: Any, box: Sandbox, dataset: Any, concurrency: int
+    driver: Driver, client: Any, box: Sandbox, dataset: Any, concurrency: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("databox.ingest.patience.DENIED_WAITS", (0.01, 0.03, 0.06))
+
     def source() -> Iterator[dict[str, Any]]:
         for row in endless():
             if row["id"] == 500:

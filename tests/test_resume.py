@@ -17,6 +17,8 @@ from tests.scripted import Received, ScriptedServer, Step, answer
 from tests.test_ingest import adds_up, ingestions, rows, stored
 from tests.test_ingest_files import lines, reasons, short_waits  # noqa: F401 - a fixture
 
+BATCHES_FAIL_WHOLE = True  # what is tested is what becomes of failed batches
+
 OLD_AND_NEW = [{"id": 1, "value": "old"}, {"id": 2, "value": 0}, {"id": 1.0, "value": "new"}, {"id": 3, "value": 0}]
 LOST = [
     Fault("create_ingestion", status=400, times=1),

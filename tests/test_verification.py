@@ -280,6 +280,7 @@ def one_cache(driver: Driver, api: Api, chance: Random) -> None:
         concurrency=chance.choice([1, 4]),
         primary_keys=["id"] if keyed else None,
         verify_timeout=0.2,
+        patience=0,
         raise_on_failure=False,
     )
     assert adds_up(report)
@@ -298,7 +299,7 @@ def test_an_id_of_an_earlier_run_is_not_taken_for_a_new_one(driver: Driver, api:
         return answers.setdefault(first_of(received), api.take(received))
 
     api.accept = accept
-    first = ingested(driver, api, 6, journal=tmp_path / "journal")
+    first = ingested(driver, api, 6, journal=tmp_path / "journal", on_refusal="report")
     assert (first.accepted, first.failed) == (4, 2)
     answers[2] = answers[4]
     for _ in range(2):

@@ -26,7 +26,7 @@ from databox.api.arguments import (
 )
 from databox.api.documented import MAX_RECORDS, SAFE_BODY_BYTES
 from databox.errors import DataboxError, IngestionTimeoutError, NotFoundError
-from databox.ingest.options import OnAmbiguous, Verify
+from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
 
 if TYPE_CHECKING:
@@ -232,6 +232,8 @@ class AsyncDatasets(AsyncResource):
         concurrency: int = 4,
         verify: Verify | None = "counts",
         verify_timeout: float = 300.0,
+        patience: float = 300.0,
+        on_refusal: OnRefusal = "isolate",
         raise_on_failure: bool = True,
         dead_letter: str | PathLike[str] | None = None,
         journal: str | PathLike[str] | None = None,
@@ -253,6 +255,12 @@ class AsyncDatasets(AsyncResource):
                 page, which tells less; None stops at accepted.
             verify_timeout: seconds to wait for outcomes after the last batch. Each is asked for at least once,
                 however long that takes at the limits; 0 waits for none.
+            patience: seconds to wait out a service that takes nothing: then everything is held back, and one batch is
+                tried again at growing intervals. When they are over, the run stops, and the rest stays unsent. 0 waits
+                for nothing: a batch fails when its own attempts are used up.
+            on_refusal: what to do when a batch is refused for what is in it (400, 413, 422): "isolate" sends it again
+                in ever smaller parts, so that only the rows at fault fail, up to 100 in a run; "report" lets the batch
+                fail as a whole.
             raise_on_failure: whether a report that is not `ok` is raised.
             dead_letter: a file for the rows that did not make it and may be sent again as they are, which `ingest`
                 takes back. `<dead_letter>.reasons.jsonl` has all rows that did not make it, and why. Both are appended
@@ -280,6 +288,8 @@ class AsyncDatasets(AsyncResource):
             concurrency=concurrency,
             verify=verify,
             verify_timeout=verify_timeout,
+            patience=patience,
+            on_refusal=on_refusal,
             dead_letter=dead_letter,
             journal=journal,
             on_ambiguous=on_ambiguous,

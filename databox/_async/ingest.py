@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import closing
 from functools import partial
@@ -10,31 +9,30 @@ from typing import Any
 
 import attrs
 
-from databox._async.pool import Pool, Stopped
+from databox._async.delivery import AsyncDelivery
+from databox._async.pool import Pool
 from databox._async.runtime import Source
 from databox._async.transport import AsyncTransport
 from databox._async.verification import AsyncVerification
-from databox.api import operations
-from databox.api.reading import UnexpectedAnswer
-from databox.errors import APIError, ConfigurationError, DataboxError, InvalidRecordError
+from databox.errors import ConfigurationError, DataboxError, InvalidRecordError
 from databox.ingest.batch import Batch
 from databox.ingest.encode import encode
 from databox.ingest.persistence import Files
 from databox.ingest.resume import Earlier
 from databox.ingest.rows import identity_of, rows_of
-from databox.ingest.run import Answer, Run
+from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.ingest.tally import Tally
-from databox.models import IngestionReceipt
 from databox.report import IngestError, IngestReport
-from databox.sending.retry import Attempts
 
 __all__ = ["AsyncIngest"]
 
 log = logging.getLogger("databox")
 
-QUICK = 0.004
-"""Seconds of an answer that comes so fast that sending beside the caller costs more than it gains."""
+EVERY = 1.0
+"""Seconds after which progress is told again while nothing goes through."""
+MOMENT = 0.1
+"""Seconds after which it is looked again whether another batch may go."""
 
 STOP = Batch((), (), ())
 """Says that no more rows are wanted."""
@@ -47,16 +45,14 @@ class AsyncIngest:
         self._transport = transport
         self._dataset_id = dataset_id
         self._settings = settings
-        self._run = Run(settings.concurrency)
-        self._attempts: dict[int, Attempts] = {}
-        self._answers: dict[int, Answer] = {}
-        """Of the batches in flight, as soon as they are there."""
+        self._run = Run(settings.concurrency, patience=settings.patience, resend=settings.resend)
         self._source: Source | None = None
         self._read_whole = False
         self._report: IngestReport | None = None
         self._writing = False
         self._source_error: BaseException | None = None
-        self._latencies: deque[float] = deque(maxlen=8)
+        self._tells_at: float | None = None
+        """When progress is to be told again, if it has been since the last answer."""
 
     async def __call__(self, records: Iterable[Any] | AsyncIterable[Any]) -> IngestReport:
         """Run and return the report.
@@ -88,9 +84,12 @@ class AsyncIngest:
     async def _through(self, rows: Any) -> None:
         """Send and verify; whatever happens, there is a report in the end."""
         problem: BaseException | None = None
-        pool: Pool[Any] = Pool(self._settings.concurrency)
+        pool: Pool[Any] = Pool(self._run.most_under_way)
         transport = self._transport
         self._transport = transport.with_options(transport.options, pool.sleep)
+        self._delivery = AsyncDelivery(
+            self._transport, self._dataset_id, self._settings, self._run, self._files, pool.sleep
+        )
         try:
             async with pool:
                 await self._send_all(rows, pool)
@@ -139,10 +138,9 @@ class AsyncIngest:
     def _account_for_the_rest(self) -> None:
         """Give a place to each row that has none yet, whatever moment an interrupt came at."""
         self._cut_the_rest()
-        for number, answer in list(self._answers.items()):
-            self._files.answered(number, answer.outcome, answer.ingestion_id, answer.error)
+        for number in self._delivery.under_way:
             self._settle(number)
-        for number, outcome in self._run.give_up(n for n, attempts in self._attempts.items() if attempts.open):
+        for number, outcome in self._run.give_up():
             self._files.answered(number, outcome, None, self._run.outcome(number)[2])
         self._withdraw()
 
@@ -183,8 +181,7 @@ class AsyncIngest:
         while not self._run.stopped:
             # Nothing is read before it can be sent.
             while not self._run.has_room():
-                self._tell("answers")
-                self._settle(await pool.take())
+                await self._hear(pool)
             try:
                 self._source = self._source or Source(rows)
                 batch = await self._source.feed(take)
@@ -201,9 +198,18 @@ class AsyncIngest:
         if not self._run.stopped and self._source_error is None:
             self._files.source_ended()
         while pool.busy:
-            self._tell("answers")
-            self._settle(await pool.take())
+            await self._hear(pool)
         self._withdraw()
+
+    async def _hear(self, pool: Pool[int]) -> None:
+        """Wait for the end of a batch that is under way, or for a moment, as what may be done next may change."""
+        now = time.monotonic()
+        if self._tells_at is None or (now >= self._tells_at and self._run.patience.is_out):
+            self._tells_at = now + EVERY
+            self._tell("answers")
+        number = await pool.take_within(MOMENT)
+        if number is not None:
+            self._settle(number)
 
     def _taker(self, pool: Pool[int]) -> Callable[[int, Any], Batch | None]:
         """Return what encodes a row and gives the batch that it completes, or STOP when no more are wanted."""
@@ -220,9 +226,7 @@ class AsyncIngest:
             if pool.busy and pool.ready():
                 for number in pool.taken_at_once():
                     self._settle(number)
-                if run.stopped:
-                    return batch or STOP
-            return batch
+            return batch or (STOP if run.stopped else None)
 
         return take
 
@@ -256,61 +260,36 @@ class AsyncIngest:
             return
         rows = earlier.rows
         while not self._run.may_go(rows) and not self._run.stopped:
-            self._tell("answers")
-            self._settle(await pool.take())
+            await self._hear(pool)
         if self._run.stopped:
             return  # it stays unsent, or what it was before
-        self._files.sending(number, rows, batch)
-        self._run.sending(number)
         # Whatever comes of sending it again, an earlier run may have stored it.
         lost = earlier.before is not None and earlier.before.outcome == "ambiguous"
-        self._attempts[number] = Attempts(open=lost)
-        send = partial(self._send, number, rows.body)
+        self._delivery.begin(number, rows, batch, lost=lost)
+        self._run.sending(number)
         first = not self._run.answered_batches and not pool.busy
-        if first or min(self._latencies, default=QUICK) < QUICK:
-            # The first goes alone: a wrong key or dataset shall not cost several batches.
-            while pool.busy:
-                self._settle(await pool.take())
-            self._settle(await send())
-        else:
-            await pool.start(send)
+        if not await self._sent_here(number, pool, first=first):
+            await pool.start(partial(self._delivery.send, number))
 
-    async def _send(self, number: int, body: bytes) -> int:
-        answer = await self._answer_to(number, body)
-        if self._run.outcome(number)[0] is None:  # it is not, when a second interrupt ended the waiting for it
-            self._answers[number] = answer
-            # Noted at once, by whoever sent: the caller's own task may be waiting for the source, for hours.
-            self._files.answered(number, answer.outcome, answer.ingestion_id, answer.error)
-        return number
-
-    async def _answer_to(self, number: int, body: bytes) -> Answer:
-        operation = operations.datasets_create_ingestion(
-            self._dataset_id, body, repeatable=self._settings.resend, check=partial(self._check, number)
-        )
-        attempts = self._attempts[number]
-        started = time.monotonic()
-        try:
-            receipt = await self._transport.send(operation, attempts)
-        except APIError as error:
-            return Answer(error=error, open=attempts.open)
-        except Stopped:
-            return Answer(open=attempts.open)
-        except ConfigurationError as error:
-            self._files.fail(error)
-            return Answer(open=attempts.open)
-        self._latencies.append(time.monotonic() - started)
-        return Answer(ingestion_id=receipt.ingestion_id)
-
-    def _check(self, number: int, receipt: IngestionReceipt) -> None:
-        """Refuse a receipt whose ingestion id another batch has got: something in between repeats answers."""
-        if not self._run.claims(number, receipt.ingestion_id):
-            shown = receipt.ingestion_id[:100]
-            raise UnexpectedAnswer(f"it has the id of an ingestion that was there before, {shown!r}")
+    async def _sent_here(self, number: int, pool: Pool[int], *, first: bool) -> bool:
+        """Send a batch in this task, if that is best, and to its end, unless there is something to wait for."""
+        # The first goes alone: a wrong key or dataset shall not cost several batches.
+        if not (first or self._delivery.is_quick):
+            return False
+        while pool.busy and not self._run.patience.kept:
+            await self._hear(pool)
+        if self._run.patience.kept or not await self._delivery.send_here(number):
+            return False
+        self._settle(number)
+        return True
 
     def _settle(self, number: int) -> None:
-        """Let the run know an answer, which is kept until it does."""
-        self._run.answered(number, self._answers[number])
-        del self._answers[number], self._attempts[number]
+        """Let the run know how the sending of a batch ended."""
+        answer = self._delivery.end_of(number)
+        self._files.parted(part for part, _ in answer.parts)
+        self._run.answered(number, answer)
+        self._delivery.forget(number)
+        self._tells_at = None
         self._tell("source")
 
     def _withdraw(self) -> None:
@@ -329,7 +308,11 @@ class AsyncIngest:
         if progress is None:
             return
         try:
-            progress(self._tally.now(self._transport.requests, waiting_for, self._transport.options.rate_limit))
+            progress(
+                self._tally.now(
+                    self._transport.requests, waiting_for, self._transport.options.rate_limit, self._delivery.parts
+                )
+            )
         except Exception:
             log.exception("The progress callback raised; it is not called again.")
             self._settings = attrs.evolve(self._settings, progress=None)

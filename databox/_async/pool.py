@@ -38,6 +38,14 @@ class Pool(Generic[R]):
             self._came = anyio.Event()
         return self._taken()
 
+    async def take_within(self, seconds: float) -> R | None:
+        """Wait for the next result, for some seconds at most."""
+        with anyio.move_on_after(seconds):
+            while not self._results:
+                await self._came.wait()
+                self._came = anyio.Event()
+        return self._taken() if self._results else None
+
     def ready(self) -> bool:
         """Whether a result is there already."""
         return bool(self._results)

@@ -76,9 +76,11 @@ class AsyncVerification:
         Raises:
             ConfigurationError: nothing can be asked, as the store of the rate limit does not work.
         """
+        if not self._settings.verify:
+            return
         if self._settings.verify == "counts":
             await self._by_counts(pool)
-        elif self._settings.verify == "status":
+        else:
             await self._by_status(pool)
         for number, (ingestion_id, _) in self._open.items():
             shares = self._run.outcome(number)[1]
@@ -86,8 +88,7 @@ class AsyncVerification:
             if isinstance(heard, Ingestion):
                 heard = still_open(heard, shares, self._settings.verify_timeout)
             self._run.verified(number, shares, heard)
-        if self._settings.verify:
-            await self._look_for_what_was_there()
+        await self._look_for_what_was_there()
 
     async def _look_for_what_was_there(self) -> None:
         """Find out whether what earlier runs stored is still there, as far as the server tells."""

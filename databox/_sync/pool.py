@@ -40,6 +40,14 @@ class Pool(Generic[R]):
         """Wait for the next result."""
         return self._taken(self._results.get())
 
+    def take_within(self, seconds: float) -> R | None:
+        """Wait for the next result, for some seconds at most."""
+        try:
+            result = self._results.get(timeout=seconds)
+        except Empty:
+            return None
+        return self._taken(result)
+
     def ready(self) -> bool:
         """Whether a result is there already."""
         return not self._results.empty()

@@ -90,7 +90,7 @@ class Transport:
     def send(self, operation: Operation[T], attempts: Attempts | None = None, *, max_retries: int | None = None) -> T:
         """Return the operation's result, after as many attempts as it takes and the options, or `max_retries`, allow.
 
-        `attempts` is kept up to date about whether the operation may have taken effect.
+        `attempts` is kept up to date about whether the operation may have taken effect, and when it was tried.
 
         Raises:
             APIError: the failure of the last attempt.
@@ -103,10 +103,13 @@ class Transport:
                 raise RuntimeError("This client is closed. Make a new one, or leave its `with` block later.")
             slot = self._slot()
             open_before, attempts.open = attempts.open, True
+            attempts.started_at = time.monotonic()
             try:
                 return self._attempt(operation, attempt, slot)
             except APIError as error:
                 failure = error
+            if attempts.failed_at is None:
+                attempts.failed_at = time.monotonic()
             attempts.open = open_before or effect_of(failure) is Effect.OPEN
             if attempts.open and operation.method == "DELETE" and isinstance(failure, NotFoundError):
                 return cast("T", None)  # an earlier attempt deleted it; one that was refused cannot have

@@ -77,9 +77,11 @@ class Verification:
         Raises:
             ConfigurationError: nothing can be asked, as the store of the rate limit does not work.
         """
+        if not self._settings.verify:
+            return
         if self._settings.verify == "counts":
             self._by_counts(pool)
-        elif self._settings.verify == "status":
+        else:
             self._by_status(pool)
         for number, (ingestion_id, _) in self._open.items():
             shares = self._run.outcome(number)[1]
@@ -87,8 +89,7 @@ class Verification:
             if isinstance(heard, Ingestion):
                 heard = still_open(heard, shares, self._settings.verify_timeout)
             self._run.verified(number, shares, heard)
-        if self._settings.verify:
-            self._look_for_what_was_there()
+        self._look_for_what_was_there()
 
     def _look_for_what_was_there(self) -> None:
         """Find out whether what earlier runs stored is still there, as far as the server tells."""

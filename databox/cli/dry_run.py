@@ -31,6 +31,8 @@ class Estimate:
     """At least: slow processing takes more questions, and a list with ingestions of others more pages."""
     seconds: float
     """At the limits, for so many requests."""
+    isolates: bool
+    """Whether rows for which a batch is refused will be found, which takes further requests."""
     problems: tuple[str, ...]
 
     def show(self, console: Console) -> None:
@@ -40,6 +42,8 @@ class Estimate:
             f"{counted(self.rows, 'row')}, {self.bytes / 1e6:,.1f} MB, {counted(self.requests, 'request')} at least."
         )
         console.print(f"At the limit this takes {duration(self.seconds)} at least.")
+        if self.isolates:
+            console.print("Each row for which a batch is refused takes up to 15 requests more.")
         if self.invalid:
             console.print(Text(f"{counted(self.invalid, 'row')} cannot be sent:", "red"))
         for problem in self.problems:
@@ -47,7 +51,8 @@ class Estimate:
 
     def as_document(self) -> dict[str, Any]:
         """Return it for programs."""
-        return {"status": "error" if self.invalid else "success", "dryRun": True, **attrs.asdict(self)}
+        counts = attrs.asdict(self, filter=attrs.filters.exclude("isolates"))
+        return {"status": "error" if self.invalid else "success", "dryRun": True, **counts}
 
 
 def estimate(inputs: Inputs, settings: Settings, limit: RateLimit | None) -> Estimate:
@@ -72,5 +77,8 @@ def estimate(inputs: Inputs, settings: Settings, limit: RateLimit | None) -> Est
     last = batcher.flush()
     if last:
         batches, size = batches + 1, size + len(last.body)
+    isolates = settings.on_refusal == "isolate" and batches > 0
     polls = {"counts": batches, "status": -(-batches // PAGE_SIZE)}.get(settings.verify or "", 0)
-    return Estimate(rows, invalid, size, batches + polls, least_seconds(batches + polls, limit), tuple(problems))
+    return Estimate(
+        rows, invalid, size, batches + polls, least_seconds(batches + polls, limit), isolates, tuple(problems)
+    )

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
-from databox import Databox, IngestError, InvalidRecordError, Verify
+from databox import Databox, IngestError, InvalidRecordError, OnRefusal, Verify
 from databox.cli import dry_run, preview
 from databox.cli.failures import REFUSED
 from databox.cli.inputs import Inputs
 from databox.cli.output import Json, console, echo_json, errors
-from databox.cli.progress_line import Bar, Lines, Meter
+from databox.cli.progress_line import Bar, Lines, Unreachable, Watch
 from databox.cli.sources import files_of, rows_of
 from databox.cli.summary import Ending, resuming
 from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, share_of
@@ -48,6 +48,13 @@ class Verification(StrEnum):
     none = "none"
 
 
+class Refusal(StrEnum):
+    """What to do with a batch that is refused."""
+
+    isolate = "isolate"
+    report = "report"
+
+
 class Misfit(StrEnum):
     """What to do with a value that is not what its column is."""
 
@@ -60,7 +67,11 @@ _VERIFY: dict[Verification, Verify | None] = {
     Verification.status: "status",
     Verification.none: None,
 }
+_ON_REFUSAL: dict[Refusal, OnRefusal] = {Refusal.isolate: "isolate", Refusal.report: "report"}
 READING = "How files are read"
+PATIENCE = 300.0
+AT_FIRST = 5.0
+"""Seconds to wait for an address where nobody answers from the start: it is more likely a wrong one than an outage."""
 
 
 def ingest(
@@ -93,6 +104,19 @@ def ingest(
     verify_timeout: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Wait so long for outcomes, after the last batch.")
     ] = 300.0,
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help=f"Wait so long for a service that takes nothing: {PATIENCE:g} without, but {AT_FIRST:g} for one that "
+            "cannot be reached at all.",
+        ),
+    ] = None,
+    on_refusal: Annotated[
+        Refusal,
+        typer.Option(help="Find the rows that a batch is refused for and send the others, or report the batch."),
+    ] = Refusal.isolate,
     journal: Annotated[
         Path | None, typer.Option(help="A file that keeps what was sent, so that a second run goes on from there.")
     ] = None,
@@ -191,6 +215,8 @@ def ingest(
         concurrency=concurrency,
         verify=_VERIFY[verify],
         verify_timeout=verify_timeout,
+        patience=PATIENCE if patience is None else patience,
+        on_refusal=_ON_REFUSAL[on_refusal],
         journal=journal,
         dead_letter=dead_letter,
     )
@@ -236,7 +262,8 @@ def ingest(
             lambda: inputs.fraction, limit, asks_each=settings.verify == "counts"
         )
         with client:
-            ending = _sent(client, dataset_id, inputs, settings, None if quiet else meter, context.obj or sys.argv[1:])
+            watch = Watch(None if quiet else meter, AT_FIRST if patience is None else None)
+            ending = _sent(client, dataset_id, inputs, settings, watch, context.obj or sys.argv[1:])
     if as_json:
         echo_json(ending.as_document() | preview.as_document(inputs))
     if not as_json and not quiet:
@@ -247,7 +274,7 @@ def ingest(
 
 
 def _sent(
-    client: Databox, dataset_id: str, inputs: Inputs, settings: Settings, meter: Meter | None, arguments: list[str]
+    client: Databox, dataset_id: str, inputs: Inputs, settings: Settings, watch: Watch, arguments: list[str]
 ) -> Ending:
     """Send the rows, and return how that ended."""
     own = settings.journal is None
@@ -255,7 +282,7 @@ def _sent(
     problem: str | None = None
     interrupted = False
     try:
-        with meter or contextlib.nullcontext(), _interruptible():
+        with watch, _interruptible():
             report = client.datasets.ingest(
                 dataset_id,
                 inputs,
@@ -263,14 +290,19 @@ def _sent(
                 concurrency=settings.concurrency,
                 verify=settings.verify,
                 verify_timeout=settings.verify_timeout,
+                patience=settings.patience,
+                on_refusal=settings.on_refusal,
                 raise_on_failure=False,
                 dead_letter=settings.dead_letter,
                 journal=journal,
-                progress=meter,
+                progress=watch,
             )
     except IngestError as error:
         report = error.report
         problem = str(error.__cause__ or error)
+    except Unreachable as error:
+        report = getattr(error, "report", None) or IngestReport.of([], verify=settings.verify, requests=0, seconds=0.0)
+        problem = str(error)
     except KeyboardInterrupt as error:
         found: IngestReport | None = getattr(error, "report", None)
         report = found or IngestReport.of([], verify=settings.verify, requests=0, seconds=0.0)

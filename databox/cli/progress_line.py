@@ -8,18 +8,24 @@ from typing import Protocol, Self
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from databox import IngestProgress, RateLimit
+from databox import APIConnectionError, APIError, APIStatusError, IngestProgress, RateLimit
 from databox.api.documented import MAX_RECORDS
 from databox.cli.output import errors
 from databox.ingest.progress import least_seconds
 
-__all__ = ["Bar", "Lines", "Meter", "duration", "seconds_left"]
+__all__ = ["Bar", "Lines", "Meter", "Unreachable", "Watch", "duration", "seconds_left"]
 
 _EVERY = 10.0
 """Seconds between plain lines."""
 _WIDE = 80
 """Columns of a terminal from which on there is room for a bar."""
-_WAITING = {"source": "reading", "answers": "sending", "outcomes": "verifying", "nothing": "done"}
+_WAITING = {
+    "source": "reading",
+    "answers": "sending",
+    "service": "waiting",
+    "outcomes": "verifying",
+    "nothing": "done",
+}
 
 
 class Meter(Protocol):
@@ -67,6 +73,57 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def _what_is_waited_for(now: IngestProgress, error: APIError, left: float) -> str:
+    """Say what keeps everything from going on, for how long it has, and for how long it may yet."""
+    if isinstance(error, APIStatusError):
+        what = f"status {error.status_code}{f', {error.code}' if error.code else ''}"
+    else:
+        what = "no answer" if getattr(error, "request_sent", True) else "no connection"
+    return f"waiting for the service ({what}) for {duration(now.waited)}, at most {duration(left)} more"
+
+
+class Unreachable(BaseException):
+    """Nobody answers at the address, so that the run is ended as an interrupt would end it."""
+
+
+class Watch:
+    """Shows how far an ingest is, and ends one that cannot reach anybody from the start.
+
+    Args:
+        meter: what shows it, if anything is to.
+        at_first: seconds to wait for a first connection; None for as long as the run does.
+    """
+
+    def __init__(self, meter: Meter | None, at_first: float | None) -> None:
+        self._meter = meter
+        self._at_first = at_first
+        self._reached = False
+
+    def __call__(self, now: IngestProgress) -> None:
+        """Show how far it is.
+
+        Raises:
+            Unreachable: there was no connection yet, for too long.
+        """
+        if self._meter:
+            self._meter(now)
+        refused = isinstance(now.error, APIConnectionError) and not now.error.request_sent
+        self._reached = self._reached or bool(now.batches) or (now.error is not None and not refused)
+        if self._at_first is not None and refused and not self._reached and now.waited >= self._at_first:
+            raise Unreachable(f"{now.error} It was tried for {now.waited:.0f} seconds; --patience waits longer.")
+
+    def __enter__(self) -> Self:
+        if self._meter:
+            self._meter.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._meter:
+            self._meter.__exit__(kind, error, trace)
+
+
 class _Shown:
     """What both kinds say."""
 
@@ -92,6 +149,8 @@ class _Shown:
             parts = [f"{now.accepted:,} rows accepted", f"{pace:,.0f}/s", doing]
         if now.failed:
             parts.insert(0, f"{now.failed:,} failed")
+        if now.error and now.patience_left is not None:
+            return " · ".join([_what_is_waited_for(now, now.error, now.patience_left), *parts[:-1]])
         if left is not None and left >= 1:
             parts.insert(0, f"about {duration(left)} left")
         share = self.share(now)

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from io import BytesIO
-from typing import Any, cast
+from typing import Any
 
 import typer
 
@@ -51,8 +51,8 @@ def _inline(text: str) -> BytesIO:
         given: Any = json.loads(text)
     except ValueError as error:
         raise InvalidRecordError(f"--records is not JSON: {error}.") from None
-    rows: list[Any] = cast("list[Any]", given) if isinstance(given, list) else [given]
-    if {type(row) for row in rows} - {dict}:
+    is_array = text.lstrip().startswith("[")
+    if {type(row) for row in (given if is_array else [given])} - {dict}:
         raise InvalidRecordError("--records is not a JSON array of objects, such as '[{\"id\": 1}]'.")
     # As they were typed: numbers that have passed through a float may be others.
-    return BytesIO((text if rows is given else f"[{text}]").encode())
+    return BytesIO((text if is_array else f"[{text}]").encode())

@@ -14,6 +14,7 @@ from databox import IngestReport
 from databox.cli.inputs import Inputs
 from databox.cli.output import counted
 from databox.cli.progress_line import duration
+from databox.report import most_telling
 
 __all__ = ["Ending", "resuming"]
 
@@ -93,7 +94,10 @@ class Ending:
     def _notes(self) -> list[str]:
         lines = [self.problem] if self.problem else []
         failed = [batch for batch in self.report.batches if batch.error]
-        lines += [f"From row {batch.first_row + 1:,}: {batch.error}" for batch in failed[:_LISTED]]
+        lines += [
+            f"From row {batch.first_row + 1:,}: {batch.error}"
+            for batch in most_telling(failed, complete=self.report.complete)
+        ]
         if len(failed) > _LISTED:
             lines.append(f"More errors, in {len(failed) - _LISTED:,} further batches; --json lists all of them.")
         if not self.report.complete and self.report.rows and not self.interrupted:

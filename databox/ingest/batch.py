@@ -64,6 +64,10 @@ class Batch:
             tuple(self.row_keys[n] for n in kept),
         )
 
+    def between(self, start: int, end: int) -> "Batch":
+        """Return those of its rows whose places are from `start` on and before `end`."""
+        return self.only(range(start, end))
+
     @property
     def first_row(self) -> int:
         """The place of its first row in the input."""

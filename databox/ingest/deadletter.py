@@ -114,7 +114,7 @@ class DeadLetters:
         try:
             self._db.executescript(_ENDS)
             with transaction(self._db):
-                for number in range(run.batches):
+                for number in run.numbers():
                     end = (number, *_end_of(run, number, keyed=self._keyed))
                     self._db.execute("insert into batches values (?, ?, ?, ?, ?)", end)
                     self._db.executemany("insert into rejected values (?)", ((row,) for row in run.rejected(number)))

@@ -9,7 +9,7 @@ so it knows which rows may not be sent again.
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -17,6 +17,7 @@ import attrs
 from databox.errors import ConfigurationError
 from databox.ingest.batch import Batch, End, difference, digest_of_key, digest_of_rows
 from databox.ingest.journal_file import JournalFile, Statement, problem
+from databox.ingest.parts import Part
 from databox.ingest.resume import Entry, LeftOut, Newer
 from databox.ingest.settle import Shares
 from databox.ingest.totals import Total
@@ -56,6 +57,7 @@ class Journal:
         self._under_way: dict[int, Batch] = {}
         self._file = JournalFile(self.path)
         try:
+            self._file.renumber()
             self._known: int = self._file.row("select count(*) from batches")[0]
             self._check(about)
             self._run = int(self._file.value("runs") or 0) + 1
@@ -175,6 +177,13 @@ class Journal:
             del self._under_way[number]
             raise
 
+    def waiting(self, number: int, batch: Batch, *, whole: Batch, max_batch_bytes: int) -> None:
+        """Note a batch that does not go out yet, so that later ones have their places after it."""
+        row = (number, whole.indexes[-1] + 1, len(whole.rows), max_batch_bytes, digest_of_rows(whole), self._run)
+        columns = "number, end_row, rows, max_batch_bytes, digest, run, state"
+        query = f"insert or ignore into batches ({columns}) values (?, ?, ?, ?, ?, ?, 'unsent')"
+        self._file.write((query, [row]), self._waiting(number, batch))
+
     def leave_out(self, number: int, rows: Iterable[LeftOut]) -> None:
         """Note which rows of a batch are left out from now on."""
         values = [(row.index, number, row.outcome, row.error, row.by) for row in rows]
@@ -198,6 +207,47 @@ class Journal:
         else:
             self._file.write(ended, self._waiting(number, batch))
         self._under_way.pop(number, None)
+
+    def replaced(self, old: Sequence[Part], new: Sequence[Part], outcome: Outcome, error: str | None) -> None:
+        """Note that a batch was taken apart, or put together again; the new ones have the same rows.
+
+        Args:
+            old: what was sent, and refused.
+            new: what stands in its place, each a batch of its own for the next run.
+            outcome: what holds of the new ones until they are sent.
+            error: why.
+        """
+        columns = "number, end_row, rows, max_batch_bytes, digest, run, state, error, ordered"
+        values = "select ?, ?, ?, max_batch_bytes, ?, run, ?, ?, ordered from batches where number = ?"
+        statements: list[Statement] = [
+            (
+                f"insert into batches ({columns}) {values}",
+                [
+                    (
+                        # For a moment beside the one whose number it may have.
+                        -1 - part.number,
+                        part.whole.indexes[-1] + 1,
+                        len(part.whole.rows),
+                        digest_of_rows(part.whole),
+                        outcome,
+                        error,
+                        old[0].number,
+                    )
+                    for part in new
+                ],
+            ),
+            ("delete from batches where number = ?", [(part.number,) for part in old]),
+            ("update batches set number = ? where number = ?", [(part.number, -1 - part.number) for part in new]),
+        ]
+        for part in new:
+            first, last = part.whole.first_row, part.whole.indexes[-1]
+            for table in ("keys", "left_out"):
+                query = f"update {table} set batch = ? where batch = ? and row between ? and ?"
+                statements.append((query, [(part.number, each.number, first, last) for each in old]))
+            statements.append(self._waiting(part.number, part.batch))
+        self._file.write(*statements)
+        for part in old:
+            self._under_way.pop(part.number, None)
 
     def withdrawn(self, number: int, error: str) -> None:
         """Note that a batch may not have been accepted after all. Which later rows have its keys is not known."""

@@ -99,6 +99,22 @@ class JournalFile:
         self.write(("insert or replace into about values (?, ?)", [(name, value)]))
         return value
 
+    def renumber(self) -> None:
+        """Number the batches anew in the order of their rows, where an earlier run took some of them apart."""
+        found = self.rows("select number from batches order by end_row")
+        moved = [(place, number) for place, (number,) in enumerate(found) if place != number]
+        if not moved:
+            return
+        tables = {"batches": "number", "keys": "batch", "left_out": "batch"}
+        # By way of negative numbers, so that no two ever have the same.
+        aside: list[Statement] = [
+            (f"update {table} set {name} = -1 - ? where {name} = ?", moved) for table, name in tables.items()
+        ]
+        back: list[Statement] = [
+            (f"update {table} set {name} = -1 - {name} where {name} < 0", [()]) for table, name in tables.items()
+        ]
+        self.write(*aside, *back)
+
     def doubled(self) -> str:
         """Say how many rows would be stored twice without what it knows; nothing where none would."""
         accepted = self.row(

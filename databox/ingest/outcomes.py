@@ -44,6 +44,8 @@ class Sent:
     rejected: frozenset[int] = frozenset()
     ask: bool = True
     """Whether the ingestion's counts tell what holds for its rows."""
+    parts: tuple[int, ...] = ()
+    """The numbers of the parts in which it went, if it was taken apart; they tell what became of its rows."""
 
     @property
     def rows(self) -> int:
@@ -52,7 +54,8 @@ class Sent:
 
     def outcomes(self) -> Iterator[BatchOutcome]:
         """Walk what became of it, so that no entry covers rows that it is not about."""
-        spans = _stretches(self.indexes) if self.apart else [self.indexes][: self.rows]
+        own = () if self.parts else self.indexes
+        spans = _stretches(own) if self.apart else [own][: len(own)]
         for span, shares in zip(spans, self._dealt(spans), strict=True):
             yield _outcome(span[0], len(span), self.outcome or "unsent", self.error, self.ingestion_id, shares)
         for group in _alike(self.left_out):
@@ -62,8 +65,8 @@ class Sent:
     def _dealt(self, spans: Sequence[Sequence[int]]) -> Iterator[Shares]:
         """Deal the counts out among the stretches. The API gives them for the whole; which rows it appended, it does
         not say, so that they are dealt out in order."""
-        if len(spans) == 1:
-            yield self.shares
+        if len(spans) < 2:
+            yield from [self.shares][: len(spans)]
             return
         left = attrs.asdict(self.shares)
         left["rejected"] = left.pop("rejected") - len(self.rejected)  # last, where they are not known by place

@@ -11,6 +11,8 @@ import attrs
 from databox.errors import ConfigurationError, InvalidRecordError
 from databox.ingest.batch import Batch, End
 from databox.ingest.encode import encode, shown
+from databox.ingest.isolation import Replaced
+from databox.ingest.parts import Answer, Part
 from databox.ingest.resume import Earlier, Refused, plan
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
@@ -122,6 +124,15 @@ class Files:
         if self._journal:
             self._journal.sending(number, batch, whole=whole, max_batch_bytes=self._settings.max_batch_bytes)
 
+    def waiting(self, number: int, batch: Batch, whole: Batch) -> None:
+        """Note a batch that does not go out yet.
+
+        Raises:
+            ConfigurationError: that cannot be noted, so it must not go later either.
+        """
+        if self._journal:
+            self._journal.waiting(number, batch, whole=whole, max_batch_bytes=self._settings.max_batch_bytes)
+
     def answered(
         self, number: int, outcome: Outcome, ingestion_id: str | None = None, error: Exception | None = None
     ) -> None:
@@ -129,6 +140,18 @@ class Files:
         if self._journal:
             said = str(error) if error else None
             self._guarded(partial(self._journal.answered, number, outcome, ingestion_id, said))
+
+    def replaced(self, change: Replaced, answer: Answer) -> None:
+        """Note that a refused batch was taken apart, or put together again; from any thread."""
+        if self._journal:
+            said = str(answer.error) if answer.error else None
+            self._guarded(partial(self._journal.replaced, change.old, change.new, answer.outcome, said))
+
+    def parted(self, parts: Iterable[Part]) -> None:
+        """Keep the rows of a batch by the parts in which they went."""
+        if self._dead:
+            for part in parts:
+                self._guarded(partial(self._dead.keep, part.number, part.batch))
 
     def withdrawn(self, number: int, error: Exception | None) -> None:
         """Note that the acceptance of a batch is in doubt."""

@@ -4,6 +4,7 @@ from typing import Literal
 
 import attrs
 
+from databox.errors import APIError
 from databox.limit.rate import RateLimit
 
 __all__ = ["IngestProgress", "least_seconds"]
@@ -30,10 +31,17 @@ class IngestProgress:
     """HTTP requests so far."""
     seconds: float
     rows_per_second: float
-    waiting_for: Literal["source", "answers", "outcomes", "nothing"]
-    """What it waits for now; `answers` includes waiting for the rate limit."""
+    waiting_for: Literal["source", "answers", "service", "outcomes", "nothing"]
+    """What it waits for now; `answers` includes waiting for the rate limit, and `service` says that nothing goes
+    through."""
     seconds_left: float | None
     """The least time that the limits leave for the rest; None when the number of rows is not known."""
+    error: APIError | None = None
+    """Why nothing went through last, while `waiting_for` is `service`."""
+    waited: float = 0.0
+    """For how many seconds nothing has gone through."""
+    patience_left: float | None = None
+    """For how many seconds the service will be waited for yet; None while it takes something."""
 
 
 def least_seconds(requests: int, limit: RateLimit | None) -> float:

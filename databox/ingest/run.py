@@ -4,75 +4,64 @@ Both clients drive one of these: they tell it what happened, and it says which b
 the end what to report. Whatever the order of events, every row that was taken ends in exactly one place.
 """
 
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import attrs
 
 from databox.errors import (
-    APIError,
-    AuthenticationError,
+    APIStatusError,
     DataboxError,
     InvalidRecordError,
     NotFoundError,
-    PermissionDeniedError,
 )
 from databox.ingest.batch import Batch
+from databox.ingest.isolation import PARTS, Budget
 from databox.ingest.outcomes import Invalid, Sent, compact, without_frames
+from databox.ingest.parts import Answer
+from databox.ingest.patience import DENIALS, Patience
 from databox.ingest.resume import Earlier
 from databox.ingest.settle import Shares
 from databox.report import IngestReport, Outcome
-from databox.sending.retry import Effect, effect_of
 
-__all__ = ["Answer", "Run"]
+__all__ = ["Answer", "Run", "is_fatal"]
 
 _SHARED = "The answer named an ingestion that another batch, under way at the same time, got as well"
-FATAL = (AuthenticationError, PermissionDeniedError, NotFoundError)
+FATAL = (*DENIALS, NotFoundError)
+WITNESSES = 8
+"""Batches at least that may be kept while others are tried."""
+FULL = "dataset_limit_exceeded"
 """What every later batch would meet as well."""
 
 
 @attrs.frozen
-class Answer:
-    """How the sending of a batch ended.
-
-    `open` says that an attempt may have taken effect although no answer to it could be read. Without an ingestion id
-    and an error the sending was interrupted.
-    """
-
-    ingestion_id: str | None = None
-    error: APIError | None = None
-    open: bool = False
-
-    @property
-    def outcome(self) -> Outcome:
-        """What that makes of the batch."""
-        if self.ingestion_id is not None:
-            return "accepted"
-        if self.open:
-            return "ambiguous"
-        if self.error is None:
-            return "unsent"
-        return "ambiguous" if effect_of(self.error) is Effect.OPEN else "failed"
-
-
-@attrs.frozen
 class _Claim:
-    """Whose an ingestion id is, and the last batch that had gone out when it was told."""
+    """Whose an ingestion id is, and how many batches had gone out when it was told."""
 
     number: int
-    latest: int
+    before: int
 
 
 class Run:
     """One ingest. Batches go by their number, from 0, in the order in which they were cut."""
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, *, patience: float = 0.0, resend: bool = False) -> None:
         self._concurrency = concurrency
+        self.patience = Patience(patience, concurrency, resend=resend)
+        """Whether the service takes anything."""
+        self.budget = Budget()
+        """How many refused rows may still be found one by one."""
         self._sent: list[Sent] = []
+        self._parts: dict[int, Sent] = {}
+        """What batches that were taken apart were sent in."""
         self._invalid = Invalid()
         self._in_flight: dict[int, frozenset[bytes]] = {}
         self._held: set[bytes] = set()
-        self._latest = -1
+        self._went: dict[int, int] = {}
+        """How many had gone out before each of those that are under way."""
+        self._counting = threading.Lock()
+        self._gone = 0
         self._claims: dict[str, _Claim] = {}
         self._doubted: set[int] = set()
         self.counts: Counter[Outcome] = Counter()
@@ -98,13 +87,20 @@ class Run:
         return len(self._sent)
 
     @property
+    def most_under_way(self) -> int:
+        """How many batches may be under way, those included that are kept."""
+        return self._concurrency + max(self._concurrency, WITNESSES)
+
+    @property
     def busy(self) -> int:
         """How many batches are in flight."""
         return len(self._in_flight)
 
     def has_room(self) -> bool:
         """Whether another batch may be in flight, so that reading on makes sense."""
-        return len(self._in_flight) < self._concurrency
+        busy, kept = len(self._in_flight), self.patience.makes_room
+        # Those that are kept make room for others, which may tell a batch that always fails from a service that does.
+        return busy - kept < self._concurrency and busy < self.most_under_way
 
     def may_go(self, batch: Batch) -> bool:
         """Whether a batch may go now: there is room, and no row of one of its keys is in flight."""
@@ -122,7 +118,7 @@ class Run:
 
     def accepted(self) -> Iterator[tuple[int, str, int]]:
         """Walk the accepted batches whose outcome is not known: number, ingestion id, rows."""
-        for number, sent in enumerate(self._sent):
+        for number, sent in self._leaves():
             if sent.ingestion_id and sent.shares.unverified and sent.ask:
                 yield number, sent.ingestion_id, sent.rows
 
@@ -133,8 +129,8 @@ class Run:
         batch went out; otherwise nobody knows whose it is, and the other one's acceptance is in doubt as well.
         An id from an earlier run was there before.
         """
-        claim = self._claims.setdefault(ingestion_id, _Claim(number, -1 if earlier else self._latest))
-        if claim.number != number and (earlier or number <= claim.latest):
+        claim = self._claims.setdefault(ingestion_id, _Claim(number, 0 if earlier else self._gone))
+        if claim.number != number and (earlier or self._went.get(number, 0) < claim.before):
             self._doubted.add(claim.number)
         return claim.number == number
 
@@ -177,16 +173,44 @@ class Run:
     def sending(self, number: int) -> None:
         """A batch goes out."""
         keys = self._sent[number].keys
-        self._latest = number
         self._in_flight[number] = keys
         self._held |= keys
 
-    def answered(self, number: int, answer: Answer) -> Outcome:
-        """The sending of a batch ended; return what that makes of its rows."""
+    def goes(self, number: int) -> None:
+        """A request with a batch, or a part of one, goes out. From any thread."""
+        with self._counting:
+            if number not in self._went:
+                self._went[number] = self._gone
+                self._gone += 1
+
+    def answered(self, number: int, answer: Answer) -> None:
+        """The sending of a batch ended."""
         self._held -= self._in_flight.pop(number, frozenset())
-        if isinstance(answer.error, FATAL):
+        if self.patience.over or any(map(is_fatal, (answer, *(each for _, each in answer.parts)))):
             self.stop()
-        return self.ended(number, answer.outcome, ingestion_id=answer.ingestion_id, error=answer.error)
+        if not answer.parts:
+            self.ended(number, answer.outcome, ingestion_id=answer.ingestion_id, error=answer.error)
+            return
+        sent = self._sent[number]
+        for part, each in answer.parts:
+            self._parts[part.number] = Sent(
+                compact(part.batch.indexes),
+                part.batch.indexes[-1] + 1,
+                frozenset(),
+                sent.apart,
+                outcome=each.outcome,
+                ingestion_id=each.ingestion_id,
+                error=each.error and without_frames(each.error),
+                shares=Shares(unverified=len(part.batch.rows) if each.outcome == "accepted" else 0),
+            )
+        sent.outcome = "failed"
+        sent.parts = tuple(part.number for part, _ in answer.parts)  # at once, for an interrupt may come at any line
+        sent.keys = frozenset()
+        self.answered_batches += 1
+        for part, each in answer.parts:
+            self._went.pop(part.number, None)
+            self.counts[each.outcome] += len(part.batch.rows)
+            self.open_batches += each.outcome == "accepted"
 
     def ended(
         self,
@@ -198,13 +222,14 @@ class Run:
         shares: Shares | None = None,
     ) -> Outcome:
         """What became of a batch is known, from an answer, a journal, or because it will not be sent."""
-        sent = self._sent[number]
+        sent = self._of(number)
         if outcome == "accepted":
             fit = shares and shares.counted + shares.uncounted + shares.unverified == sent.rows
             self._share_out(sent, shares if shares and fit else Shares(unverified=sent.rows))
         sent.ingestion_id, sent.error = ingestion_id, error and without_frames(error)
         sent.outcome = outcome  # last, for an interrupt may come at any line
         sent.keys = frozenset()  # a long run must not remember them all
+        self._went.pop(number, None)
         self.answered_batches += 1
         self.counts[outcome] += sent.rows
         return outcome
@@ -212,6 +237,7 @@ class Run:
     def stop(self) -> None:
         """Nothing more is to be sent."""
         self.stopped = True
+        self.patience.stop()
 
     def verified(
         self, number: int, shares: Shares, error: DataboxError | None = None, rejected: Iterable[int] = ()
@@ -220,14 +246,14 @@ class Run:
 
         `rejected` are the places within the batch of its rejected rows, where the server told which they are.
         """
-        sent = self._sent[number]
+        sent = self._of(number)
         self._share_out(sent, shares)
         sent.error = error and without_frames(error)
         sent.rejected = frozenset(sent.indexes[place] for place in rejected)
 
     def lost(self, error: DataboxError) -> None:
         """Rows that earlier runs stored may not be there any more."""
-        for sent in self._sent:
+        for _, sent in self._leaves():
             if sent.before and sent.before.outcome == "accepted":
                 self._share_out(sent, Shares(unverified=sent.rows))
                 sent.error, sent.rejected, sent.ask = error, frozenset(), False
@@ -237,7 +263,7 @@ class Run:
         withdrawn: list[int] = []
         while self._doubted:
             number = self._doubted.pop()
-            sent = self._sent[number]
+            sent = self._of(number)
             if sent.outcome == "accepted":
                 self.counts["accepted"] -= sent.rows
                 self._share_out(sent, Shares())
@@ -259,6 +285,17 @@ class Run:
                 ended.append((number, sent.outcome or self.ended(number, "unsent")))
         return ended
 
+    def _of(self, number: int) -> Sent:
+        return self._sent[number] if number < PARTS else self._parts[number]
+
+    def _leaves(self) -> Iterator[tuple[int, Sent]]:
+        """Walk what was sent, or is to be: batches, and the parts of those that were taken apart."""
+        for number, sent in enumerate(self._sent):
+            if sent.parts:
+                yield from ((part, self._parts[part]) for part in sent.parts)
+            else:
+                yield number, sent
+
     def _share_out(self, sent: Sent, shares: Shares) -> None:
         old, sent.shares = sent.shares, shares
         self.open_batches += bool(shares.unverified) - bool(old.unverified)
@@ -269,25 +306,38 @@ class Run:
 
     def outcome(self, number: int) -> tuple[Outcome | None, Shares, DataboxError | None]:
         """Return what is known of a batch."""
-        sent = self._sent[number]
+        sent = self._of(number)
         return sent.outcome, sent.shares, sent.error
 
     def is_new(self, number: int) -> bool:
         """Whether a batch was accepted in this run, and not in an earlier one."""
-        before = self._sent[number].before
+        before = self._of(number).before
         return before is None or before.outcome != "accepted"
+
+    def numbers(self) -> Iterator[int]:
+        """Walk the numbers of what was sent, or is to be: of batches, or their parts."""
+        return (number for number, _ in self._leaves())
 
     def rows_of(self, number: int) -> int:
         """Return how many rows a batch has."""
-        return self._sent[number].rows
+        return self._of(number).rows
 
     def rejected(self, number: int) -> frozenset[int]:
         """Return the places of a batch's rejected rows, where it is known which they are."""
-        return self._sent[number].rejected
+        return self._of(number).rejected
 
     def report(self, *, verify: str | None, requests: int, seconds: float, complete: bool = True) -> IngestReport:
         """Return the report, in the order of the source."""
-        outcomes = [*(each for sent in self._sent for each in sent.outcomes()), *self._invalid.outcomes()]
+        parts = (self._parts[number] for sent in self._sent for number in sent.parts)
+        outcomes = [each for sent in (*self._sent, *parts) for each in sent.outcomes()]
+        outcomes += self._invalid.outcomes()
         outcomes.sort(key=lambda outcome: outcome.first_row)
         numbered = [attrs.evolve(outcome, index=index) for index, outcome in enumerate(outcomes)]
         return IngestReport.of(numbered, verify=verify, requests=requests, seconds=seconds, complete=complete)
+
+
+def is_fatal(answer: Answer) -> bool:
+    """Whether every later batch would meet the same."""
+    error = answer.error
+    full = isinstance(error, APIStatusError) and any(entry.code == FULL for entry in error.errors)
+    return full or isinstance(error, FATAL)

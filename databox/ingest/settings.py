@@ -9,7 +9,7 @@ import attrs
 from databox.api.arguments import seconds_of
 from databox.api.documented import MAX_RECORDS, SAFE_BODY_BYTES
 from databox.ingest.batch import Batcher, End
-from databox.ingest.options import OnAmbiguous, Verify
+from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
 from databox.ingest.progress import IngestProgress
 
 __all__ = ["Settings"]
@@ -40,6 +40,8 @@ class Settings:
     concurrency: int = 4
     verify: Verify | None = "counts"
     verify_timeout: float = 300.0
+    patience: float = 300.0
+    on_refusal: OnRefusal = "isolate"
     dead_letter: Path | None = attrs.field(default=None, converter=_path)
     journal: Path | None = attrs.field(default=None, converter=_path)
     on_ambiguous: OnAmbiguous = "auto"
@@ -54,6 +56,9 @@ class Settings:
         if self.verify not in ("counts", "status", None):
             raise ValueError(f'verify must be "counts", "status" or None, not {self.verify!r}.')
         seconds_of("verify_timeout", self.verify_timeout)
+        seconds_of("patience", self.patience)
+        if self.on_refusal not in ("isolate", "report"):
+            raise ValueError(f'on_refusal must be "isolate" or "report", not {self.on_refusal!r}.')
         if self.on_ambiguous not in ("auto", "resend", "report"):
             raise ValueError(f'on_ambiguous must be "auto", "resend" or "report", not {self.on_ambiguous!r}.')
         if self.progress is not None and not callable(self.progress):
@@ -87,6 +92,15 @@ class Settings:
     def resend(self) -> bool:
         """Whether a batch whose answer was lost goes out again."""
         return self.on_ambiguous == "resend" or (self.on_ambiguous == "auto" and bool(self.primary_keys))
+
+    @property
+    def going_on(self) -> str:
+        """How to go on after a run that was stopped."""
+        if self.journal:
+            return "Run the same again later: with its journal it goes on where it stopped."
+        if self.primary_keys:
+            return "Run the same again later: with its primary keys rows that are stored already stay stored once."
+        return "Send the rows that were not accepted again later; the report says which."
 
     def batcher(self, ends: Iterable[End] = ()) -> Batcher:
         """Return what cuts the batches."""

@@ -27,13 +27,18 @@ class Tally:
         return time.monotonic() - self._started
 
     def now(
-        self, requests: int, waiting_for: Literal["source", "answers", "outcomes", "nothing"], limit: RateLimit | None
+        self,
+        requests: int,
+        waiting_for: Literal["source", "answers", "outcomes", "nothing"],
+        limit: RateLimit | None,
+        parts: int,
     ) -> IngestProgress:
-        """Return how far the run is."""
+        """Return how far the run is; `parts` are the requests that batches under way take at least."""
         run, seconds = self._run, self.seconds
+        waiting = run.patience.waiting(time.monotonic()) if waiting_for == "answers" else None
         left: float | None = None
         if self._total is not None:
-            batches = -(-max(0, self._total - run.rows) // self._settings.batch_size) + run.busy
+            batches = -(-max(0, self._total - run.rows) // self._settings.batch_size) + parts
             polls = batches + run.open_batches if self._settings.verify == "counts" else 0
             left = least_seconds(batches + polls, limit)
         return IngestProgress(
@@ -47,6 +52,9 @@ class Tally:
             requests=requests,
             seconds=seconds,
             rows_per_second=run.rows / seconds if seconds else 0.0,
-            waiting_for=waiting_for,
+            waiting_for="service" if waiting else waiting_for,
+            error=waiting.error if waiting else None,
+            waited=waiting.seconds if waiting else 0.0,
+            patience_left=waiting.seconds_left if waiting else None,
             seconds_left=left,
         )

@@ -90,7 +90,8 @@ class DataboxIngestOperator(BaseOperator):
         primary_keys: the keys that the dataset was made with; templated.
         journal: a file, on a disk that all workers share, that keeps what was sent; templated. Each run needs one of
             its own, and its rows must be the same in each try.
-        verify: as in `datasets.ingest`; `verify_timeout` too.
+        verify: as in `datasets.ingest`; `verify_timeout` and `patience` too. Without patience, the default here, a
+            service that takes nothing fails the task, which Airflow tries again.
         on_ambiguous: as in `datasets.ingest`.
         databox_conn_id: the connection.
     """
@@ -109,6 +110,7 @@ class DataboxIngestOperator(BaseOperator):
         journal: str | None = None,
         verify: Verify | None = "counts",
         verify_timeout: float = 300.0,
+        patience: float = 0.0,
         on_ambiguous: OnAmbiguous = "auto",
         databox_conn_id: str = DataboxHook.default_conn_name,
         **kwargs: Any,
@@ -123,6 +125,7 @@ class DataboxIngestOperator(BaseOperator):
         self.journal = journal
         self.verify = verify
         self.verify_timeout = verify_timeout
+        self.patience = patience
         self.on_ambiguous = on_ambiguous
         self.databox_conn_id = databox_conn_id
 
@@ -163,6 +166,7 @@ class DataboxIngestOperator(BaseOperator):
                 journal=self.journal,
                 verify=self.verify,
                 verify_timeout=self.verify_timeout,
+                patience=self.patience,
                 on_ambiguous=self.on_ambiguous,
             )
 

@@ -59,9 +59,12 @@ class DataboxResource(ConfigurableResource[Any]):
         journal: str | PathLike[str] | None = None,
         verify: Verify | None = "counts",
         verify_timeout: float = 300.0,
+        patience: float = 0.0,
         on_ambiguous: OnAmbiguous = "auto",
     ) -> IngestReport:
         """Return the report on rows that all arrived. The arguments are those of `datasets.ingest`.
+
+        Without `patience`, the default here, a service that takes nothing fails the op, and a retry policy tries again.
 
         Raises:
             Failure: not every row arrived; its metadata has the counts. A retry policy is followed only when another
@@ -78,6 +81,7 @@ class DataboxResource(ConfigurableResource[Any]):
                     journal=journal,
                     verify=verify,
                     verify_timeout=verify_timeout,
+                    patience=patience,
                     on_ambiguous=on_ambiguous,
                 )
         except DataboxError as error:

@@ -49,6 +49,7 @@ def databox_destination(
     api_key: str | None = None,
     base_url: str | None = None,
     on_ambiguous: OnAmbiguous | None = None,
+    patience: float | None = None,
     requests_per_second: int | None = None,
     rate_limit_store: str | None = None,
     max_table_nesting: int | None = None,
@@ -66,6 +67,7 @@ def databox_destination(
         base_url: where to send, if not to the service itself.
         on_ambiguous: what to do when the answer to a batch was lost: "resend" it, "report" it, which fails the load,
             or "auto", the default: resend when the table has keys.
+        patience: seconds to wait out a service that takes nothing; 0 by default, as dlt tries the load again.
         requests_per_second: how much of the key's 10 a second a load takes; 9 by default, as some arrive later than
             they left. A 429 costs no row, but time. For long, no load gets more than 10,000 an hour.
         rate_limit_store: a file by which all processes of a machine keep the limit of the key together.
@@ -82,6 +84,7 @@ def databox_destination(
         "api_key": None if api_key is None else _Hidden(api_key),
         "base_url": base_url,
         "on_ambiguous": on_ambiguous,
+        "patience": patience,
         "requests_per_second": requests_per_second,
         "rate_limit_store": rate_limit_store,
         "max_table_nesting": max_table_nesting,
@@ -107,6 +110,7 @@ def _load_file(
     datasets: Optional[dict[str, str]] = None,  # noqa: UP045
     base_url: Optional[str] = None,  # noqa: UP045
     on_ambiguous: str = "auto",
+    patience: float = 0.0,
     requests_per_second: int = REQUESTS_PER_SECOND,
     rate_limit_store: Optional[str] = None,  # noqa: UP045
 ) -> None:
@@ -116,7 +120,7 @@ def _load_file(
         with Databox(api_key, base_url, rate_limit=limit, app=f"dlt/{dlt.__version__}") as client:
             if not isinstance(items, str):
                 raise TypeError("batch_size must be 0, for whole files to be loaded. Take it out of the configuration.")
-            _load(client, items, table, data_source_id, datasets or {}, cast("OnAmbiguous", on_ambiguous))
+            _load(client, items, table, data_source_id, datasets or {}, cast("OnAmbiguous", on_ambiguous), patience)
     except (DataboxError, TypeError, ValueError) as error:
         transient = isinstance(error, DataboxError) and is_transient(error)
         kind = DestinationTransientException if transient else DestinationTerminalException
@@ -130,6 +134,7 @@ def _load(
     data_source_id: int | None,
     datasets: Mapping[str, str],
     on_ambiguous: OnAmbiguous,
+    patience: float,
 ) -> None:
     name = str(table.get("name"))
     if name.startswith("_dlt_"):
@@ -156,6 +161,7 @@ def _load(
             primary_keys=keys,
             journal=folder / f"{file.table_name}.{file.file_id}.journal",
             on_ambiguous=on_ambiguous,
+            patience=patience,
         )
     except IngestError as error:
         if error.report.ambiguous:

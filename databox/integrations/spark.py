@@ -185,6 +185,7 @@ class _Task:
                     primary_keys=plan.primary_keys or None,
                     verify=plan.verify,
                     verify_timeout=plan.verify_timeout,
+                    patience=plan.patience,
                     on_ambiguous=plan.on_ambiguous,
                 )
         except IngestError as error:

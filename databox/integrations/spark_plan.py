@@ -18,7 +18,16 @@ __all__ = ["Cluster", "Column", "Plan", "plan_of"]
 
 
 _DOCUMENTED = RateLimit()
-_OPTIONS = {"datasetid", "primarykeys", "parallelism", "allowduplicates", "verify", "verifytimeout", "reportpath"}
+_OPTIONS = {
+    "datasetid",
+    "primarykeys",
+    "parallelism",
+    "allowduplicates",
+    "verify",
+    "verifytimeout",
+    "patience",
+    "reportpath",
+}
 _OF_SPARK = {"checkpointlocation", "queryname"}
 _AT_REGISTER = {"apikey", "api_key", "baseurl", "base_url", "ratelimitstore", "rate_limit_store"}
 _REMEDIES = {
@@ -74,6 +83,7 @@ class Plan:
     """What one task takes of the limit, or all of them through the store."""
     verify: Verify | None
     verify_timeout: float
+    patience: float
     report_path: str | None
 
     @property
@@ -129,6 +139,7 @@ def plan_of(
         limit=_limit(cluster, shared, given.get("parallelism")),
         verify=_verify(given.get("verify", "counts")),
         verify_timeout=_seconds("verifyTimeout", given.get("verifytimeout", "300")),
+        patience=_seconds("patience", given.get("patience", "0")),
         report_path=given.get("reportpath"),
     )
 
@@ -146,7 +157,7 @@ def _refuse_unknown(given: Mapping[str, str]) -> None:
         if name not in _OPTIONS | _OF_SPARK:
             _refuse(
                 f"There is no option {name!r}. There are datasetId, primaryKeys, parallelism, allowDuplicates, verify, "
-                "verifyTimeout and reportPath."
+                "verifyTimeout, patience and reportPath."
             )
 
 

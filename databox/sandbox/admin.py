@@ -230,6 +230,8 @@ def _error(status: int, message: str) -> Response:
 
 def _fault(fault: Fault) -> dict[str, Any]:
     shown = {name: getattr(fault, name) for name in _FAULT_FIELDS}
+    if callable(fault.when):
+        shown["when"] = "a function"  # of the program that runs the sandbox
     return shown | ({"body": _text(fault.body)} if isinstance(fault.body, bytes) else {})
 
 

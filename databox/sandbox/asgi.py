@@ -109,7 +109,7 @@ class Api:
         await response(scope, receive, send)
 
     async def _respond(self, incoming: Incoming) -> Response:
-        fault = self._faults.next_for(incoming.operation.name) if incoming.operation else None
+        fault = self._faults.next_for(incoming.operation.name, incoming.body) if incoming.operation else None
         if fault is None:
             return self._perform(incoming)
         await asyncio.sleep(fault.delay)
@@ -122,6 +122,8 @@ class Api:
             with contextlib.suppress(Refusal):
                 self._perform(incoming)
             raise Dropped
+        if fault.refuses:
+            raise _refused_record(fault, incoming.body)
         return injected(fault) if fault.answers else self._perform(incoming)
 
     def _perform(self, incoming: Incoming) -> Response:
@@ -149,6 +151,13 @@ class Api:
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and incoming.body and content_type != "application/json":
             raise Refusal(415, "The body must be application/json.")
+
+
+def _refused_record(fault: Fault, body: bytes) -> Refusal:
+    """The refusal of a request for one of its records, which it names."""
+    status, field = fault.status or 400, f"records[{fault.record_in(body)}]"
+    code = "schema_mismatch" if status == 400 else None
+    return Refusal(status, "The sandbox was told to refuse this record.", code=code, field=field, headers=fault.headers)
 
 
 def _matching(path: str) -> dict[str, tuple[Operation, re.Match[str]]]:

@@ -1,8 +1,11 @@
 """Failures on demand."""
 
+import json
 import random
 import threading
-from typing import Any, Literal
+import time
+from collections.abc import Callable
+from typing import Any, Literal, cast
 
 import attrs
 
@@ -10,6 +13,8 @@ from databox.sandbox.handlers import OPERATIONS
 
 __all__ = ["Fault", "FaultBook"]
 
+Row = dict[str, Any]
+When = Callable[[Row], object] | dict[str, Any]
 _NAMES = tuple(operation.name for operation in OPERATIONS)
 
 
@@ -29,6 +34,16 @@ def _within(low: float, high: float) -> Any:
     return check
 
 
+def _tells_records(_: object, __: "attrs.Attribute[Any]", value: Any) -> None:
+    if isinstance(value, dict):
+        pair = cast("dict[str, object]", value)
+        fits = pair.keys() == {"column", "value"} and isinstance(pair["column"], str)
+    else:
+        fits = value is None or callable(value)
+    if not fits:
+        raise ValueError('Fault.when must be a function of a record, or {"column": a name, "value": a value}.')
+
+
 @attrs.frozen
 class Fault:
     """Something that goes wrong with an operation.
@@ -43,6 +58,11 @@ class Fault:
         drop: close the connection "before" the request takes effect, or "after" it did.
         probability: how often it strikes, 0 to 1.
         times: how often it strikes at most; None for always.
+        after: how many requests it lets through first.
+        seconds: for how long it strikes, from the first time on: an outage; None for ever.
+        when: strikes only requests with a record for which this is true: a function of the record, or the column and
+            the value by which to know it, `{"column": "amount", "value": "n/a"}`. Without an answer of its own it
+            refuses with 400, and names the record.
 
     Raises:
         ValueError: there is no such operation, or a value is out of bounds.
@@ -58,11 +78,38 @@ class Fault:
     )
     probability: float = attrs.field(default=1.0, validator=_within(0.0, 1.0))
     times: int | None = attrs.field(default=None, validator=_within(1, 2**31))
+    after: int = attrs.field(default=0, validator=_within(0, 2**31))
+    seconds: float | None = attrs.field(default=None, validator=_within(0.0, 1e9))
+    when: Callable[[dict[str, Any]], object] | dict[str, Any] | None = attrs.field(
+        default=None, validator=_tells_records
+    )
 
     @property
     def answers(self) -> bool:
         """Whether it answers instead of the operation."""
         return not (self.status is None and self.body is None and self.headers is None)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it refuses records without saying itself how."""
+        return self.when is not None and self.body is None and self.drop is None
+
+    def record_in(self, body: bytes) -> int | None:
+        """Return the place of the first record in a request's body that it is about, or None."""
+        try:
+            records: object = json.loads(body)["records"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return None
+        if not isinstance(records, list):
+            return None
+        rows = enumerate(cast("list[object]", records))
+        return next((n for n, row in rows if isinstance(row, dict) and self._is_about(cast("Row", row))), None)
+
+    def _is_about(self, record: "Row") -> bool:
+        if self.when is None or callable(self.when):
+            return self.when is not None and bool(self.when(record))
+        found, value = record.get(self.when["column"]), self.when["value"]
+        return found == value and isinstance(found, bool) is isinstance(value, bool)
 
     def concerns(self, operation: str) -> bool:
         """Return whether this is about an operation, given by its full name."""
@@ -96,21 +143,31 @@ class FaultBook:
 
     def waiting(self) -> list[tuple[Fault, int]]:
         """Return the faults that wait, and how often each has struck."""
+        now = time.monotonic()
         with self._lock:
-            return [(waiting.fault, waiting.struck) for waiting in self._waiting]
+            return [(waiting.fault, waiting.struck) for waiting in self._waiting if not waiting.is_over(now)]
 
-    def next_for(self, operation: str) -> Fault | None:
+    def next_for(self, operation: str, body: bytes = b"") -> Fault | None:
         """Return the first fault that strikes this request."""
+        now = time.monotonic()
         with self._lock:
+            self._waiting = [waiting for waiting in self._waiting if not waiting.is_over(now)]
             for waiting in self._waiting:
-                if waiting.fault.concerns(operation) and self._strikes(waiting.fault):
+                if waiting.fault.concerns(operation) and self._strikes(waiting, body):
                     waiting.struck += 1
+                    waiting.since = waiting.since or now
                     if waiting.struck == waiting.fault.times:
                         self._waiting.remove(waiting)
                     return waiting.fault
         return None
 
-    def _strikes(self, fault: Fault) -> bool:
+    def _strikes(self, waiting: "_Waiting", body: bytes) -> bool:
+        fault = waiting.fault
+        if fault.when is not None and fault.record_in(body) is None:
+            return False
+        if waiting.passed < fault.after:
+            waiting.passed += 1
+            return False
         return fault.probability >= 1 or self._random.random() < fault.probability
 
 
@@ -118,3 +175,12 @@ class FaultBook:
 class _Waiting:
     fault: Fault
     struck: int = 0
+    passed: int = 0
+    """Requests that it let through first."""
+    since: float | None = None
+    """When it struck first."""
+
+    def is_over(self, now: float) -> bool:
+        """Whether it has struck for as long as it was to."""
+        seconds = self.fault.seconds
+        return self.since is not None and seconds is not None and now >= self.since + seconds

@@ -42,6 +42,10 @@ class Attempts:
 
     open: bool = False
     """Whether one may have taken effect, its answer not having been read."""
+    started_at: float | None = None
+    """When the last one left, on the monotonic clock."""
+    failed_at: float | None = None
+    """When the first one failed."""
 
 
 _PASSING_CODES = {"rate_limited", "service_unavailable"}

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -198,7 +199,8 @@ def test_what_failed_is_sent_again_by_the_command_that_is_shown(
     csv(Path("a.csv"), 350)
     databox("dataset", "ingest", dataset_id, "-q", "--records", '[{"id": 9999, "name": "x"}]')
     box.inject(Fault("create_ingestion", status=400, times=1))
-    done = databox("dataset", "ingest", dataset_id, "a.csv", "--json", "--concurrency", "1")
+    given = ["--json", "--concurrency", "1", "--on-refusal", "report"]
+    done = databox("dataset", "ingest", dataset_id, "a.csv", *given)
     assert done.code == 1
     assert (done.json["accepted"], done.json["failed"]) == (250, 100)
     assert done.json["errors"][0]["rows"] == 100
@@ -215,7 +217,7 @@ def test_what_no_further_run_can_help_is_not_advised(databox: Command, box: Sand
     box.inject(Fault("create_ingestion", status=400, times=1))
     first = databox(
         "dataset", "ingest", dataset_id, "a.csv", "--primary-keys", "id", "--json", "--concurrency", "1",
-        "--dead-letter", "dead",
+        "--dead-letter", "dead", "--on-refusal", "report",
     )  # fmt: skip
     assert (first.code, first.json["failed"], first.json["accepted"]) == (1, 100, 150)
     assert not Path("dead").exists()  # each of these rows has a newer one
@@ -435,3 +437,75 @@ def test_the_time_that_is_left_is_the_longer_of_limit_and_pace() -> None:
     assert seconds_left(now(rows=100, accepted=100, seconds=60.0), 0.5, limit, asks_each=False) == 60.0
     assert seconds_left(now(accepted=5000, waiting_for="outcomes"), 1.0, limit, asks_each=True) == 5.0
     assert [duration(seconds) for seconds in (0.2, 75, 600, 7260)] == ["1 s", "75 s", "10 min", "2 h 1 min"]
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second is some milliseconds here."""
+    monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("databox.ingest.patience.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("databox.ingest.patience.LOOK", 0.005)
+    monkeypatch.setattr("databox._sync.ingest.EVERY", 0.01)
+    monkeypatch.setattr("databox._sync.ingest.MOMENT", 0.005)
+    monkeypatch.setattr("databox.cli.ingest.AT_FIRST", 0.2)
+    monkeypatch.setattr("databox.cli.progress_line._EVERY", 0.0)
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_an_address_where_nobody_answers_is_told_soon(
+    databox: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    csv(Path("a.csv"), 350)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        monkeypatch.setenv("DATABOX_API_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    for more in ([], ["--quiet"]):
+        started = time.monotonic()
+        done = databox("dataset", "ingest", "some-id", "a.csv", "--json", "--dead-letter", "dead", *more)
+        assert time.monotonic() - started < 10
+        assert (done.code, done.json["accepted"], done.json["ambiguous"], done.json["resume"]) == (1, 0, 0, None)
+        assert "It did not reach the API" in done.json["message"]
+        assert "--patience waits longer" in done.json["message"]
+    # The option that the message names:
+    done = databox("dataset", "ingest", "some-id", "a.csv", "--patience", "0.5")
+    assert done.code == 1
+    assert "The service took nothing for" in done.out
+    assert "--patience waits longer" not in done.out
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_the_progress_line_says_what_is_waited_for(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    csv(Path("a.csv"), 350)
+    box.inject(
+        Fault("create_ingestion", status=503, after=1, seconds=2.5)
+    )  # which takes more than the limit of a second
+    done = databox("dataset", "ingest", dataset_id, "a.csv")
+    assert done.code == 0
+    assert re.search(
+        r"waiting for the service \(status 503, service_unavailable\) for \d s, at most 5 min more", done.err
+    )
+    assert len(box.rows(dataset_id)) == 350
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_a_run_that_waited_in_vain_is_gone_on_with(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    csv(Path("a.csv"), 350)
+    box.inject(Fault("create_ingestion", status=503, after=1))
+    done = databox("dataset", "ingest", dataset_id, "a.csv", "--patience", "0.2", "--json")
+    assert (done.code, done.json["accepted"]) == (1, 100)
+    assert "The service took nothing for" in done.json["errors"][-1]["message"]
+    box._faults.clear()
+    again = databox(*shlex.split(done.json["resume"])[1:])
+    assert (again.code, again.json["accepted"]) == (0, 350)
+    assert len(box.rows(dataset_id)) == 350
+
+
+def test_a_refused_row_fails_alone(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    csv(Path("a.csv"), 250)
+    box.inject(Fault("create_ingestion", when={"column": "id", "value": 142}))
+    done = databox("dataset", "ingest", dataset_id, "a.csv", "--limit-share", "100%", "--dead-letter", "dead")
+    assert (done.code, len(box.rows(dataset_id))) == (1, 249)
+    assert "From row 143: POST" in done.out
+    assert len(Path("dead").read_text().splitlines()) == 1
+    assert "takes up to 15 requests more" in databox("dataset", "ingest", dataset_id, "a.csv", "--dry-run").out
+    plainly = databox("dataset", "ingest", dataset_id, "a.csv", "--dry-run", "--on-refusal", "report").out
+    assert "requests more" not in plainly

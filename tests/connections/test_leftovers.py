@@ -69,7 +69,7 @@ def test_refused_rows_are_not_reported_accepted(driver: Driver, any_server: Scri
     any_server.will(WAYS[way](*accepted), wire(refused))
     client = driver.client(KEY, any_server.url)
     report = client.datasets.ingest(
-        "d", [{"n": n} for n in range(200)], verify=None, concurrency=1, raise_on_failure=False
+        "d", [{"n": n} for n in range(200)], verify=None, concurrency=1, on_refusal="report", raise_on_failure=False
     )
     assert (report.accepted, report.failed) == (100, 100)
     assert len(any_server.requests) == 2

@@ -100,6 +100,17 @@ def test_chances_can_be_repeated(admin: Admin, box: Sandbox) -> None:
     assert get(box).status_code == 200
 
 
+def test_a_refusal_of_a_value(admin: Admin, box: Sandbox) -> None:
+    dataset = dataset_in(box)
+    pair = {"column": "n", "value": "n/a"}
+    admin("POST", "/faults", 201, json={"operation": "create_ingestion", "when": pair, "status": 422})
+    assert admin("GET", "/faults")["faults"][0]["when"] == pair
+    statuses = [ask(box, "POST", f"/v1/datasets/{dataset}/data", json={"records": [{"n": n}]}) for n in (1, "n/a")]
+    assert [answer.status_code for answer in statuses] == [200, 422]
+    box.inject(Fault("list", when=lambda record: True))
+    assert admin("GET", "/faults")["faults"][1]["when"] == "a function"
+
+
 def test_time_and_processing() -> None:
     with Sandbox(processing_delay=100) as box:
         admin = Admin(box)
@@ -124,6 +135,7 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "/faults", {"json": {"status": 500}}, "'operation' is missing"),
     ("POST", "/faults", {"json": {"operation": "*", "color": "red"}}, "There is no 'color'"),
     ("POST", "/faults", {"json": {"operation": "*", "status": "500"}}, ""),
+    ("POST", "/faults", {"json": {"operation": "*", "when": {"column": 1}}}, "Fault.when must be"),
     ("POST", "/clock", {"json": {"advance": -1}}, "clock goes forward"),
     ("POST", "/clock", {"json": {"advance": "1"}}, "must be seconds"),
     ("GET", "/requests", {"params": {"after": "x"}}, "'after' must be a whole number"),

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from databox.sandbox import Fault, Sandbox
-from tests.sandbox.http import ask, client, create, get, refusal, sources
+from tests.sandbox.http import ask, client, create, dataset_in, get, refusal, sources
 
 
 def test_a_status_instead_of_the_effect(box: Sandbox) -> None:
@@ -64,9 +64,49 @@ def test_names_of_operations(box: Sandbox) -> None:
     assert create(box).status_code == 200
 
 
+def test_an_outage_of_some_seconds(box: Sandbox) -> None:
+    box.inject(Fault("list", status=503, seconds=0.2))
+    time.sleep(0.25)  # it begins with the first request
+    started = time.monotonic()
+    statuses = [get(box).status_code]
+    while statuses[-1] == 503:
+        statuses.append(get(box).status_code)
+    assert 0.2 <= time.monotonic() - started < 5
+    assert len(statuses) > 2
+
+
+def test_a_401_that_passes(box: Sandbox) -> None:
+    box.inject(Fault("list", status=401, after=2, times=1))
+    assert [get(box).status_code for _ in range(4)] == [200, 200, 401, 200]
+
+
+@pytest.mark.parametrize(
+    "when", [{"column": "n", "value": 3}, lambda record: record["n"] == 3], ids=["pair", "function"]
+)
+def test_a_refusal_that_depends_on_the_records(box: Sandbox, when: Any) -> None:
+    dataset = dataset_in(box)
+    box.inject(Fault("create_ingestion", when=when))
+
+    def sent(*values: Any) -> httpx.Response:
+        return ask(box, "POST", f"/v1/datasets/{dataset}/data", json={"records": [{"n": value} for value in values]})
+
+    assert [sent(1, 2).status_code, sent(2, 3, 3).status_code, sent(4).status_code] == [200, 400, 200]
+    assert sent(2, 3).json()["errors"][0]["field"] == "records[1]"
+
+
+def test_values_are_compared_as_json_does(box: Sandbox) -> None:
+    fault = Fault("create_ingestion", when={"column": "n", "value": True})
+    assert fault.record_in(b'{"records": [{"n": 1}, {}, {"n": true}]}') == 2
+    assert fault.record_in(b'{"records": [1]}') is fault.record_in(b"[]") is None
+
+
 @pytest.mark.parametrize(
     "options",
     [
+        {"operation": "*", "when": "n"},
+        {"operation": "*", "when": {"column": "n"}},
+        {"operation": "*", "seconds": -1},
+        {"operation": "*", "after": 0.5},
         {"operation": "fly"},
         {"operation": "*", "status": 99},
         {"operation": "*", "status": 600},

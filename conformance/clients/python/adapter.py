@@ -35,13 +35,14 @@ from databox.config import Secret
 from databox.errors import APIConnectionError, InvalidResponseError
 from databox.ingest.batch import Batch, Batcher, body_of_one_request
 from databox.ingest.encode import encode
+from databox.ingest.patience import Patience
 from databox.ingest.run import Answer, Run
 from databox.ingest.settle import Shares, share_out, shares_by_status
 from databox.limit.rate import RateLimit, RequestLog, Slot
 from databox.models import ErrorDetail
 from databox.report import BatchOutcome, IngestReport
 from databox.sending.redaction import Redactor
-from databox.sending.retry import effect_of, wait_before_retry
+from databox.sending.retry import Attempts, Effect, effect_of, wait_before_retry
 from databox.sending.verdict import Response, read
 
 KEY = "conformance-key-0123456789"
@@ -220,6 +221,27 @@ def order(given: Json) -> Json:
     return {"started": started}
 
 
+def patience(given: Json) -> Json:
+    decides = Patience(given["patience"], given["concurrency"], resend=given["resend"])
+    attempts: dict[int, Attempts] = {}
+    turns, kept = [], []
+    for event in given["events"]:
+        at, number = event["at"], event["batch"]
+        mine = attempts.setdefault(number, Attempts())
+        if "asks" in event:
+            turn = decides.turn(number, at)
+            turns.append("stop" if turn is None else "wait" if turn else "go")
+            mine.started_at = mine.started_at if turn != 0 else at
+        elif "passes" in event:
+            decides.passed(number, mine, at)
+        else:
+            error = failed(event["fails"])
+            mine.open = mine.open or effect_of(error) is Effect.OPEN
+            mine.failed_at = at if mine.failed_at is None else mine.failed_at
+            kept.append(decides.keeps(number, error, mine, at))
+    return {"turns": turns, "kept": kept}
+
+
 def verification(given: Json) -> Json:
     rows = given["rows"]
     if given["mode"] == "status":
@@ -280,6 +302,10 @@ def ingest(given: Json) -> Json:
     return {"report": shown(last), "entries": entries, "dead_letters": lines, "reasons": reasons, "journal": noted}
 
 
+def recovery(given: Json) -> Json:
+    return ingest(given)
+
+
 def ingested(url: str, rows: list[Json], arguments: Json) -> IngestReport:
     if not ASYNCHRONOUS:
         with Databox(KEY, url, rate_limit=None) as client:
@@ -313,10 +339,12 @@ AREAS: dict[str, Callable[[Json], Json]] = {
         encoding,
         keys,
         order,
+        patience,
         verification,
         report,
         calls,
         ingest,
+        recovery,
     )
 }
 

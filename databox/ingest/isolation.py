@@ -1,0 +1,244 @@
+"""Which rows a batch was refused for: decisions without I/O.
+
+A refused batch is halved, and its halves go again, until those rows stand alone that are refused. A refusal has no
+effect, so nothing is doubled by that. The halves and quarters go first, unless an earlier part that is not decided yet
+has a row of the same key: rows of one key never overtake one another.
+"""
+
+import re
+import threading
+from collections.abc import Iterator
+from itertools import count
+
+import attrs
+import orjson
+
+from databox.errors import APIError, APIStatusError, BadRequestError, RequestTooLargeError
+from databox.ingest.batch import Batch
+from databox.ingest.parts import Answer, Part, amended
+from databox.sending.retry import Attempts
+
+__all__ = ["PARTS", "Budget", "Isolation", "Replaced", "is_about_rows"]
+
+PARTS = 1 << 40
+"""The number of the first part; batches as they were cut have smaller ones."""
+BUDGET = 100
+"""Rows that are found one by one in a run. After that refused batches fail as a whole."""
+QUARTERS = 2
+"""Halvings after which a batch lies in quarters."""
+_ELSEWHERE = {
+    "invalid_json",
+    "dataset_limit_exceeded",
+    "invalid_api_key",
+    "forbidden",
+    "not_found",
+    "method_not_allowed",
+    "unsupported_media_type",
+    "rate_limited",
+    "internal_error",
+    "service_unavailable",
+}
+"""Codes of the API that say nothing about single rows."""
+_PLACE = re.compile(r"records?\[\d+\]|\b(?:row|record|line|item)s?\s*(?:no\.?|number)?\s*[#:]?\s*\d", re.IGNORECASE)
+_REQUEST_ID = re.compile(r" \(request id .*?\)")
+_ABOUT_ALL = (
+    "All parts of the batch were refused in these words, which name no row or column: the refusal is about the request "
+    "as a whole."
+)
+_SPENT = f"{BUDGET} rows of this run had been refused one by one, so the rows of this batch were not tried singly."
+
+
+def is_about_rows(error: APIError | None) -> bool:
+    """Whether a refusal may be about some rows of a batch, so that the others may go without them."""
+    if not isinstance(error, APIStatusError):
+        return False
+    refused = isinstance(error, BadRequestError | RequestTooLargeError) or error.status_code == 422
+    return refused and not any(entry.code in _ELSEWHERE for entry in error.errors)
+
+
+def names_rows(error: APIError, batch: Batch) -> bool:
+    """Whether the words of a refusal name a row or a column of a batch."""
+    entries = error.errors if isinstance(error, APIStatusError) else ()
+    words = [entry.message or "" for entry in entries] or [str(error).partition(": ")[2]]
+    fields = [entry.field for entry in entries if entry.field]
+    if any(map(_PLACE.search, (*words, *fields))):
+        return True
+    columns = {name for row in batch.rows for name in orjson.loads(row)}
+    if any(part in columns for field in fields for part in (field, field.rpartition(".")[2])):
+        return True
+    return any(_names_column(text, column) for text in words for column in columns)
+
+
+def _names_column(text: str, column: str) -> bool:
+    name = re.escape(column)
+    return bool(
+        re.search(rf"['\"`‘“«]{name}['\"`’”»]|\b(?:column|field)s?\W+{name}\b|\b{name}\W+(?:column|field)\b", text)
+    )
+
+
+def _words_of(error: APIError) -> object:
+    """What a refusal says, without what is different each time."""
+    if isinstance(error, APIStatusError) and error.errors:
+        return tuple((entry.code, entry.message, entry.field) for entry in error.errors)
+    return _REQUEST_ID.sub("", str(error))
+
+
+class Budget:
+    """How many rows may still be found one by one in a run. Safe to use from any thread."""
+
+    def __init__(self, rows: int = BUDGET) -> None:
+        self._lock = threading.Lock()
+        self._left = rows
+        self.numbers: Iterator[int] = count(PARTS)
+        """The numbers of parts."""
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether there are none left."""
+        return self._left <= 0
+
+    def spend(self, rows: int) -> None:
+        """So many rows were found; a negative number takes that back."""
+        with self._lock:
+            self._left -= rows
+
+
+@attrs.frozen
+class Replaced:
+    """Parts of a batch in whose place there are others now, with the same rows."""
+
+    old: tuple[Part, ...]
+    new: tuple[Part, ...]
+
+
+class Isolation:
+    """The sending of one batch: whole at first, and perhaps in parts.
+
+    Args:
+        whole: all its rows.
+        isolate: whether its rows are to be found one by one when it is refused.
+        resend: whether what may have been stored may be sent again.
+        keyed: whether the dataset has primary keys.
+        budget: what the run has left for that.
+    """
+
+    def __init__(self, whole: Part, *, isolate: bool, resend: bool, keyed: bool, budget: Budget) -> None:
+        self._whole = whole
+        self._isolate = isolate
+        self._resend = resend
+        self._keyed = keyed
+        self._budget = budget
+        self._found = 0
+        self._refused: list[Part] = []
+        """The quarters that were refused, and then perhaps one row alone."""
+        self._decided = False
+        """Whether it is known that the refusal is not about the request."""
+        self._pending: list[Part] = [whole]
+        self._ended: list[tuple[Part, Answer]] = []
+
+    @property
+    def pending(self) -> int:
+        """How many parts are still to be sent."""
+        return len(self._pending)
+
+    def next(self) -> Part | None:
+        """Return the part to send now; None when there is none left."""
+        found: Part | None = None
+        before: set[bytes] = set()
+        for part in self._pending:
+            keys = part.batch.keys
+            if (found is None or _rank(part) < _rank(found)) and before.isdisjoint(keys):
+                found = part
+            before |= keys
+        return found
+
+    def answered(self, part: Part, answer: Answer) -> tuple[Answer | None, list[Replaced]]:
+        """The sending of a part ended; return what that makes of it, or of the whole, and what takes its place."""
+        error = answer.error
+        if not (self._isolate and error and is_about_rows(error)):
+            return self._ends(part, answer), []
+        part.error = error
+        if part.depth == QUARTERS and not self._decided:
+            self._refused.append(part)
+            if self._is_about_all():
+                return self._fails_whole(error)
+        if len(part.batch.rows) == 1:
+            self._budget.spend(1)
+            self._found += 1
+            if answer.open and self._keyed and names_rows(error, part.batch):
+                # This very row was not taken earlier either, though the answer to that was lost.
+                answer = attrs.evolve(answer, open=False)
+            return self._ends(part, answer), []
+        if answer.open and not self._resend:
+            return self._ends(part, answer), []
+        if self._budget.is_spent:
+            return self._ends(part, attrs.evolve(answer, error=amended(error, _SPENT))), []
+        replaced = [self._split(part, (len(part.batch.rows) + 1) // 2)]
+        last = len(self._refused) == 4 and self._refused[-1] is part
+        if last and not self._decided and isinstance(error, RequestTooLargeError):
+            # Less at once may be small enough, so one row alone decides.
+            first = self._pending[0]
+            if len(first.batch.rows) > 1:
+                replaced.append(self._split(first, 1))
+            self._pending[0].depth = QUARTERS
+        return None, replaced
+
+    def rest(self) -> tuple[tuple[Part, Answer], ...]:
+        """Return what became of each part, those too that did not go by themselves, in the order of their rows."""
+        ended = list(self._ended)
+        known = {part.number for part, _ in ended}
+        # From another thread, perhaps: a part is first among the ended ones, and then no longer pending.
+        waiting = (part for part in list(self._pending) if part.number not in known)
+        ended += [(part, Answer(error=part.error, open=part.attempts.open)) for part in waiting]
+        return tuple(sorted(ended, key=lambda each: each[0].batch.first_row))
+
+    def _is_about_all(self) -> bool:
+        """Whether everything is refused in the same words, which name no row or column."""
+        errors = [part.error for part in self._refused if part.error]
+        if len(errors) < 4:
+            return False
+        same = len({_words_of(error) for error in errors}) == 1 and not any(map(_is_accepted, self._ended))
+        if not same or names_rows(errors[0], self._whole.batch):
+            self._decided = True
+            return False
+        largest = max(len(part.batch.rows) for part in self._refused)
+        return len(errors) > 4 or largest == 1 or not isinstance(errors[0], RequestTooLargeError)
+
+    def _fails_whole(self, error: APIError) -> tuple[Answer, list[Replaced]]:
+        parts = [*(part for part, _ in self._ended), *self._pending]
+        open_ = self._whole.attempts.open or any(part.attempts.open for part in parts)
+        answer = Answer(error=amended(error, _ABOUT_ALL), open=open_)
+        self._budget.spend(-self._found)
+        self._ended, self._pending = [(self._whole, answer)], []
+        return answer, [Replaced(tuple(parts), (self._whole,))]
+
+    def _ends(self, part: Part, answer: Answer) -> Answer:
+        self._ended.append((part, answer))
+        self._pending.remove(part)
+        return answer
+
+    def _split(self, part: Part, first: int) -> Replaced:
+        start = part.batch.indexes[first]
+        halves = tuple(
+            Part(
+                number=next(self._budget.numbers),
+                batch=part.batch.between(*places),
+                whole=part.whole.between(*places),
+                attempts=Attempts(open=part.attempts.open),
+                depth=part.depth + 1,
+                error=part.error,
+            )
+            for places in ((0, start), (start, part.whole.indexes[-1] + 1))
+        )
+        place = self._pending.index(part)
+        self._pending = [*self._pending[:place], *halves, *self._pending[place + 1 :]]
+        return Replaced((part,), halves)
+
+
+def _rank(part: Part) -> int:
+    """All quarters go first, which may tell that it is the request; then part by part, so that the budget holds."""
+    return min(part.depth, QUARTERS + 1)
+
+
+def _is_accepted(ended: tuple[Part, Answer]) -> bool:
+    return ended[1].ingestion_id is not None
