@@ -35,10 +35,8 @@ _FORMS = {
 }
 
 
-_ISO_DAY = r"(?:\d{4}-\d\d-\d\d)?"
-_ISO_MOMENT = r"(?:\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)?"
-_ISO_DAYS = re.compile(rf"{_ISO_DAY}(?:\n{_ISO_DAY})*+", re.ASCII)
-_ISO_MOMENTS = re.compile(rf"{_ISO_MOMENT}(?:\n{_ISO_MOMENT})*+", re.ASCII)
+_DAY_LENGTH = len("2025-12-31")
+_MOMENT_LENGTH = len("2025-12-31 23:59:59")
 
 
 @attrs.frozen
@@ -114,11 +112,11 @@ def plain_dates(form: DateForm) -> Callable[[Sequence[str]], list[date | None] |
     """
     if form.name != "year first":
         return None
-    pattern, parse = (_ISO_MOMENTS, datetime.fromisoformat) if form.has_time else (_ISO_DAYS, date.fromisoformat)
+    parse, are_plain = (datetime.fromisoformat, _are_moments) if form.has_time else (date.fromisoformat, _are_days)
 
     def read(cells: Sequence[str]) -> list[date | None] | None:
-        text = "\n".join(cells)
-        if pattern.fullmatch(text) is None or text.count("\n") != len(cells) - 1:
+        full = list(filter(None, cells)) if "" in cells else cells
+        if not are_plain(full):
             return None
         try:
             return [parse(cell) if cell else None for cell in cells] if "" in cells else list(map(parse, cells))
@@ -126,6 +124,19 @@ def plain_dates(form: DateForm) -> Callable[[Sequence[str]], list[date | None] |
             return None
 
     return read
+
+
+def _are_days(cells: Sequence[str]) -> bool:
+    """Whether what `date.fromisoformat` takes of them is a year, a month and a day, and not a week."""
+    return {*map(len, cells)} <= {_DAY_LENGTH} and "W" not in "".join(cells)
+
+
+def _are_moments(cells: Sequence[str]) -> bool:
+    """Whether what `datetime.fromisoformat` takes of them is a day and a time to the second, without a zone."""
+    if not {*map(len, cells)} <= {_MOMENT_LENGTH} or not {cell[10] for cell in cells} <= {" ", "T"}:
+        return False
+    text = "".join(cells)
+    return "W" not in text and "+" not in text and text.count("-") == text.count(":") == 2 * len(cells)
 
 
 def loose_dates(order: Order | None, *, has_time: bool) -> Callable[[str], date]:

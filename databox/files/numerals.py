@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Literal
 
+import orjson
+
 __all__ = ["EXACT", "Mark", "exact_text", "is_exact", "loose_number", "marks_of", "plain_numbers", "strict_number"]
 
 Mark = Literal[".", ","]
@@ -27,11 +29,9 @@ _STRICT = {
     for mark, other in ((".", ","), (",", "."))
 }
 _PLAIN = re.compile(r"[-−]?(?:0|[1-9]\d*)", re.ASCII)
-# With so few digits that a float holds them.
-_WHOLE_ONE = r"(?:-?(?:0|[1-9]\d{0,14}))?"
-_PLAIN_ONE = r"(?:-?(?:0|[1-9]\d{0,8})(?:\.\d{1,6})?|-?[1-9]\d{0,14})?"
-_WHOLE_ONES = re.compile(rf"{_WHOLE_ONE}(?:\n{_WHOLE_ONE})*+", re.ASCII)
-_PLAIN_ONES = re.compile(rf"{_PLAIN_ONE}(?:\n{_PLAIN_ONE})*+", re.ASCII)
+# What is left of numbers without all that plain ones are made of: their grammar is JSON's, but for exponents.
+_NOT_WHOLE = str.maketrans("", "", "-0123456789,")
+_NOT_PLAIN = str.maketrans("", "", "-0123456789,.")
 _LOOSE = {
     mark: re.compile(
         rf"[+-]?(?:\d+|\d{{1,3}}(?:[{other}{_SPACES}]\d{{3}})+)?(?:[{mark}]\d*)?(?:[eE][+-]?\d+)?", re.ASCII
@@ -64,8 +64,7 @@ def exact_text(number: object) -> str:
 def marks_of(cells: Iterable[str]) -> tuple[frozenset[Mark], bool]:
     """Return the decimal marks by which all cells are numbers, and whether the choice makes a difference."""
     cells = list(cells)
-    text = "\n".join(cells)
-    if all(cells) and text.count("\n") < len(cells) and _WHOLE_ONES.fullmatch(text):
+    if all(cells) and plain_numbers(None)(cells):
         return BOTH, False
     possible, matters = BOTH, False
     for cell in cells:
@@ -103,18 +102,26 @@ def strict_number(mark: Mark | None) -> Callable[[str], int | float]:
 def plain_numbers(mark: Mark | None) -> Callable[[Sequence[str]], list[int | float | None] | None]:
     """Return what reads numbers as programs write them, many at once; an empty cell is None.
 
-    It gives None where one of them is written otherwise. It is some ten times as fast as reading one by one.
+    It gives None where one of them is written otherwise. JSON's grammar is theirs, but for exponents, and its reader is
+    faster than one by one by more than ten times.
     """
-    pattern = _PLAIN_ONES if mark == "." else _WHOLE_ONES
+    other = _NOT_PLAIN if mark == "." else _NOT_WHOLE
 
     def read(cells: Sequence[str]) -> list[int | float | None] | None:
-        text = "\n".join(cells)
-        if pattern.fullmatch(text) is None or text.count("\n") != len(cells) - 1:
+        text = ",".join(cells)
+        if text.translate(other):
             return None
-        points = text.count(".")
-        if points in {0, len(cells)} and "" not in cells:
-            return list(map(float if points else int, cells))
-        return [(float(cell) if "." in cell else int(cell)) if cell else None for cell in cells]
+        if "" in cells:
+            text = ",".join(cell or "null" for cell in cells)
+        try:
+            values: list[int | float | None] = orjson.loads(f"[{text}]")
+        except ValueError:
+            return None
+        if len(values) != len(cells):  # a comma within a cell
+            return None
+        if max(map(len, cells)) > _SURELY_EXACT and not all(map(_is_the_same, cells, values)):
+            return None
+        return values
 
     return read
 
@@ -148,6 +155,11 @@ def loose_number(mark: Mark | None) -> Callable[[str], int | float]:
         return values.pop()
 
     return read
+
+
+def _is_the_same(cell: str, value: int | float | None) -> bool:
+    """Whether a number is what is written, digit for digit."""
+    return len(cell) <= _SURELY_EXACT or (isinstance(value, float) and repr(value) == cell)
 
 
 def _is_short(cell: str) -> bool:
