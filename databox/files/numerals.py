@@ -159,7 +159,7 @@ def loose_number(mark: Mark | None) -> Callable[[str], int | float]:
 
 def _is_the_same(cell: str, value: int | float | None) -> bool:
     """Whether a number is what is written, digit for digit."""
-    return len(cell) <= _SURELY_EXACT or (isinstance(value, float) and repr(value) == cell)
+    return len(cell) <= _SURELY_EXACT or (value is not None and str(value) == cell and is_exact(value))
 
 
 def _is_short(cell: str) -> bool:
