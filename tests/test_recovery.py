@@ -227,7 +227,7 @@ def test_an_interrupt_ends_the_waiting_at_once(box: Sandbox, tmp_path: Path, kin
     with Databox(box.api_key, box.url, rate_limit=None, max_retries=0) as client:
         plain = client.datasets.create("D", data_source=client.data_sources.create("S"))
         box.inject(Fault("create_ingestion", status=503, headers={"retry-after": "120"}, after=2))
-        options: dict[str, Any] = {"batch_size": 10, "verify": None, "journal": tmp_path / "journal"}
+        options: dict[str, Any] = {"batch_size": 10, "concurrency": 1, "verify": None, "journal": tmp_path / "journal"}
         started = time.monotonic()
         error = (interrupted if kind == "sync" else cancelled)(box, plain.id, options)
         assert time.monotonic() - started < 5

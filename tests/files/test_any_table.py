@@ -101,7 +101,7 @@ def often_read(test: Callable[[], None]) -> Callable[[], None]:
     def run() -> None:
         READ.clear()
         test()
-        assert READ[True] > 15
+        assert READ[True] > 2  # how many is chance
 
     run.__name__ = test.__name__
     return run
