@@ -138,7 +138,7 @@ def test_when_the_patience_is_over_the_run_stops_and_says_how_to_go_on(
     assert "took nothing for" in str(report)
     assert "with its journal it goes on where it stopped" in str(report)
     assert "503" in str(report)
-    box._faults.clear()
+    box.clear_faults()
     again = client.datasets.ingest(plain, rows(5000), **options)
     assert again.accepted == 5000
     assert stored(box, plain) == rows(5000)
@@ -154,7 +154,7 @@ def test_without_a_journal_the_advice_doubles_nothing(
     report = client.datasets.ingest(into, rows(100), batch_size=10, patience=0.05, **QUICK)
     assert ("rows that are stored already stay stored once" in str(report)) is keyed
     assert ("Send the rows that were not accepted again" in str(report)) is not keyed
-    box._faults.clear()
+    box.clear_faults()
     rest = rows(100)
     if not keyed:
         known = {
@@ -233,7 +233,7 @@ def test_an_interrupt_ends_the_waiting_at_once(box: Sandbox, tmp_path: Path, kin
         assert time.monotonic() - started < 5
         assert adds_up(error.report)
         assert error.report.ambiguous == 0
-        box._faults.clear()
+        box.clear_faults()
         assert client.datasets.ingest(plain, rows(100), **options).accepted == 100
         assert stored(box, plain) == rows(100)
 
@@ -395,7 +395,7 @@ def test_patience_that_ends_in_the_middle_of_an_isolation_is_gone_on_with(
     assert first.accepted == len(box.rows(plain)) < 98
     assert (first.ambiguous, first.rows) == (0, 100)
     assert len(reasons(tmp_path / "dead")) == 100 - first.accepted
-    box._faults.clear()
+    box.clear_faults()
     box.inject(bad)
     again = client.datasets.ingest(plain, rows(100), **options)
     assert [(batch.first_row, batch.rows) for batch in again.batches if batch.outcome == "failed"] == [(3, 1), (77, 1)]
