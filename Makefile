@@ -1,6 +1,6 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow schedules coverage test-engines browser docs check pull diff generate description description-check forms pulls \
+.PHONY: help setup demo test slow schedules coverage test-engines browser pictures docs check pull diff generate description description-check forms pulls \
 	public record contract conformance bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
@@ -82,6 +82,9 @@ $(ENGINES)/.ready: tools/locks/engines.lock pyproject.toml
 
 browser: $(READY) ## test the sandbox's page in a headless Chromium, which must be installed
 	@$(RUN) -m pytest -q tests/browser
+
+pictures: $(READY) ## make the pictures of README and documentation anew, from a real run; needs a Chromium
+	@$(RUN) -m tests.browser.pictures
 
 docs: $(READY) ## build the documentation into build/docs, with broken links as errors
 	@$(RUN) -m tools.docs
