@@ -40,7 +40,7 @@ def main() -> None:
             page.until("the rows are there", lambda: "2015-12-31" in page.text("body"))
             page.screenshot(ASSETS / "sandbox.png")
         running.send_signal(signal.SIGINT)
-    print("Made docs/assets/command.svg and docs/assets/sandbox.png; look at them.")
+    sys.stdout.write("Made docs/assets/command.svg and docs/assets/sandbox.png; look at them.\n")
 
 
 def drawn(said: str) -> str:
