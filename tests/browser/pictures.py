@@ -1,6 +1,6 @@
 """Make the pictures of README and documentation from a real run of `databox demo`.
 
-    python -m tests.browser.pictures
+python -m tests.browser.pictures
 """
 
 import io
