@@ -5,6 +5,7 @@ from typing import Literal
 
 import attrs
 
+from databox.display import visible_lines
 from databox.errors import DataboxError
 
 __all__ = ["BatchOutcome", "IngestError", "IngestReport", "Outcome"]
@@ -175,7 +176,7 @@ class IngestError(DataboxError):
     """Not every row arrived. `report` says which did, which did not, and why."""
 
     def __init__(self, message: str, *, report: IngestReport) -> None:
-        super().__init__(message)
+        Exception.__init__(self, visible_lines(message))  # several lines: those of the report
         self.report = report
 
 
