@@ -10,10 +10,12 @@ import logging
 import re
 from unicodedata import category
 
-__all__ = ["logger", "visible", "visible_lines"]
+__all__ = ["logger", "one_line", "visible", "visible_lines"]
 
-# Letters and marks by their category, yet without an appearance: fillers, joiners, and the selectors that carry data.
-_BLANK = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]")
+# Letters and marks by their category, yet without an appearance: fillers, joiners, and selectors that can carry data.
+_BLANK = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0100-\U000e01ef]"
+)
 
 
 def visible(text: str) -> str:
@@ -32,6 +34,12 @@ def visible_lines(text: str) -> str:
     Only for a text whose line breaks are ours.
     """
     return "\n".join(map(visible, text.split("\n")))
+
+
+def one_line(words: str) -> str:
+    """Return a quotation as one line, without what does not show; for long ones, in which the words matter alone."""
+    kept = (c if c.isprintable() else " " if c.isspace() else "" for c in words)
+    return " ".join("".join(kept).split())
 
 
 def _shown(character: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from databox.display import visible
 from databox.sandbox import inference, rules
 from databox.sandbox.catalogue import ACCOUNTS, OWN_ACCOUNT, is_time_zone
 from databox.sandbox.database import emptied
@@ -134,7 +135,7 @@ def _put_dataset(db: sqlite3.Connection, source_id: int, dataset: _Reader) -> No
     for place, record in enumerate(dataset.records("rows")):
         problem = rules.problem_of(record, keys) or inference.misfit(record, types)
         if problem:
-            raise ValueError(f"rows[{place}] of {dataset.place}: {problem}")
+            raise ValueError(f"rows[{place}] of {dataset.place}: {visible(problem)}")
         types |= dict.fromkeys(record.keys() - types.keys(), "") | inference.widened(record, types)
         rows.append((dataset_id, rules.key_of(record, keys) if keys else None, json.dumps(record)))
     size = sum(len(text) for _, _, text in rows)
