@@ -38,13 +38,17 @@ def visible_lines(text: str) -> str:
 
 def one_line(words: str) -> str:
     """Return a quotation as one line, without what does not show; for long ones, in which the words matter alone."""
-    kept = (c if c.isprintable() else " " if c.isspace() else "" for c in words)
+    kept = (c if _shows(c) else " " if c.isspace() else "" for c in words)
     return " ".join("".join(kept).split())
 
 
 def _shown(character: str) -> str:
-    shows = character.isprintable() and not _BLANK.match(character)
-    return character if shows or category(character) == "Zs" else character.encode("unicode_escape").decode()
+    shows = _shows(character) or category(character) == "Zs"
+    return character if shows else character.encode("unicode_escape").decode()
+
+
+def _shows(character: str) -> bool:
+    return character.isprintable() and not _BLANK.match(character)
 
 
 def logger(name: str) -> logging.Logger:

@@ -10,7 +10,7 @@ PIECES = [
     "line\nERROR forged\r\x0b\x0c\x1c\x1e",
     "\u2028\u2029",
     "\u202etxt.exe\u2066\u2067\u2069\u200e\u061c",
-    "a\u200bb\u200d\u2060\ufeff\u00ad\u180e\u3164\U000e0041\U000e0101",
+    "a\u200bb\u200d\u2060\ufeff\u00ad\u180e\U000e0041",
     "\x00\x08\x08\x7f\ttab",
     "[bold]d[/bold][/x][link=http://x]:warning: [red",
 ]
@@ -24,8 +24,7 @@ def wild(text: str, *, lines: bool = False) -> str:
 
 
 def _is_tame(character: str) -> bool:
-    hidden = character in "\u3164\u034f\u2800" or "\U000e0100" <= character <= "\U000e01ef"
-    return not hidden and (unicodedata.category(character) == "Zs" or character.isprintable())
+    return unicodedata.category(character) == "Zs" or character.isprintable()
 
 
 def answer_with(text: str, *, dataset_id: str | None = None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _NAMES = tuple(operation.name for operation in OPERATIONS)
 def _known(_: object, __: "attrs.Attribute[str]", value: str) -> None:
     names = {*_NAMES, *(name.partition(".")[2] for name in _NAMES), "*"}
     if value not in names:
-        raise ValueError(f"There is no operation {value!r}. There are: {', '.join(sorted(names))}.")
+        raise ValueError(f"There is no operation {value!r}. There are: {', '.join(map(repr, sorted(names)))}.")
 
 
 def _within(low: float, high: float) -> Any:

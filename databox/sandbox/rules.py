@@ -142,7 +142,7 @@ def _no_constant(name: str) -> float:
 def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise ValueError(f"{text} is too large")
+        raise ValueError(f"{text!r} is too large")
     return value
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -11,7 +10,7 @@ import pytest
 
 from tests.cli.conftest import Command, Done
 from tests.outside import PIECES, TEXT, answer_with, refusal_with, wild
-from tests.scripted import ScriptedServer, Step, answer
+from tests.scripted import ScriptedServer, answer
 
 TYPED = TEXT.replace("\0", "")
 """As it may be an argument."""
@@ -32,16 +31,13 @@ COMMANDS = [
     ["dataset", "ingest", "d", "--records", json.dumps([{"id": 1}]), "--patience", "0", "--verify-timeout", "0"],
     ["doctor"],
 ]
-ANSWERS: dict[str, Callable[[], Step]] = {
-    "success": lambda: answer(200, answer_with(TEXT)),
-    "refusal in a 200": lambda: answer(200, refusal_with(TEXT)),
-    **{
-        str(status): lambda status=status: answer(status, refusal_with(TEXT))
-        for status in (302, 400, 403, 404, 429, 500)
-    },
-    "no JSON": lambda: answer(200, TEXT),
-    "half a pair": lambda: answer(200, '{"requestId": "\\ud800", "accounts": [{"id": 1, "name": "\\udfff"}]}'),
-    "an odd header": lambda: answer(503, TEXT, {"x-request-id": "\x9b2J\x85id", "retry-after": "\x9b1"}),
+ANSWERS: dict[str, tuple[int, object]] = {
+    "success": (200, answer_with(TEXT)),
+    "refusal in a 200": (200, refusal_with(TEXT)),
+    **{str(status): (status, refusal_with(TEXT)) for status in (302, 400, 403, 404, 429, 500)},
+    "no JSON": (200, TEXT),
+    "no JSON either": (503, TEXT),
+    "half a pair": (200, '{"requestId": "\\ud800", "accounts": [{"id": 1, "name": "\\udfff"}]}'),
 }
 
 
@@ -70,7 +66,7 @@ def assert_tame(done: Done) -> None:
 def test_every_command_shows_whatever_the_server_says(
     scripted: Command, server: ScriptedServer, arguments: list[str], said: str
 ) -> None:
-    server.will(ANSWERS[said]())
+    server.will(answer(*ANSWERS[said], {"x-request-id": "\x9b2J\x85id", "retry-after": "\x9b1"}))
     assert_tame(scripted(*arguments))
     done = scripted(*arguments, "--json")
     assert_tame(done)
