@@ -130,7 +130,7 @@ bench: $(READY) ## measure, as ratios against the alternatives
 
 lock: $(READY) ## renew the lock files from pyproject.toml (needs the network)
 	@$(RUN) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet --disable-pip-version-check uv
-	@$(COMPILE) $(addprefix --extra ,sandbox files parquet cli redis) --group dev -o tools/locks/dev.lock
+	@$(COMPILE) $(addprefix --extra ,sandbox files parquet excel sql cli redis) --group dev -o tools/locks/dev.lock
 	@$(COMPILE) --all-extras --group engines -o tools/locks/engines.lock
 	@$(COMPILE) --group description -o tools/locks/description.lock
 	@if command -v npm > /dev/null; then $(RUN) -m tests.description --lock; fi

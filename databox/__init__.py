@@ -40,6 +40,7 @@ from databox.version import VERSION
 if typing.TYPE_CHECKING:
     from databox._async.client import AsyncDatabox
     from databox._async.page import AsyncPage
+    from databox.files.query import read_query
     from databox.files.reader import read_records
     from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
     from databox.ingest.progress import IngestProgress
@@ -57,6 +58,7 @@ _LATER = {
     "OnAmbiguous": "databox.ingest.options",
     "OnRefusal": "databox.ingest.options",
     "Verify": "databox.ingest.options",
+    "read_query": "databox.files.query",
     "read_records": "databox.files.reader",
 }
 """What is imported when it is first asked for, since few programs need all of it."""
@@ -110,5 +112,6 @@ __all__ = [
     "TimeZone",
     "Verify",
     "__version__",
+    "read_query",
     "read_records",
 ]

@@ -280,6 +280,7 @@ def one_cache(driver: Driver, api: Api, chance: Random) -> None:
         concurrency=chance.choice([1, 4]),
         primary_keys=["id"] if keyed else None,
         verify_timeout=0.2,
+        patience=0,
         raise_on_failure=False,
     )
     assert adds_up(report)

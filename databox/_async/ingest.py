@@ -19,7 +19,7 @@ from databox.ingest.batch import Batch
 from databox.ingest.encode import encode
 from databox.ingest.persistence import Files
 from databox.ingest.resume import Earlier
-from databox.ingest.rows import rows_of
+from databox.ingest.rows import identity_of, rows_of
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.ingest.tally import Tally
@@ -66,7 +66,8 @@ class AsyncIngest:
         rows = rows_of(records)
         self._tally = Tally(self._run, records, settings)
         about = {"dataset": self._dataset_id, "address": self._transport.config.base_url}
-        self._files = Files(settings, about | {"primary keys": ", ".join(settings.primary_keys)}, self._run)
+        about |= {"primary keys": ", ".join(settings.primary_keys), "query": identity_of(records)}
+        self._files = Files(settings, about, self._run)
         try:
             with closing(self._files):
                 self._batcher = settings.batcher(self._files.ends)

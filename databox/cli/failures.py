@@ -49,6 +49,7 @@ def _is_about_an_argument(error: Exception) -> bool:
         "databox.ingest.settings",
         "databox.limit.rate",
         "databox.files.columns",
+        "databox.files.query",
         "databox.files.reader",
         "databox.files.text",
     }

@@ -15,9 +15,10 @@ import typer
 from databox import Databox, IngestError, InvalidRecordError, OnRefusal, Verify
 from databox.cli import dry_run, preview
 from databox.cli.failures import REFUSED
-from databox.cli.inputs import Inputs, inline
+from databox.cli.inputs import Inputs
 from databox.cli.output import Json
 from databox.cli.progress_line import Bar, Lines, Unreachable, Watch
+from databox.cli.sources import files_of, rows_of
 from databox.cli.summary import Ending, resuming
 from databox.cli.terminal import console, echo_json, errors
 from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, share_of
@@ -37,6 +38,7 @@ class Format(StrEnum):
     json = "json"
     jsonl = "jsonl"
     parquet = "parquet"
+    excel = "excel"
 
 
 class Verification(StrEnum):
@@ -83,6 +85,16 @@ def ingest(
         list[str] | None, typer.Option("--file", metavar="FILE", help="A file to send; may be given several times.")
     ] = None,
     records: Annotated[str | None, typer.Option(metavar="JSON", help="Rows themselves, as a JSON array.")] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A database to read, with --query; else DATABOX_DATABASE_URL is its address."),
+    ] = None,
+    query: Annotated[
+        str | None, typer.Option(metavar="SQL", help="A query whose rows to send, or @ and the name of its file.")
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="What :name stands for in the query.")
+    ] = None,
     primary_keys: Keys = None,
     verify: Annotated[
         Verification,
@@ -129,6 +141,47 @@ def ingest(
     header: Annotated[
         str | None, typer.Option(metavar="A,B,C", help="Names, when no line has them.", rich_help_panel=READING)
     ] = None,
+    skip_lines: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="NUMBER",
+            help="Lines, or rows of a sheet, above the header; 0: the first line is the header.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
+    skip_footer: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="NUMBER",
+            help="Lines at the end that are no rows, such as totals; 0: the last line is a row.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
+    pad: Annotated[
+        bool,
+        typer.Option("--pad", help="Columns that a row or a file lacks are null.", rich_help_panel=READING),
+    ] = False,
+    max_field: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="NUMBER", help="Characters that a field may have.", rich_help_panel=READING),
+    ] = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A workbook's sheet: its name, or its number from 0.", rich_help_panel=READING
+        ),
+    ] = None,
+    rows_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Where in a JSON object the rows are, such as data.", rich_help_panel=READING
+        ),
+    ] = None,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="A file without rows is fine.", rich_help_panel=READING)
+    ] = False,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -153,9 +206,9 @@ def ingest(
         typer.Option(help="Stop at a value that does not fit its column, or send null.", rich_help_panel=READING),
     ] = Misfit.stop,
 ) -> None:
-    """Send the rows of files into a dataset, and account for every one.
+    """Send the rows of files, or of a query, into a dataset, and account for every one.
 
-    Without a file, rows come from standard input. What each column is taken for is shown before anything is sent.
+    Without either, rows come from standard input. What each column is taken for is shown before anything is sent.
     """
     keys = keys_of(primary_keys)
     settings = Settings(
@@ -170,25 +223,36 @@ def ingest(
     )
     limit = share_of(limit_share)
     client = None if dry else Databox(rate_limit=limit)  # a missing key is told before a large file is read
-    inputs = Inputs(
-        _sources([*(file or ()), *(paths or ())], records),
-        {
-            "format": format and format.value,
-            "encoding": encoding,
-            "delimiter": delimiter_of(delimiter),
-            "header": header_of(header),
-            "columns": columns_of(column),
-            "decimal": decimal,
-            "dayfirst": dayfirst,
-            "date_format": date_format,
-            "nulls": tuple(null or ()),
-            "misfits": misfits.value,
-        },
-    )
+    reading: dict[str, Any] = {
+        "format": format and format.value,
+        "encoding": encoding,
+        "delimiter": delimiter_of(delimiter),
+        "header": header_of(header),
+        "skip_lines": skip_lines,
+        "skip_footer": skip_footer,
+        "pad": pad,
+        "max_field": max_field,
+        "sheet": sheet,
+        "rows_at": rows_at,
+        "allow_empty": allow_empty,
+        "columns": columns_of(column),
+        "decimal": decimal,
+        "dayfirst": dayfirst,
+        "date_format": date_format,
+        "nulls": tuple(null or ()),
+        "misfits": misfits.value,
+    }
+    files = [*(file or ()), *(paths or ())]
+    if database is None and query is None:
+        if param:
+            raise typer.BadParameter("is for a query: give --query.", param_hint="--param")
+        sources = files_of(files, records)
+    else:
+        if files or records is not None:
+            raise typer.BadParameter("either a query or files.", param_hint="--query")
+        sources = [rows_of(database, query, param, reading)]
+    inputs = Inputs(sources, reading)
     with contextlib.closing(inputs):
-        if inputs.total_rows == 0 and not (file or paths or records):
-            # A forgotten file in a job without a terminal would pass for success.
-            raise typer.BadParameter("nothing came on standard input; name a file.", param_hint="--file")
         _check_keys(inputs, settings.primary_keys)
         if not quiet:
             preview.show(inputs, errors())
@@ -270,19 +334,6 @@ def _may_fare_better(batch: BatchOutcome) -> bool:
     if isinstance(batch.error, Overtaken | Purged):
         return False
     return batch.outcome in ("failed", "unsent", "ambiguous") or bool(batch.unverified)
-
-
-def _sources(paths: list[str], records: str | None) -> list[Any]:
-    """Where the rows come from."""
-    if records is not None and paths:
-        raise typer.BadParameter("either --records or files.", param_hint="--records")
-    if records is not None:
-        return [inline(records)]
-    if not paths and sys.stdin.isatty():
-        raise typer.BadParameter("name a file, give --records, or pipe rows in.", param_hint="--file")
-    if paths.count("-") > 1:
-        raise typer.BadParameter("standard input can be read once.", param_hint="--file")
-    return list(paths) or ["-"]
 
 
 def _check_keys(inputs: Inputs, keys: tuple[str, ...]) -> None:

@@ -1,37 +1,18 @@
 """The files of one ingest, as one stream of rows in which a column has one type."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from io import BytesIO
+from itertools import pairwise
 from os import stat
 from stat import S_ISREG
-from typing import Any, cast
+from typing import Any
 
 from databox.errors import InvalidRecordError
-from databox.files.columns import Column
+from databox.files.column import Column
+from databox.files.query import QueryRecords
 from databox.files.reader import Records, read_records
 
-__all__ = ["Inputs", "inline"]
-
-
-def inline(text: str) -> BytesIO:
-    """Return rows that were typed on the command line as a file.
-
-    Raises:
-        InvalidRecordError: it is no JSON array of objects, nor one object.
-    """
-    try:
-        rows: Any = json.loads(text)
-    except ValueError as error:
-        raise InvalidRecordError(f"--records is not JSON: {error}.") from None
-    if isinstance(rows, list):
-        kinds: set[Any] = {type(row) for row in cast("Any", rows)}
-    else:
-        rows, kinds = [rows], {type(rows)}
-    if kinds - {dict}:
-        raise InvalidRecordError("--records is not a JSON array of objects, such as '[{\"id\": 1}]'.")
-    return BytesIO(json.dumps(rows).encode())
+__all__ = ["Inputs"]
 
 
 class Inputs(Iterator[dict[str, Any]]):
@@ -41,7 +22,7 @@ class Inputs(Iterator[dict[str, Any]]):
     would be both in the dataset.
 
     Args:
-        sources: paths, `-` for standard input, or open files.
+        sources: paths, `-` for standard input, or open files; or a query's rows alone.
         options: how to read them, as `read_records` takes it.
 
     Raises:
@@ -52,15 +33,15 @@ class Inputs(Iterator[dict[str, Any]]):
     def __init__(self, sources: Sequence[Any], options: dict[str, Any]) -> None:
         self._options = options
         self._sizes = [_size(source) for source in sources]
-        self._opened: list[tuple[Any, Records | None]] = []
+        self._opened: list[tuple[Any, Records | QueryRecords | None]] = []
         self._done = 0
         self.misfits: Counter[str] = Counter()
-        self.blank = 0
-        self.looked_at: list[Records] = []
+        self.blank = self.repeated = 0
+        self.looked_at: list[Records | QueryRecords] = []
         """Each file as it will be read; for their descriptions."""
         self.rows = 0
         for source in sources:
-            records = read_records(source, **options)
+            records = source if isinstance(source, QueryRecords) else read_records(source, **options)
             self.looked_at.append(records)
             # No more files are open at a time than have to be.
             keep = len(sources) == 1 or not isinstance(source, str) or source == "-"
@@ -70,7 +51,7 @@ class Inputs(Iterator[dict[str, Any]]):
         self.columns = self._agreed()
         totals = [records.total_rows for records in self.looked_at]
         self.total_rows = None if None in totals else sum(total or 0 for total in totals)
-        self._current: Records | None = None
+        self._current: Records | QueryRecords | None = None
 
     @property
     def fraction(self) -> float | None:
@@ -82,6 +63,11 @@ class Inputs(Iterator[dict[str, Any]]):
             return None
         current = (self._current.fraction or 0.0) * sizes[self._done] if self._current else 0.0
         return min(1.0, (sum(sizes[: self._done]) + current) / sum(sizes))
+
+    @property
+    def identity(self) -> str:
+        """What a journal keeps of a query; empty for files."""
+        return "".join(each.identity for each in self.looked_at if isinstance(each, QueryRecords))
 
     @property
     def names(self) -> list[str]:
@@ -108,28 +94,32 @@ class Inputs(Iterator[dict[str, Any]]):
                 return row
             self.misfits += self._current.misfits
             self.blank += self._current.blank
+            self.repeated += self._current.repeated
             self._current = None
             self._done += 1
 
-    def _open(self, source: Any, records: Records | None) -> Records:
+    def _open(self, source: Any, records: Records | QueryRecords | None) -> Records | QueryRecords:
         if records is not None:
             return records
         looked_at = self.looked_at[self._done]
+        encoding = looked_at.encoding if looked_at.encoding not in {"utf-8", "utf-8-sig"} else None
         known = {column.name: column.type for column in self.columns}
         # What was empty here is what it is in the others.
         empty = [
             column.name for column in looked_at.columns if column.type == "empty" and known[column.name] != "empty"
         ]
         declared = self._options["columns"] | {name: known[name] for name in empty}
-        return read_records(source, **(self._options | {"columns": declared}))
+        found: dict[str, Any] = {"columns": declared, "encoding": self._options["encoding"] or encoding}
+        return read_records(source, **(self._options | found))
 
     def _agreed(self) -> list[Column]:
         """The columns of all files.
 
         Raises:
-            InvalidRecordError: they differ in what one is.
+            InvalidRecordError: they differ in what one is, or in which there are.
         """
         found: dict[str, tuple[Column, str]] = {}
+        self._check_names()
         for records in self.looked_at:
             for column in records.columns:
                 known, where = found.setdefault(column.name, (column, records.name))
@@ -142,6 +132,22 @@ class Inputs(Iterator[dict[str, Any]]):
                         column=column.name,
                     )
         return [column for column, _ in found.values()]
+
+    def _check_names(self) -> None:
+        """Refuse files that lack a column that another has, where a file says which columns it has."""
+        tables = [each for each in self.looked_at if each.format not in {"json", "jsonl"} and each.columns]
+        if self._options["pad"]:
+            return
+        for one, other in pairwise(tables):
+            for first, second in ((one, other), (other, one)):
+                lacking = {column.name for column in first.columns} - {column.name for column in second.columns}
+                if lacking:
+                    name = next(column.name for column in first.columns if column.name in lacking)
+                    raise InvalidRecordError(
+                        f"{second.name} has no column {name!r}, which {first.name} has. Send them one by one; or, if "
+                        "what a file lacks is null, say --pad.",
+                        column=name,
+                    )
 
 
 def _size(source: Any) -> int | None:

@@ -5,7 +5,7 @@ from typing import Any
 from databox.cli.inputs import Inputs
 from databox.cli.output import counted
 from databox.cli.terminal import Head, Terminal
-from databox.files.columns import Column
+from databox.files.column import Column
 
 __all__ = ["as_document", "show"]
 
@@ -17,7 +17,7 @@ def show(inputs: Inputs, console: Terminal) -> None:
     for records in inputs.looked_at:
         counts = "" if records.total_rows is None else f", {counted(records.total_rows, 'row')}"
         console.print((records.name, "bold"), f": {records.description}{counts}")
-        for note in records.notes:
+        for note in records.notes[1 if records.is_guess else 0 :]:
             console.print((note, "yellow"))
     if not inputs.columns:
         return

@@ -1,5 +1,6 @@
 """What became of the rows, for people and for programs."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from databox.report import most_telling
 __all__ = ["Ending", "resuming"]
 
 _LISTED = 3
+_PASSWORD = re.compile(r"(://[^/@\s:]*:)[^\s]*(@)")
+"""The password in a database's URL."""
 
 
 @attrs.frozen(kw_only=True)
@@ -100,6 +103,9 @@ class Ending:
             lines.append("The input was not read to its end.")
         if self.inputs.blank:
             lines.append(f"Passed over: {counted(self.inputs.blank, 'line')} without any value.")
+        if self.inputs.repeated:
+            again = counted(self.inputs.repeated, "line")
+            lines.append(f"Passed over: {again} with the header once more, as where files were put together.")
         for name, count in self.inputs.misfits.items():
             lines.append(f"Sent as null, because they did not fit: {counted(count, 'value')} of column {name!r}.")
         lines += self._letters()
@@ -107,6 +113,8 @@ class Ending:
             goes_on = self.interrupted or self.report.unsent or self.problem
             lines.append("To go on where it stopped:" if goes_on else "To send again what did not make it:")
             lines.append(f"  {self.resume}")
+            if ":***@" in self.resume:
+                lines.append("Give the password in place of ***, or the URL in DATABOX_DATABASE_URL.")
         return lines
 
     def _letters(self) -> list[str]:
@@ -130,6 +138,7 @@ class Ending:
             **counts,
             "seconds": round(report.seconds, 3),
             "blankLines": self.inputs.blank,
+            "repeatedHeaders": self.inputs.repeated,
             "misfits": dict(self.inputs.misfits),
             "ingestionIds": list(dict.fromkeys(each.ingestion_id for each in report.batches if each.ingestion_id)),
             "errors": [
@@ -145,7 +154,7 @@ class Ending:
 
 def resuming(arguments: Sequence[str], journal: Path) -> str:
     """Return the command that goes on with a journal."""
-    words = list(arguments)
+    words = [_PASSWORD.sub(r"\1***\2", word) for word in arguments]
     if not any(word == "--journal" or word.startswith("--journal=") for word in words):
         words += ["--journal", str(journal)]
     return shlex.join(["databox", *words])

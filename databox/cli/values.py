@@ -1,13 +1,14 @@
 """Values of options: their words to what the library takes."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from databox.limit.rate import DOCUMENTED, RateLimit
 
-__all__ = ["Keys", "columns_of", "delimiter_of", "header_of", "keys_of", "share_of"]
+__all__ = ["Keys", "columns_of", "delimiter_of", "header_of", "keys_of", "params_of", "query_of", "share_of"]
 
 Keys = Annotated[
     list[str] | None,
@@ -46,6 +47,24 @@ def delimiter_of(value: str | None) -> str | None:
 def header_of(value: str | None) -> list[str] | None:
     """Return column names, given with commas between them."""
     return None if value is None else [name.strip() for name in value.split(",")]
+
+
+def query_of(value: str) -> str:
+    """Return the text of a query, given as itself or as @ and the name of a file."""
+    return Path(value[1:]).read_text("utf-8-sig") if value.startswith("@") else value
+
+
+def params_of(values: Sequence[str] | None) -> dict[str, str] | None:
+    """Return the parameters of a query, given as name=value."""
+    params: dict[str, str] = {}
+    for value in values or ():
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{value!r} is not like since=2025-12-31.", param_hint="--param")
+        if name in params:
+            raise typer.BadParameter(f"{name!r} is given twice.", param_hint="--param")
+        params[name] = text
+    return params or None
 
 
 def share_of(value: str | None) -> RateLimit:

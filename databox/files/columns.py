@@ -1,91 +1,73 @@
 """What each column of a file is, by a sample of its cells or by what the caller said."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Literal, get_args
+import math
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Any
 
 import attrs
 
 from databox.errors import InvalidRecordError
-from databox.files.dates import DateForm, Order, date_reader, form_of, loose_dates, with_format
-from databox.files.numerals import Mark, loose_number, marks_of, strict_number
+from databox.files.column import DECLARABLE, Column, Decision, Reading, shown
+from databox.files.dates import DateForm, date_reader, form_of, loose_dates, plain_dates, with_format
+from databox.files.numerals import Mark, loose_number, marks_of, plain_numbers, strict_number
+from databox.files.typed import typed_reader, with_types
+from databox.files.words import ask_about_words, means_nothing, null_option
 
-__all__ = ["Column", "ColumnType", "Reading", "decide", "declared_reader"]
+__all__ = ["decide", "declared_reader"]
 
-ColumnType = Literal["text", "number", "date", "datetime", "boolean", "empty"]
-DECLARABLE = tuple(name for name in get_args(ColumnType) if name != "empty")
-
-_SHOWN = 40
 _NEARLY = 0.8
 """The share of cells from which on it is worth telling what keeps the others from being a number or a date."""
 
 _WITH_SIGN = frozenset("$€£¥%")
+_LONG_NUMBER = re.compile(r"[-−]?[\d.,\s'’]+(?:[eE][+-]?\d+)?")
 _TRUE, _FALSE = {"true", "yes", "y", "1", "t"}, {"false", "no", "n", "0", "f"}
 
 
-@attrs.frozen(kw_only=True)
-class Column:
-    """What became of one column."""
-
-    name: str
-    type: str
-    """`text`, `number`, `date`, `datetime`, `boolean`, or `empty` when the sample held no value."""
-    note: str = ""
-    """Why, where that is not plain."""
-    example: str = ""
-    """A value as it will be sent."""
-
-
-@attrs.frozen
-class Reading:
-    """How the cells of a file are to be read, as the caller wants it."""
-
-    declared: Mapping[str, str] = {}
-    decimal: Mark | None = None
-    order: Order | None = None
-    date_format: str | None = None
-    nulls: Collection[str] = ("",)
-
-
-@attrs.frozen
-class Decision:
-    """What a column is, and how its cells are read; None for as they are."""
-
-    column: Column
-    read: Callable[[str], Any] | None
-
-
 def decide(
-    source: str, names: Sequence[str], sample: Sequence[tuple[int, Sequence[str]]], reading: Reading, delimiter: str
+    where: str, names: Sequence[str], sample: Sequence[tuple[int, Sequence[Any]]], reading: Reading, delimiter: str = ""
 ) -> list[Decision]:
     """Return what each column is.
 
     Args:
-        source: the file's name, for errors.
+        where: the file, and the unit in which its rows are counted, for errors.
         names: of the columns.
-        sample: line numbers and cells of the first rows.
+        sample: numbers and cells of the first rows. A cell is text, or has the type that a sheet gave it.
         reading: what the caller said.
         delimiter: a comma as delimiter speaks against one as decimal mark.
 
     Raises:
-        InvalidRecordError: days and months, or thousands and fractions, cannot be told apart; or a value is not what
-            its column was declared to be.
+        InvalidRecordError: days and months, or thousands and fractions, cannot be told apart; a value is not what
+            its column was declared to be; or a word that may mean nothing keeps a column from being of numbers.
     """
     unknown = [name for name in reading.declared if name not in names]
     if unknown:
         raise InvalidRecordError(
-            f"{source} has no column {unknown[0]!r}. It has: {', '.join(map(repr, names))}.", column=unknown[0]
+            f"{where.rpartition(',')[0]} has no column {unknown[0]!r}. It has: {', '.join(map(repr, names))}.",
+            column=unknown[0],
         )
-    cells = [
-        [(line, cell) for line, row in sample if (cell := row[place].strip()) not in reading.nulls]
-        for place in range(len(names))
-    ]
+    nulls = reading.nulls
+    texts: list[list[tuple[int, str]]] = [[] for _ in names]
+    typed: list[list[tuple[int, Any]]] = [[] for _ in names]
+    for line, row in sample:
+        for place, cell in enumerate(row):
+            if not isinstance(cell, str):
+                if cell is not None:
+                    typed[place].append((line, cell))
+            elif (bare := cell.strip()) not in nulls:
+                texts[place].append((line, bare))
+    for name, words, values in zip(names, texts, typed, strict=True):
+        if name not in reading.declared:
+            ask_about_words(where, name, words, values)
     open_columns = {
         name: [cell for _, cell in found]
-        for name, found in zip(names, cells, strict=True)
+        for name, found in zip(names, texts, strict=True)
         if found and name not in reading.declared
     }
-    context = _Context(source, reading, delimiter, open_columns)
-    return [context.decide(name, found) for name, found in zip(names, cells, strict=True)]
+    context = _Context(where, reading, delimiter, open_columns)
+    return [context.decide(*column) for column in zip(names, texts, typed, strict=True)]
 
 
 def declared_reader(kind: str, reading: Reading) -> Callable[[str], Any] | None:
@@ -114,8 +96,8 @@ def declared_reader(kind: str, reading: Reading) -> Callable[[str], Any] | None:
 class _Context:
     """What the columns of one file say about each other."""
 
-    def __init__(self, source: str, reading: Reading, delimiter: str, columns: Mapping[str, list[str]]) -> None:
-        self._source, self._reading, self._delimiter = source, reading, delimiter
+    def __init__(self, where: str, reading: Reading, delimiter: str, columns: Mapping[str, list[str]]) -> None:
+        self._where, self._reading, self._delimiter = where, reading, delimiter
         self._formatted = {name for name, cells in columns.items() if self._has_format(cells)}
         self._forms: dict[str, DateForm] = {}
         self._marks: dict[str, tuple[frozenset[Mark], bool]] = {}
@@ -133,11 +115,16 @@ class _Context:
                 self._marks[name] = possible, matters
         self._orders = {f.name: {n: f.order for n, f in self._forms.items() if f.order} for f in self._forms.values()}
 
-    def decide(self, name: str, cells: Sequence[tuple[int, str]]) -> Decision:
-        """Return what a column is."""
+    def decide(self, name: str, cells: Sequence[tuple[int, str]], typed: Sequence[tuple[int, Any]] = ()) -> Decision:
+        """Return what a column is, by its cells of text and those that have a type already."""
         kind = self._reading.declared.get(name)
         if kind is not None:
-            return self._declared(name, kind, cells)
+            return self._declared(name, kind, [*cells, *typed])
+        if typed:
+            return with_types(self._where, name, self._by_text(name, cells) if cells else None, typed)
+        return self._by_text(name, cells)
+
+    def _by_text(self, name: str, cells: Sequence[tuple[int, str]]) -> Decision:
         if not cells:
             return Decision(Column(name=name, type="empty", note="no value in the sample"), _unknown)
         first = cells[0][1]
@@ -148,24 +135,26 @@ class _Context:
             return self._dates(name, self._forms[name], cells)
         if name in self._marks:
             return self._numbers(name, cells)
-        note = self._near_miss(cells)
-        return Decision(Column(name=name, type="text", note=note, example=_shown(first)), None)
+        note = self._near_miss(name, cells)
+        return Decision(Column(name=name, type="text", note=note, example=shown(first)), None)
 
-    def _declared(self, name: str, kind: str, cells: Sequence[tuple[int, str]]) -> Decision:
+    def _declared(self, name: str, kind: str, cells: Sequence[tuple[int, Any]]) -> Decision:
         read = declared_reader(kind, self._reading)
         kind = kind.partition(":")[0]
-        example = cells[0][1] if cells else ""
+        if not all(isinstance(cell, str) for _, cell in cells):
+            read = typed_reader(kind, read)
+        example: str = str(cells[0][1]) if cells else ""
         if read is not None and cells:
             try:
                 example = str(read(cells[0][1]))
             except ValueError as problem:
                 line, cell = cells[0]
                 raise InvalidRecordError(
-                    f"{self._source}, line {line}, column {name!r}: {_shown(cell)!r} {problem}. "
+                    f"{self._where} {line}, column {name!r}: {shown(str(cell))!r} {problem}. "
                     f"The column was declared to be {kind}.",
                     column=name,
                 ) from None
-        return Decision(Column(name=name, type=kind, note="declared", example=_shown(example)), read)
+        return Decision(Column(name=name, type=kind, note="declared", example=shown(example)), read)
 
     def _dates(self, name: str, form: DateForm, cells: Sequence[tuple[int, str]]) -> Decision:
         note = {"day": "day first", "month": "month first"}.get(form.order or "", "")
@@ -175,7 +164,7 @@ class _Context:
             if len(set(others.values())) != 1:
                 line, cell = cells[0]
                 raise InvalidRecordError(
-                    f"{self._source}, line {line}, column {name!r}: {cell!r} may have the day or the month first, and "
+                    f"{self._where} {line}, column {name!r}: {cell!r} may have the day or the month first, and "
                     "no other date in it tells. Say dayfirst=True or False (--dayfirst, --no-dayfirst), or the whole "
                     "form with date_format (--date-format, such as %d/%m/%Y).",
                     column=name,
@@ -183,7 +172,7 @@ class _Context:
             other, order = next(iter(others.items()))
             form = attrs.evolve(form, order=order, needs_order=False)
             note = f"{order} first, as in {other}"
-        return _made(name, date_reader(form), cells[0][1], note)
+        return _made(name, date_reader(form), cells[0][1], note, plain_dates(form))
 
     def _numbers(self, name: str, cells: Sequence[tuple[int, str]]) -> Decision:
         possible, matters = self._marks[name]
@@ -193,7 +182,7 @@ class _Context:
         if matters and mark is None:
             line, cell = next((line, cell) for line, cell in cells if "." in cell or "," in cell)
             raise InvalidRecordError(
-                f"{self._source}, line {line}, column {name!r}: the mark in {cell!r} may be for thousands or for a "
+                f"{self._where} {line}, column {name!r}: the mark in {cell!r} may be for thousands or for a "
                 "fraction, and no other number in it tells. Say which mark is the decimal one: decimal=',' or '.' "
                 "(--decimal).",
                 column=name,
@@ -201,7 +190,7 @@ class _Context:
         note = "decimal comma" if matters and mark == "," else ""
         if not matters and all(len(cell) == 8 for _, cell in cells) and _all_compact_dates(cells):
             note = f"looks like dates: {name}=date:%Y%m%d would make them such"
-        return _made(name, strict_number(mark), cells[0][1], note)
+        return _made(name, strict_number(mark), cells[0][1], note, plain_numbers(mark))
 
     def _mark_of_the_file(self) -> Mark | None:
         """The decimal mark that the columns with only one possibility agree on."""
@@ -214,35 +203,53 @@ class _Context:
         read = with_format(self._reading.date_format)
         return all(_fits(read, cell) for cell in cells)
 
-    def _near_miss(self, cells: Sequence[tuple[int, str]]) -> str:
+    def _near_miss(self, name: str, cells: Sequence[tuple[int, str]]) -> str:
         """What keeps a column of text from being something else, when that is little."""
+        if all(means_nothing(cell) for _, cell in cells):
+            return f"no other value: if it means nothing, {null_option([cells[0][1]])}"
         if any(_has_leading_zero(cell) for _, cell in cells):
             return "kept as text: leading zeros" if all(c[:1].isdecimal() for _, c in cells) else ""
-        numbers = [bool(marks_of([cell])[0]) for _, cell in cells]
-        dates = [form_of([cell], self._reading.order) is not None for _, cell in cells]
-        for what, fits in (("numbers", numbers), ("dates", dates)):
-            if _NEARLY * len(fits) <= sum(fits) < len(fits):
-                line, cell = cells[fits.index(False)]
-                return f"most are {what}, but not {_shown(cell)!r} in line {line}"
-        if all(numbers):
+        misses = {
+            "numbers": _misses(cells, lambda cell: bool(marks_of([cell])[0])),
+            "dates": _misses(cells, lambda cell: form_of([cell], self._reading.order) is not None),
+        }
+        for what, missed in misses.items():
+            if missed:
+                line, cell = missed[0]
+                unit = self._where.rpartition(" ")[2]
+                return f"most are {what}, but not {shown(cell)!r} in {unit} {line}"
+        if misses["numbers"] is not None:
             return "kept as text: decimal commas and points are mixed"
-        if all(dates):
+        if misses["dates"] is not None:
             return "kept as text: dates of several forms"
-        long = [cell for _, cell in cells if len(cell) > 15 and cell.lstrip("-").isdecimal()]
-        if long:
+        if any(sum(map(str.isdecimal, cell)) > 15 and _LONG_NUMBER.fullmatch(cell) for _, cell in cells):
             return "kept as text: too long for an exact number"
         loose = loose_number(self._reading.decimal)
         if all(_fits(loose, cell) and not _WITH_SIGN.isdisjoint(cell) for _, cell in cells):
-            return "kept as text; declared as number, the signs would be left out"
+            option = f"columns={{{name!r}: 'number'}} (--column {shlex.quote(name)}=number)"
+            return f"kept as text; to read numbers, without the signs: {option}"
         if self._reading.order and form_of([cell for _, cell in cells]):
             return f"kept as text: dates, but not with the {self._reading.order} first"
         return ""
 
 
-def _made(name: str, read: Callable[[str], Any], first: str, note: str) -> Decision:
+def _made(
+    name: str,
+    read: Callable[[str], Any],
+    first: str,
+    note: str,
+    read_many: Callable[[Sequence[str]], Any] | None = None,
+) -> Decision:
     value = read(first)
     kind = "number" if isinstance(value, int | float) else str(type(value).__name__)
-    return Decision(Column(name=name, type=kind, note=note, example=_shown(str(value))), read)
+    return Decision(Column(name=name, type=kind, note=note, example=shown(str(value))), read, read_many)
+
+
+def _misses(cells: Sequence[tuple[int, str]], fits: Callable[[str], bool]) -> Sequence[tuple[int, str]] | None:
+    """The cells that do not fit when they are few, and None when they are many; then not all are looked at."""
+    most = len(cells) - math.ceil(_NEARLY * len(cells))
+    found = list(islice((each for each in cells if not fits(each[1])), most + 1))
+    return found if len(found) <= most else None
 
 
 def _unknown(cell: str) -> Any:
@@ -273,8 +280,3 @@ def _has_leading_zero(cell: str) -> bool:
 def _all_compact_dates(cells: Sequence[tuple[int, str]]) -> bool:
     read = with_format("%Y%m%d")
     return all(_fits(read, cell) and 1900 <= int(cell[:4]) <= 2100 for _, cell in cells)
-
-
-def _shown(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"

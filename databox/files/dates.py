@@ -1,14 +1,14 @@
 """Dates and times as people write them, and what a column of them says about the order of day and month."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from typing import Literal
 
 import attrs
 
-__all__ = ["DateForm", "date_reader", "form_of", "loose_dates", "with_format"]
+__all__ = ["DateForm", "date_reader", "form_of", "loose_dates", "plain_dates", "with_format"]
 
 Order = Literal["day", "month"]
 """Which of the two comes first."""
@@ -33,6 +33,10 @@ _FORMS = {
     "day and name": _pattern(rf"(?P<day>\d{{1,2}})\.?[ -]?{_NAME},?[ -]?(?P<year>\d{{4}}|\d{{2}})"),
     "name and day": _pattern(rf"{_NAME} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}})"),
 }
+
+
+_DAY_LENGTH = len("2025-12-31")
+_MOMENT_LENGTH = len("2025-12-31 23:59:59")
 
 
 @attrs.frozen
@@ -99,6 +103,40 @@ def date_reader(form: DateForm) -> Callable[[str], date]:
             raise ValueError("is not a date that exists") from None
 
     return read
+
+
+def plain_dates(form: DateForm) -> Callable[[Sequence[str]], list[date | None] | None] | None:
+    """Return what reads dates as ISO 8601 writes them, many at once, or None for another form; an empty cell is None.
+
+    It gives None where one of them is written otherwise.
+    """
+    if form.name != "year first":
+        return None
+    parse, are_plain = (datetime.fromisoformat, _are_moments) if form.has_time else (date.fromisoformat, _are_days)
+
+    def read(cells: Sequence[str]) -> list[date | None] | None:
+        full = list(filter(None, cells)) if "" in cells else cells
+        if not are_plain(full):
+            return None
+        try:
+            return [parse(cell) if cell else None for cell in cells] if "" in cells else list(map(parse, cells))
+        except ValueError:
+            return None
+
+    return read
+
+
+def _are_days(cells: Sequence[str]) -> bool:
+    """Whether what `date.fromisoformat` takes of them is a year, a month and a day, and not a week."""
+    return {*map(len, cells)} <= {_DAY_LENGTH} and "W" not in "".join(cells)
+
+
+def _are_moments(cells: Sequence[str]) -> bool:
+    """Whether what `datetime.fromisoformat` takes of them is a day and a time to the second, without a zone."""
+    if not {*map(len, cells)} <= {_MOMENT_LENGTH} or not {cell[10] for cell in cells} <= {" ", "T"}:
+        return False
+    text = "".join(cells)
+    return "W" not in text and "+" not in text and text.count("-") == text.count(":") == 2 * len(cells)
 
 
 def loose_dates(order: Order | None, *, has_time: bool) -> Callable[[str], date]:

@@ -1,23 +1,32 @@
-"""How a delimited file is laid out: its delimiter and its header."""
+"""How a delimited file is laid out: its delimiter, and the line of its header."""
 
 import contextlib
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 
 import attrs
 
 from databox.errors import InvalidRecordError
+from databox.files.dates import form_of
+from databox.files.numerals import marks_of
 
-__all__ = ["DELIMITERS", "Layout", "layout_of", "names_of"]
+__all__ = ["DELIMITERS", "Layout", "layout_of"]
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _LOOKED_AT = 200
 """Lines that decide about the delimiter."""
 _UNUSED = "\x1f"
 """Separates nothing: for files of one column that hold all of the usual delimiters."""
+_SAID = re.compile(
+    r"(?P<blank>(?:[ \t]*(?:\r\n|\r|\n))*)[ \t\"]*sep=(\\t|[^\r\n\"])[\" \t,;|]*(?:\r\n|\r|\n|$)", re.IGNORECASE
+)
+"""A first line in which Excel says the delimiter, as programs and people write it."""
+
+_Rows = list[tuple[int, list[str]]]
 
 
 @attrs.frozen
@@ -29,50 +38,113 @@ class Layout:
     """Lines before the header that are none of the table."""
 
 
-def layout_of(head: str, given: str | None) -> Layout:
-    """Return the delimiter that was given, or else the one that cuts all first lines into equally many fields."""
-    said = re.match(r"sep=(.)\r?\n", head, re.IGNORECASE)  # as Excel writes and reads it
+def layout_of(name: str, head: str, delimiter: str | None, skip_lines: int | None) -> Layout:
+    """Return how a file is laid out: as was said, or else as cuts its first lines into equally many fields.
+
+    Args:
+        name: the file's, for errors.
+        head: its beginning.
+        delimiter: the one that was given.
+        skip_lines: how many lines before the header were said to be none of the table.
+
+    Raises:
+        InvalidRecordError: there are lines above the header, and nobody has said so.
+    """
+    start = head.lstrip("\ufeff")
+    said = _SAID.match(start)
+    skipped = skip_lines or 0
     if said:
-        return Layout(given or said[1], skip_lines=1)
-    if given is not None:
-        return Layout(given)
+        delimiter = delimiter or said[2].replace("\\t", "\t")
+        skipped = max(skipped, len(re.findall(r"\r\n|\r|\n", said["blank"])) + 1)
+    rest = "".join(islice(io.StringIO(start, newline=""), skipped, None))
+    found = delimiter or _evenly(rest)
+    if skip_lines is None:
+        _meet_preamble(name, rest, skipped, found, (delimiter,) if delimiter else tuple(DELIMITERS))
+    return Layout(found or _absent(rest), skipped)
+
+
+def _evenly(text: str) -> str | None:
+    """The delimiter that cuts most lines into as many fields as the first."""
     best, best_score = None, (0.0, 0)
     for candidate in DELIMITERS:
-        counts = [len(fields) for fields in _first_rows(head, candidate) if fields]
+        counts = [len(fields) for _, fields in _first_rows(text, candidate)]
         if not counts or counts[0] < 2:
             continue
         score = (sum(count == counts[0] for count in counts) / len(counts), counts[0])
         if score > best_score:
             best, best_score = candidate, score
-    if best is None:
-        best = next((each for each in DELIMITERS if each not in head), _UNUSED)
-    return Layout(best)
+    return best
 
 
-def names_of(name: str, fields: Sequence[str], line: int) -> list[str]:
-    """Return the column names of a header line.
-
-    Raises:
-        InvalidRecordError: a column has no name, or the name of another.
-    """
-    names = [field.strip() for field in fields]
-    remedy = "Mend the first line, or give the names with header= (--header)"
-    for place, each in enumerate(names):
-        if not each:
-            raise InvalidRecordError(f"{name}, line {line}: column {place + 1} has no name. {remedy}.")
-        if each in names[:place]:
-            raise InvalidRecordError(
-                f"{name}, line {line}: columns {names.index(each) + 1} and {place + 1} are both named {each!r}. "
-                f"{remedy}.",
-                column=each,
-            )
-    return names
+def _absent(text: str) -> str:
+    """A delimiter that is nowhere in the text: it has one column."""
+    return next((each for each in DELIMITERS if each not in text), _UNUSED)
 
 
-def _first_rows(head: str, delimiter: str) -> list[list[str]]:
+def _meet_preamble(name: str, text: str, skipped: int, found: str | None, candidates: Sequence[str]) -> None:
+    """Raise when the first lines are not those of the table that follows: a title, a comment, an empty line."""
+    share, width = _like_the_first(_first_rows(text, found)) if found else (0.0, 0)
+    if share == 1.0:
+        return
+    for candidate in candidates:
+        rows = _first_rows(text, candidate)
+        start = _table_start(rows)
+        if not start or (len(rows[0][1]) > 1 and any(map(_is_value, rows[start][1]))):
+            continue
+        if share >= 0.5 and len(rows[start][1]) <= width:
+            continue
+        above, header = rows[0][1], rows[start][1]
+        line = skipped + rows[start][0]
+        raise InvalidRecordError(
+            f"{name}, line {skipped + rows[0][0]} has {_fields(above)}, and from line {line} on {len(header)} each. "
+            f"If the header is line {line}, {_shown(header)}, say skip_lines={line - 1} (--skip-lines {line - 1}); if "
+            f"it is the first line, skip_lines={skipped} (--skip-lines {skipped})."
+        )
+
+
+def _table_start(rows: _Rows) -> int:
+    """The place of the first row of a table that begins below other lines and is even from there on, or 0."""
+    widths = [len(fields) for _, fields in rows]
+    width, times = Counter(widths).most_common(1)[0] if widths else (0, 0)
+    start = widths.index(width) if widths else 0
+    if width < 2 or times < 2 or start == 0 or widths[0] >= width:
+        return 0
+    table = rows[start:]
+    if sum(len(fields) == width for _, fields in table) < 0.9 * len(table):
+        return 0
+    # A column of numbers with decimal commas, or of dates with commas in them, is no table of two.
+    whole = [",".join(fields).strip() for _, fields in table]
+    return 0 if marks_of(whole)[0] or form_of(whole) else start
+
+
+def _like_the_first(rows: _Rows) -> tuple[float, int]:
+    """The share of rows that have as many fields as the first, and how many these are."""
+    width = len(rows[0][1]) if rows else 0
+    return (sum(len(fields) == width for _, fields in rows) / len(rows), width) if width > 1 else (0.0, width)
+
+
+def _first_rows(text: str, delimiter: str) -> _Rows:
+    """The first rows that are not empty, with the numbers of their lines."""
     # The last line may be cut off, so it does not count unless it is the only one.
-    reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
-    rows: list[list[str]] = []
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows: _Rows = []
+    line = 1
     with contextlib.suppress(csv.Error):  # told when the rows are read
-        rows.extend(islice(reader, _LOOKED_AT + 1))
-    return rows[:-1] if len(rows) > 2 else rows
+        for fields in islice(reader, _LOOKED_AT + 1):
+            if any(map(str.strip, fields)):
+                rows.append((line, fields))
+            line = reader.line_num + 1
+    return rows[:-1] if len(rows) > _LOOKED_AT else rows
+
+
+def _is_value(cell: str) -> bool:
+    return bool(marks_of([cell.strip()])[0]) or form_of([cell.strip()]) is not None
+
+
+def _fields(row: Sequence[str]) -> str:
+    return f"{len(row)} field{'' if len(row) == 1 else 's'}, {_shown(row)}"
+
+
+def _shown(row: Sequence[str]) -> str:
+    text = ", ".join(" ".join(cell.split()) for cell in row)
+    return repr(text if len(text) <= 40 else text[:39] + "…")

@@ -4,8 +4,9 @@ import importlib
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 import orjson
@@ -16,65 +17,78 @@ from databox.files.text import lines
 
 __all__ = ["holds_lines", "json_lines", "json_rows"]
 
-_LONG = re.compile("[0-9][0-9.]{15}")
-"""Digits in a row that may be a number which no float holds; orjson would make it the nearest one."""
+_LONG = re.compile(r"[0-9][0-9.]{15}|[0-9][eE][-+]?[0-9]{2}")
+"""What may be a number that no float holds; orjson would make it the nearest one."""
+_NAME = re.compile(r'"[ \t]*:')
+"""The end of a name and what follows it; text may begin so too."""
+_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|[^u])", re.DOTALL)
 
 
 def json_lines(source: Source, encoding: str) -> Iterator[Any]:
     """Yield the rows of a file with one JSON object a line; empty lines are passed over.
 
     Raises:
-        InvalidRecordError: a line is no JSON object.
+        InvalidRecordError: a line is no JSON object, or names a column twice.
     """
     for number, line in enumerate(lines(source, source.stream(), encoding), 1):
         if not line.strip():
             continue
+        if number == 1:
+            line = line.lstrip("\ufeff")
+        where = f"{source.name}, line {number:,}"
         try:
             row = orjson.loads(line)
             if _LONG.search(line):
-                row = json.loads(line, parse_float=_exact)
+                row = json.loads(line, parse_float=_number)
         except orjson.JSONDecodeError as error:
             raise InvalidRecordError(
-                f"{source.name}, line {number:,} is not JSON: {error}. JSON Lines has one whole object in each line; "
+                f"{where} is not JSON: {error}. JSON Lines has one whole object in each line; "
                 "for an array over several lines say format='json' (--format json)."
             ) from None
-        yield _checked(row, f"{source.name}, line {number:,}")
+        if type(row) is dict and len(_NAME.findall(line)) != len(cast("dict[str, Any]", row)):
+            json.loads(line, object_pairs_hook=partial(_once, where))
+        yield _checked(row, where)
 
 
-def json_rows(source: Source, encoding: str) -> Iterator[Any]:
-    """Yield the rows of a JSON array, or of the array under `records` in an object, as they are read.
+def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iterator[Any]:
+    """Yield the rows of a JSON array, or of an array within an object, as they are read.
+
+    Args:
+        source: the file.
+        encoding: the codec's name.
+        rows_at: where in an object the array is: names with dots between them. Without, in `records`.
 
     Raises:
-        InvalidRecordError: it is something else, or not JSON to its end.
+        InvalidRecordError: it is something else, or not JSON to its end, or a row names a column twice.
         ImportError: the library for it is not installed.
     """
     try:
         ijson: Any = importlib.import_module("ijson")
     except ImportError:
         raise missing("ijson", "files", "JSON arrays") from None
+    start = source.head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")
+    if start[:1] not in {"[", "{"}:
+        what = f"begins with {start[:1]!r}" if start else "is empty"
+        raise InvalidRecordError(f"{source.name} {what}, and a JSON file of rows is an array of objects.")
+    if rows_at is None and start[0] == "{":
+        rows_at = _place_of_rows(ijson, source, start)
     stream: BinaryIO = source.stream()
     if encoding not in {"utf-8", "utf-8-sig"}:
-        text = io.TextIOWrapper(stream, encoding)
-        stream = cast("BinaryIO", io.BufferedReader(Encoded(text), BLOCK))
-    elif encoding == "utf-8-sig" and source.head.startswith(b"\xef\xbb\xbf"):
+        stream = cast("BinaryIO", io.BufferedReader(Encoded(io.TextIOWrapper(stream, encoding)), BLOCK))
+    while stream.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
         stream.read(3)
-    start = source.head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")[:1]
-    place = {"[": "item", "{": "records.item"}.get(start)
-    if place is None:
-        what = "is empty" if not start else f"begins with {start!r}"
-        raise InvalidRecordError(f"{source.name} {what}, and a JSON file of rows is an array of objects.")
     count = 0
     try:
-        for row in ijson.items(stream, place, use_float=True):
-            yield _checked(row, f"{source.name}, row {count:,}")
+        for row in ijson.items(_Whole(stream), f"{rows_at}.item" if rows_at else "item", map_type=_Row):
+            where = f"{source.name}, row {count:,}"
+            yield _plain(row, where)
             count += 1
     except (ijson.JSONError, UnicodeError) as error:
         said = " ".join(str(error).split())
         raise InvalidRecordError(f"{source.name} is not JSON after its first {count:,} rows: {said}.") from None
-    if place == "records.item" and not count:
+    if rows_at and not count and not _has_array(ijson, start, rows_at):
         raise InvalidRecordError(
-            f"{source.name} is a JSON object without rows in `records`. A file of rows is an array of objects, or has "
-            "one object in each line (format='jsonl', --format jsonl)."
+            f"{source.name} has no array at {rows_at!r}. Say where its rows are with rows_at= (--rows-at NAME)."
         )
 
 
@@ -85,16 +99,144 @@ def holds_lines(start: str) -> bool:
         row: Any = orjson.loads(first)
     except orjson.JSONDecodeError:
         return False
-    return bool(rest) or type(row.get("records")) is not list
+    return bool(rest) or not any(_may_be_rows(value) for value in row.values())
 
 
-def _exact(number: str) -> float | Decimal:
+def _may_be_rows(value: Any) -> bool:
+    """Whether a value within an object may be its rows."""
+    if isinstance(value, dict):
+        return any(map(_may_be_rows, cast("dict[str, Any]", value).values()))
+    return isinstance(value, list) and all(isinstance(each, dict) for each in cast("Any", value))
+
+
+def _place_of_rows(ijson: Any, source: Source, start: str) -> str:
+    """Where in an object its rows are.
+
+    Raises:
+        InvalidRecordError: not in `records`, so that it has to be said.
+    """
+    found = _arrays(ijson, start)
+    if "records" in found:
+        return "records"
+    if not source.is_whole and not found:
+        return "records"  # perhaps behind something long
+    if not found:
+        raise InvalidRecordError(
+            f"{source.name} is a JSON object without rows in `records`. A file of rows is an array of objects, or has "
+            "one object in each line (format='jsonl', --format jsonl)."
+        )
+    others = f" Other arrays are at {', '.join(map(repr, found[1:]))}." if len(found) > 1 else ""
+    raise InvalidRecordError(
+        f"{source.name} is one JSON object, with an array at {found[0]!r}. If these are the rows, say "
+        f"rows_at={found[0]!r} (--rows-at {found[0]}).{others}"
+    )
+
+
+def _arrays(ijson: Any, start: str) -> list[str]:
+    """The places of arrays of objects in the beginning of a document, empty arrays last."""
+    full: list[str] = []
+    empty: list[str] = []
+    before = ""
+    try:
+        for place, event, _ in ijson.parse(io.BytesIO(start.encode("utf-8", "replace"))):
+            if event == "start_map" and place.endswith(".item") and ".item." not in place:
+                full.append(place.removesuffix(".item"))
+            elif event == "end_array" and before == "start_array":
+                empty.append(place)
+            before = event
+    except ijson.JSONError:
+        pass  # the beginning ends somewhere
+    return list(dict.fromkeys([*full, *empty]))
+
+
+def _has_array(ijson: Any, start: str, place: str) -> bool:
+    return place in _arrays(ijson, start)
+
+
+class _Row(dict[str, Any]):
+    """A JSON object that knows a name that came twice. (Raising within ijson is not safe.)"""
+
+    twice: str | None = None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in self:
+            self.twice = name
+        super().__setitem__(name, value)
+
+
+class _Whole:
+    """The bytes of a JSON document without an escape for half of a character: ijson makes that a question mark."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._left = b""
+        self._high: bytes | None = None
+        """The first half of a pair, when the second has to follow at once."""
+
+    def read(self, size: int = -1) -> bytes:
+        """Return some bytes.
+
+        Raises:
+            UnicodeError: an escape among them stands for half of a character.
+        """
+        data = self._stream.read(size)
+        if b"\\" in data or self._left or self._high:
+            self._check(self._left + data, is_end=not data)
+        return data
+
+    def _check(self, text: bytes, *, is_end: bool) -> None:
+        end = 0
+        if self._high and not text.startswith(b"\\"):
+            raise self._half(None)
+        for escape in _ESCAPE.finditer(text):
+            code = int(escape[1], 16) if escape[1] else 0
+            if bool(self._high) != (0xDC00 <= code <= 0xDFFF):
+                raise self._half(escape[1])
+            self._high = escape[1] if 0xD800 <= code <= 0xDBFF else None
+            end = escape.end()
+            if self._high and end < len(text) and text[end : end + 1] != b"\\":
+                raise self._half(None)
+        begun = text.find(b"\\", end)
+        self._left = text[begun:] if begun >= 0 else b""
+        if self._high and is_end:
+            raise self._half(None)
+
+    def _half(self, code: bytes | None) -> UnicodeError:
+        return UnicodeError(f"\\u{(self._high or code or b'').decode()} is half of a surrogate pair")
+
+
+def _plain(row: Any, where: str) -> dict[str, Any]:
+    """A row as ijson read it, with numbers as floats where that is the same number."""
+    checked = _checked(row, where)
+    if isinstance(row, _Row) and row.twice is not None:
+        raise _twice(row.twice, where)
+    return {name: _float(value) if type(value) is Decimal else value for name, value in checked.items()}
+
+
+def _once(where: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in row:
+            raise _twice(name, where)
+        row[name] = value
+    return row
+
+
+def _twice(name: str, where: str) -> InvalidRecordError:
+    return InvalidRecordError(f"{where} has {name!r} twice, and only one value could be sent. Rename one.", column=name)
+
+
+def _number(text: str) -> float | Decimal:
+    return _float(Decimal(text))
+
+
+def _float(number: Decimal) -> float | Decimal:
     """A number as a float where that is the same number."""
-    exact, nearest = Decimal(number), float(number)
-    return nearest if Decimal(repr(nearest)) == exact else exact
+    nearest = float(number)
+    return nearest if Decimal(repr(nearest)) == number else number
 
 
-def _checked(row: Any, where: str) -> Any:
+def _checked(row: Any, where: str) -> Mapping[str, Any]:
     if isinstance(row, dict):
         return cast("dict[str, Any]", row)
     shown = json.dumps(row, default=str)[:40]

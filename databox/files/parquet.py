@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from databox.errors import InvalidRecordError
-from databox.files.columns import Column
+from databox.files.column import Column
 from databox.files.source import Source, missing
 
 __all__ = ["Parquet"]
@@ -46,28 +46,54 @@ class Parquet:
         self._name = source.name
         self._stream = source.seekable()
         try:
-            self._file: Any = parquet.ParquetFile(self._stream)
+            # INT96, the timestamps of old writers, hold years that nanoseconds do not.
+            self._file: Any = parquet.ParquetFile(self._stream, coerce_int96_timestamp_unit="us")
         except (self._pyarrow.ArrowException, OSError) as error:
             raise InvalidRecordError(f"{source.name} is not a Parquet file: {_first_line(error)}.") from None
         self.total_rows = int(self._file.metadata.num_rows)
         self.columns = tuple(self._column(field) for field in self._file.schema_arrow)
+        names = [column.name for column in self.columns]
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise InvalidRecordError(
+                    f"{source.name}: columns {names.index(name) + 1} and {place + 1} are both named {name!r}. Rename "
+                    "one where the file is made.",
+                    column=name,
+                )
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield row by row.
 
         Raises:
-            InvalidRecordError: the file is damaged.
+            InvalidRecordError: the file is damaged, or a value is of a year that Python does not have.
         """
         pa = self._pyarrow
         schema = pa.schema(
             [pa.field(field.name, self._in_microseconds(field.type)) for field in self._file.schema_arrow]
         )
+        for group in range(self._file.num_row_groups):
+            try:
+                for batch in self._file.iter_batches(batch_size=_AT_ONCE, row_groups=[group]):
+                    table = pa.Table.from_batches([batch]).cast(schema, safe=False)
+                    yield from self._plain(table, group)
+            except (pa.ArrowException, OSError) as error:
+                raise InvalidRecordError(f"{self._name}, row group {group} is damaged: {_first_line(error)}.") from None
+
+    def _plain(self, table: Any, group: int) -> list[dict[str, Any]]:
         try:
-            for batch in self._file.iter_batches(batch_size=_AT_ONCE):
-                table = pa.Table.from_batches([batch])
-                yield from table.cast(schema, safe=False).to_pylist()
-        except (pa.ArrowException, OSError) as error:
-            raise InvalidRecordError(f"{self._name} is damaged: {_first_line(error)}.") from None
+            rows: list[dict[str, Any]] = table.to_pylist()
+        except (OverflowError, ValueError) as error:
+            for name, column in zip(table.column_names, table.columns, strict=True):
+                try:
+                    column.to_pylist()
+                except (OverflowError, ValueError) as problem:
+                    raise InvalidRecordError(
+                        f"{self._name}, row group {group}, column {name!r} ({column.type}): a value is beyond the "
+                        f"years 1 to 9999 ({problem}). Mend it where the file is made.",
+                        column=name,
+                    ) from None
+            raise InvalidRecordError(f"{self._name}, row group {group}: {error}.") from None
+        return rows
 
     def close(self) -> None:
         """Let go of the file."""

@@ -21,8 +21,8 @@ HEAD = 1 << 20
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _FOREIGN = {
-    b"PK\x03\x04": "a ZIP archive or an Excel workbook. Unpack it, or save the sheet as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook. Save the sheet as CSV",
+    b"PK\x03\x04": "a ZIP archive. Unpack it, or, if it is a workbook, say format='excel' (--format excel)",
+    b"\xd0\xcf\x11\xe0": "an old Office document. If it is a workbook, say format='excel' (--format excel)",
     b"BZh": "packed with bzip2. Unpack it, or pack it with gzip or zstd",
     b"\xfd7zXZ": "packed with xz. Unpack it, or pack it with gzip or zstd",
     b"%PDF": "a PDF. Export the table as CSV",
@@ -167,6 +167,13 @@ class Source:
         self.head = bytes(_read_up_to(self._stream, HEAD))
         self.is_whole = len(self.head) < HEAD
         """Whether `head` is all there is."""
+
+    def refuse_foreign(self) -> None:
+        """Refuse what is no text, by its first bytes.
+
+        Raises:
+            InvalidRecordError: it is packed in a way, or of a kind, that cannot be read.
+        """
         for magic, what in _FOREIGN.items():
             if self.head.startswith(magic):
                 raise InvalidRecordError(f"{self.name} is {what}.")

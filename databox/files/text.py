@@ -2,11 +2,13 @@
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO
 
 from databox.errors import InvalidRecordError
-from databox.files.source import Source
+from databox.files.source import BLOCK, Source
 
 __all__ = ["Encoding", "find_encoding", "head_text", "lines"]
 
@@ -20,6 +22,21 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+_NO_FILE = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "unicode-escape"})
+_GUESS = "a guess: it is not UTF-8. If letters look wrong, say which encoding it is"
+_STRAY = re.compile(r"[\udc80-\udcff]")
+"""A byte that could not be decoded, as Python has it among text."""
+_WORD = re.compile(r"[^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f\s]+")
+"""Letters, digits and signs beyond ASCII in a row."""
+_SIGN = "¡¢£¤¥¦¨©«¬®¯±´¶¸»¿¼½¾¹³‚ƒ„…†‡ˆ‰‹‘“”•˜™›"
+_ODD = re.compile(
+    rf"[A-Za-zÀ-ÿ][{_SIGN}][a-zß-ÿ]"  # a sign within a word
+    r"|[a-z][ŸŒŽŠÀ-ÖØ-ÞÐ]"  # a capital after a small letter
+    r"|[À-ÖØ-öø-ÿŠŒŽšœžŸ]{3}"  # a word of accented letters alone
+    rf"|[{_SIGN}]{{2}}[A-Za-zÀ-ÿ{_SIGN}]|[Ÿ]|[A-Za-z][¤¦¨¬¯¶¸]|[¤¦¨¬¯¶¸][A-Za-z]|^[£¥¢][a-zß-ÿ]|[a-zß-ÿ]¿"
+)
+"""Where letters and signs follow each other as in no language that Windows-1252 is for."""
 
 Encoding = tuple[str, str | None]
 """The codec's name, and what to tell about how it was found, if anything."""
@@ -38,25 +55,78 @@ def find_encoding(source: Source, given: str | None) -> Encoding:
     if source.is_text:
         return "utf-8", None
     if given is not None:
-        try:
-            name = codecs.lookup(given).name
-            b"".decode(name)
-        except LookupError:
-            raise LookupError(f"There is no encoding {given!r}. Usual ones are utf-8, windows-1252, utf-16.") from None
-        return ("utf-8-sig" if name == "utf-8" else name), None
+        return _given(given), None
     head = source.head
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name, None
+    if source.is_whole and head.endswith(b"\0") and b"\0" not in (kept := head.rstrip(b"\0")):
+        raise InvalidRecordError(
+            f"{source.name} ends in {len(head) - len(kept)} zero bytes, as where writing it was interrupted. Have "
+            "it made again; or, if nothing is missing before them, cut them off."
+        )
     if b"\0" in head:
         return _without_mark(source), "found by its zero bytes"
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    scan = _Scan()
+    scan.take(head, final=source.is_whole)
+    source.check_rest(scan.take)
+    if not scan.strays:
+        return "utf-8", None
+    if scan.letters > scan.strays / 20:
+        raise InvalidRecordError(
+            f"{source.name}, line {scan.line:,}: byte 0x{scan.byte:02X} is not UTF-8, as the rest is. Mend it; or, if "
+            "letters before it are not UTF-8 either, say which encoding the file has, such as encoding='windows-1252' "
+            "(--encoding windows-1252)."
+        )
+    text = head.decode("cp1252", "replace")
+    odd = next(filter(_is_odd, _WORD.findall(text)), None)
+    if "\ufffd" in text or odd:
+        what = f"not UTF-8, and as Windows-1252 it would read {odd!r}" if odd else "neither UTF-8 nor Windows-1252"
+        raise InvalidRecordError(
+            f"{source.name}, line {scan.line:,}: byte 0x{scan.byte:02X} is {what}. Say which encoding it is "
+            "with encoding= (--encoding), such as windows-1252, windows-1250, windows-1251, mac_roman, shift_jis or "
+            "gb18030."
+        )
+    return "cp1252", _GUESS
+
+
+def _given(name: str) -> str:
     try:
-        decoder.decode(head, final=source.is_whole)
-        source.check_rest(decoder.decode)
-    except UnicodeDecodeError:
-        return "cp1252", "a guess: it is not UTF-8. If letters look wrong, say which encoding it is"
-    return "utf-8", None
+        found = codecs.lookup(name).name
+        io.TextIOWrapper(io.BytesIO(), found)  # refuses what is a codec, and of no text: base64, say
+    except LookupError:
+        raise LookupError(
+            f"There is no encoding {name!r} of text. Usual ones are utf-8, windows-1252, utf-16."
+        ) from None
+    if found in _NO_FILE:
+        raise LookupError(f"{name!r} is no encoding of files. Usual ones are utf-8, windows-1252, utf-16.")
+    return "utf-8-sig" if found == "utf-8" else found
+
+
+class _Scan:
+    """How much of some bytes is UTF-8, and where the first is that is not."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self.letters = self.strays = 0
+        """Characters beyond ASCII, and bytes that are part of none."""
+        self.line, self.byte = 1, 0
+
+    def take(self, block: bytes, *, final: bool = False) -> None:
+        """Look at the next bytes."""
+        text = self._decoder.decode(block, final)
+        stray = None if text.isascii() else _STRAY.search(text)
+        if not self.strays:
+            self.line += text.count("\n", 0, stray.start() if stray else len(text))
+            self.byte = ord(stray[0]) - 0xDC00 if stray else 0
+        valid = text.encode("utf-8", "ignore").decode() if stray else text
+        self.strays += len(text) - len(valid)
+        self.letters += len(valid) - len(valid.encode("ascii", "ignore"))
+
+
+def _is_odd(word: str) -> bool:
+    """Whether a word reads as text does that was written in another encoding than it is read in."""
+    return _ODD.search(word) is not None and not word.isascii()
 
 
 def head_text(source: Source, encoding: str) -> str:
@@ -77,26 +147,42 @@ def lines(source: Source, stream: BinaryIO, encoding: str) -> Iterator[str]:
     Raises:
         InvalidRecordError: a line cannot be decoded, is endless, or holds a zero byte.
     """
-    text = io.TextIOWrapper(stream, encoding, newline="")
+    return chain.from_iterable(_blocks(source, stream, encoding))
+
+
+def _blocks(source: Source, stream: BinaryIO, encoding: str) -> Iterator[list[str]]:
+    """Some lines at a time: as many as there are, so that a pipe is passed on as it flows."""
+    decoder = codecs.getincrementaldecoder(encoding)()
     number = 0
+    left = ""
+    read = getattr(stream, "read1", stream.read)
     while True:
+        data = read(BLOCK)
         try:
-            line = text.readline(LONGEST_LINE)
+            text = left + decoder.decode(data, not data)
         except UnicodeError as error:
-            raise _undecodable(source.name, encoding, error, number) from None
-        if not line:
+            raise _undecodable(source.name, encoding, error, number + _lines_before(error)) from None
+        block = list(io.StringIO(text, newline=""))
+        # The last line may go on in the next block, and so may its end.
+        left = block.pop() if data and block and not block[-1].endswith("\n") else ""
+        if len(left) >= LONGEST_LINE or any(len(line) >= LONGEST_LINE for line in block[:1]):
+            number += 1 if block else 0
+            raise InvalidRecordError(
+                f"{source.name}, line {number + 1:,} is longer than {LONGEST_LINE:,} characters. Is this the "
+                "right format?"
+            )
+        if "\0" in text:
+            at = next((place for place, line in enumerate(block) if "\0" in line), len(block))
+            yield block[:at]
+            raise InvalidRecordError(
+                f"{source.name}, line {number + at + 1:,} holds a zero byte, so it is no text, or in another encoding "
+                f"than {encoding}. Say which with encoding= (--encoding), such as utf-16."
+            )
+        number += len(block)
+        if block:
+            yield block
+        if not data:
             return
-        number += 1
-        if len(line) >= LONGEST_LINE:
-            raise InvalidRecordError(
-                f"{source.name}, line {number:,} is longer than {LONGEST_LINE:,} characters. Is this the right format?"
-            )
-        if "\0" in line:
-            raise InvalidRecordError(
-                f"{source.name}, line {number:,} holds a zero byte, so it is no text, or in another encoding than "
-                f"{encoding}. Say which with encoding= (--encoding), such as utf-16."
-            )
-        yield line
 
 
 def _without_mark(source: Source) -> str:
@@ -112,8 +198,13 @@ def _without_mark(source: Source) -> str:
     )
 
 
+def _lines_before(error: UnicodeError) -> int:
+    """How many line ends the block has before what cannot be decoded."""
+    return error.object.count(b"\n", 0, error.start) if isinstance(error, UnicodeDecodeError) else 0
+
+
 def _undecodable(name: str, encoding: str, error: UnicodeError, line: int | None) -> InvalidRecordError:
-    where = "its beginning" if line is None else f"something after line {line:,}"
+    where = "its beginning" if line is None else f"something near line {line + 1:,}"
     byte = f" (byte 0x{error.object[error.start]:02X})" if isinstance(error, UnicodeDecodeError) else ""
     other = "windows-1252" if encoding.startswith("utf-8") else "utf-8"
     return InvalidRecordError(

@@ -141,6 +141,11 @@ def _fields(record: object, index: int) -> dict[Any, Any]:
     fields = as_mapping(record)
     if fields is None:
         message = f"Row {index} is {_of_type(record)}, not a mapping from column to value."
+        if issubclass(type(record), list | tuple):
+            message = (
+                f"Row {index} is {_of_type(record)}, which has no names for its values. Give each row as a mapping, "
+                "dict(zip(names, row)); or pass the cursor itself, which knows them."
+            )
         raise InvalidRecordError(message, index=index)
     return dict(fields)
 

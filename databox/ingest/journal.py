@@ -36,6 +36,8 @@ _MISMATCHES = {
     "dataset": "belongs to another dataset: {}, not {}. Name that one, or a journal of its own for this one.",
     "address": "belongs to another address: {}, not {}. Go to that one, or name a journal of its own for this one.",
     "primary keys": "was begun with other primary keys: {}, not {}. Name those.",
+    "query": "was begun with the rows of another query, or with other parameters. Name those, or a journal of its own "
+    "for this query.",
 }
 
 
@@ -321,7 +323,7 @@ class Journal:
             if noted is None:
                 self._file.note(name, value)
             elif noted != value:
-                doubled = self._file.doubled() if name == "primary keys" else ""
+                doubled = self._file.doubled() if name in {"primary keys", "query"} else ""
                 raise problem(self.path, _MISMATCHES[name].format(repr(noted), repr(value)) + doubled)
 
     def _other_input(

@@ -5,15 +5,17 @@ Tables are told by their type's name and walked through their own iterators, so 
 
 import dataclasses
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import attrs
 
-__all__ = ["as_mapping", "length_of", "rows_of"]
+__all__ = ["as_mapping", "identity_of", "length_of", "rows_of"]
 
 _AT_ONCE = 1000
 """Rows that are taken from a table at a time."""
+_APART = "Name them apart in the query: select … as …"
 
 
 def as_mapping(record: Any) -> Mapping[Any, Any] | None:
@@ -26,8 +28,14 @@ def as_mapping(record: Any) -> Mapping[Any, Any] | None:
         return {field.name: getattr(record, field.name) for field in dataclasses.fields(kind)}
     if attrs.has(kind):
         return {field.name: getattr(record, field.name) for field in attrs.fields(kind)}
-    if hasattr(kind, "_asdict"):  # a named tuple
-        return dict(kind._asdict(record))
+    if hasattr(kind, "_asdict"):  # a named tuple, or a row of SQLAlchemy
+        return _once(record._fields, record)
+    if kind.__module__ == "sqlite3" and kind.__name__ == "Row":
+        return _once(list(record.keys()), record)
+    if kind is SimpleNamespace:
+        return cast("dict[str, Any]", record.__dict__)
+    if hasattr(kind, "__struct_fields__"):  # msgspec
+        return {name: getattr(record, name) for name in kind.__struct_fields__}
     if hasattr(kind, "model_fields"):  # pydantic; iterating gives the fields unconverted
         return dict(record)
     return None
@@ -59,10 +67,21 @@ def rows_of(source: Any) -> Any:
         return _arrow(source, source)
     if name == "DuckDBPyRelation" and "fetchmany" in dir(kind):  # before DuckDB 2, which gives an Arrow stream
         return _named(_names(source.columns), _fetched(source))
+    if package == "sqlalchemy" and hasattr(kind, "keys") and not hasattr(kind, "__aiter__"):
+        names = _names(source.keys(), _APART)
+        return _named(names, source) if hasattr(kind, "mappings") else source
+    if hasattr(kind, "fetchmany") and hasattr(kind, "description"):
+        return _of_cursor(source)
     if hasattr(kind, "__arrow_c_stream__") and not hasattr(kind, "__iter__"):
         reader = _from_stream(source)
         return _arrow(reader, reader)
     return source
+
+
+def identity_of(source: Any) -> str:
+    """Return what tells the query that a source is the rows of from others; empty for what is none."""
+    identity = getattr(source, "identity", "")
+    return identity if isinstance(identity, str) else ""
 
 
 def length_of(source: Any) -> int | None:
@@ -86,7 +105,7 @@ def _named(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[dict
         yield dict(zip(columns, row, strict=True))
 
 
-def _names(columns: Iterable[Any]) -> list[str]:
+def _names(columns: Iterable[Any], remedy: str = "Rename one") -> list[str]:
     """The names of a table's columns, of which none may be lost, as it would be in a row with two of one name."""
     names = list(columns)
     for place, name in enumerate(names):
@@ -99,7 +118,7 @@ def _names(columns: Iterable[Any]) -> list[str]:
                 f"records has a column named {name!r}, no text. Name it: frame.columns = frame.columns.map(str)"
             )
         if name in names[:place]:
-            raise TypeError(f"records has two columns named {name!r}. Rename one.")
+            raise TypeError(f"records has two columns named {name!r}. {remedy}.")
     return names
 
 
@@ -112,6 +131,39 @@ def _pieces(batches: Iterable[Any]) -> Iterator[dict[str, Any]]:
     for batch in batches:
         for start in range(0, batch.num_rows, _AT_ONCE):
             yield from batch.slice(start, _AT_ONCE).to_pylist()
+
+
+def _once(names: Sequence[str], values: Iterable[Any]) -> Mapping[str, Any]:
+    """A row as a mapping.
+
+    Raises:
+        TypeError: two columns have one name, so that one of them would be lost.
+    """
+    row = dict(zip(names, values, strict=True))
+    if len(row) < len(names):
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise TypeError(f"a row has two columns named {twice!r}. {_APART}.")
+    return row
+
+
+def _of_cursor(cursor: Any) -> Iterator[dict[str, Any]] | AsyncIterator[dict[str, Any]]:
+    """The rows of a DB-API cursor, under the names in its description."""
+    if cursor.description is None:
+        raise TypeError("records is a cursor without rows. Execute a query with it first.")
+    names = _names((entry[0] for entry in cursor.description), _APART)
+    if hasattr(_type(cursor), "__aiter__"):
+        return _from_async_cursor(names, cursor)
+    return (_under(names, row) for row in _fetched(cursor))
+
+
+async def _from_async_cursor(names: list[str], cursor: Any) -> AsyncIterator[dict[str, Any]]:
+    async for row in cursor:
+        yield _under(names, row)
+
+
+def _under(names: list[str], row: Any) -> dict[str, Any]:
+    # A cursor may be set to give mappings; iterating one would give its keys.
+    return dict(cast("Mapping[str, Any]", row)) if isinstance(row, Mapping) else dict(zip(names, row, strict=True))
 
 
 def _fetched(relation: Any) -> Iterator[tuple[Any, ...]]:

@@ -56,8 +56,6 @@ def databox(command: Command, box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> 
     """The command with the sandbox's key."""
     monkeypatch.setenv("DATABOX_API_KEY", box.api_key)
     monkeypatch.setenv("DATABOX_API_URL", box.url)
-    # Each test may send its ten requests at once; all of them have one key.
-    monkeypatch.setattr("databox.limit.shared._logs.known", {})
     return command
 
 

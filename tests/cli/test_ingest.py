@@ -113,7 +113,7 @@ def test_options_reach_the_reader(databox: Command, box: Sandbox, dataset_id: st
     ("arguments", "stdin", "words"),
     [
         ([], b"id,d\n1,03/04/2025\n", "--dayfirst"),
-        ([], b"", "nothing came on standard input"),
+        ([], b"", "standard input has no rows"),
         (["--file", "none.csv"], b"", "none.csv: No such file"),
         (["--records", "[1]"], b"", "not a JSON array of objects"),
         (["--records", "nonsense"], b"", "not JSON"),

@@ -207,3 +207,72 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             patch.setitem(sys.modules, module, None)
             with pytest.raises(ImportError, match=rf'pip install "databox-sdk\[{extra}\]"'):
                 read(data)
+
+
+# A value is never changed
+
+
+def test_long_numbers_stay_exact_in_both_forms_of_json() -> None:
+    ids = ["80241446968629135069", "80241446968629135070", "9007199254740993", "12345678901234567.89", "1"]
+    lines = "\n".join(f'{{"id": {number}}}' for number in ids)
+    for text in (lines, f"[{lines.replace(chr(10), ',')}]"):
+        records = read_records(io.BytesIO(text.encode()))
+        assert records.columns[0].type == "text"
+        assert [row["id"] for row in records] == ids
+    assert read('[{"x": 0.1, "y": 1.10, "z": 1e5, "n": -0.0}]') == [{"x": 0.1, "y": 1.1, "z": 100000.0, "n": -0.0}]
+    assert read('{"x": 1e-400}\n')[0]["x"] == "0." + "0" * 399 + "1"
+
+
+def test_a_later_long_number_is_an_error_whose_remedy_works() -> None:
+    text = "\n".join([*(f'{{"id": {n}}}' for n in range(200)), '{"id": 9007199254740993}'])
+    for data in (text, f"[{text.replace(chr(10), ',')}]"):
+        with pytest.raises(InvalidRecordError, match=r"row 200, column 'id': 9007199254740993 has more digits"):
+            read(data)
+        assert read(data, columns={"id": "text"})[-1] == {"id": "9007199254740993"}
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "b": 2, "a": 3}', '{"a": 1, "a" : ":"}', '{"a": ":", "a"\t: 1}'])
+def test_a_name_that_comes_twice_is_an_error(text: str) -> None:
+    for data in (text, f"[{text}]"):
+        with pytest.raises(InvalidRecordError, match="has 'a' twice"):
+            read(data, format="jsonl" if data == text else "json")
+    assert read('{"a": ":", "b": "\\":"}\n')[0] == {"a": ":", "b": '":'}
+
+
+@pytest.mark.parametrize("half", [r"\ud800", r"x\udc00", r"\ud800A", r"\ud83d\n\ude00", r"\udbff\ud800"])
+def test_half_of_a_character_is_an_error(half: str) -> None:
+    for data in (f'{{"a": "{half}"}}\n', f'[{{"a": "{half}"}}]'):
+        with pytest.raises(InvalidRecordError, match="not JSON"):
+            read(data, format="jsonl" if data[0] == "{" else "json")
+
+
+def test_escapes_that_are_whole() -> None:
+    text = r'[{"a": "\ud83d\ude00 \\ud800 \u00e9 \"\\"}]'
+    assert read(text) == [{"a": '😀 \\ud800 é "\\'}]
+
+
+def test_parquet_with_two_columns_of_one_name() -> None:
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], names=["id", "value", "value"])
+    with pytest.raises(InvalidRecordError, match="columns 2 and 3 are both named 'value'"):
+        read(parquet(table))
+
+
+def test_timestamps_of_old_writers() -> None:
+    moments = [datetime(9999, 12, 31), datetime(1, 1, 1), datetime(2025, 6, 1, 10, 30)]
+    file = io.BytesIO()
+    table = pa.table({"t": pa.array(moments, pa.timestamp("us"))})
+    pq.write_table(table, file, use_deprecated_int96_timestamps=True)
+    assert [row["t"] for row in read(file.getvalue())] == moments
+
+
+@pytest.mark.parametrize(
+    "values", [pa.array([0, 300_000_000_000], pa.timestamp("s")), pa.array([0, 3_000_000], pa.date32())]
+)
+def test_years_that_python_does_not_have_are_named(values: pa.Array) -> None:
+    with pytest.raises(InvalidRecordError, match=r"row group 0, column 't' .* beyond the years 1 to 9999"):
+        read(parquet(pa.table({"id": [1, 2], "t": values})))
+
+
+def test_long_numbers_of_parquet() -> None:
+    table = pa.table({"id": pa.array([9007199254740993, 1]), "n": pa.array([Decimal("1.10"), Decimal("2.20")])})
+    assert read(parquet(table)) == [{"id": "9007199254740993", "n": Decimal("1.10")}, {"id": "1", "n": Decimal("2.20")}]

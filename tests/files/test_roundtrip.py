@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from databox import read_records
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20).filter(lambda text: text.strip())
-NAMES = st.lists(TEXTS.map(str.strip), min_size=1, max_size=5, unique=True)
+# A byte order mark that is left in a name is no part of it.
+NAMES = st.lists(
+    TEXTS.map(lambda text: text.replace("\ufeff", "").strip()).filter(bool), min_size=1, max_size=5, unique=True
+)
 INTEGERS = st.integers(-(2**53), 2**53)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 DATES = st.dates(date(1000, 1, 1))
@@ -52,6 +55,7 @@ def test_declared_columns_come_back(
     data = written(names, rows, dialect).encode(encoding)
     columns = dict(zip(names, types, strict=True))
     options: dict[str, Any] = {"columns": columns, "decimal": ".", "delimiter": dialect["delimiter"]}
+    options |= {"skip_lines": 0, "skip_footer": 0, "allow_empty": True}
     read = list(read_records(io.BytesIO(data), encoding=encoding, **options))
     assert [tuple(row.values()) for row in read] == rows
     assert all(list(row) == names for row in read)

@@ -57,8 +57,8 @@ def test_damage_within_is_an_error(packer: str) -> None:
 @pytest.mark.parametrize(
     ("start", "words"),
     [
-        (b"PK\x03\x04rest", "Excel workbook"),
-        (b"\xd0\xcf\x11\xe0rest", "old Excel"),
+        (b"PK\x03\x04rest", "ZIP archive"),
+        (b"\xd0\xcf\x11\xe0rest", "old Office"),
         (b"BZh9rest", "bzip2"),
         (b"\xfd7zXZ\0", "xz"),
         (b"%PDF-1.7", "PDF"),

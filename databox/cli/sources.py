@@ -1,0 +1,58 @@
+"""Where the rows of an ingest come from: files, standard input, the command line, or a query."""
+
+import json
+import os
+import sys
+from io import BytesIO
+from typing import Any
+
+import typer
+
+from databox import InvalidRecordError, read_query
+from databox.cli.values import params_of, query_of
+
+__all__ = ["files_of", "rows_of"]
+
+
+def files_of(paths: list[str], records: str | None) -> list[Any]:
+    """Return the files to read."""
+    if records is not None and paths:
+        raise typer.BadParameter("either --records or files.", param_hint="--records")
+    if records is not None:
+        return [_inline(records)]
+    if not paths and sys.stdin.isatty():
+        raise typer.BadParameter("name a file, give --records, or pipe rows in.", param_hint="--file")
+    if paths.count("-") > 1:
+        raise typer.BadParameter("standard input can be read once.", param_hint="--file")
+    return list(paths) or ["-"]
+
+
+def rows_of(database: str | None, query: str | None, params: list[str] | None, reading: dict[str, Any]) -> Any:
+    """Return the rows of a query."""
+    if query is None:
+        raise typer.BadParameter("give the query, --query SQL or --query @FILE.", param_hint="--database")
+    database = database or os.environ.get("DATABOX_DATABASE_URL")
+    if not database:
+        raise typer.BadParameter("name the database, --database URL or DATABOX_DATABASE_URL.", param_hint="--query")
+    said = next((name for name, value in reading.items() if value and value != "raise"), None)
+    if said:
+        option = {"columns": "column", "nulls": "null"}.get(said, said).replace("_", "-")
+        raise typer.BadParameter("is for files. In a query, say it in SQL: cast(… as …).", param_hint=f"--{option}")
+    return read_query(database, query_of(query), params=params_of(params))
+
+
+def _inline(text: str) -> BytesIO:
+    """Rows that were typed on the command line, as a file.
+
+    Raises:
+        InvalidRecordError: it is no JSON array of objects, nor one object.
+    """
+    try:
+        given: Any = json.loads(text)
+    except ValueError as error:
+        raise InvalidRecordError(f"--records is not JSON: {error}.") from None
+    is_array = text.lstrip().startswith("[")
+    if {type(row) for row in (given if is_array else [given])} - {dict}:
+        raise InvalidRecordError("--records is not a JSON array of objects, such as '[{\"id\": 1}]'.")
+    # As they were typed: numbers that have passed through a float may be others.
+    return BytesIO((text if is_array else f"[{text}]").encode())

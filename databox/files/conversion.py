@@ -1,0 +1,82 @@
+"""Columns of rows that have types already: from JSON, Parquet or a database."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+
+from databox.errors import InvalidRecordError
+from databox.files.column import Column, Reading, shown
+from databox.files.columns import declared_reader
+from databox.files.typed import as_text, kind_of
+
+__all__ = ["columns_of", "converted"]
+
+
+def columns_of(
+    rows: Sequence[Any], reading: Reading, texts: Collection[str], known: Sequence[Column] | None = None
+) -> Iterator[Column]:
+    """Yield what the columns of some first rows are.
+
+    Args:
+        rows: the rows.
+        reading: what the caller said.
+        texts: columns whose numbers become text, since they have more digits than a number holds.
+        known: the columns, where their source tells what they are.
+    """
+    seen: dict[str, dict[str, Any]] = {column.name: {} for column in known or ()}
+    types = {column.name: column for column in known or ()}
+    for row in cast("Sequence[dict[str, Any]]", rows):
+        for name, value in row.items():
+            kinds = seen.setdefault(name, {})
+            if value is not None:
+                kinds.setdefault("text" if name in texts else kind_of(value), value)
+    for name, kinds in seen.items():
+        value = next(iter(kinds.values()), None)
+        example = "" if value is None else shown(as_text(value))
+        if name in reading.declared:
+            kind = reading.declared[name].partition(":")[0]
+            yield Column(name=name, type=kind, note="declared", example=example)
+        elif name in texts:
+            yield Column(name=name, type="text", note="kept as text: too long for an exact number", example=example)
+        elif name in types:
+            yield attrs.evolve(types[name], example=example)
+        else:
+            note = "mixed types: declare one" if len(kinds) > 1 else ""
+            yield Column(name=name, type=" or ".join(kinds) or "empty", note=note, example=example)
+
+
+def converted(
+    name: str, rows: Iterator[Any], reading: Reading, misfits: str, counted: Counter[str]
+) -> Iterator[dict[str, Any]]:
+    """Return rows with those columns converted that were declared, and words that mean nothing as null."""
+    readers = {column: declared_reader(kind, reading) or as_text for column, kind in reading.declared.items()}
+    if not readers and len(reading.nulls) == 1:
+        return rows
+    return _each(name, rows, readers, reading, misfits, counted)
+
+
+def _each(
+    name: str, rows: Iterator[Any], readers: Mapping[str, Any], reading: Reading, misfits: str, counted: Counter[str]
+) -> Iterator[dict[str, Any]]:
+    named = frozenset(reading.nulls) - {""}
+    for index, row in enumerate(rows):
+        for column, value in row.items():
+            if isinstance(value, str) and value in named:
+                row[column] = None
+            elif column in readers and (isinstance(value, str) or readers[column] is as_text) and value is not None:
+                try:
+                    row[column] = readers[column](value)
+                except ValueError as problem:
+                    if misfits == "raise":
+                        raise InvalidRecordError(
+                            f"{name}, row {index:,}, column {column!r}: {value!r} {problem}. The column was "
+                            f"declared to be {reading.declared[column]}. Mend the value, or read such values "
+                            'as null, misfits="null" (--misfits null).',
+                            index=index,
+                            column=column,
+                        ) from None
+                    row[column] = None
+                    counted[column] += 1
+        yield row

@@ -1,0 +1,75 @@
+"""Which format a file has, by its name, its first bytes, or how its text begins."""
+
+from pathlib import PurePath
+from typing import Literal, get_args
+
+from databox.files.documents import holds_lines
+from databox.files.source import Source
+from databox.files.text import head_text
+
+__all__ = ["FORMATS", "Format", "format_by_content", "format_by_name"]
+
+Format = Literal["csv", "tsv", "json", "jsonl", "parquet", "excel"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".txt": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xlsb": "excel",
+    ".xls": "excel",
+    ".ods": "excel",
+}
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_PARTS = (b"[Content_Types].xml", b"docProps/", b"xl/", b"_rels/", b"opendocument.spreadsheet")
+"""What the first entries of a workbook's archive are called."""
+_OTHER_PARTS = (b"word/", b"ppt/")
+
+
+def format_by_name(source: Source) -> Format | None:
+    """Return the format that a file's name has, or else its first bytes, or None."""
+    path = PurePath(source.name)
+    if path.suffix.lower() in {".gz", ".gzip", ".zst", ".zstd"}:
+        path = path.with_suffix("")
+    found = _SUFFIXES.get(path.suffix.lower())
+    head = source.head
+    if head.startswith(b"PAR1"):
+        return found or "parquet"
+    if head.startswith(_WORKBOOKS) and (found == "excel" or _is_workbook(head)):
+        return "excel"
+    if found == "excel":
+        return None  # many programs write tables of text under such a name
+    return found
+
+
+def format_by_content(source: Source, encoding: str, *, is_csv: bool) -> Format:
+    """Return the format by how the text begins, as far as the file's name leaves it open.
+
+    Args:
+        source: the file.
+        encoding: the codec's name.
+        is_csv: whether the caller said what only CSV has.
+    """
+    found = format_by_name(source)
+    if found is None and is_csv:
+        return "csv"
+    if found not in {"json", None}:
+        return found or "csv"
+    start = head_text(source, encoding).lstrip("\ufeff \t\r\n")
+    if start[:1] == "{" and holds_lines(start):
+        return "jsonl"
+    return found or ("json" if start[:1] in {"[", "{"} and start else "csv")
+
+
+def _is_workbook(head: bytes) -> bool:
+    if head.startswith(_WORKBOOKS[1]):
+        return "Workbook".encode("utf-16-le") in head or "Book".encode("utf-16-le") in head
+    return any(part in head[:4096] for part in _PARTS) and not any(part in head for part in _OTHER_PARTS)

@@ -1,0 +1,197 @@
+"""The rows of an open file, and how they are read."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain, islice
+from types import TracebackType
+from typing import Any, Literal, NoReturn, Self
+
+import attrs
+
+from databox.errors import InvalidRecordError
+from databox.files.column import Column, Reading
+from databox.files.conversion import columns_of, converted
+from databox.files.delimited import Delimited
+from databox.files.documents import json_lines, json_rows
+from databox.files.formats import Format, format_by_content, format_by_name
+from databox.files.parquet import Parquet
+from databox.files.sheet import Sheet
+from databox.files.source import Source
+from databox.files.table import Shape, Table
+from databox.files.text import find_encoding
+from databox.files.typed import long_columns, without_long
+
+__all__ = ["Misfits", "Options", "Records"]
+
+Misfits = Literal["raise", "null"]
+
+_PREVIEWED = 100
+"""Rows of JSON or Parquet that are looked at to say what the columns are."""
+_logger = logging.getLogger("databox")
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """What the caller said of a file."""
+
+    format: Format | None
+    encoding: str | None
+    delimiter: str | None
+    max_field: int | None
+    sheet: str | int | None
+    rows_at: str | None
+    allow_empty: bool
+    shape: Shape
+
+
+class Records(Iterator[dict[str, Any]]):
+    """The rows of a file, and how it is read. Made by `read_records`; closed at the end of the rows, or by `with`."""
+
+    def __init__(self, source: Source, reading: Reading, options: Options) -> None:
+        self._source = source
+        self.name = source.name
+        self.format: Format = options.format or format_by_name(source) or "csv"
+        self.misfits: Counter[str] = Counter()
+        """How many values of each column were read as null because they did not fit."""
+        self.total_rows: int | None = None
+        """How many rows there are, where the file says so."""
+        self.columns: tuple[Column, ...]
+        """What each column is. For JSON: by its first rows, which later ones need not be like."""
+        self.encoding: str | None = None
+        """The codec of the text; None for what is no text."""
+        self.notes: list[str] = []
+        """What to look at twice."""
+        self.is_guess = False
+        """Whether the encoding is a guess, which is logged as a warning, and the first of the notes."""
+        self.description: str = self.format
+        """How the file is read, in words."""
+        self._table: Table | None = None
+        self._parquet: Parquet | None = None
+        self._rows: Iterator[dict[str, Any]]
+        if self.format == "parquet":
+            self._parquet = Parquet(source)
+            self.total_rows = self._parquet.total_rows
+            self._read_typed(self._parquet.rows(), reading, options, columns=self._parquet.columns)
+        elif self.format == "excel":
+            sheet = Sheet(source, options.sheet, options.shape.skip_lines, reading.nulls)
+            self.notes += sheet.notes
+            self._read_table(sheet, reading, options, f"sheet {sheet.title!r}")
+        else:
+            self._read_text(reading, options)
+        if source.packed:
+            self.description += f", {source.packed}"
+        if self.total_rows == 0 and not options.allow_empty:
+            self.close()
+            raise InvalidRecordError(
+                f"{source.name} has no rows"
+                + (" below its header" if self._table and self.columns else "")
+                + ". If that is as it should be, say allow_empty=True (--allow-empty)."
+            )
+
+    @property
+    def fraction(self) -> float | None:
+        """How much of the file has been read, 0 to 1; None when its size is not known."""
+        return self._source.fraction
+
+    @property
+    def blank(self) -> int:
+        """Lines that held no value and were passed over."""
+        return self._table.blank if self._table else 0
+
+    @property
+    def repeated(self) -> int:
+        """Lines that were the header once more, as where files were put together, and were passed over."""
+        return self._table.repeated if self._table else 0
+
+    def close(self) -> None:
+        """Close the file, if it was opened here."""
+        if self._parquet:
+            self._parquet.close()
+        self._source.close()
+
+    def __next__(self) -> dict[str, Any]:
+        try:
+            return next(self._rows)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Records of {self.name}: {self.description}, {len(self.columns)} columns>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"The records of an open file ({self.name}) cannot be pickled. Pass the path on, and call read_records "
+            "there; or pickle list(records)."
+        )
+
+    def _read_text(self, reading: Reading, options: Options) -> None:
+        source = self._source
+        source.refuse_foreign()
+        self.encoding, note = find_encoding(source, options.encoding)
+        spoken = _spoken(self.encoding)
+        if note:
+            self.notes.append(f"The encoding, {spoken}, is {note} (encoding=, --encoding).")
+            self.is_guess = True
+            _logger.warning("%s: %s", self.name, self.notes[-1])
+        is_csv = options.delimiter is not None or options.shape.header is not None
+        self.format = options.format or format_by_content(source, self.encoding, is_csv=is_csv)
+        if self.format in {"csv", "tsv"}:
+            delimiter = "\t" if self.format == "tsv" else options.delimiter
+            cells = Delimited(source, self.encoding, delimiter, options.shape.skip_lines, options.max_field)
+            self._read_table(cells, reading, options, "")
+            self.description = f"{self.format.upper()}, {cells.description(len(self.columns))}, {spoken}"
+        else:
+            lines = self.format == "jsonl"
+            rows = json_lines(source, self.encoding) if lines else json_rows(source, self.encoding, options.rows_at)
+            self._read_typed(rows, reading, options, as_sent=lines and _are_letters(source))
+            self.description = f"{'JSON Lines' if lines else 'JSON'}, {spoken}"
+
+    def _read_table(self, cells: Delimited | Sheet, reading: Reading, options: Options, description: str) -> None:
+        self._table = Table(cells, reading, options.shape)
+        if isinstance(cells, Sheet):
+            cells.check_merged(self._table.header_line)
+        self.misfits = self._table.misfits
+        self.columns = self._table.columns
+        self.total_rows = self._table.total_rows
+        self.description = description
+        self._rows = self._table.rows()
+
+    def _read_typed(
+        self,
+        rows: Iterator[Any],
+        reading: Reading,
+        options: Options,
+        columns: tuple[Column, ...] | None = None,
+        *,
+        as_sent: bool = False,
+    ) -> None:
+        """Read rows that have types already, with those columns converted that were declared."""
+        first = list(islice(rows, _PREVIEWED))
+        if columns is None:
+            self.total_rows = len(first) if len(first) < _PREVIEWED else None
+        long = set[str]() if as_sent else long_columns(first) - set(reading.declared)
+        self.columns = tuple(columns_of(first, reading, long, columns))
+        found = converted(self.name, chain(first, rows), reading, options.shape.misfits, self.misfits)
+        self._rows = found if as_sent else without_long(self.name, found, long)
+
+
+def _are_letters(source: Source) -> bool:
+    """Whether these are dead letters, whose numbers go again as they went, with all their digits."""
+    return os.path.exists(f"{source.name}.reasons.jsonl")
+
+
+def _spoken(encoding: str) -> str:
+    return {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "cp1252": "Windows-1252", "utf-16": "UTF-16"}.get(
+        encoding, encoding
+    )

@@ -1,0 +1,153 @@
+"""A workbook's sheet to rows of cells."""
+
+import importlib
+import shlex
+from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import Any, BinaryIO
+
+from databox.errors import InvalidRecordError
+from databox.files.doubts import Line
+from databox.files.numerals import EXACT
+from databox.files.source import Source, missing
+from databox.files.words import null_option
+from databox.files.workbook import Hidden, errors_in, look_into, reference
+
+__all__ = ["Sheet"]
+
+
+class Sheet:
+    """The rows of a sheet. The library has all of its cells in memory.
+
+    Args:
+        source: the workbook.
+        sheet: the sheet's name, or its number from 0; the only one with rows when None.
+        skip_lines: rows before the first that counts.
+        nulls: texts that mean nothing, errors of formulas among them.
+
+    Raises:
+        InvalidRecordError: it is no workbook, or which sheet is meant has to be said.
+        ImportError: python-calamine is not installed.
+    """
+
+    typed = True
+    delimiter = ""
+
+    def __init__(self, source: Source, sheet: str | int | None, skip_lines: int | None, nulls: Collection[str]) -> None:
+        try:
+            calamine: Any = importlib.import_module("python_calamine")
+        except ImportError:
+            raise missing("python-calamine", "excel", "workbooks") from None
+        self._name, self._nulls = source.name, nulls
+        self._skip = skip_lines or 0
+        self.blank = 0
+        self.notes: list[str] = []
+        stream = source.seekable()
+        try:
+            workbook = calamine.CalamineWorkbook.from_filelike(stream)
+            self._sheet, self.title = _chosen(source.name, workbook, sheet)
+        except calamine.CalamineError as error:
+            said = " ".join(str(error).split())
+            raise InvalidRecordError(f"{source.name} is not a workbook that can be read: {said}.") from None
+        self.where = f"{source.name}, sheet {self.title!r}, row"
+        self._hidden = self._look_into(stream)
+
+    def sample(self, most: int) -> tuple[list[Line], bool]:
+        """Return the first rows that hold something, and whether they are all."""
+        found = list(islice(self.rows(), most))
+        return found, len(found) < most
+
+    def rows(self) -> Iterator[Line]:
+        """Yield all rows that hold something, with their numbers.
+
+        Raises:
+            InvalidRecordError: a cell is an error, or a formula whose result the file does not have.
+        """
+        first_column = (self._sheet.start or (0, 0))[1]
+        hidden = self._hidden
+        for row, cells in enumerate(self._sheet.iter_rows(), 1):
+            if row <= self._skip:
+                continue
+            values = [_value(cell) for cell in cells]
+            if hidden:
+                for place in range(len(values)):
+                    values[place] = self._revealed(hidden, row, first_column + place, values[place])
+            if any(value is not None for value in values):
+                yield row, values
+            else:
+                self.blank += 1
+
+    def check_merged(self, header: int) -> None:
+        """Refuse merged cells below the header: only the first of them has the value, and the others might mean it too.
+
+        Raises:
+            InvalidRecordError: there are some.
+        """
+        for first, last in self._sheet.merged_cell_ranges or ():
+            if last[0] + 1 > max(header, self._skip):
+                area = f"{reference(*first)}:{reference(*last)}"
+                raise InvalidRecordError(
+                    f"{self.where.rpartition(',')[0]}: the cells {area} are merged, so whether their value "
+                    "counts once or for each row is open. Unmerge them in the workbook, and fill in what each row is "
+                    "to have."
+                )
+
+    def _revealed(self, hidden: Hidden, row: int, column: int, value: Any) -> Any:
+        """A cell as the workbook shows it, where the library does not tell."""
+        width = hidden.zeros.get(column)
+        if width and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return f"{value:0{width}}"
+        problem = hidden.problems.get((row, column)) if value is None else None
+        if problem is None or problem in self._nulls:
+            return value
+        where = f"{self.where} {row:,}, cell {reference(row - 1, column)}"
+        if problem.startswith("#"):
+            raise InvalidRecordError(f"{where} is the error {problem}. If it means nothing, {null_option([problem])}.")
+        raise InvalidRecordError(
+            f"{where} has a formula, and the file does not have its result. Open the workbook in a program that "
+            "calculates, and save it."
+        )
+
+    def _look_into(self, stream: BinaryIO) -> Hidden | None:
+        hidden = look_into(stream, self.title)
+        errors = errors_in(stream) if hidden is None else []
+        if errors is None:
+            self.notes.append(
+                "Cells with errors such as #N/A cannot be told from empty ones in this format. Save the workbook as "
+                ".xlsx to be asked about them."
+            )
+        elif asked := [error for error in errors if error not in self._nulls]:
+            raise InvalidRecordError(
+                f"{self._name} has cells with the error {asked[0]}, which cannot be told from empty ones in this "
+                f"format. If they mean nothing, {null_option(asked)}; or save the workbook as .xlsx to see which they "
+                "are."
+            )
+        return hidden
+
+
+def _chosen(name: str, workbook: Any, wanted: str | int | None) -> tuple[Any, str]:
+    """The sheet that is meant."""
+    titles: list[str] = list(workbook.sheet_names)
+    listed = ", ".join(map(repr, titles))
+    if wanted is None:
+        filled = [title for title in titles if workbook.get_sheet_by_name(title).height]
+        if len(filled) > 1:
+            raise InvalidRecordError(
+                f"{name} has {len(filled)} sheets with rows: {', '.join(map(repr, filled))}. Say which one, such as "
+                f"sheet={filled[0]!r} (--sheet {shlex.quote(filled[0])})."
+            )
+        wanted = filled[0] if filled else titles[0]
+    elif wanted not in titles and str(wanted).isdecimal() and int(wanted) < len(titles):
+        wanted = titles[int(wanted)]
+    if wanted not in titles:
+        raise InvalidRecordError(f"{name} has no sheet {wanted!r}. It has: {listed}, numbered from 0.")
+    return workbook.get_sheet_by_name(wanted), str(wanted)
+
+
+def _value(cell: Any) -> Any:
+    """A cell's value; numbers, all of which a workbook holds as floats, as integers where they are whole."""
+    if cell == "":
+        return None
+    if type(cell) is float and cell.is_integer() and -EXACT <= cell <= EXACT:
+        return int(cell)
+    return cell

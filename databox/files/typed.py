@@ -1,0 +1,169 @@
+"""Values that have a type already: from JSON, Parquet, a sheet or a database."""
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, cast
+from uuid import UUID
+
+from databox.errors import InvalidRecordError
+from databox.files.column import Column, Decision, shown
+from databox.files.numerals import EXACT, exact_text, is_exact
+
+__all__ = ["as_text", "kind_of", "long_columns", "typed_reader", "with_types", "without_long"]
+
+TIMES = "times of day, for which the API has no type"
+DURATIONS = "durations, for which the API has no type"
+
+
+def kind_of(value: Any) -> str:
+    """Return the type of column that a value belongs in."""
+    match value:
+        case bool():
+            return "boolean"
+        case int() | float() | Decimal():
+            return "number"
+        case datetime():
+            return "datetime"
+        case date():
+            return "date"
+        case str() | UUID():
+            return "text"
+        case time():
+            return "time"
+        case timedelta():
+            return "duration"
+        case bytes() | bytearray() | memoryview():
+            return "bytes"
+        case _:
+            return "nested"
+
+
+def as_text(value: Any) -> str:
+    """Return a value as it reads."""
+    match value:
+        case bool():
+            return "TRUE" if value else "FALSE"
+        case int() | float() | Decimal():
+            return exact_text(value)
+        case datetime():
+            return value.isoformat(" ")
+        case date() | time():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def typed_reader(kind: str, read: Callable[[str], Any] | None) -> Callable[[Any], Any]:
+    """Return what reads the cells of a column of one type: text as `read` does, and what has a type as it is."""
+
+    def convert(cell: Any) -> Any:
+        if isinstance(cell, str):
+            return read(cell) if read else cell
+        if kind == "text":
+            return as_text(cell)
+        found = kind_of(cell)
+        if found == kind:
+            if found == "number" and not is_exact(cell):
+                raise ValueError("has more digits than a number holds exactly, so it can only be text")
+            return cell
+        if (found, kind) == ("date", "datetime"):
+            return datetime(cell.year, cell.month, cell.day)
+        raise ValueError(f"is of type {found}")
+
+    return convert
+
+
+def with_types(where: str, name: str, by_text: Decision | None, typed: Sequence[tuple[int, Any]]) -> Decision:
+    """Return what a column of a sheet is.
+
+    Args:
+        where: the file, and the unit in which its rows are counted.
+        name: the column's.
+        by_text: what its cells of text would make it, if it has any.
+        typed: its other cells, with their rows' numbers.
+
+    Raises:
+        InvalidRecordError: it holds times of day, for which the API has no type.
+    """
+    kinds = {kind_of(value): (line, value) for line, value in reversed(typed)}
+    for kind, problem in (("time", TIMES), ("duration", DURATIONS)):
+        if kind in kinds:
+            line, value = kinds[kind]
+            raise InvalidRecordError(
+                f"{where} {line}, column {name!r}: {as_text(value)} is one of {problem}. {_as_text_option(name)}.",
+                column=name,
+            )
+    if set(kinds) == {"date", "datetime"}:
+        kinds.pop("date")
+    (_, first), note = typed[0], ""
+    kind = next(iter(kinds)) if len(kinds) == 1 else "text"
+    if len(kinds) > 1:
+        note = f"kept as text: {' and '.join(sorted(kinds))} are mixed"
+    elif any(not is_exact(value) for _, value in typed if kind == "number"):
+        kind, note = "text", "kept as text: too long for an exact number"
+    elif by_text and {by_text.column.type, kind} == {"date", "datetime"}:
+        kind = "datetime"
+    elif by_text and by_text.column.type != kind:
+        note = f"kept as text: {by_text.column.type} and {kind} are mixed"
+        kind = "text"
+    read = typed_reader(kind, by_text.read if by_text and kind != "text" else _not_such(kind))
+    return Decision(Column(name=name, type=kind, note=note, example=shown(as_text(first))), read)
+
+
+def long_columns(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the columns in which a number of the sample has more digits than a JSON number holds exactly."""
+    return {
+        name for row in rows for name, value in row.items() if type(value) in (int, Decimal) and not is_exact(value)
+    }
+
+
+def without_long(
+    name: str, rows: Iterator[Any], texts: set[str], remedy: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield rows in which no number has more digits than a JSON number holds.
+
+    Args:
+        name: the source's, for errors.
+        rows: the rows.
+        texts: columns whose numbers are given as text, all of them, since a column has one type.
+        remedy: how to have a column as text, where it cannot be declared.
+
+    Raises:
+        InvalidRecordError: a number of another column has too many digits.
+    """
+    for index, row in enumerate(rows):
+        for column, value in row.items():
+            kind = cast("Any", type(value))
+            if kind is int:
+                if -EXACT <= value <= EXACT and column not in texts:
+                    continue
+            elif kind is Decimal:
+                if column not in texts and is_exact(value):
+                    continue
+            elif kind is not float or column not in texts:
+                continue
+            if column not in texts:
+                raise InvalidRecordError(
+                    f"{name}, row {index:,}, column {column!r}: {value} has more digits than a number holds "
+                    f"exactly, and the numbers before it had not. {remedy or _as_text_option(column)}.",
+                    index=index,
+                    column=column,
+                )
+            row[column] = exact_text(value)
+        yield row
+
+
+def _as_text_option(name: str) -> str:
+    return f"To have the column as text, say columns={{{name!r}: 'text'}} (--column {shlex.quote(name)}=text)"
+
+
+def _not_such(kind: str) -> Callable[[str], Any] | None:
+    if kind == "text":
+        return None
+
+    def read(cell: str) -> Any:
+        raise ValueError(f"is text, and the column was {kind} before it")
+
+    return read

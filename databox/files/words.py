@@ -1,0 +1,69 @@
+"""Words that people and programs write where there is no value."""
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from databox.errors import InvalidRecordError
+from databox.files.column import shown
+from databox.files.dates import form_of
+from databox.files.numerals import marks_of
+
+__all__ = ["ERRORS", "ask_about_words", "means_nothing", "null_option"]
+
+ERRORS = frozenset({"#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
+"""What a sheet shows where a formula has no result."""
+_WORDS = frozenset(
+    {
+        *(error.lower() for error in ERRORS),
+        *("n/a", "na", "n.a.", "n. a.", "#na", "<na>", "nan", "-nan", "nat", "null", "(null)", "<null>", "nil", "none"),
+        *("(none)", "\\n", "-", "--", "---", "–", "—", ".", "..", "...", "…", "?", "??", "unknown", "missing"),
+        *("not available", "not applicable", "no data", "(blank)", "blank", "empty", "undefined", "tbd", "void", "nd"),
+        *("k.a.", "k. a.", "keine angabe", "n.v.", "n.d.", "s/o", "nc", "sin datos", "brak", "invalid date"),
+        *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "inf", "-inf", "infinity", "-infinity"),
+    }
+)
+
+
+def means_nothing(cell: str) -> bool:
+    """Whether a cell holds a word for a value that is not there."""
+    return cell.strip().lower() in _WORDS
+
+
+def null_option(words: Sequence[str]) -> str:
+    """Return how to say that words mean nothing, in Python and on the command line."""
+    options = " ".join(
+        f"--null={shlex.quote(word)}" if word[:1] == "-" else f"--null {shlex.quote(word)}" for word in words
+    )
+    return f"say nulls=[{', '.join(map(repr, words))}] ({options})"
+
+
+def ask_about_words(where: str, name: str, texts: Sequence[tuple[int, str]], typed: Sequence[tuple[int, Any]]) -> None:
+    """Raise when such words are all that keeps a column from being of numbers or dates.
+
+    Args:
+        where: the file, and the unit in which its rows are counted.
+        name: the column's.
+        texts: its cells of text, with their rows' numbers.
+        typed: its cells that have a type already.
+
+    Raises:
+        InvalidRecordError: the column would be text because of them, and its numbers be rejected later.
+    """
+    words = [(line, cell) for line, cell in texts if means_nothing(cell)]
+    if not words:
+        return
+    rest = [cell for _, cell in texts if not means_nothing(cell)]
+    if not rest and not any(not isinstance(value, bool) for _, value in typed):
+        return
+    kind = "numbers" if rest == [] or marks_of(rest)[0] else "dates" if form_of(rest) else None
+    if kind is None:
+        return
+    line, word = words[0]
+    said = list(dict.fromkeys(cell for _, cell in words))[:5]
+    raise InvalidRecordError(
+        f"{where} {line}, column {name!r}: {shown(word)!r} is all that keeps the column from being {kind}. If it means "
+        f"nothing, {null_option(said)}; to have the column as text, columns={{{name!r}: 'text'}} "
+        f"(--column {shlex.quote(name)}=text).",
+        column=name,
+    )

@@ -1,0 +1,227 @@
+"""Workbooks: .xlsx, .xls and .ods."""
+
+import io
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+import xlwt
+from odf.opendocument import OpenDocumentSpreadsheet
+from odf.table import Table, TableCell, TableRow
+from odf.text import P
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
+
+from databox import InvalidRecordError, read_records
+from tests.cli.conftest import Command
+
+ROWS: list[list[Any]] = [
+    ["id", "code", "day", "at", "amount", "ok"],
+    [1, "007", date(2025, 12, 31), datetime(2025, 12, 31, 10, 30), 1234.56, True],
+    [2, "012", date(9999, 12, 31), datetime(2026, 1, 1), -3, None],
+]
+READ = [dict(zip(ROWS[0], row, strict=True)) for row in ROWS[1:]]
+
+
+def xlsx(*sheets: list[list[Any]], titles: str = "ABC", epoch: Any = None, change: Any = None) -> bytes:
+    book = openpyxl.Workbook()
+    if epoch:
+        book.epoch = epoch
+    assert book.active
+    book.remove(book.active)
+    for title, rows in zip(titles, sheets, strict=False):
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+        if change:
+            change(sheet)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def xls(rows: list[list[Any]], change: Any = None) -> bytes:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("A")
+    for y, row in enumerate(rows):
+        for x, value in enumerate(row):
+            form = {datetime: "yyyy-mm-dd hh:mm", date: "yyyy-mm-dd"}.get(type(value))
+            sheet.write(y, x, value, xlwt.easyxf(num_format_str=form) if form else xlwt.Style.default_style)
+    if change:
+        change(sheet)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def ods(rows: list[list[Any]], error: str | None = None) -> bytes:
+    document, table = OpenDocumentSpreadsheet(), Table(name="A")
+    for row in rows:
+        line = TableRow()
+        for value in row:
+            line.addElement(ods_cell(value))
+        table.addElement(line)
+    if error:
+        cell = TableCell(valuetype="string", stringvalue="")
+        cell.addElement(P(text=error))
+        line.addElement(cell)
+    document.spreadsheet.addElement(table)
+    file = io.BytesIO()
+    document.write(file)
+    return file.getvalue()
+
+
+def ods_cell(value: Any) -> Any:
+    match value:
+        case None:
+            return TableCell()
+        case bool():
+            return TableCell(valuetype="boolean", booleanvalue=str(value).lower())
+        case int() | float():
+            return TableCell(valuetype="float", value=str(value))
+        case date():
+            return TableCell(valuetype="date", datevalue=value.isoformat())
+        case _:
+            cell = TableCell(valuetype="string")
+            cell.addElement(P(text=value))
+            return cell
+
+
+def read(data: bytes, **options: Any) -> list[dict[str, Any]]:
+    return list(read_records(io.BytesIO(data), **options))
+
+
+def asked(data: bytes, **options: Any) -> str:
+    with pytest.raises(InvalidRecordError) as caught:
+        read(data, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("data", [xlsx(ROWS), xlsx(ROWS, epoch=CALENDAR_MAC_1904), xls(ROWS), ods(ROWS)])
+def test_values_come_with_their_types(data: bytes, tmp_path: Path) -> None:
+    records = read_records(io.BytesIO(data))
+    assert [column.type for column in records.columns] == ["number", "text", "date", "datetime", "number", "boolean"]
+    assert records.description == "sheet 'A'"
+    assert records.total_rows == 2
+    assert list(records) == READ
+    path = tmp_path / "book.xlsx"
+    path.write_bytes(data)
+    assert list(read_records(path)) == READ
+
+
+def test_the_sheet_is_asked_for(command: Command, tmp_path: Path) -> None:
+    data = xlsx(ROWS, [], ROWS[:2])
+    assert "2 sheets with rows: 'A', 'C'. Say which one, such as sheet='A' (--sheet A)" in asked(data)
+    assert len(read(data, sheet="A")) == 2
+    assert len(read(data, sheet=2)) == 1
+    assert "has no sheet 'D'. It has: 'A', 'B', 'C'" in asked(data, sheet="D")
+    assert read(xlsx(ROWS, [])) == READ
+    assert "has no rows" in asked(xlsx([]))
+    path = tmp_path / "book.xlsx"
+    path.write_bytes(data)
+    assert command("dataset", "ingest", "x", path, "--dry-run").code == 2
+    for sheet, rows in (("A", 2), ("2", 1)):
+        assert command("dataset", "ingest", "x", path, "--sheet", sheet, "--dry-run", "--json").json["rows"] == rows
+
+
+def test_a_title_above_the_header() -> None:
+    data = xlsx([["Sales report"], [], *ROWS])
+    assert "sheet 'A', row 1: column 2 has no name. If the header is 3, say skip_lines=2 (--skip-lines 2)" in asked(
+        data
+    )
+    assert read(data, skip_lines=2) == READ
+    assert read(xlsx([[], [], *ROWS])) == READ
+
+
+def test_no_header_and_totals() -> None:
+    assert "'1' looks like a value" in asked(xlsx([["1", "x"], ["2", "y"]]))
+    assert "looks like a value" in asked(xlsx([[1, "x"], [2, "y"], [3, "z"]]))
+    assert len(read(xlsx([[1, "x"], [2, "y"]]), header=["id", "name"])) == 2
+    data = xlsx([["id", "n"], [1, 5], [2, 7], ["Total", 12]])
+    assert "row 4, the last: 'Total, 12' looks like a line of totals" in asked(data)
+    assert len(read(data, skip_footer=1)) == 2
+
+
+def test_errors_are_asked_about() -> None:
+    def change(sheet: Any) -> None:
+        sheet["B3"] = "#N/A"
+        sheet["B3"].data_type = "e"
+
+    data = xlsx([["id", "n"], [1, 5], [2, None], [3, 7]], change=change)
+    assert "row 3, cell B3 is the error #N/A. If it means nothing, say nulls=['#N/A'] (--null '#N/A')" in asked(data)
+    assert [row["n"] for row in read(data, nulls=["#N/A"])] == [5, None, 7]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        xls([["id", "n"], [1, 5], [2]], lambda sheet: sheet.row(2).set_cell_error(1, 42)),
+        ods([["id", "n"], [1, 5], [2]], error="#N/A"),
+    ],
+)
+def test_errors_that_the_library_takes_for_empty_cells(data: bytes) -> None:
+    assert "cells with the error #N/A" in asked(data)
+    assert [row["n"] for row in read(data, nulls=["#N/A"])] == [5, None]
+
+
+def test_a_formula_without_its_result_is_told() -> None:
+    assert "cell B2 has a formula, and the file does not have its result" in asked(xlsx([["id", "n"], [1, "=1+1"]]))
+
+
+def test_words_for_nothing_and_numbers_kept_as_text() -> None:
+    assert "'n/a' is all that keeps the column from being numbers" in asked(xlsx([["n"], [1], ["n/a"], [2.5]]))
+    assert read(xlsx([["n"], [1], ["2"], [2.5]])) == [{"n": 1}, {"n": 2}, {"n": 2.5}]
+    records = read_records(io.BytesIO(xlsx([["n"], [1], ["A2"], [2.5]])))
+    assert records.columns[0].note == "kept as text: text and number are mixed"
+    assert [row["n"] for row in records] == ["1", "A2", "2.5"]
+
+
+def test_leading_zeros_that_the_workbook_shows() -> None:
+    def change(sheet: Any) -> None:
+        for cell in ("A2", "A3"):
+            sheet[cell].number_format = "00000"
+
+    assert read(xlsx([["zip", "n"], [1067, 1], [80331, 2]], change=change)) == [
+        {"zip": "01067", "n": 1},
+        {"zip": "80331", "n": 2},
+    ]
+
+
+@pytest.mark.parametrize(("value", "words"), [(time(10, 30), "times of day"), (timedelta(hours=30), "durations")])
+def test_times_of_day_are_refused_and_may_be_text(value: Any, words: str) -> None:
+    data = xlsx([["id", "t"], [1, value], [2, value]])
+    assert words in asked(data)
+    assert "columns={'t': 'text'} (--column t=text)" in asked(data)
+    assert [row["t"] for row in read(data, columns={"t": "text"})] == [str(value)] * 2
+
+
+def test_merged_cells_are_asked_about() -> None:
+    data = xlsx([["id", "n"], [1, 5], [2, None]], change=lambda sheet: sheet.merge_cells("B2:B3"))
+    assert "the cells B2:B3 are merged" in asked(data)
+    title = xlsx([["Report", None], ["id", "n"], [1, 5]], change=lambda sheet: sheet.merge_cells("A1:B1"))
+    assert read(title, skip_lines=1) == [{"id": 1, "n": 5}]
+
+
+def test_declared_columns() -> None:
+    data = xlsx([["n", "d", "c"], ["1.234,5", "31.12.2025", 7], [2, date(2026, 1, 1), 8.5]])
+    rows = read(data, columns={"n": "number", "d": "date", "c": "text"}, decimal=",")
+    assert rows == [{"n": 1234.5, "d": date(2025, 12, 31), "c": "7"}, {"n": 2, "d": date(2026, 1, 1), "c": "8.5"}]
+    assert "'d': '2026-01-01' is of type date" in asked(xlsx([["d"], [date(2026, 1, 1)]]), columns={"d": "number"})
+
+
+def test_what_is_no_workbook(tmp_path: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    path.write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(InvalidRecordError, match="not a workbook that can be read"):
+        read_records(path)
+    path.write_text("id;name\n1;Ann\n")  # what many programs write under this name
+    assert list(read_records(path)) == [{"id": 1, "name": "Ann"}]
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    with pytest.raises(ImportError, match=r'pip install "databox-sdk\[excel\]"'):
+        read(xlsx(ROWS))
