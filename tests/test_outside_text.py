@@ -150,6 +150,8 @@ OURS = {
     # Numbers, having been checked or being compared.
     *("value", "batch_size", "max_batch_bytes", "self.concurrency", "self.max_retries"),
     *("processing_delay", "processing_polls", "seconds"),
+    *("self.total", "self._value[-4:]", "total", "self._number", "len(self.items)", "len(self.columns)", "fields", "field.name", "self.url"),
+    *("found", "remedy", "error.name"),
     # What Python or SQLite say, without the text that it is about.
     "error",
 }
@@ -193,7 +195,7 @@ def test_every_log_is_one_that_shows_what_it_is_about() -> None:
                 assert isinstance(node.args[0], ast.Constant), f"{name}:{node.lineno}: values are arguments of a log"
 
 
-def test_no_message_of_a_builtin_error_has_text_as_it_came() -> None:
+def test_no_message_of_a_builtin_error_and_no_repr_has_text_as_it_came() -> None:
     """Errors of ours see to it themselves."""
     builtin = {"ValueError", "TypeError", "LookupError", "KeyError", "RuntimeError", "ImportError", "OSError"}
     found = []
@@ -203,6 +205,10 @@ def test_no_message_of_a_builtin_error_has_text_as_it_came() -> None:
             if ast.unparse(call.func) in builtin:
                 parts = [part for each in call.args for part in ast.walk(each) if isinstance(part, ast.FormattedValue)]
                 found += [f"{name}:{call.lineno}: {ast.unparse(part.value)}" for part in parts if not _is_safe(part)]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.name in {"__repr__", "__str__"} and name != "report.py":
+                parts = [part for part in ast.walk(node) if isinstance(part, ast.FormattedValue)]
+                found += [f"{name}:{node.lineno}: {ast.unparse(part.value)}" for part in parts if not _is_safe(part)]
     assert found == [], "write {…!r}, or visible(…)"
 
 

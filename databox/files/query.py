@@ -10,6 +10,7 @@ from itertools import chain, islice
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from databox.display import visible
 from databox.errors import ConfigurationError, DataboxError, InvalidRecordError
 from databox.files.column import Column, Reading
 from databox.files.conversion import columns_of
@@ -117,7 +118,7 @@ class QueryRecords(Iterator[dict[str, Any]]):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<QueryRecords of {self.name}: {len(self.columns)} columns>"
+        return f"<QueryRecords of {visible(self.name)}: {len(self.columns)} columns>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("The rows of an open query cannot be pickled. Call read_query where they are needed.")
@@ -163,8 +164,8 @@ class QueryRecords(Iterator[dict[str, Any]]):
             ) from None
         except ImportError as error:
             raise ImportError(
-                f"{parsed.drivername}:// needs the driver {error.name}: pip install {error.name}; or name another, as "
-                "in postgresql+psycopg://.",
+                f"{visible(parsed.drivername)}:// needs the driver {error.name}: pip install {error.name}; or name "
+                "another, as in postgresql+psycopg://.",
                 name=error.name,
             ) from None
 
