@@ -150,7 +150,17 @@ OURS = {
     # Numbers, having been checked or being compared.
     *("value", "batch_size", "max_batch_bytes", "self.concurrency", "self.max_retries"),
     *("processing_delay", "processing_polls", "seconds"),
-    *("self.total", "self._value[-4:]", "total", "self._number", "len(self.items)", "len(self.columns)", "fields", "field.name", "self.url"),
+    *(
+        "self.total",
+        "self._value[-4:]",
+        "total",
+        "self._number",
+        "len(self.items)",
+        "len(self.columns)",
+        "fields",
+        "field.name",
+        "self.url",
+    ),
     *("found", "remedy", "error.name"),
     # What Python or SQLite say, without the text that it is about.
     "error",

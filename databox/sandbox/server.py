@@ -162,7 +162,7 @@ class Sandbox:
         """Let the sandbox's clock go forward, and with it delays and rate limits; return what it says.
 
         Raises:
-            ValueError: backward, or no number.
+            ValueError: backward, no number, or beyond the year 9999.
         """
         if not 0 <= seconds <= 1e9:
             raise ValueError(f"The clock goes forward, by 0 to 1e9 seconds, not by {seconds}.")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from databox.display import visible
-from databox.sandbox import inference, rules
+from databox.sandbox import inference, rules, strict
 from databox.sandbox.catalogue import ACCOUNTS, OWN_ACCOUNT, is_time_zone
 from databox.sandbox.database import emptied
 
@@ -39,6 +39,10 @@ def imported(db: sqlite3.Connection, document: Mapping[str, Any]) -> None:
     Raises:
         ValueError: the document is none that can be imported; the caller undoes what was done.
     """
+    try:
+        strict.check(document if isinstance(document, dict) else dict(document))
+    except ValueError as error:
+        raise ValueError(f"The document cannot be kept: {visible(str(error))}.") from None
     reader = _Reader(document, "the document")
     if reader.get("format", str, FORMAT) != FORMAT:
         raise ValueError(f"This sandbox imports documents of the format {FORMAT!r}, not {document['format']!r}.")
