@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 import orjson
@@ -171,8 +171,12 @@ def _holds(cell: str, mark: str) -> bool:
     """Whether a float holds this number exactly."""
     text = _normal(cell, mark)
     if text.removeprefix("-").isdecimal():
-        return is_exact(int(text))
-    return Decimal(repr(float(text))) == Decimal(text)
+        digits = text.lstrip("-0")
+        return len(digits) < 17 and is_exact(int(digits or "0"))  # Python refuses to read thousands of them
+    try:
+        return Decimal(repr(float(text))) == Decimal(text)
+    except InvalidOperation:  # an exponent beyond all bounds
+        return False
 
 
 def _normal(cell: str, mark: str) -> str:
