@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from databox.errors import InvalidRecordError
+from databox.files.column import MOST_COLUMNS, too_many
 from databox.files.source import BLOCK, Encoded, Source, missing
 from databox.files.text import lines
 from databox.guard import DEEPEST, Guard, Unreadable, check
@@ -83,7 +84,7 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
         rows_at = _place_of_rows(ijson, source, start)
     stream: BinaryIO = source.stream()
     if encoding not in {"utf-8", "utf-8-sig"}:
-        stream = cast("BinaryIO", io.BufferedReader(Encoded(io.TextIOWrapper(stream, encoding)), BLOCK))
+        stream = cast("BinaryIO", io.BufferedReader(Encoded(io.TextIOWrapper(stream, encoding), source.name), BLOCK))
     while stream.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
         stream.read(3)
     count = 0
@@ -264,6 +265,9 @@ def _float(number: Decimal) -> float | Decimal:
 
 def _checked(row: Any, where: str) -> Mapping[str, Any]:
     if isinstance(row, dict):
-        return cast("dict[str, Any]", row)
+        known = cast("dict[str, Any]", row)
+        if len(known) > MOST_COLUMNS:
+            raise too_many(where, len(known))
+        return known
     shown = json.dumps(row, default=str)[:40]
     raise InvalidRecordError(f"{where} is {shown}, not an object from column to value.")

@@ -15,6 +15,8 @@ BOTH: frozenset[Mark] = frozenset({".", ","})
 
 EXACT = 2**53
 """Above it, a number as most programs hold it is not exact, so what is longer is an identifier."""
+_MOST_DIGITS = 400
+"""More no float has before its point, and Python refuses to read thousands."""
 _SURELY_EXACT = 15
 """So many digits every float holds."""
 
@@ -190,6 +192,8 @@ def _value(cell: str, mark: str, *, fractional: bool) -> int | float:
         return int(cell)
     text = _normal(cell, mark)
     if not set(text) & set(".eE"):
+        if len(text.lstrip("+-0")) > _MOST_DIGITS:
+            raise ValueError("has more digits than a number holds exactly, so it can only be text")
         return int(text)
     value = float(text)
     if not math.isfinite(value):

@@ -194,12 +194,13 @@ class QueryRecords(Iterator[dict[str, Any]]):
         self.close()
 
     def _names(self, names: list[str]) -> list[str]:
+        seen: dict[str, int] = {}
         for place, name in enumerate(names):
             if not name:
                 raise InvalidRecordError(f"Column {place + 1} of the query has no name. Give it one: select … as name.")
-            if name in names[:place]:
+            if seen.setdefault(name, place) != place:
                 raise InvalidRecordError(
-                    f"Columns {names.index(name) + 1} and {place + 1} of the query are both named {name!r}. Name them "
+                    f"Columns {seen[name] + 1} and {place + 1} of the query are both named {name!r}. Name them "
                     "apart: select … as name.",
                     column=name,
                 )

@@ -114,7 +114,7 @@ def _json(body: bytes, redactor: Redactor) -> tuple[Any, str | None]:
         check(body)
         return redactor.document(orjson.loads(body.removeprefix(b"\xef\xbb\xbf")), body), None
     except Unreadable as error:
-        return None, f"the body has {error}"
+        return None, f"the body is not JSON that can be read: it has {error}"
     except orjson.JSONDecodeError:
         return None, ""
 
