@@ -40,7 +40,8 @@ _LOOSE = {
     )
     for mark, other in ((".", ","), (",", "."))
 }
-_SIGNS = re.compile(r"^(?:[A-Z]{3}|\$|€|£|¥)\s*|\s*(?:[A-Z]{3}|\$|€|£|¥|%)$")
+_BEFORE = re.compile(r"(?:[A-Z]{3}|[$€£¥])\s*")
+_BEHIND = re.compile(r"(?:[A-Z]{3}|[$€£¥%])\Z")
 
 
 def is_exact(number: int | float | Decimal) -> bool:
@@ -139,11 +140,11 @@ def loose_number(mark: Mark | None) -> Callable[[str], int | float]:
         text = cell
         if text.startswith("(") and text.endswith(")"):
             text = "-" + text[1:-1].strip()
-        text = _SIGNS.sub("", _SIGNS.sub("", text))
+        text = _without_signs(_without_signs(text))
         if text.endswith(("-", "−")):
             text = "-" + text[:-1].strip()
         text = text.replace("−", "-")
-        text = "-" + _SIGNS.sub("", text[1:].strip()) if text.startswith("-") else text
+        text = "-" + _without_signs(text[1:].strip()) if text.startswith("-") else text
         fitting = [each for each in (".", ",") if _LOOSE[each].fullmatch(text) and any(map(str.isdigit, text))]
         if mark:
             fitting = [each for each in fitting if each == mark]
@@ -157,6 +158,15 @@ def loose_number(mark: Mark | None) -> Callable[[str], int | float]:
         return values.pop()
 
     return read
+
+
+def _without_signs(text: str) -> str:
+    """A number without the currency or percent sign at either end."""
+    if before := _BEFORE.match(text):
+        text = text[before.end() :]
+    if behind := _BEHIND.search(text[-3:]):  # not in all of it, where blanks would be tried one by one
+        text = text[: -len(behind[0])].rstrip()
+    return text
 
 
 def _is_the_same(cell: str, value: int | float | None) -> bool:

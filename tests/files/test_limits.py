@@ -216,6 +216,10 @@ GROWING: dict[str, Callable[[int], object]] = {
     "a line of JSON": lambda k: rows(json.dumps({"a": "x" * 500_000 * k}).encode(), format="jsonl"),
     "a field": lambda k: rows(f"a,b\ny,2\n{'x' * 500_000 * k},1\n".encode(), max_field=16_000_000),
     "a quoted field": lambda k: rows(('a,b\ny,2\n"' + 'x""\n' * 100_000 * k + '",1\n').encode(), max_field=16_000_000),
+    "blanks in a cell": lambda k: rows(f"a;b\n1{' ' * 1500 * k}x;1\n2;2\n".encode(), misfits="null"),
+    "blanks in a number": lambda k: rows(
+        f"a;b\n1{' ' * 1500 * k}x;1\n2;2\n".encode(), columns={"a": "number"}, misfits="null"
+    ),
     "nesting": lambda k: refused(b"[" * 20_000 * k, format="json"),
     "nested objects": lambda k: refused(b'{"a":' * 20_000 * k, format="json"),
     "quotes": lambda k: refused(b'["' + b'\\"' * 50_000 * k, format="json"),
