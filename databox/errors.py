@@ -1,7 +1,8 @@
-"""Everything that can go wrong, as one tree of exceptions.
+r"""Everything that can go wrong, as one tree of exceptions.
 
 A message says what failed (method and path), the status and code, the API's own words, the request id and what
-to do next. All of them pickle, and none ever holds the key: the transport redacts before it raises.
+to do next. It is one line, whatever it quotes: control characters and the like are shown as `\x1b`, not passed on.
+All of them pickle, and none ever holds the key: the transport redacts before it raises.
 
     DataboxError
     ├── ConfigurationError
@@ -21,6 +22,7 @@ to do next. All of them pickle, and none ever holds the key: the transport redac
 from collections.abc import Sequence
 from typing import Any
 
+from databox.display import visible
 from databox.models import ErrorDetail, Ingestion
 
 __all__ = [
@@ -46,6 +48,9 @@ __all__ = [
 
 class DataboxError(Exception):
     """Any error that this library raises on its own account."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible(message))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__.copy())

@@ -5,6 +5,7 @@ from typing import Literal
 
 import attrs
 
+from databox.display import visible_lines
 from databox.errors import APIError, DataboxError
 
 __all__ = ["BatchOutcome", "IngestError", "IngestProgress", "IngestReport", "Outcome"]
@@ -209,7 +210,7 @@ class IngestError(DataboxError):
     """Not every row arrived. `report` says which did, which did not, and why."""
 
     def __init__(self, message: str, *, report: IngestReport) -> None:
-        super().__init__(message)
+        Exception.__init__(self, visible_lines(message))  # several lines: those of the report
         self.report = report
 
 

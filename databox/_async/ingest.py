@@ -1,6 +1,5 @@
 """Drives an ingest: reads rows, sends batches, asks what became of them, reports."""
 
-import logging
 import time
 from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import closing
@@ -14,6 +13,7 @@ from databox._async.pool import Pool
 from databox._async.runtime import Source
 from databox._async.transport import AsyncTransport
 from databox._async.verification import AsyncVerification
+from databox.display import logger
 from databox.errors import ConfigurationError, DataboxError, InvalidRecordError
 from databox.ingest.batch import Batch
 from databox.ingest.encode import encode
@@ -27,7 +27,7 @@ from databox.report import IngestError, IngestReport
 
 __all__ = ["AsyncIngest"]
 
-log = logging.getLogger("databox")
+log = logger("databox")
 
 EVERY = 1.0
 """Seconds after which progress is told again while nothing goes through."""

@@ -1,6 +1,5 @@
 """Accounts, the key, and data sources: one short method an operation."""
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -10,6 +9,7 @@ from databox.api import operations
 from databox.api.answers import Listing
 from databox.api.arguments import account_id_of, data_source_id_of, text_of
 from databox.api.operations import Operation
+from databox.display import logger
 from databox.errors import APIError, DataboxError
 from databox.models import Account, Dataset, DataSource, TimeZone
 from databox.sending.retry import Effect, effect_of
@@ -19,7 +19,7 @@ __all__ = ["AsyncAccounts", "AsyncAuth", "AsyncDataSources", "AsyncResource", "p
 T = TypeVar("T")
 D = TypeVar("D", DataSource, Dataset)
 
-log = logging.getLogger("databox")
+log = logger("databox")
 
 
 class AsyncResource:

@@ -16,6 +16,7 @@ from databox._async.connections import connections_for
 from databox._async.runtime import HttpClient, Pause, aside, breathe, sleep
 from databox.api.operations import Operation
 from databox.config import Config
+from databox.display import logger
 from databox.errors import (
     APIConnectionError,
     APIError,
@@ -37,7 +38,7 @@ from databox.sending.verdict import Response, read
 
 T = TypeVar("T")
 
-log = logging.getLogger("databox")
+log = logger("databox")
 
 
 class AsyncTransport:

@@ -1,7 +1,6 @@
 # Derived from databox/_async/ingest.py by tools/unasync.py; edit that one.
 """Drives an ingest: reads rows, sends batches, asks what became of them, reports."""
 
-import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -15,6 +14,7 @@ from databox._sync.pool import Pool
 from databox._sync.runtime import Source
 from databox._sync.transport import Transport
 from databox._sync.verification import Verification
+from databox.display import logger
 from databox.errors import ConfigurationError, DataboxError, InvalidRecordError
 from databox.ingest.batch import Batch
 from databox.ingest.encode import encode
@@ -28,7 +28,7 @@ from databox.report import IngestError, IngestReport
 
 __all__ = ["Ingest"]
 
-log = logging.getLogger("databox")
+log = logger("databox")
 
 EVERY = 1.0
 """Seconds after which progress is told again while nothing goes through."""

@@ -17,6 +17,7 @@ from databox._sync.connections import connections_for
 from databox._sync.runtime import HttpClient, Pause, aside, breathe, sleep
 from databox.api.operations import Operation
 from databox.config import Config
+from databox.display import logger
 from databox.errors import (
     APIConnectionError,
     APIError,
@@ -38,7 +39,7 @@ from databox.sending.verdict import Response, read
 
 T = TypeVar("T")
 
-log = logging.getLogger("databox")
+log = logger("databox")
 
 
 class Transport:

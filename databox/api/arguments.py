@@ -65,7 +65,7 @@ def keys_of(value: Sequence[str] | None) -> tuple[str, ...] | None:
         raise TypeError(f'primary_keys must be a list of column names such as ["date"], not {_kind(value)}.')
     names = tuple(text_of("A name in primary_keys", name) for name in value)
     if len(set(names)) < len(names):
-        raise ValueError(f"primary_keys names a column twice: {', '.join(names)}.")
+        raise ValueError(f"primary_keys names a column twice: {', '.join(map(repr, names))}.")
     return names
 
 

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Sequence
 
+from databox.display import visible
+
 __all__ = ["main"]
 
 
@@ -15,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         from databox.cli.root import run
     except ImportError as error:  # typer and rich come with an extra
-        print(f'The command needs its extra: pip install "databox-sdk[cli]" ({error})', file=sys.stderr)
+        message = f'The command needs its extra: pip install "databox-sdk[cli]" ({visible(str(error))})'
+        print(message, file=sys.stderr)  # by the door that there is without them
         sys.exit(2)
     run(sys.argv[1:] if arguments is None else list(arguments))

@@ -9,8 +9,9 @@ import typer
 
 from databox import AuthenticationError, Databox
 from databox.cli.failures import REFUSED, USAGE
-from databox.cli.output import Json, console, echo_error, errors, show_one
+from databox.cli.output import Json, show_one
 from databox.cli.store import store_key
+from databox.cli.terminal import console, echo_error, errors
 from databox.config import config_file, load_config
 from databox.errors import APIError
 
@@ -47,7 +48,7 @@ def login(
     if as_json:
         show_one({"status": "success", "validated": validated, "path": str(path)}, as_json=True)
     else:
-        console().print(f"Stored in {path}{', and valid' if validated else ''}.", soft_wrap=True)
+        console().print(f"Stored in {path}{', and valid' if validated else ''}.", whole=True)
 
 
 @app.command()
@@ -66,7 +67,8 @@ def _asked() -> str:
         try:
             key = getpass.getpass("API key (it is not shown): ")
         except (EOFError, KeyboardInterrupt):
-            errors().print("\nNothing was stored.")
+            errors().print()
+            errors().print("Nothing was stored.")
             raise typer.Exit(REFUSED) from None
     else:
         key = sys.stdin.readline()

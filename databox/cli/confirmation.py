@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from databox.cli.failures import REFUSED, USAGE
-from databox.cli.output import echo_error, errors
+from databox.cli.terminal import echo_error, errors
 
 __all__ = ["Force", "confirm"]
 
@@ -17,7 +17,7 @@ def confirm(question: str, force: bool) -> None:
     """Return when the person agrees; leave otherwise. The question goes to standard error."""
     if force:
         return
-    errors().print(f"{question} \\[y/N] ", end="")
+    errors().print(f"{question} [y/N] ", end="")
     answer = sys.stdin.readline()
     if not answer:
         errors().print()

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from databox import Databox
-from databox.cli.output import console
+from databox.cli.terminal import console
 from databox.sandbox import Fault, Sandbox
 
 __all__ = ["demo"]
@@ -61,7 +60,7 @@ def demo(
 
 def _run(arguments: list[str], box: Sandbox, folder: str) -> int:
     """Run the command as one would by hand, with the sandbox's key; return its exit code."""
-    console().print(Text(f"$ databox {shlex.join(arguments)}", style="bold"), soft_wrap=True)
+    console().print((f"$ databox {shlex.join(arguments)}", "bold"), whole=True)
     environ = os.environ | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
     code = subprocess.run(
         [sys.executable, "-m", "databox.cli", *arguments], cwd=folder, env=environ, check=False
@@ -71,5 +70,5 @@ def _run(arguments: list[str], box: Sandbox, folder: str) -> int:
 
 
 def _say(text: str) -> None:
-    console().print(Text(text), soft_wrap=True)
+    console().print(text, whole=True)
     console().print()

@@ -11,11 +11,11 @@ from email.utils import parsedate_to_datetime
 import attrs
 import httpx
 import typer
-from rich.text import Text
 
 from databox import APIError, ConfigurationError, Databox
 from databox.cli.failures import REFUSED
-from databox.cli.output import Json, console, echo_json
+from databox.cli.output import Json
+from databox.cli.terminal import console, echo_json
 from databox.config import KEY_VARIABLE, URL_VARIABLE, Config, config_file, load_config
 from databox.limit.rate import DOCUMENTED
 from databox.sending.environment import certificates_for, proxy_for
@@ -51,7 +51,7 @@ def doctor(as_json: Json = False) -> None:
     else:
         for each in findings:
             mark, style = {True: ("ok", "green"), False: ("!!", "bold red"), None: ("  ", "")}[each.fine]
-            console().print(Text.assemble((mark, style), f" {each.name:<12} {each.words}"), soft_wrap=True)
+            console().print((mark, style), f" {each.name:<12} {each.words}", whole=True)
     raise typer.Exit(0 if fine else REFUSED)
 
 

@@ -3,14 +3,13 @@
 from typing import Any
 
 import attrs
-from rich.console import Console
-from rich.text import Text
 
 from databox import InvalidRecordError, RateLimit
 from databox.api.documented import PAGE_SIZE
 from databox.cli.inputs import Inputs
 from databox.cli.output import counted
 from databox.cli.progress_line import duration
+from databox.cli.terminal import Terminal
 from databox.ingest.encode import encode
 from databox.ingest.settings import Settings
 from databox.limit.rate import least_seconds
@@ -35,9 +34,9 @@ class Estimate:
     """Whether rows for which a batch is refused will be found, which takes further requests."""
     problems: tuple[str, ...]
 
-    def show(self, console: Console) -> None:
+    def show(self, console: Terminal) -> None:
         """Show it to a person."""
-        console.print(Text("Nothing was sent.", "bold"))
+        console.print(("Nothing was sent.", "bold"))
         console.print(
             f"{counted(self.rows, 'row')}, {self.bytes / 1e6:,.1f} MB, {counted(self.requests, 'request')} at least."
         )
@@ -45,9 +44,9 @@ class Estimate:
         if self.isolates:
             console.print("Each row for which a batch is refused takes up to 15 requests more.")
         if self.invalid:
-            console.print(Text(f"{counted(self.invalid, 'row')} cannot be sent:", "red"))
+            console.print((f"{counted(self.invalid, 'row')} cannot be sent:", "red"))
         for problem in self.problems:
-            console.print(Text(problem), soft_wrap=True)
+            console.print(problem, whole=True)
 
     def as_document(self) -> dict[str, Any]:
         """Return it for programs."""

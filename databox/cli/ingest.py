@@ -16,10 +16,11 @@ from databox import Databox, IngestError, InvalidRecordError, OnRefusal, Verify
 from databox.cli import dry_run, preview
 from databox.cli.failures import REFUSED
 from databox.cli.inputs import Inputs
-from databox.cli.output import Json, console, echo_json, errors
+from databox.cli.output import Json
 from databox.cli.progress_line import Bar, Lines, Unreachable, Watch
 from databox.cli.sources import files_of, rows_of
 from databox.cli.summary import Ending, resuming
+from databox.cli.terminal import console, echo_json, errors
 from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, share_of
 from databox.ingest.outcomes import Overtaken
 from databox.ingest.settings import Settings

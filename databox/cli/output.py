@@ -1,48 +1,20 @@
 """How results are shown: tables and lines for people, one JSON document for programs."""
 
-import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, cast
 
 import typer
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from databox.api.answers import DATASET_METRICS
 from databox.api.reading import Field, Shape
+from databox.cli.terminal import Head, console, echo_json, errors, width_of
 from databox.models import DatasetMetrics, Model
 
-__all__ = ["Json", "as_wire", "console", "counted", "echo_error", "echo_json", "errors", "show_list", "show_one"]
+__all__ = ["Json", "as_wire", "counted", "show_list", "show_one"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-
-_UNBOUNDED = 100_000
-"""Columns of what is no terminal: nothing is cut off for a program that reads on."""
-
-
-def console() -> Console:
-    """Return standard output."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _UNBOUNDED)
-
-
-def errors() -> Console:
-    """Return standard error, where everything goes that is not the result."""
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _UNBOUNDED)
-
-
-def echo_error(message: str) -> None:
-    """Say what went wrong."""
-    errors().print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=not sys.stderr.isatty())
-
-
-def echo_json(document: Any) -> None:
-    """Print the one JSON document."""
-    print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
 
 
 def as_wire(shape: Shape[Any], model: Model) -> dict[str, Any]:
@@ -66,21 +38,16 @@ def show_list(shape: Shape[Any], models: Sequence[Model], *, as_json: bool, hint
         return
     heads = [_label(field.path[-1]) for field in shape.fields]
     rows = [[_cell(field, model) for field in shape.fields] for model in models]
-    widths = (max(map(cell_len, column)) for column in zip(heads, *rows, strict=True))
+    widths = (max(map(width_of, column)) for column in zip(heads, *rows, strict=True))
     if sum(widths) + 2 * len(heads) > console().width:
         # An id that is broken over two lines cannot be copied.
         for model in models:
             show_one(as_wire(shape, model), as_json=False)
             console().print()
     else:
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for head in heads:
-            table.add_column(head, no_wrap=True)
-        for row in rows:
-            table.add_row(*map(Text, row))
-        console().print(table)
+        console().table([Head(head) for head in heads], rows, head_style="bold")
     if hint:
-        errors().print(Text(hint, style="dim"))
+        errors().print((hint, "dim"))
 
 
 def show_one(document: Mapping[str, Any], *, as_json: bool) -> None:
@@ -89,11 +56,9 @@ def show_one(document: Mapping[str, Any], *, as_json: bool) -> None:
         echo_json(document)
         return
     lines = dict(_flat(document))
-    width = max((len(name) for name in lines), default=0)
+    width = max(map(width_of, lines), default=0)
     for name, value in lines.items():
-        console().print(
-            Text.assemble((f"{name:<{width}}  ", "bold"), "-" if value is None else str(value)), soft_wrap=True
-        )
+        console().print((name + " " * (width - width_of(name) + 2), "bold"), _shown(value), whole=True)
 
 
 def counted(number: int, what: str) -> str:
@@ -121,6 +86,10 @@ def _plain(value: Any) -> Any:
 
 def _cell(field: Field, model: Model) -> str:
     value = _plain(getattr(model, field.attribute))
+    return _shown(value)
+
+
+def _shown(value: Any) -> str:
     return "-" if value is None else str(value)
 
 

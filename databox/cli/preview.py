@@ -2,38 +2,41 @@
 
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from databox.cli.inputs import Inputs
 from databox.cli.output import counted
+from databox.cli.terminal import Head, Terminal
+from databox.files.column import Column
 
 __all__ = ["as_document", "show"]
 
 _LISTED = 40
 
 
-def show(inputs: Inputs, console: Console) -> None:
+def show(inputs: Inputs, console: Terminal) -> None:
     """Show what each file and column is taken for."""
     for records in inputs.looked_at:
-        rows = "" if records.total_rows is None else f", {counted(records.total_rows, 'row')}"
-        console.print(Text.assemble((records.name, "bold"), f": {records.description}{rows}"))
+        counts = "" if records.total_rows is None else f", {counted(records.total_rows, 'row')}"
+        console.print((records.name, "bold"), f": {records.description}{counts}")
         for note in records.notes[1 if records.is_guess else 0 :]:
-            console.print(Text(note, style="yellow"))
+            console.print((note, "yellow"))
     if not inputs.columns:
         return
-    table = Table(box=None, pad_edge=True, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("Column", overflow="fold")
-    table.add_column("Type", no_wrap=True)
-    table.add_column("First value", overflow="ellipsis", no_wrap=True, max_width=28)
-    table.add_column("", style="dim")
-    for column in inputs.columns[:_LISTED]:
-        style = "yellow" if column.type == "empty" or " or " in column.type or "most are" in column.note else ""
-        table.add_row(Text(column.name), Text(column.type, style), Text(column.example), Text(column.note))
-    console.print(table)
+    columns = [
+        Head("Column", folds=True),
+        Head("Type"),
+        Head("First value", width=28),
+        Head(style="dim", folds=True),
+    ]
+    rows = [(each.name, (each.type, _style(each)), each.example, each.note) for each in inputs.columns[:_LISTED]]
+    console.table(columns, rows, head_style="dim", indented=True)
     if len(inputs.columns) > _LISTED:
         console.print(f"  and {len(inputs.columns) - _LISTED} more columns")
+
+
+def _style(column: Column) -> str:
+    """What is doubtful about a column catches the eye."""
+    doubtful = column.type == "empty" or " or " in column.type or "most are" in column.note
+    return "yellow" if doubtful else ""
 
 
 def as_document(inputs: Inputs) -> dict[str, Any]:

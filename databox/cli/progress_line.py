@@ -1,24 +1,19 @@
 """How far an ingest is, on standard error: a bar in a terminal, plain lines elsewhere."""
 
-import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-
 from databox import APIConnectionError, APIError, APIStatusError, IngestProgress, RateLimit
 from databox.api.documented import MAX_RECORDS
-from databox.cli.output import errors
+from databox.cli.terminal import errors
 from databox.limit.rate import least_seconds
 
 __all__ = ["Bar", "Lines", "Meter", "Unreachable", "Watch", "duration", "seconds_left"]
 
 _EVERY = 10.0
 """Seconds between plain lines."""
-_WIDE = 80
-"""Columns of a terminal from which on there is room for a bar."""
 _WAITING = {
     "source": "reading",
     "answers": "sending",
@@ -162,26 +157,20 @@ class Bar:
 
     def __init__(self, fraction: Callable[[], float | None], limit: RateLimit | None, *, asks_each: bool) -> None:
         self._shown = _Shown(fraction, limit, asks_each=asks_each)
-        terminal = errors()
-        words = TextColumn("{task.description}")
-        columns = [BarColumn(bar_width=20), words] if terminal.width >= _WIDE else [words]
-        self._progress = Progress(*columns, console=terminal, transient=True)
-        self._task: TaskID = self._progress.add_task("reading", total=None)
+        self._bar = errors().bar()
 
     def __call__(self, now: IngestProgress) -> None:
         """Show how far it is."""
-        share = self._shown.share(now)
-        total = None if share is None else 1.0
-        self._progress.update(self._task, total=total, completed=share or 0.0, description=self._shown.words(now))
+        self._bar.show(self._shown.share(now), self._shown.words(now))
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._bar.stop()
 
 
 class Lines:
@@ -196,7 +185,7 @@ class Lines:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _EVERY
-        print(self._shown.words(now), file=sys.stderr, flush=True)
+        errors().print(self._shown.words(now))
 
     def __enter__(self) -> Self:
         return self

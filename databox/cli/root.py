@@ -3,18 +3,20 @@
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from databox.cli import account, auth, data_source, dataset
 from databox.cli.doctor import doctor
-from databox.cli.failures import USAGE, as_document, exit_code, is_foreseen, words
-from databox.cli.output import echo_error, echo_json
-from databox.errors import DataboxError
+from databox.cli.failures import REFUSED, USAGE, as_document, exit_code, is_foreseen, words
+from databox.cli.terminal import LogFormatter, console, echo_error, echo_fault, echo_json, errors, prepare
 from databox.version import VERSION
 
 __all__ = ["run"]
+
+# Typer has its own copy of click or click itself, by its version; this is the class in either.
+_UsageError: type = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(auth.app, name="auth")
@@ -26,22 +28,50 @@ app.command()(doctor)
 
 def run(arguments: Sequence[str]) -> None:
     """Run the command and leave with its exit code: one message, no traceback, unless it is a fault of the program."""
-    # What the library warns of is for the person as well.
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr, force=True)
-    as_json = "--json" in arguments
+    prepare()
+    # What the library warns of is for the person as well, and what its libraries do.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LogFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    sys.exit(_code_of(list(arguments)))
+
+
+def _code_of(arguments: list[str]) -> int:
+    """Run the command; return its exit code."""
     try:
-        _app_for(arguments)(args=list(arguments), prog_name="databox", obj=list(arguments))
-    except SystemExit as leaving:
-        if leaving.code == USAGE and as_json and "--help" not in arguments:
-            echo_json({"status": "error", "message": "Wrong usage; standard error says what is wrong."})
-        raise
-    except (DataboxError, OSError, ImportError, LookupError, TypeError, ValueError) as error:
+        code: int | None = _app_for(arguments)(
+            args=arguments, prog_name="databox", obj=arguments, standalone_mode=False
+        )
+    except typer.Abort:
+        echo_error("Interrupted.")
+        return REFUSED
+    except Exception as error:  # noqa: BLE001 - nobody else shows it
+        if isinstance(error, _UsageError):
+            return _told(error, as_json="--json" in arguments)
         if not is_foreseen(error):
-            raise
-        if as_json:
+            echo_fault(error)
+            return REFUSED
+        if "--json" in arguments:
             echo_json(as_document(error))
         echo_error(words(error))
-        sys.exit(exit_code(error))
+        return exit_code(error)
+    return code or 0
+
+
+def _told(error: Any, *, as_json: bool) -> int:
+    """Say what is wrong with the arguments."""
+    message = error.format_message()
+    if not message:  # no command was given, and the help is shown already
+        return USAGE
+    if as_json:
+        echo_json({"status": "error", "message": message})
+    if error.ctx:
+        for line in error.ctx.get_usage().split("\n"):
+            errors().print(line)
+        errors().print(f"Try '{error.ctx.command_path} --help' for help.")
+    echo_error(message)
+    return USAGE
 
 
 def _app_for(arguments: Sequence[str]) -> typer.Typer:
@@ -61,7 +91,7 @@ def _has(name: str) -> bool:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"databox-sdk {VERSION}")
+        console().print(f"databox-sdk {VERSION}")
         raise typer.Exit
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from databox.cli.terminal import console, echo_error
 from databox.sandbox import Sandbox
 
 __all__ = ["sandbox"]
@@ -46,12 +47,13 @@ def sandbox(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     except OSError as error:
-        typer.echo(f"{host}:{port} cannot be used: {error.strerror}. Choose another with --port.", err=True)
+        echo_error(f"{host}:{port} cannot be used: {error.strerror}. Choose another with --port.")
         raise typer.Exit(2) from None
     with contextlib.closing(box):
-        typer.echo(f"The sandbox listens at {box.url}. Point a client at it with:")
-        typer.echo(f"export DATABOX_API_URL={box.url}")
-        typer.echo(f"export DATABOX_API_KEY={shlex.quote(box.api_key)}")
+        said = console()
+        said.print(f"The sandbox listens at {box.url}. Point a client at it with:", whole=True)
+        said.print(f"export DATABOX_API_URL={box.url}", whole=True)
+        said.print(f"export DATABOX_API_KEY={shlex.quote(box.api_key)}", whole=True)
         # A wait without an end cannot be interrupted on Windows.
         while not stop.wait(0.5):
             pass

@@ -49,7 +49,7 @@ def _inline(text: str) -> BytesIO:
     """
     try:
         given: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRecordError(f"--records is not JSON: {error}.") from None
     is_array = text.lstrip().startswith("[")
     if {type(row) for row in (given if is_array else [given])} - {dict}:

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from rich.console import Console
-from rich.text import Text
 
 from databox import IngestReport
 from databox.cli.inputs import Inputs
 from databox.cli.output import counted
 from databox.cli.progress_line import duration
+from databox.cli.terminal import Terminal
 from databox.report import most_telling
 
 __all__ = ["Ending", "resuming"]
@@ -42,7 +41,7 @@ class Ending:
         """Whether every row of every file is stored, as far as that was to be verified."""
         return self.report.ok and not self.interrupted and self.problem is None
 
-    def show(self, console: Console) -> None:
+    def show(self, console: Terminal) -> None:
         """Show it to a person."""
         report = self.report
         verified = bool(report.verify)
@@ -80,19 +79,19 @@ class Ending:
         if not self.ok and not self.interrupted:
             head = ("Not every row is stored.", "bold red")
         seconds = f" {duration(report.seconds)}, {counted(report.requests, 'request')}." if report.rows else ""
-        console.print(Text.assemble(head, seconds))
+        console.print(head, seconds)
         width = max(len(f"{count:,}") for _, count, _, _ in lines)
         bad = {"  rejected", "failed", "invalid", "ambiguous", "unsent", "  unverified"}
         for name, count, wanted, meaning in lines:
             if wanted:
                 style = "red" if name in bad and count else ""
                 note = f"  {meaning}" if meaning and (count or name == "accepted") else ""
-                console.print(Text.assemble(f"  {name:<13} ", (f"{count:>{width},}", style), (note, "dim")))
+                console.print(f"  {name:<13} ", (f"{count:>{width},}", style), (note, "dim"))
         for line in self._notes():
-            console.print(Text(line), soft_wrap=True)
+            console.print(line, whole=True)
 
     def _notes(self) -> list[str]:
-        lines = [self.problem] if self.problem else []
+        lines = self.problem.split("\n") if self.problem else []
         failed = [batch for batch in self.report.batches if batch.error]
         lines += [
             f"From row {batch.first_row + 1:,}: {batch.error}"

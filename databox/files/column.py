@@ -5,14 +5,17 @@ from typing import Any, Literal, get_args
 
 import attrs
 
+from databox.errors import InvalidRecordError
 from databox.files.dates import Order
 from databox.files.numerals import Mark
 
-__all__ = ["DECLARABLE", "Column", "ColumnType", "Decision", "Reading", "shown"]
+__all__ = ["DECLARABLE", "MOST_COLUMNS", "Column", "ColumnType", "Decision", "Reading", "shown", "too_many"]
 
 ColumnType = Literal["text", "number", "date", "datetime", "boolean", "empty"]
 DECLARABLE = tuple(name for name in get_args(ColumnType) if name != "empty")
 
+MOST_COLUMNS = 16_384
+"""As many as a sheet may have."""
 _SHOWN = 40
 
 
@@ -48,6 +51,14 @@ class Decision:
     read: Callable[[str], Any] | None
     read_many: Callable[[Sequence[str]], list[Any] | None] | None = None
     """What reads some cells at once where all are written in the plainest way, and gives None where they are not."""
+
+
+def too_many(where: str, columns: int) -> InvalidRecordError:
+    """Return the error for a row with more columns than there can be."""
+    return InvalidRecordError(
+        f"{where} has {columns:,} columns, and there can be {MOST_COLUMNS:,}. If their values are of one kind, give "
+        "each a row of its own, with a column that says which it is."
+    )
 
 
 def shown(text: str) -> str:

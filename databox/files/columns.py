@@ -11,7 +11,7 @@ import attrs
 
 from databox.errors import InvalidRecordError
 from databox.files.column import DECLARABLE, Column, Decision, Reading, shown
-from databox.files.dates import DateForm, date_reader, form_of, loose_dates, plain_dates, with_format
+from databox.files.dates import DateForm, Order, date_reader, form_of, loose_dates, plain_dates, with_format
 from databox.files.numerals import Mark, loose_number, marks_of, plain_numbers, strict_number
 from databox.files.typed import typed_reader, with_types
 from databox.files.words import ask_about_words, means_nothing, null_option
@@ -42,7 +42,8 @@ def decide(
         InvalidRecordError: days and months, or thousands and fractions, cannot be told apart; a value is not what
             its column was declared to be; or a word that may mean nothing keeps a column from being of numbers.
     """
-    unknown = [name for name in reading.declared if name not in names]
+    known = set(names)
+    unknown = [name for name in reading.declared if name not in known]
     if unknown:
         raise InvalidRecordError(
             f"{where.rpartition(',')[0]} has no column {unknown[0]!r}. It has: {', '.join(map(repr, names))}.",
@@ -113,7 +114,14 @@ class _Context:
                 possible &= {reading.decimal}
             if possible:
                 self._marks[name] = possible, matters
-        self._orders = {f.name: {n: f.order for n, f in self._forms.items() if f.order} for f in self._forms.values()}
+        self._telling: dict[Order, str] = {}
+        """The first column that tells an order of day and month, for each order that one tells."""
+        for name, form in self._forms.items():
+            if form.order:
+                self._telling.setdefault(form.order, name)
+        # The decimal mark that the columns with only one possibility agree on.
+        sure: set[Mark] = {next(iter(possible)) for possible, _ in self._marks.values() if len(possible) == 1}
+        self._mark_of_the_file: Mark | None = sure.pop() if len(sure) == 1 else None
 
     def decide(self, name: str, cells: Sequence[tuple[int, str]], typed: Sequence[tuple[int, Any]] = ()) -> Decision:
         """Return what a column is, by its cells of text and those that have a type already."""
@@ -160,8 +168,7 @@ class _Context:
         note = {"day": "day first", "month": "month first"}.get(form.order or "", "")
         if form.needs_order:
             # Dates written alike in one file have one order.
-            others = self._orders[form.name]
-            if len(set(others.values())) != 1:
+            if len(self._telling) != 1:
                 line, cell = cells[0]
                 raise InvalidRecordError(
                     f"{self._where} {line}, column {name!r}: {cell!r} may have the day or the month first, and "
@@ -169,14 +176,14 @@ class _Context:
                     "form with date_format (--date-format, such as %d/%m/%Y).",
                     column=name,
                 )
-            other, order = next(iter(others.items()))
+            order, other = next(iter(self._telling.items()))
             form = attrs.evolve(form, order=order, needs_order=False)
             note = f"{order} first, as in {other}"
         return _made(name, date_reader(form), cells[0][1], note, plain_dates(form))
 
     def _numbers(self, name: str, cells: Sequence[tuple[int, str]]) -> Decision:
         possible, matters = self._marks[name]
-        mark = next(iter(possible)) if len(possible) == 1 else self._mark_of_the_file()
+        mark = next(iter(possible)) if len(possible) == 1 else self._mark_of_the_file
         if mark is None and self._delimiter == "," and not (matters and any("," in cell for _, cell in cells)):
             mark = "."  # as programs write it
         if matters and mark is None:
@@ -191,11 +198,6 @@ class _Context:
         if not matters and all(len(cell) == 8 for _, cell in cells) and _all_compact_dates(cells):
             note = f"looks like dates: {name}=date:%Y%m%d would make them such"
         return _made(name, strict_number(mark), cells[0][1], note, plain_numbers(mark))
-
-    def _mark_of_the_file(self) -> Mark | None:
-        """The decimal mark that the columns with only one possibility agree on."""
-        sure: set[Mark] = {next(iter(possible)) for possible, _ in self._marks.values() if len(possible) == 1}
-        return next(iter(sure)) if len(sure) == 1 else None
 
     def _has_format(self, cells: Sequence[str]) -> bool:
         if self._reading.date_format is None:

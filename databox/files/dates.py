@@ -169,7 +169,7 @@ def with_format(pattern: str) -> Callable[[str], date]:
         try:
             found = datetime.strptime(cell, pattern)
         except ValueError:
-            raise ValueError(f"is not a date of the form {pattern}") from None
+            raise ValueError(f"is not a date of the form {pattern!r}") from None
         return found if has_time else found.date()
 
     return read

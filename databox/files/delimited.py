@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 
 from databox.errors import InvalidRecordError
+from databox.files.column import MOST_COLUMNS, too_many
 from databox.files.dialect import DELIMITERS, Layout, layout_of
 from databox.files.doubts import Line
 from databox.files.source import Source
@@ -76,10 +77,27 @@ class Delimited:
     def _records(self, text: Iterator[str]) -> Iterator[Line]:
         """Lines to cells; empty lines are passed over, and line numbers are those of a row's first line."""
         skipped = self._layout.skip_lines
-        reader = csv.reader(_without_mark(islice(text, skipped, None)), delimiter=self.delimiter, strict=True)
         line = skipped + 1
+        length = 0
+
+        def limited() -> Iterator[str]:
+            """Lines, until those of one row are too many: a quote may go on and on."""
+            nonlocal length
+            for each in _without_mark(islice(text, skipped, None)):
+                length += len(each)
+                if length > LONGEST_LINE:
+                    raise InvalidRecordError(
+                        f"{self.where} {line:,}: the row from there on is longer than {LONGEST_LINE:,} characters. Is "
+                        "there a quote that is never closed?"
+                    )
+                yield each
+
+        reader = csv.reader(limited(), delimiter=self.delimiter, strict=True)
         try:
             for cells in reader:
+                length = 0
+                if len(cells) > MOST_COLUMNS:
+                    raise too_many(f"{self.where} {line:,}", len(cells))
                 if len(cells) > 1 or (cells and cells[0] != "\x1a"):  # Ctrl-Z, once the end of a file
                     yield line, cells
                 else:

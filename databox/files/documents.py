@@ -12,8 +12,10 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from databox.errors import InvalidRecordError
+from databox.files.column import MOST_COLUMNS, too_many
 from databox.files.source import BLOCK, Encoded, Source, missing
 from databox.files.text import lines
+from databox.guard import DEEPEST, Guard, Unreadable, check
 
 __all__ = ["holds_lines", "json_lines", "json_rows"]
 
@@ -37,9 +39,13 @@ def json_lines(source: Source, encoding: str) -> Iterator[Any]:
             line = line.lstrip("\ufeff")
         where = f"{source.name}, line {number:,}"
         try:
+            if line.count("[") + line.count("{") > DEEPEST:
+                check(line.encode("utf-8", "surrogatepass"))
             row = orjson.loads(line)
             if _LONG.search(line):
                 row = json.loads(line, parse_float=_number)
+        except Unreadable as error:
+            raise InvalidRecordError(f"{where} has {error}. {error.remedy}") from None
         except orjson.JSONDecodeError as error:
             raise InvalidRecordError(
                 f"{where} is not JSON: {error}. JSON Lines has one whole object in each line; "
@@ -67,6 +73,10 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
     except ImportError:
         raise missing("ijson", "files", "JSON arrays") from None
     start = source.head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")
+    try:
+        Guard().check(start.encode("utf-8", "replace"))
+    except Unreadable as error:
+        raise InvalidRecordError(f"{source.name} has {error}. {error.remedy}") from None
     if start[:1] not in {"[", "{"}:
         what = f"begins with {start[:1]!r}" if start else "is empty"
         raise InvalidRecordError(f"{source.name} {what}, and a JSON file of rows is an array of objects.")
@@ -74,7 +84,7 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
         rows_at = _place_of_rows(ijson, source, start)
     stream: BinaryIO = source.stream()
     if encoding not in {"utf-8", "utf-8-sig"}:
-        stream = cast("BinaryIO", io.BufferedReader(Encoded(io.TextIOWrapper(stream, encoding)), BLOCK))
+        stream = cast("BinaryIO", io.BufferedReader(Encoded(io.TextIOWrapper(stream, encoding), source.name), BLOCK))
     while stream.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
         stream.read(3)
     count = 0
@@ -83,6 +93,9 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
             where = f"{source.name}, row {count:,}"
             yield _plain(row, where)
             count += 1
+    except Unreadable as error:
+        where = f"{source.name}, after its first {count:,} rows,"
+        raise InvalidRecordError(f"{where} has {error}. {error.remedy}") from None
     except (ijson.JSONError, UnicodeError) as error:
         said = " ".join(str(error).split())
         raise InvalidRecordError(f"{source.name} is not JSON after its first {count:,} rows: {said}.") from None
@@ -96,8 +109,9 @@ def holds_lines(start: str) -> bool:
     """Whether JSON that begins with an object is one object a line."""
     first, _, rest = start.strip().partition("\n")
     try:
+        check(first.encode("utf-8", "surrogatepass"))
         row: Any = orjson.loads(first)
-    except orjson.JSONDecodeError:
+    except (Unreadable, orjson.JSONDecodeError):
         return False
     return bool(rest) or not any(_may_be_rows(value) for value in row.values())
 
@@ -165,10 +179,14 @@ class _Row(dict[str, Any]):
 
 
 class _Whole:
-    """The bytes of a JSON document without an escape for half of a character: ijson makes that a question mark."""
+    """The bytes of a JSON document that is safe to be read, and by ijson.
+
+    That makes a question mark of an escape for half of a character.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._guard = Guard()
         self._left = b""
         self._high: bytes | None = None
         """The first half of a pair, when the second has to follow at once."""
@@ -177,9 +195,17 @@ class _Whole:
         """Return some bytes.
 
         Raises:
+            Unreadable: nothing should read them.
             UnicodeError: an escape among them stands for half of a character.
         """
+        blocks = [self._next(size)]
+        while self._guard.text > BLOCK and blocks[-1]:  # ijson reads a text anew with each block in which it goes on
+            blocks.append(self._next(size))
+        return b"".join(blocks)
+
+    def _next(self, size: int) -> bytes:
         data = self._stream.read(size)
+        self._guard.check(data)
         if b"\\" in data or self._left or self._high:
             self._check(self._left + data, is_end=not data)
         return data
@@ -227,6 +253,7 @@ def _twice(name: str, where: str) -> InvalidRecordError:
 
 
 def _number(text: str) -> float | Decimal:
+    Guard().check(text.encode())
     return _float(Decimal(text))
 
 
@@ -238,6 +265,9 @@ def _float(number: Decimal) -> float | Decimal:
 
 def _checked(row: Any, where: str) -> Mapping[str, Any]:
     if isinstance(row, dict):
-        return cast("dict[str, Any]", row)
+        known = cast("dict[str, Any]", row)
+        if len(known) > MOST_COLUMNS:
+            raise too_many(where, len(known))
+        return known
     shown = json.dumps(row, default=str)[:40]
     raise InvalidRecordError(f"{where} is {shown}, not an object from column to value.")

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from databox.errors import InvalidRecordError
@@ -59,15 +59,16 @@ def names_of(where: str, cells: Sequence[Any], line: int, below: Sequence[Line])
         f"Mend it; or pass over it and give the names: skip_lines={line} and header= "
         f"(--skip-lines {line} --header A,B,C)"
     )
+    seen: dict[str, int] = {}
     for place, each in enumerate(names):
         if not each:
             better = next((number for number, row in below[:20] if _may_be_names(row, len(names))), None)
             if better is not None:
                 remedy = f"If the header is {better}, say skip_lines={better - 1} (--skip-lines {better - 1})"
             raise InvalidRecordError(f"{where} {line}: column {place + 1} has no name. {remedy}.")
-        if each in names[:place]:
+        if seen.setdefault(each, place) != place:
             raise InvalidRecordError(
-                f"{where} {line}: columns {names.index(each) + 1} and {place + 1} are both named {each!r}. {remedy}.",
+                f"{where} {line}: columns {seen[each] + 1} and {place + 1} are both named {each!r}. {remedy}.",
                 column=each,
             )
     return names
@@ -111,7 +112,7 @@ def check_names(where: str, line: int, given: Sequence[str], cells: Sequence[Any
         )
 
 
-def check_second_header(where: str, header: int, sample: Sequence[Line], declared: Sequence[int]) -> None:
+def check_second_header(where: str, header: int, sample: Sequence[Line], declared: Collection[int]) -> None:
     """Raise when the first row has words where all others have numbers or dates.
 
     Raises:
@@ -167,7 +168,7 @@ def is_total(cells: Sequence[Any]) -> bool:
     return _TOTAL.fullmatch(first.strip()) is not None
 
 
-def _heads(cells: Sequence[Any], below: Sequence[Line], declared: Sequence[int] = ()) -> bool:
+def _heads(cells: Sequence[Any], below: Sequence[Line], declared: Collection[int] = ()) -> bool:
     """Whether a row is all words, and below it at least one column is all numbers, or all dates."""
     words = [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]
     if len(below) < 2 or not words or any(any(map(str.isdigit, word)) or len(word) < 2 for word in words):

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 import orjson
@@ -15,6 +15,8 @@ BOTH: frozenset[Mark] = frozenset({".", ","})
 
 EXACT = 2**53
 """Above it, a number as most programs hold it is not exact, so what is longer is an identifier."""
+_MOST_DIGITS = 400
+"""More no float has before its point, and Python refuses to read thousands."""
 _SURELY_EXACT = 15
 """So many digits every float holds."""
 
@@ -38,7 +40,8 @@ _LOOSE = {
     )
     for mark, other in ((".", ","), (",", "."))
 }
-_SIGNS = re.compile(r"^(?:[A-Z]{3}|\$|€|£|¥)\s*|\s*(?:[A-Z]{3}|\$|€|£|¥|%)$")
+_BEFORE = re.compile(r"(?:[A-Z]{3}|[$€£¥])\s*")
+_BEHIND = re.compile(r"(?:[A-Z]{3}|[$€£¥%])\Z")
 
 
 def is_exact(number: int | float | Decimal) -> bool:
@@ -137,11 +140,11 @@ def loose_number(mark: Mark | None) -> Callable[[str], int | float]:
         text = cell
         if text.startswith("(") and text.endswith(")"):
             text = "-" + text[1:-1].strip()
-        text = _SIGNS.sub("", _SIGNS.sub("", text))
+        text = _without_signs(_without_signs(text))
         if text.endswith(("-", "−")):
             text = "-" + text[:-1].strip()
         text = text.replace("−", "-")
-        text = "-" + _SIGNS.sub("", text[1:].strip()) if text.startswith("-") else text
+        text = "-" + _without_signs(text[1:].strip()) if text.startswith("-") else text
         fitting = [each for each in (".", ",") if _LOOSE[each].fullmatch(text) and any(map(str.isdigit, text))]
         if mark:
             fitting = [each for each in fitting if each == mark]
@@ -155,6 +158,15 @@ def loose_number(mark: Mark | None) -> Callable[[str], int | float]:
         return values.pop()
 
     return read
+
+
+def _without_signs(text: str) -> str:
+    """A number without the currency or percent sign at either end."""
+    if before := _BEFORE.match(text):
+        text = text[before.end() :]
+    if behind := _BEHIND.search(text[-3:]):  # not in all of it, where blanks would be tried one by one
+        text = text[: -len(behind[0])].rstrip()
+    return text
 
 
 def _is_the_same(cell: str, value: int | float | None) -> bool:
@@ -171,8 +183,12 @@ def _holds(cell: str, mark: str) -> bool:
     """Whether a float holds this number exactly."""
     text = _normal(cell, mark)
     if text.removeprefix("-").isdecimal():
-        return is_exact(int(text))
-    return Decimal(repr(float(text))) == Decimal(text)
+        digits = text.lstrip("-0")
+        return len(digits) < 17 and is_exact(int(digits or "0"))  # Python refuses to read thousands of them
+    try:
+        return Decimal(repr(float(text))) == Decimal(text)
+    except InvalidOperation:  # an exponent beyond all bounds
+        return False
 
 
 def _normal(cell: str, mark: str) -> str:
@@ -186,6 +202,8 @@ def _value(cell: str, mark: str, *, fractional: bool) -> int | float:
         return int(cell)
     text = _normal(cell, mark)
     if not set(text) & set(".eE"):
+        if len(text.lstrip("+-0")) > _MOST_DIGITS:
+            raise ValueError("has more digits than a number holds exactly, so it can only be text")
         return int(text)
     value = float(text)
     if not math.isfinite(value):

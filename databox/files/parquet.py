@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from databox.errors import InvalidRecordError
-from databox.files.column import Column
+from databox.files.column import MOST_COLUMNS, Column, too_many
 from databox.files.source import Source, missing
 
 __all__ = ["Parquet"]
@@ -52,11 +52,14 @@ class Parquet:
             raise InvalidRecordError(f"{source.name} is not a Parquet file: {_first_line(error)}.") from None
         self.total_rows = int(self._file.metadata.num_rows)
         self.columns = tuple(self._column(field) for field in self._file.schema_arrow)
-        names = [column.name for column in self.columns]
-        for place, name in enumerate(names):
-            if name in names[:place]:
+        if len(self.columns) > MOST_COLUMNS:
+            raise too_many(source.name, len(self.columns))
+        seen: dict[str, int] = {}
+        for place, column in enumerate(self.columns):
+            name = column.name
+            if seen.setdefault(name, place) != place:
                 raise InvalidRecordError(
-                    f"{source.name}: columns {names.index(name) + 1} and {place + 1} are both named {name!r}. Rename "
+                    f"{source.name}: columns {seen[name] + 1} and {place + 1} are both named {name!r}. Rename "
                     "one where the file is made.",
                     column=name,
                 )

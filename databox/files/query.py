@@ -10,6 +10,7 @@ from itertools import chain, islice
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from databox.display import visible
 from databox.errors import ConfigurationError, DataboxError, InvalidRecordError
 from databox.files.column import Column, Reading
 from databox.files.conversion import columns_of
@@ -117,7 +118,7 @@ class QueryRecords(Iterator[dict[str, Any]]):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<QueryRecords of {self.name}: {len(self.columns)} columns>"
+        return f"<QueryRecords of {visible(self.name)}: {len(self.columns)} columns>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("The rows of an open query cannot be pickled. Call read_query where they are needed.")
@@ -163,8 +164,8 @@ class QueryRecords(Iterator[dict[str, Any]]):
             ) from None
         except ImportError as error:
             raise ImportError(
-                f"{parsed.drivername}:// needs the driver {error.name}: pip install {error.name}; or name another, as "
-                "in postgresql+psycopg://.",
+                f"{visible(parsed.drivername)}:// needs the driver {error.name}: pip install {error.name}; or name "
+                "another, as in postgresql+psycopg://.",
                 name=error.name,
             ) from None
 
@@ -193,12 +194,13 @@ class QueryRecords(Iterator[dict[str, Any]]):
         self.close()
 
     def _names(self, names: list[str]) -> list[str]:
+        seen: dict[str, int] = {}
         for place, name in enumerate(names):
             if not name:
                 raise InvalidRecordError(f"Column {place + 1} of the query has no name. Give it one: select … as name.")
-            if name in names[:place]:
+            if seen.setdefault(name, place) != place:
                 raise InvalidRecordError(
-                    f"Columns {names.index(name) + 1} and {place + 1} of the query are both named {name!r}. Name them "
+                    f"Columns {seen[name] + 1} and {place + 1} of the query are both named {name!r}. Name them "
                     "apart: select … as name.",
                     column=name,
                 )

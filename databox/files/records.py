@@ -1,6 +1,5 @@
 """The rows of an open file, and how they are read."""
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Any, Literal, NoReturn, Self
 
 import attrs
 
+from databox.display import logger, visible
 from databox.errors import InvalidRecordError
 from databox.files.column import Column, Reading
 from databox.files.conversion import columns_of, converted
@@ -29,7 +29,7 @@ Misfits = Literal["raise", "null"]
 
 _PREVIEWED = 100
 """Rows of JSON or Parquet that are looked at to say what the columns are."""
-_logger = logging.getLogger("databox")
+log = logger("databox")
 
 
 @attrs.frozen(kw_only=True)
@@ -127,11 +127,11 @@ class Records(Iterator[dict[str, Any]]):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Records of {self.name}: {self.description}, {len(self.columns)} columns>"
+        return f"<Records of {visible(self.name)}: {visible(self.description)}, {len(self.columns)} columns>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            f"The records of an open file ({self.name}) cannot be pickled. Pass the path on, and call read_records "
+            f"The records of an open file ({self.name!r}) cannot be pickled. Pass the path on, and call read_records "
             "there; or pickle list(records)."
         )
 
@@ -143,7 +143,7 @@ class Records(Iterator[dict[str, Any]]):
         if note:
             self.notes.append(f"The encoding, {spoken}, is {note} (encoding=, --encoding).")
             self.is_guess = True
-            _logger.warning("%s: %s", self.name, self.notes[-1])
+            log.warning("%s: %s", self.name, self.notes[-1])
         is_csv = options.delimiter is not None or options.shape.header is not None
         self.format = options.format or format_by_content(source, self.encoding, is_csv=is_csv)
         if self.format in {"csv", "tsv"}:

@@ -55,17 +55,29 @@ class _Replayed(io.RawIOBase):
 
 
 class Encoded(io.RawIOBase):
-    """Text as UTF-8 bytes."""
+    """Text as UTF-8 bytes.
 
-    def __init__(self, text: IO[str]) -> None:
+    Raises:
+        InvalidRecordError: it holds half of a surrogate pair.
+    """
+
+    def __init__(self, text: IO[str], what: str) -> None:
         self._text = text
+        self._what = what
         self._left = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._left or self._text.read(BLOCK).encode()
+        try:
+            data = self._left or self._text.read(BLOCK).encode()
+        except UnicodeEncodeError as error:
+            half = error.object[error.start]
+            raise InvalidRecordError(
+                f"{self._what} holds {half!r}, half of a character, which is no text. Take it out; or, if the text was "
+                "read from a file, open that with the encoding that it has."
+            ) from None
         self._left = data[len(buffer) :]
         data = data[: len(buffer)]
         buffer[: len(data)] = data
@@ -240,7 +252,7 @@ class Source:
         self.name = named if isinstance(named, str) else "the file"
         if isinstance(source, io.TextIOBase):
             self.is_text = True
-            return cast("IO[bytes]", io.BufferedReader(Encoded(cast("IO[str]", source)), BLOCK))
+            return cast("IO[bytes]", io.BufferedReader(Encoded(cast("IO[str]", source), self.name), BLOCK))
         stream = cast("IO[bytes]", source)
         if _can_seek(stream):
             self._beginning = stream.tell()

@@ -99,7 +99,7 @@ class Table:
         rows = [(line, self._fitted(row, line)) for line, row in sample]
         if shape.skip_lines is None and rows:
             if self._has_header:
-                declared = [place for place, name in enumerate(self._names) if name in reading.declared]
+                declared = {place for place, name in enumerate(self._names) if name in reading.declared}
                 check_second_header(self._where, self.header_line, rows, declared)
             else:
                 check_names(self._where, rows[0][0], self._names, rows[0][1], rows[1:])
@@ -230,7 +230,7 @@ class Table:
         if is_header_again(row, self._names):
             return True
         found = {
-            bare for cell in row if isinstance(cell, str) and (bare := cell.strip().strip("\ufeff")) in self._names
+            bare for cell in row if isinstance(cell, str) and (bare := cell.strip().strip("\ufeff")) in self._telling
         }
         if len(found) < max(2, len(self._names) / 2):
             return False

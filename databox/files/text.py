@@ -15,6 +15,8 @@ __all__ = ["Encoding", "find_encoding", "head_text", "lines"]
 LONGEST_LINE = 16_000_000
 """Characters. A request holds a sixteenth of that, so a longer line is no row."""
 
+_END = re.compile(r"[\r\n\0]")
+"""Where a line ends, or what is no line."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -154,18 +156,26 @@ def _blocks(source: Source, stream: BinaryIO, encoding: str) -> Iterator[list[st
     """Some lines at a time: as many as there are, so that a pipe is passed on as it flows."""
     decoder = codecs.getincrementaldecoder(encoding)()
     number = 0
-    left = ""
+    left: list[str] = []
+    """The parts of a line whose end is yet to come; a part is joined to the others once."""
+    length = 0
     read = getattr(stream, "read1", stream.read)
     while True:
         data = read(BLOCK)
         try:
-            text = left + decoder.decode(data, not data)
+            part = decoder.decode(data, not data)
         except UnicodeError as error:
             raise _undecodable(source.name, encoding, error, number + _lines_before(error)) from None
+        left.append(part)
+        length += len(part)
+        if data and length < LONGEST_LINE and _END.search(part) is None:
+            continue
+        text = "".join(left)
         block = list(io.StringIO(text, newline=""))
         # The last line may go on in the next block, and so may its end.
-        left = block.pop() if data and block and not block[-1].endswith("\n") else ""
-        if len(left) >= LONGEST_LINE or any(len(line) >= LONGEST_LINE for line in block[:1]):
+        left = [block.pop()] if data and block and not block[-1].endswith("\n") else []
+        length = len(left[0]) if left else 0
+        if length >= LONGEST_LINE or any(len(line) >= LONGEST_LINE for line in block[:1]):
             number += 1 if block else 0
             raise InvalidRecordError(
                 f"{source.name}, line {number + 1:,} is longer than {LONGEST_LINE:,} characters. Is this the "

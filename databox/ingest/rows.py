@@ -5,6 +5,7 @@ Tables are told by their type's name and walked through their own iterators, so 
 
 import dataclasses
 import importlib
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -115,7 +116,7 @@ def _named(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[dict
 def _names(columns: Iterable[Any], remedy: str = "Rename one") -> list[str]:
     """The names of a table's columns, of which none may be lost, as it would be in a row with two of one name."""
     names = list(columns)
-    for place, name in enumerate(names):
+    for name in names:
         if isinstance(name, tuple):
             raise TypeError(
                 'records has columns of several levels. Join them: frame.columns = frame.columns.map("_".join)'
@@ -124,9 +125,14 @@ def _names(columns: Iterable[Any], remedy: str = "Rename one") -> list[str]:
             raise TypeError(
                 f"records has a column named {name!r}, no text. Name it: frame.columns = frame.columns.map(str)"
             )
-        if name in names[:place]:
-            raise TypeError(f"records has two columns named {name!r}. {remedy}.")
+    if twice := _twice(names):
+        raise TypeError(f"records has two columns named {twice[0]!r}. {remedy}.")
     return names
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    """The names that come more than once."""
+    return [name for name, times in Counter(names).items() if times > 1]
 
 
 def _arrow(table: Any, batches: Iterable[Any]) -> Iterator[dict[str, Any]]:
@@ -148,8 +154,7 @@ def _once(names: Sequence[str], values: Iterable[Any]) -> Mapping[str, Any]:
     """
     row = dict(zip(names, values, strict=True))
     if len(row) < len(names):
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise TypeError(f"a row has two columns named {twice!r}. {_APART}.")
+        raise TypeError(f"a row has two columns named {_twice(names)[0]!r}. {_APART}.")
     return row
 
 

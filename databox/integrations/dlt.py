@@ -228,8 +228,8 @@ def _refuse_repeated(keys: list[str], rows: Iterator[dict[str, Any]]) -> None:
         key = tuple(row.get(name) for name in keys)
         if key in seen:
             raise ValueError(
-                f"several rows have the same merge_key ({', '.join(keys)}), and the API keeps one row of a key. "
-                "Name a primary_key, which tells them apart."
+                f"several rows have the same merge_key ({', '.join(map(repr, keys))}), and the API keeps one row "
+                "of a key. Name a primary_key, which tells them apart."
             )
         seen.add(key)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from databox import ConfigurationError, Databox, DataboxError, IngestError, IngestReport, RateLimit
+from databox.display import visible_lines
 from databox.integrations import REQUESTS_PER_SECOND
 from databox.integrations.spark_plan import Cluster, Column, Plan, plan_of
 
@@ -263,8 +264,8 @@ def _tell(
             with Path(plan.report_path).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
-            lines.append(f"The report could not be added to {plan.report_path}: {error}")
-    sys.stderr.write("\n".join(lines) + "\n")
+            lines.append(f"The report could not be added to {plan.report_path!r}: {error}")
+    sys.stderr.write(visible_lines("\n".join(lines)) + "\n")
     sys.stderr.flush()
 
 

@@ -4,7 +4,6 @@
 from elsewhere, open in a browser of this machine, must not get at it.
 """
 
-import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from databox.display import visible
+from databox.sandbox import strict
 from databox.sandbox.faults import Fault, FaultBook
 from databox.sandbox.overview import overview, rows_of
 from databox.sandbox.recording import RecordedRequest, Recorder
@@ -99,9 +100,12 @@ class Admin:
         """Whether a request is not one that another site makes a browser send."""
         origin = request.headers.get("origin")
         host = request.headers.get("host", "")
-        if origin is not None and urlsplit(origin).netloc != host:
+        try:
+            if origin is not None and urlsplit(origin).netloc != host:
+                return False
+            return self._any_host or urlsplit(f"//{host}").hostname in _LOOPBACK
+        except ValueError:  # neither is an address
             return False
-        return self._any_host or urlsplit(f"//{host}").hostname in _LOOPBACK
 
     def _route(self, path: str, **handlers: Handler) -> Route:
         async def handle(request: Request) -> Response:
@@ -205,7 +209,7 @@ async def _object(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ValueError("The body must be application/json.")
     try:
-        found: object = json.loads(await request.body())
+        found: object = strict.loaded(await request.body(), 2 * strict.MAX_DEPTH)
     except (ValueError, RecursionError):
         raise ValueError("The body is not valid JSON.") from None
     if not isinstance(found, dict):
@@ -225,14 +229,14 @@ def _answer(fields: dict[str, Any], status: int = 200) -> Response:
 
 
 def _error(status: int, message: str) -> Response:
-    return JSONResponse({"error": message}, status, headers=_HEADERS)
+    return JSONResponse({"error": visible(message)}, status, headers=_HEADERS)
 
 
 def _fault(fault: Fault) -> dict[str, Any]:
-    shown = {name: getattr(fault, name) for name in _FAULT_FIELDS}
+    fields = {name: getattr(fault, name) for name in _FAULT_FIELDS}
     if callable(fault.when):
-        shown["when"] = "a function"  # of the program that runs the sandbox
-    return shown | ({"body": _text(fault.body)} if isinstance(fault.body, bytes) else {})
+        fields["when"] = "a function"  # of the program that runs the sandbox
+    return {name: strict.shown(value) for name, value in fields.items()}
 
 
 def _request(number: int, request: RecordedRequest, *, bodies: bool) -> dict[str, Any]:
@@ -246,15 +250,4 @@ def _request(number: int, request: RecordedRequest, *, bodies: bool) -> dict[str
         "status": request.status,
         "bytes": len(request.body),
     }
-    return shown | ({"body": _body(request)} if bodies else {})
-
-
-def _body(request: RecordedRequest) -> Any:
-    try:
-        return request.json
-    except (ValueError, RecursionError):
-        return _text(request.body)
-
-
-def _text(body: bytes) -> str:
-    return body.decode("utf-8", "replace")
+    return shown | ({"body": strict.shown_body(request.body)} if bodies else {})

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import math
 import re
 import time
@@ -14,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
+from databox.display import logger
 from databox.sandbox.faults import Fault, FaultBook
 from databox.sandbox.handlers import OPERATIONS, Call, Operation
 from databox.sandbox.recording import RecordedRequest, Recorder
@@ -24,7 +24,7 @@ from databox.sandbox.world import World
 
 __all__ = ["Api"]
 
-log = logging.getLogger("databox.sandbox")
+log = logger("databox.sandbox")
 
 _ROUTES = tuple((compile_path(operation.path)[0], operation) for operation in OPERATIONS)
 _DRAINED = 64 * 1024 * 1024

@@ -46,7 +46,7 @@ def opened(state: str | Path | None) -> sqlite3.Connection:
     except (sqlite3.Error, ValueError) as error:
         if db:
             db.close()
-        raise ValueError(f"The state file {state} cannot be used: {error}.") from None
+        raise ValueError(f"The state file {str(state)!r} cannot be used: {error}.") from None
     return db
 
 

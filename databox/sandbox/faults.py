@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -9,19 +10,43 @@ from typing import Any, Literal, cast
 
 import attrs
 
+from databox.display import visible
 from databox.sandbox.handlers import OPERATIONS
 
 __all__ = ["Fault", "FaultBook"]
 
 Row = dict[str, Any]
 When = Callable[[Row], object] | dict[str, Any]
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"|[!-~\x80-\xff]([\t -~\x80-\xff]*[!-~\x80-\xff])?")
 _NAMES = tuple(operation.name for operation in OPERATIONS)
 
 
 def _known(_: object, __: "attrs.Attribute[str]", value: str) -> None:
     names = {*_NAMES, *(name.partition(".")[2] for name in _NAMES), "*"}
     if value not in names:
-        raise ValueError(f"There is no operation {value!r}. There are: {', '.join(sorted(names))}.")
+        raise ValueError(f"There is no operation {value!r}. There are: {', '.join(map(repr, sorted(names)))}.")
+
+
+def _can_be_sent(_: object, attribute: "attrs.Attribute[Any]", body: Any) -> None:
+    if isinstance(body, dict | list):
+        try:
+            json.dumps(body)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(
+                f"Fault.{attribute.name} is not JSON: {visible(str(error))}. Give text or bytes."
+            ) from None
+
+
+def _are_headers(_: object, attribute: "attrs.Attribute[Any]", headers: Any) -> None:
+    if headers is None:
+        return
+    pairs = cast("dict[object, object]", headers).items() if isinstance(headers, dict) else [(headers, None)]
+    for name, value in pairs:
+        if not (isinstance(name, str) and _NAME.fullmatch(name) and isinstance(value, str) and _VALUE.fullmatch(value)):
+            raise ValueError(
+                f"Fault.{attribute.name} must be a dict of names to values, as HTTP has them, both text: {name!r}."
+            )
 
 
 def _within(low: float, high: float) -> Any:
@@ -70,8 +95,8 @@ class Fault:
 
     operation: str = attrs.field(validator=_known)
     status: int | None = attrs.field(default=None, validator=_within(200, 599))
-    body: Any = None
-    headers: dict[str, str] | None = None
+    body: Any = attrs.field(default=None, validator=_can_be_sent)
+    headers: dict[str, str] | None = attrs.field(default=None, validator=_are_headers)
     delay: float = attrs.field(default=0.0, validator=_within(0.0, 3600.0))
     drop: Literal["before", "after"] | None = attrs.field(
         default=None, validator=attrs.validators.in_(["before", "after", None])

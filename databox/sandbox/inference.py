@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-__all__ = ["LONGEST_TEXT", "misfit", "widened"]
+__all__ = ["LONGEST_TEXT", "MOST_COLUMNS", "misfit", "widened"]
 
 LONGEST_TEXT = 65_535
 """Bytes of one text; a guess too."""
+MOST_COLUMNS = 16_384
+"""Columns of one dataset; another guess, and what files are held to."""
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
 
@@ -26,6 +28,9 @@ def misfit(record: Mapping[str, Any], types: Mapping[str, str]) -> str | None:
             return f"Column '{column}' holds a text of more than {LONGEST_TEXT} bytes."
         if value is not None and not _fits(value, types.get(column, "")):
             return f"Column '{column}' is of type {types[column]}, and the value is a {_type_name(value)}."
+    new = sum(column not in types for column in record)
+    if len(types) + new > MOST_COLUMNS:
+        return f"The dataset has {len(types)} columns and would have {new} more, of {MOST_COLUMNS} at most."
     return None
 
 

@@ -14,6 +14,7 @@ def take_in(db: sqlite3.Connection, dataset: sqlite3.Row, records: list[dict[str
     dataset_id: str = dataset["id"]
     keys: list[str] = json.loads(dataset["primary_keys"])
     types = columns_of(db, dataset_id)
+    known = dict(types)
     appended = overwritten = 0
     size: int = dataset["size"]
     errors: list[dict[str, Any]] = []
@@ -36,7 +37,7 @@ def take_in(db: sqlite3.Connection, dataset: sqlite3.Row, records: list[dict[str
         else:
             db.execute("insert into rows (dataset_id, key, record) values (?, ?, ?)", (dataset_id, key, text))
             appended += 1
-    typed = ((dataset_id, name, type_) for name, type_ in types.items())
+    typed = ((dataset_id, name, type_) for name, type_ in types.items() if known.get(name) != type_)
     db.executemany("insert or replace into columns values (?, ?, ?)", typed)
     total = dataset["row_count"] + appended
     db.execute("update datasets set row_count = ?, size = ? where id = ?", (total, size, dataset_id))

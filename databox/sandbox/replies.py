@@ -35,7 +35,7 @@ def injected(fault: Fault) -> Response:
         return refused(Refusal(status, "Injected by the sandbox.", headers=fault.headers))
     if isinstance(given, dict | list):
         return _json(status, cast("object", given), fault.headers)
-    body = given if isinstance(given, bytes) else str(given).encode()
+    body = given if isinstance(given, bytes) else str(given).encode("utf-8", "surrogatepass")
     kind = "text/html" if body.lstrip().startswith(b"<") else "text/plain"
     return Response(body, status, fault.headers, media_type=kind)
 

@@ -1,10 +1,10 @@
 """What the API makes of values: decisions without state."""
 
 import json
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
+from databox.sandbox import strict
 from databox.sandbox.catalogue import is_time_zone
 from databox.sandbox.refusal import Refusal
 
@@ -22,17 +22,13 @@ __all__ = [
 ]
 
 MAX_RECORDS = 100
-MAX_DEPTH = 64
 INT64 = range(-(2**63), 2**63)
 
 
 def parse(body: bytes) -> dict[str, Any]:
     """Return the JSON object in a request's body."""
     try:
-        value: object = json.loads(body.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
-        _refuse_depth(value)
-        if b"\\u" in body:  # half a surrogate pair is no text: nothing could store it
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        value: object = strict.loaded(body)
     except (ValueError, RecursionError):
         raise Refusal(400, "The request body is not valid JSON.", code="invalid_json") from None
     if not isinstance(value, dict):
@@ -133,30 +129,3 @@ def _text(value: Any, field: str) -> str:
     if not isinstance(value, str):
         raise Refusal(400, f"'{field}' must be a string.", code="invalid_field_value", field=field)
     return value
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError(f"{text} is too large")
-    return value
-
-
-def _refuse_depth(value: object) -> None:
-    """Refuse what is nested so deeply that, stored once, it could not be read again."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [inner for outer in level for inner in _within(outer) if isinstance(inner, dict | list)]
-        if not level:
-            return
-    raise ValueError("nested too deeply")
-
-
-def _within(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return cast("dict[str, object]", value).values()
-    return cast("list[object]", value) if isinstance(value, list) else ()

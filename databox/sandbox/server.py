@@ -64,7 +64,7 @@ class Sandbox:
         if isinstance(processing_polls, bool) or processing_polls < 0:
             raise ValueError(f"processing_polls must be a whole number, 0 or more, not {processing_polls}.")
         if not allow_remote and not _is_loopback(host):
-            raise ValueError(f"The sandbox listens on loopback addresses, not on {host}, unless allow_remote is set.")
+            raise ValueError(f"The sandbox listens on loopback addresses, not on {host!r}, unless allow_remote is set.")
         self.api_key = _usable(api_key) or f"sandbox-{secrets.token_hex(16)}"
         """The key that it accepts."""
         self._host = host
@@ -166,7 +166,7 @@ class Sandbox:
         """Let the sandbox's clock go forward, and with it delays and rate limits; return what it says.
 
         Raises:
-            ValueError: backward, or no number.
+            ValueError: backward, no number, or beyond the year 9999.
         """
         if not 0 <= seconds <= 1e9:
             raise ValueError(f"The clock goes forward, by 0 to 1e9 seconds, not by {seconds}.")

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from databox.sandbox import inference, rules
+from databox.display import visible
+from databox.sandbox import inference, rules, strict
 from databox.sandbox.catalogue import ACCOUNTS, OWN_ACCOUNT, is_time_zone
 from databox.sandbox.database import emptied
 
@@ -38,6 +39,10 @@ def imported(db: sqlite3.Connection, document: Mapping[str, Any]) -> None:
     Raises:
         ValueError: the document is none that can be imported; the caller undoes what was done.
     """
+    try:
+        strict.check(document if isinstance(document, dict) else dict(document))
+    except ValueError as error:
+        raise ValueError(f"The document cannot be kept: {visible(str(error))}.") from None
     reader = _Reader(document, "the document")
     if reader.get("format", str, FORMAT) != FORMAT:
         raise ValueError(f"This sandbox imports documents of the format {FORMAT!r}, not {document['format']!r}.")
@@ -134,7 +139,7 @@ def _put_dataset(db: sqlite3.Connection, source_id: int, dataset: _Reader) -> No
     for place, record in enumerate(dataset.records("rows")):
         problem = rules.problem_of(record, keys) or inference.misfit(record, types)
         if problem:
-            raise ValueError(f"rows[{place}] of {dataset.place}: {problem}")
+            raise ValueError(f"rows[{place}] of {dataset.place}: {visible(problem)}")
         types |= dict.fromkeys(record.keys() - types.keys(), "") | inference.widened(record, types)
         rows.append((dataset_id, rules.key_of(record, keys) if keys else None, json.dumps(record)))
     size = sum(len(text) for _, _, text in rows)

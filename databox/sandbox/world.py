@@ -19,6 +19,8 @@ __all__ = ["World"]
 
 T = TypeVar("T")
 
+_LAST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
+
 
 class World:
     """What there is. Safe to use from any thread; each method is one transaction.
@@ -171,6 +173,8 @@ class World:
     def advance(self, seconds: float) -> None:
         """Let the clock go forward."""
         with self._lock:
+            if time.time() + self._ahead + seconds > _LAST:
+                raise ValueError("The clock does not go beyond the year 9999. Start another sandbox.")
             self._ahead += seconds
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from databox.config import Secret
+from databox.display import one_line
 
 __all__ = ["Redactor"]
 
@@ -48,14 +49,14 @@ class Redactor:
 
     def line(self, words: str, *, more: bool = False) -> str:
         """Return the first words of a text as one line; `more` says that they were cut off a longer text."""
-        line = self.text(_printable(words[:LOOKED_AT]))
+        line = self.text(one_line(words[:LOOKED_AT]))
         if more or len(words) > LOOKED_AT:
             line = self._without_half_a_key(line)
         return line if len(line) <= LONGEST else line[:LONGEST] + "…"
 
     def excerpt(self, body: bytes) -> str:
         """Return the first words of a body that is not JSON, without its markup."""
-        words = _printable(body[:LOOKED_AT].decode("utf-8", "replace"))
+        words = one_line(body[:LOOKED_AT].decode("utf-8", "replace"))
         if words.lstrip("\ufffd ").startswith("<"):  # behind what a byte order mark leaves
             words = _MARKUP.sub(" ", words)
         if "&" in words:
@@ -80,12 +81,6 @@ class Redactor:
             if any(form.startswith(line[-size:]) for form in self._forms):
                 return line[:-size]
         return line
-
-
-def _printable(words: str) -> str:
-    """One line without characters that do something rather than show."""
-    kept = (c if c.isprintable() else " " if c.isspace() else "" for c in words)
-    return " ".join("".join(kept).split())
 
 
 def _as_html(value: str) -> str:

@@ -20,6 +20,7 @@ from databox.errors import (
     RequestTooLargeError,
     ServerError,
 )
+from databox.guard import Unreadable, check
 from databox.models import ErrorDetail
 from databox.sending.redaction import Redactor
 from databox.sending.retry import retry_after
@@ -91,9 +92,9 @@ def read(operation: Operation[T], response: Response, redactor: Redactor) -> T:
     if response.status == 204 and operation.may_be_empty:
         return cast("T", None)
     readable = succeeded or len(response.body) <= LARGEST_EXPLANATION
-    document, is_json = _json(response.body, redactor) if readable else (None, False)
-    if succeeded and not is_json:
-        raise _invalid(operation, response, redactor, _not_json(response, redactor))
+    document, problem = _json(response.body, redactor) if readable else (None, "")
+    if succeeded and problem is not None:
+        raise _invalid(operation, response, redactor, problem or _not_json(response, redactor))
     if not succeeded or _refuses(operation, document):
         raise _refusal(operation, response, document, redactor)
     try:
@@ -107,12 +108,15 @@ def read(operation: Operation[T], response: Response, redactor: Redactor) -> T:
     raise _invalid(operation, response, redactor, problem, document)
 
 
-def _json(body: bytes, redactor: Redactor) -> tuple[Any, bool]:
-    """The document in a body, and whether there is one. The decoder's error, which holds the body, ends here."""
+def _json(body: bytes, redactor: Redactor) -> tuple[Any, str | None]:
+    """The document in a body, and what is wrong with it: "" when it is none. The decoder's error ends here."""
     try:
-        return redactor.document(orjson.loads(body.removeprefix(b"\xef\xbb\xbf")), body), True
-    except (orjson.JSONDecodeError, RecursionError):
-        return None, False
+        check(body)
+        return redactor.document(orjson.loads(body.removeprefix(b"\xef\xbb\xbf")), body), None
+    except Unreadable as error:
+        return None, f"the body is not JSON that can be read: it has {error}"
+    except orjson.JSONDecodeError:
+        return None, ""
 
 
 def _refuses(operation: Operation[Any], document: object) -> bool:

@@ -12,6 +12,7 @@ from databox import read_records
 from databox.sandbox import Fault, Sandbox
 from tests.browser.chromium import Chromium
 from tests.browser.conftest import Sender
+from tests.outside import TEXT, wild
 
 WEATHER = Path(__file__).parents[2] / "databox" / "cli" / "seattle-weather.csv"
 MARKUP = "<img src=x onerror=\"document.title='broken'\"></td><script>document.title='broken'</script>&amp;"
@@ -290,3 +291,22 @@ def test_pictures_to_look_at(page: Chromium, sender: Sender, tmp_path: Path, wid
     assert page.run("return document.documentElement.scrollWidth <= innerWidth;")
     red, green, blue = page.run("return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number);")
     assert (max(red, green, blue) < 64) is dark
+
+
+def test_no_text_turns_a_line_around_or_hides(page: Chromium, sender: Sender) -> None:
+    orders = sender.dataset(f"Orders {TEXT}", keys=["id"])
+    sender.rows(orders, [{"id": 1, TEXT: TEXT}])
+    shows(page, "1 rows, 2 columns")
+    everything = (
+        "return document.body.innerText + [...document.querySelectorAll('*')].map((each) => each.title).join();"
+    )
+    said = page.run(everything)
+    assert wild(said.replace("\t", " "), lines=True) == ""
+    for words in (
+        r"\x1b[2J\x1b[5;95mred",
+        r"\u202etxt.exe\u2066",
+        r"line\nERROR forged\r",
+        r"\U000e0041",
+        "[bold]d[/bold]",
+    ):
+        assert words in said

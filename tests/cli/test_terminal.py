@@ -1,8 +1,10 @@
 """The command in a terminal of a given width."""
 
 import fcntl
+import json
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 
 from databox import Databox
 from databox.sandbox import Fault, Sandbox
+from tests.outside import TEXT, wild
 
 PROGRAM = [sys.executable, "-W", "error", "-c", "from databox.cli import main; main()"]
 
@@ -59,3 +62,16 @@ def test_a_bar_shows_how_far_it_is_and_goes_away(box: Sandbox, dataset_id: str, 
     assert "━" in said
     assert "rows accepted" in said
     assert said.rstrip().endswith("failed          0")
+
+
+def test_a_terminal_gets_no_sequence_from_a_file(box: Sandbox, dataset_id: str, tmp_path: Path) -> None:
+    """The colours are ours, as is what draws the bar; nothing else is a control character."""
+    directory = tmp_path / TEXT.replace("\0", "").replace("/", "")[:50]
+    directory.mkdir()
+    path = directory / "a.jsonl"
+    path.write_text("".join(json.dumps({"id": n, TEXT: TEXT}) + "\n" for n in range(300)))
+    box.inject(Fault("create_ingestion", delay=0.3, times=2))
+    said = shown(box, 120, "dataset", "ingest", dataset_id, str(path))
+    assert wild(re.sub(r"\x1b\[(\d+(;\d+)*m|\?25[lh]|[12][AK]|2K)|\r", "", said), lines=True) == ""
+    assert "\x1b[5;95m" not in said
+    assert r"\x1b[5;95mred" in said

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from databox import IngestError
 from databox.sandbox import Sandbox
-from databox.sandbox.inference import LONGEST_TEXT, misfit, widened
+from databox.sandbox.inference import LONGEST_TEXT, MOST_COLUMNS, misfit, widened
 from tests.drive import Driver
-from tests.sandbox.http import ask, dataset_in
+from tests.sandbox.http import ask, dataset_in, get
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=9), st.dates().map(str)
@@ -86,3 +86,16 @@ def test_a_purged_dataset_has_no_columns(box: Sandbox) -> None:
         ask(box, "POST", f"{path}/data", json={"records": [{"c": value}]})
         assert len(box.rows(path.rpartition("/")[2])) == 1
         ask(box, "POST", f"{path}/purge")
+
+
+def test_a_dataset_has_so_many_columns_and_no_more(box: Sandbox) -> None:
+    dataset = dataset_in(box)
+    at = f"/v1/datasets/{dataset}"
+    most = {f"c{n}": n for n in range(MOST_COLUMNS)}
+    for record in (most, {"c0": 1}, {"one more": 1}, {"c1": 2}):
+        ask(box, "POST", f"{at}/data", json={"records": [record]})
+    assert box.rows(dataset) == [most, {"c0": 1}, {"c1": 2}]
+    (said,) = [
+        each["errors"][0]["message"] for each in get(box, "/_sandbox/overview").json()["ingestions"] if each["errors"]
+    ]
+    assert said == f"The dataset has {MOST_COLUMNS} columns and would have 1 more, of {MOST_COLUMNS} at most."

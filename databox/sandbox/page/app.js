@@ -6,13 +6,29 @@ const CHARTED = 1000;
 const at = (id) => document.getElementById(id);
 const shown = { dataset: null, offset: 0, last: null, signature: "", overview: null };
 
+// What turns a line around, hides, or does something else than show is written out, as Python would write it.
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0d\u{e0100}-\u{e01ef}]/gu;
+const SHORT = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+function visible(text) {
+  return text.replace(HIDDEN, (hidden) => {
+    const code = hidden.codePointAt(0).toString(16);
+    if (SHORT[hidden]) return SHORT[hidden];
+    return code.length < 3 ? `\\x${code.padStart(2, "0")}` : code.length < 5 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`;
+  });
+}
+
+function write(id, text) {
+  at(id).textContent = visible(text);
+}
+
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value != null) made.setAttribute(name, value);
+    else if (value !== false && value != null) made.setAttribute(name, name === "data-id" ? value : visible(value));
   }
-  made.append(...children);
+  made.append(...children.map((child) => (typeof child === "string" ? visible(child) : child)));
   return made;
 }
 
@@ -80,8 +96,8 @@ async function showRows() {
   const dataset = datasets().find((each) => each.id === shown.dataset);
   at("pages").hidden = !dataset;
   if (!dataset) {
-    at("dataset").textContent = "Rows";
-    at("about").textContent = "Choose a dataset.";
+    write("dataset", "Rows");
+    write("about", "Choose a dataset.");
     at("chart").hidden = true;
     at("rows").replaceChildren();
     return;
@@ -96,13 +112,13 @@ async function showRows() {
   const names = [...new Set(page.rows.flatMap((row) => Object.keys(row)))];
   const types = dataset.columns;
   const keys = dataset.primaryKeys;
-  at("dataset").textContent = dataset.title;
-  at("about").textContent = `${dataset.rowCount.toLocaleString("en")} rows, ${Object.keys(types).length} columns` +
-    (keys.length ? `, identified by ${keys.join(", ")}` : ", no primary keys") + ` · ${dataset.id}`;
+  write("dataset", dataset.title);
+  write("about", `${dataset.rowCount.toLocaleString("en")} rows, ${Object.keys(types).length} columns` +
+    (keys.length ? `, identified by ${keys.join(", ")}` : ", no primary keys") + ` · ${dataset.id}`);
   at("rows").replaceChildren(table("Rows",
     names.map((name) => [name, own(types, name) === "number" ? "number" : null, (own(types, name) || "null") + (keys.includes(name) ? ", key" : "")]),
     page.rows.map((row) => element("tr", {}, ...names.map((name) => value(own(row, name)))))));
-  at("place").textContent = page.rows.length ? `${shown.offset + 1} to ${shown.offset + page.rows.length} of ${dataset.rowCount.toLocaleString("en")}` : "no rows";
+  write("place", page.rows.length ? `${shown.offset + 1} to ${shown.offset + page.rows.length} of ${dataset.rowCount.toLocaleString("en")}` : "no rows");
   at("earlier").disabled = shown.offset === 0;
   at("later").disabled = shown.offset + PAGE >= dataset.rowCount;
   showChart(charted.rows, first, types, keys);
@@ -132,7 +148,7 @@ function showChart(rows, first, types, keys) {
     for (const [name, text] of Object.entries(attributes)) made.setAttribute(name, text);
     return made;
   };
-  const picture = draw("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img", "aria-label": caption });
+  const picture = draw("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img", "aria-label": visible(caption) });
   picture.append(draw("path", { class: "area", d: `M 0 ${y(low)} L ${line} L 1000 ${y(low)} Z` }), draw("path", { class: "line", d: `M ${line}` }));
   at("chart").replaceChildren(picture, element("figcaption", {}, caption));
 }
@@ -166,8 +182,8 @@ function showRequests(requests) {
 
 // What a screen reader tells its user: each change once, so the clock has no place here.
 function say(status, figures) {
-  if (at("status").textContent !== status) at("status").textContent = status;
-  at("figures").textContent = figures;
+  if (at("status").textContent !== visible(status)) write("status", status);
+  write("figures", figures);
 }
 
 async function refresh() {

@@ -1,0 +1,86 @@
+"""What is asked of a JSON document before it is read: parsers take the depth of one in memory, or its square.
+
+Some also end the whole process at a number of thousands of digits, or take minutes for it.
+"""
+
+import re
+from itertools import accumulate
+
+__all__ = ["DEEPEST", "LONGEST_TEXT", "Guard", "Unreadable", "check"]
+
+DEEPEST = 100
+"""Levels. Neither a row nor an answer of the API has more than a handful."""
+LONGEST_TEXT = 16_000_000
+"""Bytes. A request holds a sixteenth of that."""
+
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|("[^"\\]*+(?:\\.[^"\\]*+)*+\\?+)\Z', re.DOTALL)
+"""A whole text, or one that goes on in what follows."""
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_OF_NUMBERS = b"-+0123456789.eE"
+_TOO_LONG = re.compile(rb"[-+0-9.eE]{1001}|[eE][-+]?[0-9]{5}")
+"""What may be a number, and which nothing holds."""
+
+
+_BLOCK = 1 << 16
+
+
+class Unreadable(ValueError):
+    """A document that is better not read; the message says what it has, and `remedy` what to do about it."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class Guard:
+    """Looks at a JSON document, block by block, in time that its length alone decides."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.text = 0
+        """Bytes of the text in whose middle the last block ended; 0 for none."""
+        self._carried = b""
+        """How the next block has to be read on: within a text, behind a backslash, within a number."""
+
+    def check(self, block: bytes) -> None:
+        """Do nothing when what follows can be read.
+
+        Raises:
+            Unreadable: it cannot, and what may come after it neither.
+        """
+        within = self.text
+        rest, quote, text = _TEXT.sub(rb"\1", self._carried + block).partition(b'"')
+        if not quote:
+            self.text = 0
+            bare = rest.rstrip(_OF_NUMBERS)
+            self._carried = rest[len(bare) :]
+        else:
+            self.text = len(text) + (within if within and not rest else 0)
+            odd = (len(text) - len(text.rstrip(b"\\"))) % 2
+            self._carried = b'"' + b"\\" * odd
+        if self.text > LONGEST_TEXT:
+            raise Unreadable(f"a text of more than {LONGEST_TEXT:,} bytes", "Is a quote missing?")
+        if _TOO_LONG.search(rest):
+            raise Unreadable("a number with too many digits", "If it is an identifier, put it in quotes.")
+        brackets = rest.translate(None, _NO_BRACKETS)
+        if brackets:
+            depths = [*accumulate(map(_STEPS.__getitem__, brackets), initial=self.depth)]
+            self.depth = depths[-1]
+            if max(depths) > DEEPEST:
+                raise Unreadable(
+                    f"values nested more than {DEEPEST} levels deep",
+                    "Nested values cannot be sent: make them columns of their own, or text.",
+                )
+
+
+def check(document: bytes) -> None:
+    """Do nothing when a whole document is not nested too deeply for being read at once.
+
+    Raises:
+        Unreadable: it is.
+    """
+    if document.count(b"[") + document.count(b"{") > DEEPEST:
+        guard = Guard()
+        for start in range(0, len(document), _BLOCK):
+            guard.check(document[start : start + _BLOCK])
