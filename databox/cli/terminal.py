@@ -164,7 +164,9 @@ class LogFormatter(logging.Formatter):
 
 
 def prepare() -> None:
-    """Let the streams take any character, also one that the terminal's encoding lacks."""
+    """Let the streams take any character, also one that the terminal's encoding lacks, and any answer."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -11,7 +11,7 @@ from databox.files.doubts import Line
 from databox.files.numerals import EXACT
 from databox.files.source import Source, missing
 from databox.files.words import null_option
-from databox.files.workbook import Hidden, errors_in, look_into, reference
+from databox.files.workbook import DAMAGES, Hidden, errors_in, look_into, reference
 
 __all__ = ["Sheet"]
 
@@ -110,7 +110,12 @@ class Sheet:
 
     def _look_into(self, stream: BinaryIO) -> Hidden | None:
         hidden = look_into(stream, self.title)
-        errors = errors_in(stream) if hidden is None else []
+        try:
+            errors = errors_in(stream) if hidden is None else []
+        except DAMAGES as error:
+            raise InvalidRecordError(
+                f"{self._name} is damaged: {' '.join(str(error).split())}. Have it made, or sent, again."
+            ) from None
         if errors is None:
             self.notes.append(
                 "Cells with errors such as #N/A cannot be told from empty ones in this format. Save the workbook as "
