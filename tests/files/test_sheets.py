@@ -230,8 +230,9 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("cut", [30, 200, 400, 900])
 def test_a_workbook_that_is_not_whole(tmp_path: Path, cut: int) -> None:
     made = openpyxl.Workbook()
-    made.active.append(["id", "name"])
-    made.active.append([1, "x"])
+    sheet: Any = made.active
+    sheet.append(["id", "name"])
+    sheet.append([1, "x"])
     made.save(tmp_path / "a.xlsx")
     whole = (tmp_path / "a.xlsx").read_bytes()
     for damaged in (whole[:-cut], whole[:cut] + whole[cut + 20 :], whole[:-cut] + b"\0" * cut, whole[-cut:]):
