@@ -8,7 +8,7 @@ from typing import Protocol, Self
 from databox import APIConnectionError, APIError, APIStatusError, IngestProgress, RateLimit
 from databox.api.documented import MAX_RECORDS
 from databox.cli.terminal import errors
-from databox.ingest.progress import least_seconds
+from databox.limit.rate import least_seconds
 
 __all__ = ["Bar", "Lines", "Meter", "Unreachable", "Watch", "duration", "seconds_left"]
 

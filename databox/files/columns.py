@@ -120,7 +120,7 @@ class _Context:
             if form.order:
                 self._telling.setdefault(form.order, name)
         # The decimal mark that the columns with only one possibility agree on.
-        sure = {next(iter(possible)) for possible, _ in self._marks.values() if len(possible) == 1}
+        sure: set[Mark] = {next(iter(possible)) for possible, _ in self._marks.values() if len(possible) == 1}
         self._mark_of_the_file: Mark | None = sure.pop() if len(sure) == 1 else None
 
     def decide(self, name: str, cells: Sequence[tuple[int, str]], typed: Sequence[tuple[int, Any]] = ()) -> Decision:

@@ -14,7 +14,7 @@ from tests.browser.chromium import Chromium
 from tests.browser.conftest import Sender
 from tests.outside import TEXT, wild
 
-WEATHER = Path(__file__).parents[2] / "examples" / "data" / "seattle-weather.csv"
+WEATHER = Path(__file__).parents[2] / "databox" / "cli" / "seattle-weather.csv"
 MARKUP = "<img src=x onerror=\"document.title='broken'\"></td><script>document.title='broken'</script>&amp;"
 
 

@@ -3,8 +3,8 @@
     python -m tests.pipeline.pulls [--forms swashbuckle,strict] [--targets check,test] [FILE …]
 
 For each form: a copy of the project, `make pull`, `make generate`, and then, without a hand touching anything, `make
-check`, `make test`, `make slow` and `make contract`. All of the suite is affected, as generated code builds every request of
-the client. The engines' tests are not run again: they send the same requests.
+check`, `make test`, `make slow` and `make contract`. All of the suite is affected, as generated code builds every
+request of the client. The engines' tests are not run again: they send the same requests.
 """
 
 import argparse
