@@ -165,11 +165,9 @@ class LogFormatter(logging.Formatter):
 
 def prepare() -> None:
     """Let the streams take any character, also one that the terminal's encoding lacks, and any answer."""
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")
-    for stream in (sys.stdout, sys.stderr):
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=errors)
 
 
 def width_of(text: str) -> int:
