@@ -1,11 +1,11 @@
 """A workbook's sheet to rows of cells."""
 
 import importlib
-import shlex
 from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any, BinaryIO
 
+from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.doubts import Line
 from databox.files.numerals import EXACT
@@ -139,7 +139,7 @@ def _chosen(name: str, workbook: Any, wanted: str | int | None) -> tuple[Any, st
         if len(filled) > 1:
             raise InvalidRecordError(
                 f"{name} has {len(filled)} sheets with rows: {', '.join(map(repr, filled))}. Say which one, such as "
-                f"sheet={filled[0]!r} (--sheet {shlex.quote(filled[0])})."
+                f"sheet={filled[0]!r} (--sheet {for_shell(filled[0])})."
             )
         wanted = filled[0] if filled else titles[0]
     elif wanted not in titles and str(wanted).isdecimal() and int(wanted) < len(titles):
