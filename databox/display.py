@@ -45,7 +45,7 @@ def one_line(words: str) -> str:
 
 
 def for_shell(word: str) -> str:
-    r"""Return a word as it may be typed in a shell; what does not show as in `$'\x1b'`, which bash, zsh and ksh read."""
+    r"""Return a word as it may be typed in a shell; what does not show as `$'\x1b'`, which bash, zsh and ksh read."""
     if visible(word) == word:
         return shlex.quote(word)
     plain = (chr(byte) if 32 <= byte < 127 and byte not in b"\\'" else f"\\x{byte:02x}" for byte in os.fsencode(word))
