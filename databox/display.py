@@ -7,10 +7,12 @@ become what Python writes for them, such as `\x1b`: nothing happens, and nothing
 """
 
 import logging
+import os
 import re
+import shlex
 from unicodedata import category
 
-__all__ = ["logger", "one_line", "visible", "visible_lines"]
+__all__ = ["for_shell", "logger", "one_line", "visible", "visible_lines"]
 
 # Letters and marks by their category, yet without an appearance: fillers, joiners, and selectors that can carry data.
 _BLANK = re.compile(
@@ -40,6 +42,14 @@ def one_line(words: str) -> str:
     """Return a quotation as one line, without what does not show; for long ones, in which the words matter alone."""
     kept = (c if _shows(c) else " " if c.isspace() else "" for c in words)
     return " ".join("".join(kept).split())
+
+
+def for_shell(word: str) -> str:
+    r"""Return a word as it may be typed in a shell; what does not show as `$'\x1b'`, which bash, zsh and ksh read."""
+    if visible(word) == word:
+        return shlex.quote(word)
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b"\\'" else f"\\x{byte:02x}" for byte in os.fsencode(word))
+    return f"$'{''.join(plain)}'"
 
 
 def _shown(character: str) -> str:

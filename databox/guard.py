@@ -13,12 +13,10 @@ DEEPEST = 100
 LONGEST_TEXT = 16_000_000
 """Bytes. A request holds a sixteenth of that."""
 
-_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|("[^"\\]*+(?:\\.[^"\\]*+)*+\\?+)\Z', re.DOTALL)
-"""A whole text, or one that goes on in what follows."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _OF_NUMBERS = b"-+0123456789.eE"
-_TOO_LONG = re.compile(rb"[-+0-9.eE]{1001}|[eE][-+]?[0-9]{5}")
+_TOO_LONG = re.compile(rb"(?<![-+0-9.eE])[-+0-9.eE]{1001}|[eE][-+]?[0-9]{5}")
 """What may be a number, and which nothing holds."""
 
 
@@ -41,7 +39,7 @@ class Guard:
         self.text = 0
         """Bytes of the text in whose middle the last block ended; 0 for none."""
         self._carried = b""
-        """How the next block has to be read on: within a text, behind a backslash, within a number."""
+        """What the next block has to be read with: half of an escape, or the beginning of a number."""
 
     def check(self, block: bytes) -> None:
         """Do nothing when what follows can be read.
@@ -49,21 +47,25 @@ class Guard:
         Raises:
             Unreadable: it cannot, and what may come after it neither.
         """
-        within = self.text
-        rest, quote, text = _TEXT.sub(rb"\1", self._carried + block).partition(b'"')
-        if not quote:
-            self.text = 0
-            bare = rest.rstrip(_OF_NUMBERS)
-            self._carried = rest[len(bare) :]
+        block, self._carried = self._carried + block, b""
+        if b"\\" in block:
+            if (len(block) - len(block.rstrip(b"\\"))) % 2:
+                block, self._carried = block[:-1], b"\\"
+            block = block.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+        # Now each quote begins a text or ends one.
+        parts = block.split(b'"')
+        within = self.text > 0
+        outside = b"".join(parts[within::2])
+        if within is (len(parts) % 2 == 1):
+            self.text = (self.text if len(parts) == 1 else 1) + len(parts[-1])
         else:
-            self.text = len(text) + (within if within and not rest else 0)
-            odd = (len(text) - len(text.rstrip(b"\\"))) % 2
-            self._carried = b'"' + b"\\" * odd
+            self.text = 0
+            self._carried = outside[len(outside.rstrip(_OF_NUMBERS)) :]
         if self.text > LONGEST_TEXT:
             raise Unreadable(f"a text of more than {LONGEST_TEXT:,} bytes", "Is a quote missing?")
-        if _TOO_LONG.search(rest):
+        if _TOO_LONG.search(outside):
             raise Unreadable("a number with too many digits", "If it is an identifier, put it in quotes.")
-        brackets = rest.translate(None, _NO_BRACKETS)
+        brackets = outside.translate(None, _NO_BRACKETS)
         if brackets:
             depths = [*accumulate(map(_STEPS.__getitem__, brackets), initial=self.depth)]
             self.depth = depths[-1]

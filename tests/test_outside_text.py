@@ -2,7 +2,12 @@
 
 import ast
 import logging
+import os
 import pickle
+import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from databox import DataboxError, IngestError, InvalidRecordError
-from databox.display import logger, one_line, visible, visible_lines
+from databox.display import for_shell, logger, one_line, visible, visible_lines
 from tests.drive import Driver
 from tests.outside import PIECES, TEXT, answer_with, refusal_with, wild
 from tests.scripted import ScriptedServer, answer
@@ -56,6 +61,18 @@ def test_what_shows_anyway_is_left_alone(text: str) -> None:
 )
 def test_what_does_not_show_is_written_as_python_writes_it(text: str, shown: str) -> None:
     assert visible(text) == shown
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(
+    "word", [*(piece.replace("\0", "") for piece in PIECES), "plain", "a b'c", "\udcff\\x", "", "$x'\x1b"]
+)
+def test_a_word_can_be_copied_to_a_shell(word: str) -> None:
+    line = for_shell(word)
+    assert wild(line) == ""
+    program = [sys.executable, "-c", "import os, sys; sys.stdout.buffer.write(os.fsencode(sys.argv[1]))"]
+    done = subprocess.run(["bash", "-c", f"{shlex.join(program)} {line}"], capture_output=True, check=True)
+    assert done.stdout == os.fsencode(word)
 
 
 @given(st.text())
@@ -224,6 +241,6 @@ def test_no_message_of_a_builtin_error_and_no_repr_has_text_as_it_came() -> None
 
 def _is_safe(part: ast.FormattedValue) -> bool:
     words = ast.unparse(part.value)
-    called = words.startswith(("visible(", "_kind(", "type(")) or "map(repr, " in words
+    called = words.startswith(("visible(", "for_shell(", "_kind(", "type(")) or "map(repr, " in words
     constant = words.removeprefix("', '.join(").strip("_)").isupper()
     return part.conversion == ord("r") or called or constant or words in OURS

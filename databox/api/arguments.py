@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _TOKEN = r"[\w.!#$%&'*+^`|~-]+"
+_HALF = re.compile(r"[\ud800-\udfff]")
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
@@ -54,6 +55,8 @@ def text_of(name: str, value: str) -> str:
         raise TypeError(f"{name} must be a str, not {_kind(value)}.")
     if not value.strip():
         raise ValueError(f"{name} is empty.")
+    if not value.isascii() and _HALF.search(value):
+        raise ValueError(f"{name} holds half of a surrogate pair, which is no text: {value!r}.")
     return value
 
 

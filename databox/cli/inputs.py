@@ -7,6 +7,7 @@ from os import stat
 from stat import S_ISREG
 from typing import Any
 
+from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.column import Column
 from databox.files.query import QueryRecords
@@ -128,7 +129,7 @@ class Inputs(Iterator[dict[str, Any]]):
                 elif column.type not in {"empty", known.type}:
                     raise InvalidRecordError(
                         f"Column {column.name!r} is {known.type} in {where} and {column.type} in {records.name}. "
-                        f"Say what it is for all: --column {column.name!r}=text.",
+                        f"Say what it is for all: --column {for_shell(column.name)}=text.",
                         column=column.name,
                     )
         return [column for column, _ in found.values()]

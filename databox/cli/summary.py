@@ -1,7 +1,6 @@
 """What became of the rows, for people and for programs."""
 
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from databox.cli.inputs import Inputs
 from databox.cli.output import counted
 from databox.cli.progress_line import duration
 from databox.cli.terminal import Terminal
+from databox.display import for_shell
 from databox.report import error_lines
 
 __all__ = ["Ending", "resuming"]
@@ -150,4 +150,4 @@ def resuming(arguments: Sequence[str], journal: Path) -> str:
     words = [_PASSWORD.sub(r"\1***\2", word) for word in arguments]
     if not any(word == "--journal" or word.startswith("--journal=") for word in words):
         words += ["--journal", str(journal)]
-    return shlex.join(["databox", *words])
+    return " ".join(map(for_shell, ["databox", *words]))

@@ -164,10 +164,10 @@ class LogFormatter(logging.Formatter):
 
 
 def prepare() -> None:
-    """Let the streams take any character, also one that the terminal's encoding lacks."""
-    for stream in (sys.stdout, sys.stderr):
+    """Let the streams take any character, also one that the terminal's encoding lacks, and any answer."""
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=errors)
 
 
 def width_of(text: str) -> int:

@@ -2,13 +2,13 @@
 
 import math
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import attrs
 
+from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.column import DECLARABLE, Column, Decision, Reading, shown
 from databox.files.dates import DateForm, Order, date_reader, form_of, loose_dates, plain_dates, with_format
@@ -228,7 +228,7 @@ class _Context:
             return "kept as text: too long for an exact number"
         loose = loose_number(self._reading.decimal)
         if all(_fits(loose, cell) and not _WITH_SIGN.isdisjoint(cell) for _, cell in cells):
-            option = f"columns={{{name!r}: 'number'}} (--column {shlex.quote(name)}=number)"
+            option = f"columns={{{name!r}: 'number'}} (--column {for_shell(name)}=number)"
             return f"kept as text; to read numbers, without the signs: {option}"
         if self._reading.order and form_of([cell for _, cell in cells]):
             return f"kept as text: dates, but not with the {self._reading.order} first"

@@ -158,7 +158,7 @@ def _arrays(ijson: Any, start: str) -> list[str]:
             elif event == "end_array" and before == "start_array":
                 empty.append(place)
             before = event
-    except ijson.JSONError:
+    except (ijson.JSONError, UnicodeError):
         pass  # the beginning ends somewhere
     return list(dict.fromkeys([*full, *empty]))
 

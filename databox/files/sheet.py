@@ -1,17 +1,17 @@
 """A workbook's sheet to rows of cells."""
 
 import importlib
-import shlex
 from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any, BinaryIO
 
+from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.doubts import Line
 from databox.files.numerals import EXACT
 from databox.files.source import Source, missing
 from databox.files.words import null_option
-from databox.files.workbook import Hidden, errors_in, look_into, reference
+from databox.files.workbook import DAMAGES, Hidden, errors_in, look_into, reference
 
 __all__ = ["Sheet"]
 
@@ -110,7 +110,12 @@ class Sheet:
 
     def _look_into(self, stream: BinaryIO) -> Hidden | None:
         hidden = look_into(stream, self.title)
-        errors = errors_in(stream) if hidden is None else []
+        try:
+            errors = errors_in(stream) if hidden is None else []
+        except DAMAGES as error:
+            raise InvalidRecordError(
+                f"{self._name} is damaged: {' '.join(str(error).split())}. Have it made, or sent, again."
+            ) from None
         if errors is None:
             self.notes.append(
                 "Cells with errors such as #N/A cannot be told from empty ones in this format. Save the workbook as "
@@ -134,7 +139,7 @@ def _chosen(name: str, workbook: Any, wanted: str | int | None) -> tuple[Any, st
         if len(filled) > 1:
             raise InvalidRecordError(
                 f"{name} has {len(filled)} sheets with rows: {', '.join(map(repr, filled))}. Say which one, such as "
-                f"sheet={filled[0]!r} (--sheet {shlex.quote(filled[0])})."
+                f"sheet={filled[0]!r} (--sheet {for_shell(filled[0])})."
             )
         wanted = filled[0] if filled else titles[0]
     elif wanted not in titles and str(wanted).isdecimal() and int(wanted) < len(titles):

@@ -1,12 +1,12 @@
 """Values that have a type already: from JSON, Parquet, a sheet or a database."""
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
+from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.column import Column, Decision, shown
 from databox.files.numerals import EXACT, exact_text, is_exact
@@ -156,7 +156,7 @@ def without_long(
 
 
 def _as_text_option(name: str) -> str:
-    return f"To have the column as text, say columns={{{name!r}: 'text'}} (--column {shlex.quote(name)}=text)"
+    return f"To have the column as text, say columns={{{name!r}: 'text'}} (--column {for_shell(name)}=text)"
 
 
 def _not_such(kind: str) -> Callable[[str], Any] | None:

@@ -1,9 +1,9 @@
 """Words that people and programs write where there is no value."""
 
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.column import shown
 from databox.files.dates import form_of
@@ -33,7 +33,7 @@ def means_nothing(cell: str) -> bool:
 def null_option(words: Sequence[str]) -> str:
     """Return how to say that words mean nothing, in Python and on the command line."""
     options = " ".join(
-        f"--null={shlex.quote(word)}" if word[:1] == "-" else f"--null {shlex.quote(word)}" for word in words
+        f"--null={for_shell(word)}" if word[:1] == "-" else f"--null {for_shell(word)}" for word in words
     )
     return f"say nulls=[{', '.join(map(repr, words))}] ({options})"
 
@@ -64,6 +64,6 @@ def ask_about_words(where: str, name: str, texts: Sequence[tuple[int, str]], typ
     raise InvalidRecordError(
         f"{where} {line}, column {name!r}: {shown(word)!r} is all that keeps the column from being {kind}. If it means "
         f"nothing, {null_option(said)}; to have the column as text, columns={{{name!r}: 'text'}} "
-        f"(--column {shlex.quote(name)}=text).",
+        f"(--column {for_shell(name)}=text).",
         column=name,
     )

@@ -1,7 +1,9 @@
 """What an .xlsx says of its cells beyond their values: errors, formulas without a result, leading zeros."""
 
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from posixpath import join, normpath
 from typing import BinaryIO
@@ -9,7 +11,7 @@ from xml.etree import ElementTree
 
 import attrs
 
-__all__ = ["Hidden", "errors_in", "look_into", "reference"]
+__all__ = ["DAMAGES", "Hidden", "errors_in", "look_into", "reference"]
 
 _CELL = re.compile(rb"<(?:\w+:)?c\s([^>]*?)(/?)>")
 _END = re.compile(rb"</(?:\w+:)?c>")
@@ -34,6 +36,11 @@ _XLS_ERROR = re.compile(
     re.DOTALL,
 )
 _BLOCK = 1 << 20
+DAMAGES = (
+    *(zipfile.BadZipFile, zlib.error, ElementTree.ParseError, struct.error),
+    *(KeyError, OSError, EOFError, ValueError, NotImplementedError, RuntimeError),
+)
+"""What reading an archive raises that is not whole, or has other contents than it says."""
 
 
 @attrs.frozen
@@ -59,7 +66,7 @@ def look_into(stream: BinaryIO, title: str) -> Hidden | None:
             for attributes, content in _cells(archive, part, every=bool(widths)):
                 _look_at(attributes, content, widths, problems, zeros)
             return Hidden(problems, zeros)
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, OSError):
+    except DAMAGES:
         return None
 
 

@@ -1,13 +1,16 @@
 """Whatever comes from outside is shown, and does nothing: every command, driven by a server and files of such text."""
 
+import io
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import orjson
 import pytest
 
+from databox.cli import main
 from tests.cli.conftest import Command, Done
 from tests.outside import PIECES, TEXT, answer_with, refusal_with, wild
 from tests.scripted import ScriptedServer, answer
@@ -152,3 +155,43 @@ def test_files_of_odd_text(
         done = databox(*arguments, "--json")
         assert_tame(done)
         orjson.loads(done.out)
+
+
+@pytest.mark.parametrize("option", ["--title", "--timezone"])
+def test_an_argument_that_is_no_text(scripted: Command, server: ScriptedServer, option: str) -> None:
+    given = {"--title": "T", "--timezone": "UTC"} | {option: os.fsdecode(b"\xff")}
+    done = scripted("data-source", "create", *[word for pair in given.items() for word in pair])
+    assert (done.code, "half of a surrogate pair" in done.err, server.requests) == (2, True, [])
+
+
+def test_an_answer_that_is_no_text_is_no(scripted: Command, server: ScriptedServer) -> None:
+    done = scripted("dataset", "purge", "d", stdin=b"\xff\n")
+    assert (done.code, "Nothing was done." in done.err, server.requests) == (1, True, [])
+
+
+def test_json_on_a_terminal_that_is_not_unicode(
+    scripted: Command, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.will(answer(200, {"requestId": "r", "accounts": [{"id": 1, "name": "é 名 😀 \U000e0041"}]}))
+    said = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", said)
+    scripted("account", "list", "--json")
+    said.seek(0)
+    raw = said.read()
+    assert raw.isascii()
+    assert json.loads(raw)[0]["name"] == "é 名 😀 \U000e0041"
+
+
+def test_a_fault_of_the_program_is_told_and_steers_nothing(
+    scripted: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError(TEXT)
+
+    monkeypatch.setattr("databox.cli.account.Databox", broken)
+    with pytest.raises(SystemExit) as leaving:
+        main(["account", "list"])
+    said = capsys.readouterr().err
+    assert leaving.value.code == 1
+    assert "RuntimeError" in said
+    assert wild(said, lines=True) == ""

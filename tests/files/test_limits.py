@@ -55,6 +55,13 @@ def test_what_is_nested_deeply(nested: Callable[[int], bytes], levels: int, opti
     assert "nested more than 100 levels deep" in said or "is not JSON" in said or "no rows" in said
 
 
+@pytest.mark.parametrize("text", ['"\\ude00"', '"\\ud83d"', '"\\ud83d\\ud83d"'])
+def test_half_a_pair_before_the_rows(text: str) -> None:
+    data = f'{{"meta": {text}, "data": [{{"a": 1}}]}}'.encode()
+    assert "the file is" in refused(data)
+    assert "half of a surrogate pair" in refused(data, rows_at="data")
+
+
 def test_brackets_within_texts_are_no_depth() -> None:
     text = '"[\\' * 70_000
     data = json.dumps([{"a": text, "[" * 200: "{" * 200}, {"a": "\\", "b": '\\"['}]).encode()

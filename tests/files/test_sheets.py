@@ -225,3 +225,21 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "python_calamine", None)
     with pytest.raises(ImportError, match=r'pip install "databox-sdk\[excel\]"'):
         read(xlsx(ROWS))
+
+
+@pytest.mark.parametrize("cut", [30, 200, 400, 900])
+def test_a_workbook_that_is_not_whole(tmp_path: Path, cut: int) -> None:
+    made = openpyxl.Workbook()
+    sheet: Any = made.active
+    sheet.append(["id", "name"])
+    sheet.append([1, "x"])
+    made.save(tmp_path / "a.xlsx")
+    whole = (tmp_path / "a.xlsx").read_bytes()
+    for damaged in (whole[:-cut], whole[:cut] + whole[cut + 20 :], whole[:-cut] + b"\0" * cut, whole[-cut:]):
+        (tmp_path / "b.xlsx").write_bytes(damaged)
+        try:
+            rows = list(read_records(tmp_path / "b.xlsx"))
+        except InvalidRecordError as error:
+            assert "b.xlsx" in str(error)
+        else:
+            assert rows == [{"id": 1, "name": "x"}]
