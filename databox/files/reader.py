@@ -186,6 +186,8 @@ class Records(Iterator[dict[str, Any]]):
         self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "description"):  # while the file is opened, and when that has failed
+            return "<Records, not open>"
         return f"<Records of {self.name}: {self.description}, {len(self.columns)} columns>"
 
     def _read_delimited(
