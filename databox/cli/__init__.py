@@ -14,7 +14,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     try:
         from databox.cli.root import run
-    except ImportError as error:  # typer and rich come with an extra
+    except ImportError as error:
+        from databox.clash import REMEDY, is_there
+
+        if is_there():
+            print(REMEDY, file=sys.stderr)
+            sys.exit(2)
+        # typer and rich come with an extra
         print(f'The command needs its extra: pip install "databox-sdk[cli]" ({error})', file=sys.stderr)
         sys.exit(2)
     run(sys.argv[1:] if arguments is None else list(arguments))
