@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
+from databox.secret import Secret
 
 __all__ = [
     "account_id_of",
@@ -86,13 +87,17 @@ def seconds_of(name: str, value: float) -> float:
     return value
 
 
-def app_of(value: str | None) -> str:
+def app_of(given: Secret[str] | None, key: Secret[str]) -> str:
     """Return what to add to the User-Agent for a program that has a name (RFC 9110, section 10.1.5)."""
-    if value is None:
+    if given is None:
         return ""
-    if not re.fullmatch(rf"{_TOKEN}(/{_TOKEN})?", text_of("app", value), re.ASCII):
-        raise ValueError(f"app must be a name, or a name and a version such as 'nightly-export/2.1', not {value!r}.")
-    return f" {value}"
+    if not isinstance(given.reveal(), str):
+        raise TypeError(f"app must be a str, not {_kind(given.reveal())}.")
+    if not re.fullmatch(rf"{_TOKEN}(/{_TOKEN})?", given.reveal(), re.ASCII):
+        raise ValueError("app must be a name, or a name and a version such as 'nightly-export/2.1'.")
+    if given.reveal().startswith("pak_") or (len(key.reveal()) >= 8 and key.reveal() in given.reveal()):
+        raise ValueError("app is the API key, and would be sent as your program's name. Pass it as api_key.")
+    return f" {given.reveal()}"
 
 
 def request_of(method: str, path: str, params: Mapping[str, Any] | None) -> tuple[str, str]:

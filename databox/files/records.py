@@ -127,6 +127,8 @@ class Records(Iterator[dict[str, Any]]):
         self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "columns"):  # while the file is opened, and when that has failed
+            return "<Records, not open>"
         return f"<Records of {visible(self.name)}: {visible(self.description)}, {len(self.columns)} columns>"
 
     def __reduce__(self) -> NoReturn:
