@@ -7,10 +7,10 @@ from typing import IO, Any
 from databox.files.column import Reading
 from databox.files.columns import declared_reader
 from databox.files.formats import FORMATS, Format
+from databox.files.frame import Shape
 from databox.files.numerals import Mark
 from databox.files.records import Misfits, Options, Records
 from databox.files.source import Source
-from databox.files.table import Shape
 
 __all__ = ["Misfits", "Records", "read_records"]
 

@@ -16,10 +16,11 @@ from databox.files.conversion import columns_of, converted
 from databox.files.delimited import Delimited
 from databox.files.documents import json_lines, json_rows
 from databox.files.formats import Format, format_by_content, format_by_name
+from databox.files.frame import Shape
 from databox.files.parquet import Parquet
 from databox.files.sheet import Sheet
 from databox.files.source import Source
-from databox.files.table import Shape, Table
+from databox.files.table import Table
 from databox.files.text import find_encoding
 from databox.files.typed import long_columns, without_long
 
