@@ -85,7 +85,7 @@ def ingest(
         str | None, typer.Option(metavar="SQL", help="A query whose rows to send, or @ and the name of its file.")
     ] = None,
     param: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="What :name stands for in the query.")
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="What :name stands for in the query, as text.")
     ] = None,
     primary_keys: Keys = None,
     verify: Annotated[

@@ -20,6 +20,8 @@ __all__ = ["Ending", "resuming"]
 
 _LISTED = 3
 _PASSWORD = re.compile(r"(://[^/@\s:]*:)[^\s]*(@)")
+_OPTIONS = re.compile(r"(://[^\s?]*\?)[^\s]+")
+"""Those of a database's address, among which passwords may be."""
 """The password in a database's URL."""
 
 
@@ -155,7 +157,7 @@ class Ending:
 
 def resuming(arguments: Sequence[str], journal: Path) -> str:
     """Return the command that goes on with a journal."""
-    words = [_PASSWORD.sub(r"\1***\2", word) for word in arguments]
+    words = [_OPTIONS.sub(r"\1***", _PASSWORD.sub(r"\1***\2", word)) for word in arguments]
     if not any(word == "--journal" or word.startswith("--journal=") for word in words):
         words += ["--journal", str(journal)]
     return shlex.join(["databox", *words])
