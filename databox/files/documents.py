@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from typing import Any, BinaryIO, cast
 
 import orjson
@@ -21,6 +22,7 @@ _LONG = re.compile(r"[0-9][0-9.]{15}|[0-9][eE][-+]?[0-9]{2}")
 """What may be a number that no float holds; orjson would make it the nearest one."""
 _NAME = re.compile(r'"[ \t]*:')
 """The end of a name and what follows it; text may begin so too."""
+_ENDLESS = re.compile(rb"[\[,:\s]-?[0-9]{4301}")
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|[^u])", re.DOTALL)
 
 
@@ -51,7 +53,7 @@ def json_lines(source: Source, encoding: str) -> Iterator[Any]:
 
 
 def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iterator[Any]:
-    """Yield the rows of a JSON array, or of an array within an object, as they are read.
+    """Yield the rows of a JSON array, of one within an object, or objects one after the other, as they are read.
 
     Args:
         source: the file.
@@ -70,20 +72,26 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
     if start[:1] not in {"[", "{"}:
         what = f"begins with {start[:1]!r}" if start else "is empty"
         raise InvalidRecordError(f"{source.name} {what}, and a JSON file of rows is an array of objects.")
-    if rows_at is None and start[0] == "{":
-        rows_at = _place_of_rows(ijson, source, start)
+    several = False
+    try:
+        if rows_at is None and start[0] == "{":
+            several = _are_several(ijson, start)
+            rows_at = None if several else _place_of_rows(ijson, source, start)
+    except OverflowError as error:
+        raise InvalidRecordError(f"{source.name} is not JSON that can be read: {error}.") from None
     stream: BinaryIO = source.stream()
     if encoding not in {"utf-8", "utf-8-sig"}:
         stream = cast("BinaryIO", io.BufferedReader(Encoded(io.TextIOWrapper(stream, encoding)), BLOCK))
     while stream.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
         stream.read(3)
     count = 0
+    place = "" if several else f"{rows_at}.item" if rows_at else "item"
     try:
-        for row in ijson.items(_Whole(stream), f"{rows_at}.item" if rows_at else "item", map_type=_Row):
+        for row in ijson.items(_Whole(stream), place, map_type=_Row, multiple_values=several):
             where = f"{source.name}, row {count:,}"
             yield _plain(row, where)
             count += 1
-    except (ijson.JSONError, UnicodeError) as error:
+    except (ijson.JSONError, UnicodeError, OverflowError) as error:
         said = " ".join(str(error).split())
         raise InvalidRecordError(f"{source.name} is not JSON after its first {count:,} rows: {said}.") from None
     if rows_at and not count and not _has_array(ijson, start, rows_at):
@@ -132,20 +140,32 @@ def _place_of_rows(ijson: Any, source: Source, start: str) -> str:
     )
 
 
+def _are_several(ijson: Any, start: str) -> bool:
+    """Whether a document begins with two objects, one after the other."""
+    try:
+        return len(list(islice(ijson.items(_beginning(start), "", multiple_values=True), 2))) == 2
+    except (ijson.JSONError, UnicodeError):
+        return False
+
+
+def _beginning(start: str) -> "_Whole":
+    return _Whole(io.BytesIO(start.encode("utf-8", "replace")))
+
+
 def _arrays(ijson: Any, start: str) -> list[str]:
     """The places of arrays of objects in the beginning of a document, empty arrays last."""
     full: list[str] = []
     empty: list[str] = []
     before = ""
     try:
-        for place, event, _ in ijson.parse(io.BytesIO(start.encode("utf-8", "replace"))):
+        for place, event, _ in ijson.parse(_beginning(start)):
             if event == "start_map" and place.endswith(".item") and ".item." not in place:
                 full.append(place.removesuffix(".item"))
             elif event == "end_array" and before == "start_array":
                 empty.append(place)
             before = event
-    except ijson.JSONError:
-        pass  # the beginning ends somewhere
+    except (ijson.JSONError, UnicodeError):
+        pass  # the beginning ends somewhere; what is wrong in it is met again
     return list(dict.fromkeys([*full, *empty]))
 
 
@@ -165,10 +185,16 @@ class _Row(dict[str, Any]):
 
 
 class _Whole:
-    """The bytes of a JSON document without an escape for half of a character: ijson makes that a question mark."""
+    """The bytes of a JSON document without what ijson cannot deal with.
+
+    It makes a question mark of an escape for half of a character, and ends the process at a whole number of more digits
+    than Python reads.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._number = b""
+        """The end of the last bytes when they end in digits, with what is before these."""
         self._left = b""
         self._high: bytes | None = None
         """The first half of a pair, when the second has to follow at once."""
@@ -178,8 +204,17 @@ class _Whole:
 
         Raises:
             UnicodeError: an escape among them stands for half of a character.
+            OverflowError: a number has too many digits.
         """
         data = self._stream.read(size)
+        if self._number or data[-1:].isdigit():
+            text = self._number + data
+            before = len(text.rstrip(b"0123456789"))
+            self._number = text[max(before - 2, 0) :] if data[-1:].isdigit() else b""
+        else:
+            text = data
+        if _ENDLESS.search(text):
+            raise OverflowError("a whole number of more than 4,300 digits")
         if b"\\" in data or self._left or self._high:
             self._check(self._left + data, is_end=not data)
         return data
