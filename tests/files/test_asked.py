@@ -61,6 +61,20 @@ STRAY = "id,name\n1,Zürich\n2,Köln\n".encode() + b"3,Caf\xe9\n"
         ("31.12.2025;Ann\n01.01.2026;Bob\n", "looks like a value", [1]),
         ("01067;Ann\n80331;Bob\n", "looks like a value", [1]),
         ("sun\nrain\nsun\nsun\n", "'sun' looks like a value", [3]),
+        # Another delimiter, or none
+        ("id^name^n\n1^Ann, Bob^3\n2^Cid^4\n", "and each line as many '^'", [2, 2]),
+        ("id~n\n1~1,5\n2~2,5\n", "and each line as many '~'", [[{"id": 1, "n": 1.5}, {"id": 2, "n": 2.5}], 2]),
+        ("id:name\n1:Ann\n2:Bob\n", "and each line as many ':'", [2, 2]),
+        (
+            "id name n\n1 Ann 3\n2 Bob 4\n",
+            "and each line as many ' '",
+            [2, [{"id name n": "1 Ann 3"}, {"id name n": "2 Bob 4"}]],
+        ),
+        ("id    name   n\n1     Ann    3\n2     Bob    4\n", "Columns that are aligned by spaces cannot be read", [2]),
+        # Something else
+        ("<!DOCTYPE html>\n<html><title>Log in</title>\n<body></body></html>\n", "looks like a web page", [2]),
+        ("<?xml version='1.0'?>\n<rows><row/></rows>\n", "looks like XML", [1]),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 3\n", "looks like a pointer of Git LFS", [2]),
         # Lines at the end
         ("id,amount\n1,5\n2,7\nTotal,12\n", "line 4, the last: 'Total, 12'", [2, 3]),
         ("region,amount\nNorth,5\nSouth,7\nGrand total:,12\n", "'Grand total:, 12'", [2, 3]),
@@ -176,6 +190,11 @@ def test_other_files_put_together_are_refused(second: str) -> None:
         "code,name\n1,NA\n2,DE\n",
         "v\n1,5\n2,5\n",
         'day\n"Jan 5, 2025"\n"Jan 6, 2025"\n',
+        "name\nAnn Lee\nBob Roe\n",
+        "full name\nAnn Lee\nBob Roe\n",
+        "start (hh:mm)\n10:30\nlate\n",
+        "note\n<b>a</b>\n{x}\n",
+        "<b>,n\na,1\nb,2\n",
         'id,note\n1,a\n2,"x, y"\n',
     ],
 )
@@ -236,3 +255,45 @@ def test_records_say_why_they_do_not_pickle() -> None:
 
     with pytest.raises(TypeError, match="Pass the path on"), read_records(io.BytesIO(b"a,b\n1,2\n")) as records:
         pickle.dumps(records)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ('{"id": 1, "n": 2}\n{"id": 2, "n": 3}\n', [{"id": 1, "n": 2}, {"id": 2, "n": 3}]),
+        ('[\n {"id": 1},\n {"id": 2}\n]\n', [{"id": 1}, {"id": 2}]),
+    ],
+)
+def test_json_under_the_name_of_a_table(text: str, rows: list[Any], tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(text)
+    with pytest.raises(InvalidRecordError, match="looks like JSON") as caught:
+        read_records(path)
+    [(argument, _), (again, _)] = remedies(str(caught.value))
+    assert list(read_records(path, **argument)) == rows
+    assert list(read_records(path, **again))
+
+
+def test_a_tsv_without_tabs_is_read_by_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "export.tsv"
+    path.write_text("id,name\n1,Ann\n")
+    assert list(read_records(path)) == [{"id": 1, "name": "Ann"}]
+    path.write_text("id^name\n1^Ann\n")
+    with pytest.raises(InvalidRecordError, match=r"delimiter='\^'"):
+        read_records(path)
+    assert list(read_records(path, delimiter="^")) == [{"id": 1, "name": "Ann"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ('id, "name"\n1, "a, b"\n2, "c"\n', {"id": 1, "name": "a, b"}),
+        ('"id"; "name"\n"1"; "a; ""b"""\n2; c\n', {"id": 1, "name": 'a; "b"'}),
+        ("'id','name'\n'1','a, b'\n2,c\n", {"id": 1, "name": "a, b"}),
+        ("'id';'name'\n'1';'O''Brien'\n2;c\n", {"id": 1, "name": "O'Brien"}),
+        ("id,name\n1,'a\n2,b'\n", {"id": 1, "name": "'a"}),
+        ('id,name\n1, "a" b\n2,c\n', {"id": 1, "name": ' "a" b'}),
+    ],
+)
+def test_quotes_of_other_programs(text: str, row: dict[str, Any]) -> None:
+    assert read(text)[0] == row
