@@ -81,7 +81,7 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
         raise InvalidRecordError(f"{source.name} is not JSON that can be read: {error}.") from None
     stream: BinaryIO = source.stream()
     if encoding not in {"utf-8", "utf-8-sig"}:
-        stream = cast("BinaryIO", io.BufferedReader(Encoded(io.TextIOWrapper(stream, encoding)), BLOCK))
+        stream = cast("BinaryIO", io.BufferedReader(Encoded(io.TextIOWrapper(stream, encoding), source.name), BLOCK))
     while stream.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
         stream.read(3)
     count = 0

@@ -55,17 +55,29 @@ class _Replayed(io.RawIOBase):
 
 
 class Encoded(io.RawIOBase):
-    """Text as UTF-8 bytes."""
+    """Text as UTF-8 bytes.
 
-    def __init__(self, text: IO[str]) -> None:
+    Raises:
+        InvalidRecordError: it holds half of a surrogate pair, as where bytes were not decoded.
+    """
+
+    def __init__(self, text: IO[str], name: str) -> None:
         self._text = text
+        self._name = name
         self._left = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._left or self._text.read(BLOCK).encode()
+        try:
+            data = self._left or self._text.read(BLOCK).encode()
+        except UnicodeEncodeError as error:
+            half = error.object[error.start]
+            raise InvalidRecordError(
+                f"{self._name} is text with half a character, {half!r}, as where bytes could not be decoded: open it "
+                "with the encoding that it has, or for reading bytes."
+            ) from None
         self._left = data[len(buffer) :]
         data = data[: len(buffer)]
         buffer[: len(data)] = data
@@ -238,9 +250,9 @@ class Source:
             raise TypeError(f'read_records takes a path, "-" or a file open for reading, not {kind}.')
         named = getattr(source, "name", None)
         self.name = named if isinstance(named, str) else "the file"
-        if isinstance(source, io.TextIOBase):
+        if isinstance(source, io.TextIOBase) or isinstance(source.read(0), str):
             self.is_text = True
-            return cast("IO[bytes]", io.BufferedReader(Encoded(cast("IO[str]", source)), BLOCK))
+            return cast("IO[bytes]", io.BufferedReader(Encoded(cast("IO[str]", source), self.name), BLOCK))
         stream = cast("IO[bytes]", source)
         if _can_seek(stream):
             self._beginning = stream.tell()
@@ -264,6 +276,7 @@ def _size(stream: IO[bytes]) -> int | None:
     if not _can_seek(stream):
         return None
     here = stream.tell()
-    end = stream.seek(0, os.SEEK_END)
+    stream.seek(0, os.SEEK_END)
+    end = stream.tell()
     stream.seek(here)
     return end - here
