@@ -25,11 +25,13 @@ def files_of(paths: list[str], records: str | None) -> list[Any]:
     seen: dict[tuple[int, int], str] = {}
     for path in paths:
         one = _identity(path)
-        if one and seen.setdefault(one, path) is not path:
+        if one in seen:
+            both = f"{seen[one]} and {path}"
             raise typer.BadParameter(
-                f"{seen[one]} and {path} are one file, whose rows would be sent twice. Name it once.",
-                param_hint="--file",
+                f"{both} are one file, whose rows would be sent twice. Name it once.", param_hint="--file"
             )
+        if one:
+            seen[one] = path
     return list(paths) or ["-"]
 
 
