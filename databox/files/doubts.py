@@ -63,7 +63,8 @@ def names_of(where: str, cells: Sequence[Any], line: int, below: Sequence[Line])
         if not each:
             better = next((number for number, row in below[:20] if _may_be_names(row, len(names))), None)
             if better is not None:
-                remedy = f"If the header is {better}, say skip_lines={better - 1} (--skip-lines {better - 1})"
+                unit = where.rpartition(" ")[2]
+                remedy = f"If the header is {unit} {better}, say skip_lines={better - 1} (--skip-lines {better - 1})"
             raise InvalidRecordError(f"{where} {line}: column {place + 1} has no name. {remedy}.")
         if each in names[:place]:
             raise InvalidRecordError(

@@ -46,7 +46,7 @@ STRAY = "id,name\n1,Zürich\n2,Köln\n".encode() + b"3,Caf\xe9\n"
         (f"Sales report\nExported 2025-11-01\n\n{TABLE}", "line 1 has 1 field, 'Sales report'", [ROWS, None]),
         (f"\n\nSales, by day\n{TABLE}", "line 3 has", [ROWS, None]),
         (f"# made by shop 4.2\n{TABLE}", "line 1 has 1 field", [ROWS, None]),
-        (f"Sales report;;\n;;\n{TABLE}", "column 2 has no name. If the header is 3", [ROWS]),
+        (f"Sales report;;\n;;\n{TABLE}", "column 2 has no name. If the header is line 3", [ROWS]),
         ("# made by, shop\nid,amount\n1,9.5\n2,3.0\n", "has words where there are numbers", [2, 3]),
         ("id,weight\nno,kg\n1,9.5\n2,3.0\n", "has words where there are numbers", [2, 3]),
         (
