@@ -1,5 +1,6 @@
 """The files of one ingest, as one stream of rows in which a column has one type."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -137,7 +138,7 @@ class Inputs(Iterator[dict[str, Any]]):
                 elif column.type not in {"empty", known.type}:
                     raise InvalidRecordError(
                         f"Column {column.name!r} is {known.type} in {where} and {column.type} in {records.name}. "
-                        f"Say what it is for all: --column {column.name!r}=text.",
+                        f"Say what it is for all: --column {shlex.quote(column.name)}=text.",
                         column=column.name,
                     )
         return [column for column, _ in found.values()]

@@ -1,5 +1,6 @@
 """What is said of rows of cells that cannot be rows of the table, and what to do about each."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,9 +45,10 @@ def misfit(where: str, line: int, column: Column, cell: Any, problem: ValueError
     )
     kind = "number" if column.type == "empty" else "text"
     nothing = f"If it means nothing, {null_option([text])}. " if means_nothing(text) else ""
+    declaring = f"columns={{{name!r}: {kind!r}}} (--column {shlex.quote(name)}={kind})"
     return InvalidRecordError(
         f"{where} {line:,}, column {name!r}: {text!r} {problem}. The column {known}. {nothing}Mend the "
-        f"value; or declare the column, columns={{{name!r}: {kind!r}}} (--column {name!r}={kind}); or read such "
+        f"value; or declare the column, {declaring}; or read such "
         'values as null, misfits="null" (--misfits null).',
         column=name,
     )

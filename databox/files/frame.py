@@ -73,14 +73,16 @@ class Frame:
         self.header_line = 0
         """Its number; 0 when names were given."""
         self.names = self._header(found)
-        self._telling = frozenset(self.names) if len(self.names) > 1 else frozenset[str]()
+        forms = (str, str.lower, str.upper, str.title, str.capitalize) if len(self.names) > 1 else ()
+        self._telling = frozenset(form(name) for form in forms for name in self.names)
         """Names of which one in a row suggests the header once more; in a single column it may be a value."""
         rows = self._telling_rows(found[self.has_header :][:SAMPLE])
+        problem: InvalidRecordError | None = None
         if self.is_whole:
             rows, problem = self._without_footer(rows)
-            if problem:
-                raise problem
         self._sample: list[Line] = [(line, self._fitted(row, line)) for line, row in rows]
+        if problem:
+            raise problem
         self._blank = self.repeated = cells.blank = 0
 
     @property

@@ -176,7 +176,7 @@ def test_parquet(table: tuple[list[str], Rows]) -> None:
 
 
 @often_read
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(tables(("words", "codes", "mixed", "short", "date", "datetime", "bool")))  # Excel has 15 digits
 def test_excel(table: tuple[list[str], Rows]) -> None:
     names, rows = table

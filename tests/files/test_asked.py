@@ -48,6 +48,11 @@ STRAY = "id,name\n1,Zürich\n2,Köln\n".encode() + b"3,Caf\xe9\n"
         (f"# made by shop 4.2\n{TABLE}", "line 1 has 1 field", [ROWS, None]),
         (f"Sales report;;\n;;\n{TABLE}", "column 2 has no name. If the header is line 3", [ROWS]),
         ("# made by, shop\nid,amount\n1,9.5\n2,3.0\n", "has words where there are numbers", [2, 3]),
+        (
+            "Sales,2025\nid,n\n1,2\n3,4\n",
+            "'id, n' has words where there are numbers",
+            [[{"id": 1, "n": 2}, {"id": 3, "n": 4}]],
+        ),
         ("id,weight\nno,kg\n1,9.5\n2,3.0\n", "has words where there are numbers", [2, 3]),
         (
             "name\nDoe, John\nRoe, Jane\n",
@@ -165,6 +170,17 @@ def test_files_put_together_are_read_as_one_and_it_is_told(text: str) -> None:
     records = read_records(io.BytesIO(text.encode()))
     assert list(records) == [{"id": 1, "name": "Ann"}, {"id": 2, "name": "Bob"}, {"id": 3, "name": "Cid"}]
     assert records.repeated == 1
+
+
+def test_a_header_again_in_other_letters() -> None:
+    records = read_records(io.BytesIO(b"id,Full name\n1,Ann\nID,FULL NAME\n2,Bob\nId, full name\n3,Cid\n"))
+    assert [row["id"] for row in records] == [1, 2, 3]
+    assert records.repeated == 2
+
+
+def test_the_first_row_that_is_too_short_is_named() -> None:
+    assert "line 2 has 2 fields, and there are 3 columns" in asked("a,b,c\n1,2\n3,4\n")
+    assert "skip_footer" not in asked("a,b,c\n1,2\n3,4\n")
 
 
 def test_a_header_again_after_the_sample() -> None:
@@ -297,3 +313,17 @@ def test_a_tsv_without_tabs_is_read_by_what_it_has(tmp_path: Path) -> None:
 )
 def test_quotes_of_other_programs(text: str, row: dict[str, Any]) -> None:
     assert read(text)[0] == row
+
+
+@pytest.mark.parametrize("name", ["plain", "two words", "Bob's $HOME", "a=b", "`date`"])
+def test_columns_in_remedies_are_quoted_for_the_shell(name: str, tmp_path: Path, command: Command) -> None:
+    path, other = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_text(f"{name},n\n" + "1,1\n" * 10_001 + "x,1\n")
+    other.write_text(f"{name},n\nx,1\n")
+    for files in ([path], [path, other]):
+        done = command("dataset", "ingest", "x", *files, "--dry-run", "--quiet")
+        assert done.code == 2
+        option = re.search(r"(--column .*?=text)", done.err)
+        assert option
+        done = command("dataset", "ingest", "x", *files, *shlex.split(option[1]), "--dry-run", "--quiet")
+        assert done.code == 0

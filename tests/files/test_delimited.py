@@ -223,7 +223,7 @@ def test_a_later_value_that_does_not_fit_is_an_error_that_says_all() -> None:
         "line 10,004",
         "column 'zip'",
         "'01067'",
-        "--column 'zip'=text",
+        "--column zip=text",
         "--misfits null",
         "first 10,000 rows",
     ):
