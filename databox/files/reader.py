@@ -6,6 +6,7 @@ from typing import IO, Any
 
 from databox.files.column import Reading
 from databox.files.columns import declared_reader
+from databox.files.dates import with_format
 from databox.files.formats import FORMATS, Format
 from databox.files.frame import Shape
 from databox.files.numerals import Mark
@@ -86,7 +87,7 @@ def read_records(
     for name, number in (("skip_lines", skip_lines), ("skip_footer", skip_footer), ("max_field", max_field)):
         if number is not None and (type(number) is not int or number < 0):
             raise ValueError(f"{name} must be a whole number from 0, not {number!r}.")
-    if header is not None and (isinstance(header, str) or not header or len(set(header)) < len(header)):
+    if header is not None and not _are_names(header):
         raise ValueError(f"header must be a list of names, each of them once, not {header!r}.")
     reading = Reading(
         declared=dict(columns or {}),
@@ -95,6 +96,8 @@ def read_records(
         date_format=date_format,
         nulls=frozenset({"", *nulls}),
     )
+    if date_format is not None:
+        with_format(date_format)
     for kind in reading.declared.values():
         declared_reader(kind, reading)
     options = Options(
@@ -113,6 +116,11 @@ def read_records(
     except BaseException:
         opened.close()
         raise
+
+
+def _are_names(header: Sequence[Any]) -> bool:
+    names = [name.strip() for name in header if isinstance(name, str)]
+    return not isinstance(header, str) and len(names) == len(header) > 0 and all(names) and len({*names}) == len(names)
 
 
 def _check(name: str, value: object, allowed: Sequence[Any]) -> None:

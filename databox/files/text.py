@@ -27,6 +27,8 @@ _NO_FILE = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape"
 _GUESS = "a guess: it is not UTF-8. If letters look wrong, say which encoding it is"
 _STRAY = re.compile(r"[\udc80-\udcff]")
 """A byte that could not be decoded, as Python has it among text."""
+_SEVEN_BITS = re.compile(rb"\x1b\$[@ABC()]")
+"""How Japanese, Chinese and Korean begin where eight bits were too many."""
 _WORD = re.compile(r"[^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f\s]+")
 """Letters, digits and signs beyond ASCII in a row."""
 _SIGN = "¡¢£¤¥¦¨©«¬®¯±´¶¸»¿¼½¾¹³‚ƒ„…†‡ˆ‰‹‘“”•˜™›"
@@ -67,6 +69,12 @@ def find_encoding(source: Source, given: str | None) -> Encoding:
         )
     if b"\0" in head:
         return _without_mark(source), "found by its zero bytes"
+    if escape := _SEVEN_BITS.search(head):
+        line = head.count(b"\n", 0, escape.start()) + 1
+        raise InvalidRecordError(
+            f"{source.name}, line {line:,} has escape sequences, as of ISO-2022. Say which encoding it is, such as "
+            "encoding='iso2022_jp' (--encoding iso2022_jp); or, if they are text, encoding='utf-8' (--encoding utf-8)."
+        )
     scan = _Scan()
     scan.take(head, final=source.is_whole)
     source.check_rest(scan.take)
