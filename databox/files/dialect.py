@@ -67,7 +67,7 @@ def layout_of(name: str, head: str, delimiter: str | None, skip_lines: int | Non
     rest = "".join(islice(io.StringIO(start, newline=""), skipped, None))
     found = delimiter or _evenly(rest)
     if found is None and not is_sure:
-        ask_about_one_column(name, skipped + 1, list(islice(io.StringIO(rest, newline=""), _LOOKED_AT)), _absent(rest))
+        ask_about_one_column(name, skipped + 1, _absent(rest), lambda each: [row for _, row in _first_rows(rest, each)])
     if skip_lines is None:
         _meet_preamble(name, rest, skipped, found, (delimiter,) if delimiter else tuple(DELIMITERS))
     found = found or _absent(rest)

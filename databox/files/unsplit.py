@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from databox.errors import InvalidRecordError
 from databox.files.column import shown
@@ -45,48 +45,48 @@ def ask_about_markup(name: str, head: str, delimiter: str) -> None:
             )
 
 
-def ask_about_one_column(name: str, line: int, lines: Sequence[str], absent: str) -> None:
+def ask_about_one_column(name: str, line: int, absent: str, cut: Callable[[str], Sequence[Sequence[str]]]) -> None:
     """Raise when something else than the usual delimiters may separate columns.
 
     Args:
         name: the file's.
         line: the number of the first line.
-        lines: the first of its lines.
         absent: a delimiter to say that there is one column.
+        cut: what gives the first rows as a delimiter cuts them.
 
     Raises:
         InvalidRecordError: lines that are not split would be sent as rows.
     """
-    full = [each for each in lines if each.strip()]
-    if len(full) < 2:
+    lines = [" ".join(row) for row in cut(absent)]
+    if len(lines) < 2:
         return
-    where = f"{name}, line {line}: {shown(full[0])!r} has no comma, semicolon, tab or pipe"
+    where = f"{name}, line {line}: {shown(lines[0])!r} has no comma, semicolon, tab or pipe"
     one = f"if there is one column, {_delimiter_option(absent)}"
-    separator = _separator(full)
+    separator = next((each for each in _OTHERS if _is_even(cut(each))), None)
+    # Words are as many in each line by chance now and then, but do not stand above numbers.
+    if separator is None and _is_even(words := cut(" ")) and _heads_numbers(words):
+        separator = " "
     if separator:
         raise InvalidRecordError(
-            f"{where}, and each line as many {separator!r}. If that separates columns, say "
+            f"{where}, and {separator!r} cuts all lines alike. If that separates columns, say "
             f"{_delimiter_option(separator)}; {one}."
         )
-    if _ALIGNED.search(full[0]) and sum(map(bool, map(_ALIGNED.search, full))) >= 0.8 * len(full):
+    if _ALIGNED.search(lines[0]) and sum(map(bool, map(_ALIGNED.search, lines))) >= 0.8 * len(lines):
         raise InvalidRecordError(
             f"{where}, but words far apart. Columns that are aligned by spaces cannot be read: convert the file to "
             f"CSV, with pandas.read_fwf, say; {one}."
         )
 
 
-def _separator(lines: Sequence[str]) -> str | None:
-    """What cuts all lines into equally many fields."""
-    for each in _OTHERS:
-        counts = {line.count(each) for line in lines}
-        if len(counts) == 1 and counts != {0}:
-            return each
-    header, *rows = [line.split(" ") for line in lines]
-    if len(header) < 2 or any(len(row) != len(header) or not all(row) for row in rows) or not all(header):
-        return None
-    # Words are as many in each line by chance now and then, but do not stand above numbers.
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    return " " if any(marks_of(column)[0] for column in columns) and not marks_of(header)[0] else None
+def _is_even(rows: Sequence[Sequence[str]]) -> bool:
+    widths = set(map(len, rows))
+    return len(rows) > 1 and len(widths) == 1 and widths != {1}
+
+
+def _heads_numbers(rows: Sequence[Sequence[str]]) -> bool:
+    header, *below = rows
+    columns = ([cell for cell in column if cell] for column in zip(*below, strict=True))
+    return all(header) and not marks_of(header)[0] and any(column and marks_of(column)[0] for column in columns)
 
 
 def _delimiter_option(delimiter: str) -> str:

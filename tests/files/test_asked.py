@@ -67,12 +67,17 @@ STRAY = "id,name\n1,Zürich\n2,Köln\n".encode() + b"3,Caf\xe9\n"
         ("01067;Ann\n80331;Bob\n", "looks like a value", [1]),
         ("sun\nrain\nsun\nsun\n", "'sun' looks like a value", [3]),
         # Another delimiter, or none
-        ("id^name^n\n1^Ann, Bob^3\n2^Cid^4\n", "and each line as many '^'", [2, 2]),
-        ("id~n\n1~1,5\n2~2,5\n", "and each line as many '~'", [[{"id": 1, "n": 1.5}, {"id": 2, "n": 2.5}], 2]),
-        ("id:name\n1:Ann\n2:Bob\n", "and each line as many ':'", [2, 2]),
+        ("id^name^n\n1^Ann, Bob^3\n2^Cid^4\n", "and '^' cuts all lines alike", [2, 2]),
+        (
+            "'id'^'n'\n'1'^'a^b'\n'2'^'c'\n",
+            "and '^' cuts all lines alike",
+            [[{"id": 1, "n": "a^b"}, {"id": 2, "n": "c"}], 2],
+        ),
+        ("id~n\n1~1,5\n2~2,5\n", "and '~' cuts all lines alike", [[{"id": 1, "n": 1.5}, {"id": 2, "n": 2.5}], 2]),
+        ("id:name\n1:Ann\n2:Bob\n", "and ':' cuts all lines alike", [2, 2]),
         (
             "id name n\n1 Ann 3\n2 Bob 4\n",
-            "and each line as many ' '",
+            "and ' ' cuts all lines alike",
             [2, [{"id name n": "1 Ann 3"}, {"id name n": "2 Bob 4"}]],
         ),
         ("id    name   n\n1     Ann    3\n2     Bob    4\n", "Columns that are aligned by spaces cannot be read", [2]),
