@@ -28,7 +28,7 @@ _SAID = re.compile(
 )
 """A first line in which Excel says the delimiter, as programs and people write it."""
 
-_SINGLE = re.compile(r" *'[^']+' *")
+_SINGLE = r" *'(?:[^']|'')+' *"
 
 _Rows = list[tuple[int, list[str]]]
 
@@ -78,9 +78,9 @@ def _quoting(text: str, delimiter: str) -> dict[str, Any]:
     """How fields are quoted: in single quotes, if all of the header is; or behind a space, `1, "a, b"`."""
     head = list(islice(io.StringIO(text, newline=""), _LOOKED_AT))
     first = next((line.strip() for line in head if line.strip()), "")
-    if all(map(_SINGLE.fullmatch, first.split(delimiter))):
-        return {"quotechar": "'"}
     mark = re.escape(delimiter)
+    if re.fullmatch(rf"{_SINGLE}(?:{mark}{_SINGLE})*", first):
+        return {"quotechar": "'"}
     spaced = re.compile(rf'(?:^|{mark}) +"(?:[^"]|"")*"(?:{mark}|$)', re.MULTILINE)
     block = "".join(head).replace("\r", "\n")
     return {"skipinitialspace": True} if spaced.search(block) and f'{delimiter}"' not in block else {}

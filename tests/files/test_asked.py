@@ -312,6 +312,7 @@ def test_a_tsv_without_tabs_is_read_by_what_it_has(tmp_path: Path) -> None:
         ('"id"; "name"\n"1"; "a; ""b"""\n2; c\n', {"id": 1, "name": 'a; "b"'}),
         ("'id','name'\n'1','a, b'\n2,c\n", {"id": 1, "name": "a, b"}),
         ("'id';'name'\n'1';'O''Brien'\n2;c\n", {"id": 1, "name": "O'Brien"}),
+        ("'id','last, first'\n'1','a, b'\n2,c\n", {"id": 1, "last, first": "a, b"}),
         ("id,name\n1,'a\n2,b'\n", {"id": 1, "name": "'a"}),
         ('id,name\n1, "a" b\n2,c\n', {"id": 1, "name": ' "a" b'}),
     ],
