@@ -1,11 +1,13 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow schedules coverage test-engines browser docs check pull diff generate description description-check forms pulls \
+.PHONY: help setup demo test slow schedules coverage test-engines browser pictures docs check pull diff generate description description-check forms pulls \
 	public record contract conformance bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
 PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
 	sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $$p && break; done),python3)
+NEW_ENOUGH = 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	"Python 3.11 or later is needed, and $(PYTHON) is %d.%d. Say which to use: make PYTHON=…" % sys.version_info[:2])'
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := $(BIN)/python
@@ -15,6 +17,8 @@ READY := $(VENV)/.ready
 PYTEST = -m pytest -n $(WORKERS) --dist worksteal -q
 WORKERS ?= 6
 export PYTHONDONTWRITEBYTECODE :=
+DEMO := .venv-demo
+DEMO_BIN := $(DEMO)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ENGINES := .venv-engines
 DESCRIPTION := .cache/description-venv
 ENGINES_BIN := $(ENGINES)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -33,14 +37,22 @@ $(READY): $(VENV)/.locked pyproject.toml
 	@touch $(READY)
 
 $(VENV)/.locked: tools/locks/dev.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, and $(PYTHON) is %d.%d. Say which to use: make PYTHON=…" % sys.version_info[:2])'
+	@$(PYTHON) -c $(NEW_ENOUGH)
 	@echo "Setting up $(VENV), once; this takes about a minute."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/locks/dev.lock
 	@touch $(VENV)/.locked
 
-demo: $(READY) ## send 1,461 real rows to a sandbox, twice, and show what became of them
-	@$(RUN) examples/weather.py
+demo: $(DEMO)/.ready ## send 1,461 real rows to a sandbox that fails in the middle, and go on after it; installs 55 MB
+	@$(DEMO_BIN)/databox demo
+
+$(DEMO)/.ready: tools/locks/demo.lock pyproject.toml
+	@$(PYTHON) -c $(NEW_ENOUGH)
+	@echo "Setting up $(DEMO), once."
+	@$(PYTHON) -m venv --clear $(DEMO)
+	@$(DEMO_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/locks/demo.lock
+	@$(DEMO_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(DEMO)/.ready
 
 test: $(READY) ## run the tests that tell soonest whether something broke; no network is needed
 	@$(RUN) $(PYTEST) -m "not slow" $(TESTS)
@@ -70,6 +82,9 @@ $(ENGINES)/.ready: tools/locks/engines.lock pyproject.toml
 
 browser: $(READY) ## test the sandbox's page in a headless Chromium, which must be installed
 	@$(RUN) -m pytest -q tests/browser
+
+pictures: $(READY) ## make the pictures of README and documentation anew, from a real run; needs a Chromium
+	@$(RUN) -m tests.browser.pictures
 
 docs: $(READY) ## build the documentation into build/docs, with broken links as errors
 	@$(RUN) -m tools.docs
@@ -132,9 +147,10 @@ lock: $(READY) ## renew the lock files from pyproject.toml (needs the network)
 	@$(RUN) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet --disable-pip-version-check uv
 	@$(COMPILE) $(addprefix --extra ,sandbox files parquet excel sql cli redis) --group dev -o tools/locks/dev.lock
 	@$(COMPILE) --all-extras --group engines -o tools/locks/engines.lock
+	@$(COMPILE) --extra cli --group demo -c tools/locks/dev.lock -o tools/locks/demo.lock
 	@$(COMPILE) --group description -o tools/locks/description.lock
 	@if command -v npm > /dev/null; then $(RUN) -m tests.description --lock; fi
 
 clean: ## remove what was built
-	@rm -rf $(VENV) $(ENGINES) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache
+	@rm -rf $(VENV) $(DEMO) $(ENGINES) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -43,8 +43,7 @@ if typing.TYPE_CHECKING:
     from databox.files.query import read_query
     from databox.files.reader import read_records
     from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
-    from databox.ingest.progress import IngestProgress
-    from databox.report import BatchOutcome, IngestError, IngestReport
+    from databox.report import BatchOutcome, IngestError, IngestProgress, IngestReport
 
 __version__ = VERSION
 
@@ -53,7 +52,7 @@ _LATER = {
     "AsyncPage": "databox._async.page",
     "BatchOutcome": "databox.report",
     "IngestError": "databox.report",
-    "IngestProgress": "databox.ingest.progress",
+    "IngestProgress": "databox.report",
     "IngestReport": "databox.report",
     "OnAmbiguous": "databox.ingest.options",
     "OnRefusal": "databox.ingest.options",

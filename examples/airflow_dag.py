@@ -11,9 +11,10 @@ from pathlib import Path
 
 from airflow.sdk import dag, task
 
+import databox
 from databox.integrations.airflow import DataboxHook, DataboxIngestOperator
 
-WEATHER = Path(__file__).parent / "data" / "seattle-weather.csv"
+WEATHER = Path(databox.__file__).parent / "cli" / "seattle-weather.csv"
 
 
 @dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from dagster import Definitions, EnvVar, MaterializeResult, RetryPolicy, asset, materialize
 
+import databox
 from databox import read_records
 from databox.integrations.dagster import DataboxResource, metadata_of
 from databox.sandbox import Sandbox
 
-WEATHER = Path(__file__).parent / "data" / "seattle-weather.csv"
+WEATHER = Path(databox.__file__).parent / "cli" / "seattle-weather.csv"
 
 
 @asset(retry_policy=RetryPolicy(max_retries=3, delay=60))

@@ -12,11 +12,12 @@ from typing import Any
 
 import dlt
 
+import databox
 from databox import Databox, read_records
 from databox.integrations.dlt import databox_destination
 from databox.sandbox import Sandbox
 
-WEATHER = Path(__file__).parent / "data" / "seattle-weather.csv"
+WEATHER = Path(databox.__file__).parent / "cli" / "seattle-weather.csv"
 
 
 @dlt.resource(name="seattle_weather", primary_key="date", write_disposition="merge")

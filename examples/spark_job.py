@@ -11,11 +11,12 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+import databox
 from databox import Databox
 from databox.integrations.spark import register
 from databox.sandbox import Sandbox
 
-WEATHER = Path(__file__).parent / "data" / "seattle-weather.csv"
+WEATHER = Path(databox.__file__).parent / "cli" / "seattle-weather.csv"
 
 
 def write(spark: SparkSession, dataset_id: str) -> None:

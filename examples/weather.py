@@ -13,10 +13,11 @@ from pathlib import Path
 
 from dateutil.parser import parse
 
+import databox
 from databox import Databox, DataboxError, Dataset, IngestReport
 from databox.sandbox import Sandbox
 
-WEATHER = Path(__file__).parent / "data" / "seattle-weather.csv"
+WEATHER = Path(databox.__file__).parent / "cli" / "seattle-weather.csv"
 TITLE = "databox-sdk demo"
 
 

@@ -26,7 +26,7 @@ from tests.drive import Driver
 from tests.schedules import Dataset, Event, Forks, Server, input_rows, is_valid, key_of
 from tests.test_ingest import adds_up
 
-SEEDS = int(os.environ.get("DATABOX_SEEDS", "6"))
+SEEDS = int(os.environ.get("DATABOX_SEEDS", "3"))
 IN_A_TEST = 4
 """So few that no test comes near its time-out, however many there are."""
 FAULTS = ["lost", "dropped", "500 applied", "500 not", "503 not", "429 not", "400 not", "html applied", "html not"]

@@ -21,7 +21,7 @@ from tests.test_any_schedule import short_waits  # noqa: F401 - for all tests
 from tests.test_ingest import adds_up
 from tests.test_ingest_files import reasons
 
-SEEDS = int(os.environ.get("DATABOX_SEEDS", "8"))
+SEEDS = int(os.environ.get("DATABOX_SEEDS", "4"))
 IN_A_TEST = 4
 SURE = ["503 not", "429 not"]
 OPEN = ["500 not", "500 applied", "lost", "dropped"]

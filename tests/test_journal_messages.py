@@ -245,6 +245,7 @@ with Databox(rate_limit=None, max_retries=0) as client:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     environ = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}

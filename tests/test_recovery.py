@@ -13,6 +13,7 @@ import pytest
 from databox import AsyncDatabox, Databox, IngestError, IngestProgress
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
+from tests.marks import slow
 from tests.scripted import Received, ScriptedServer, Step, answer, drop
 from tests.test_ingest import adds_up, ingestions, rows, stored
 from tests.test_ingest_files import reasons
@@ -53,7 +54,7 @@ UNAVAILABLE = answer(503, {"status": "error", "errors": [{"code": "service_unava
 # Patience
 
 
-@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("concurrency", [*slow([1]), 4])
 def test_20_000_rows_over_a_service_that_goes_away_for_a_minute(
     driver: Driver, box: Sandbox, plain: Any, concurrency: int
 ) -> None:
@@ -138,7 +139,7 @@ def test_when_the_patience_is_over_the_run_stops_and_says_how_to_go_on(
     assert "took nothing for" in str(report)
     assert "with its journal it goes on where it stopped" in str(report)
     assert "503" in str(report)
-    box._faults.clear()
+    box.clear_faults()
     again = client.datasets.ingest(plain, rows(5000), **options)
     assert again.accepted == 5000
     assert stored(box, plain) == rows(5000)
@@ -154,7 +155,7 @@ def test_without_a_journal_the_advice_doubles_nothing(
     report = client.datasets.ingest(into, rows(100), batch_size=10, patience=0.05, **QUICK)
     assert ("rows that are stored already stay stored once" in str(report)) is keyed
     assert ("Send the rows that were not accepted again" in str(report)) is not keyed
-    box._faults.clear()
+    box.clear_faults()
     rest = rows(100)
     if not keyed:
         known = {
@@ -227,13 +228,13 @@ def test_an_interrupt_ends_the_waiting_at_once(box: Sandbox, tmp_path: Path, kin
     with Databox(box.api_key, box.url, rate_limit=None, max_retries=0) as client:
         plain = client.datasets.create("D", data_source=client.data_sources.create("S"))
         box.inject(Fault("create_ingestion", status=503, headers={"retry-after": "120"}, after=2))
-        options: dict[str, Any] = {"batch_size": 10, "verify": None, "journal": tmp_path / "journal"}
+        options: dict[str, Any] = {"batch_size": 10, "concurrency": 1, "verify": None, "journal": tmp_path / "journal"}
         started = time.monotonic()
         error = (interrupted if kind == "sync" else cancelled)(box, plain.id, options)
         assert time.monotonic() - started < 5
         assert adds_up(error.report)
         assert error.report.ambiguous == 0
-        box._faults.clear()
+        box.clear_faults()
         assert client.datasets.ingest(plain, rows(100), **options).accepted == 100
         assert stored(box, plain) == rows(100)
 
@@ -299,7 +300,7 @@ def test_no_more_requests_than_concurrency_are_on_their_way(driver: Driver, serv
 # Isolation
 
 
-@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize("keyed", [True, *slow([False])])
 def test_a_bad_row_in_each_of_20_batches(
     driver: Driver, box: Sandbox, dataset: Any, plain: Any, tmp_path: Path, keyed: bool
 ) -> None:
@@ -395,7 +396,7 @@ def test_patience_that_ends_in_the_middle_of_an_isolation_is_gone_on_with(
     assert first.accepted == len(box.rows(plain)) < 98
     assert (first.ambiguous, first.rows) == (0, 100)
     assert len(reasons(tmp_path / "dead")) == 100 - first.accepted
-    box._faults.clear()
+    box.clear_faults()
     box.inject(bad)
     again = client.datasets.ingest(plain, rows(100), **options)
     assert [(batch.first_row, batch.rows) for batch in again.batches if batch.outcome == "failed"] == [(3, 1), (77, 1)]

@@ -30,8 +30,7 @@ from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
 
 if TYPE_CHECKING:
-    from databox.ingest.progress import IngestProgress
-    from databox.report import IngestReport
+    from databox.report import IngestProgress, IngestReport
 
 __all__ = ["AsyncDatasets"]
 

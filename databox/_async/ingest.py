@@ -17,9 +17,9 @@ from databox._async.verification import AsyncVerification
 from databox.errors import ConfigurationError, DataboxError, InvalidRecordError
 from databox.ingest.batch import Batch
 from databox.ingest.encode import encode
-from databox.ingest.persistence import Files
+from databox.ingest.persistence import Persistence
 from databox.ingest.resume import Earlier
-from databox.ingest.rows import identity_of, rows_of
+from databox.ingest.rows import files_of, identity_of, length_of, rows_of
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.ingest.tally import Tally
@@ -62,12 +62,12 @@ class AsyncIngest:
             ConfigurationError: the journal belongs to something else.
         """
         settings = self._settings
-        settings.check_source(records)
+        settings.check_files_read(files_of(records))
         rows = rows_of(records)
-        self._tally = Tally(self._run, records, settings)
+        self._tally = Tally(self._run, length_of(records), settings)
         about = {"dataset": self._dataset_id, "address": self._transport.config.base_url}
         about |= {"primary keys": ", ".join(settings.primary_keys), "query": identity_of(records)}
-        self._files = Files(settings, about, self._run)
+        self._files = Persistence(settings, about, self._run)
         try:
             with closing(self._files):
                 self._batcher = settings.batcher(self._files.ends)

@@ -11,7 +11,7 @@ from databox.api import operations
 from databox.api.answers import Listing
 from databox.api.documented import PAGE_SIZE
 from databox.errors import APIError, APIStatusError, DataboxError, NotFoundError
-from databox.ingest.persistence import Files
+from databox.ingest.persistence import Persistence
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.ingest.settle import (
@@ -52,7 +52,7 @@ class AsyncVerification:
         dataset_id: str,
         settings: Settings,
         run: Run,
-        files: Files,
+        files: Persistence,
         tell: Callable[[], object],
     ) -> None:
         self._transport = transport

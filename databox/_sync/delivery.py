@@ -17,7 +17,7 @@ from databox.ingest.batch import Batch
 from databox.ingest.isolation import Isolation
 from databox.ingest.parts import Answer, Part, amended
 from databox.ingest.patience import DENIALS
-from databox.ingest.persistence import Files
+from databox.ingest.persistence import Persistence
 from databox.ingest.run import Run, is_fatal
 from databox.ingest.settings import Settings
 from databox.models import IngestionReceipt
@@ -49,7 +49,7 @@ class Delivery:
         dataset_id: str,
         settings: Settings,
         run: Run,
-        files: Files,
+        files: Persistence,
         pause: Callable[[float], None],
     ) -> None:
         self._transport = transport
@@ -166,7 +166,7 @@ class Delivery:
 
     def _attempted(self, part: Part, max_retries: int) -> Answer:
         self._note(part)
-        self._run.goes(part.number)
+        self._run.claims.goes(part.number)
         operation = operations.datasets_create_ingestion(
             self._dataset_id,
             part.batch.body,
@@ -194,6 +194,6 @@ class Delivery:
 
     def _check(self, number: int, receipt: IngestionReceipt) -> None:
         """Refuse a receipt whose ingestion id another batch has got: something in between repeats answers."""
-        if not self._run.claims(number, receipt.ingestion_id):
+        if not self._run.claims.may_have(number, receipt.ingestion_id):
             shown = receipt.ingestion_id[:100]
             raise UnexpectedAnswer(f"it has the id of an ingestion that was there before, {shown!r}")

@@ -12,8 +12,8 @@ from databox.cli.inputs import Inputs
 from databox.cli.output import counted
 from databox.cli.progress_line import duration
 from databox.ingest.encode import encode
-from databox.ingest.progress import least_seconds
 from databox.ingest.settings import Settings
+from databox.limit.rate import least_seconds
 
 __all__ = ["Estimate", "estimate"]
 

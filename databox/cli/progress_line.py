@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from databox import APIConnectionError, APIError, APIStatusError, IngestProgress, RateLimit
 from databox.api.documented import MAX_RECORDS
 from databox.cli.output import errors
-from databox.ingest.progress import least_seconds
+from databox.limit.rate import least_seconds
 
 __all__ = ["Bar", "Lines", "Meter", "Unreachable", "Watch", "duration", "seconds_left"]
 

@@ -47,8 +47,10 @@ def run(arguments: Sequence[str]) -> None:
 def _app_for(arguments: Sequence[str]) -> typer.Typer:
     """Return the command. Only who may want the sandbox pays for the import of a web server."""
     if arguments[:1] not in (["auth"], ["account"], ["data-source"], ["dataset"], ["doctor"]) and not _has("sandbox"):
+        from databox.cli.demo import demo
         from databox.cli.sandbox import sandbox
 
+        app.command()(demo)
         app.command()(sandbox)
     return app
 

@@ -113,7 +113,7 @@ class Ending:
             lines.append(f"Sent as null, because they did not fit: {counted(count, 'value')} of column {name!r}.")
         lines += self._letters()
         if self.resume:
-            goes_on = self.interrupted or self.report.unsent or self.problem
+            goes_on = self.interrupted or self.report.unsent or self.problem or not self.report.complete
             lines.append("To go on where it stopped:" if goes_on else "To send again what did not make it:")
             lines.append(f"  {self.resume}")
             if ":***@" in self.resume:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from databox.ingest.deadletter import DeadLetters
     from databox.ingest.journal import Journal
 
-__all__ = ["Files"]
+__all__ = ["Persistence"]
 
 _ALL = 2**62
 """A place after all rows."""
 
 
-class Files:
+class Persistence:
     """Notes what happens. A file that cannot be written stops the run, after what is under way.
 
     Args:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import attrs
 
-__all__ = ["as_mapping", "identity_of", "length_of", "rows_of"]
+__all__ = ["as_mapping", "files_of", "identity_of", "length_of", "rows_of"]
 
 _AT_ONCE = 1000
 """Rows that are taken from a table at a time."""
@@ -82,6 +82,13 @@ def identity_of(source: Any) -> str:
     """Return what tells the query that a source is the rows of from others; empty for what is none."""
     identity = getattr(source, "identity", "")
     return identity if isinstance(identity, str) else ""
+
+
+def files_of(source: Any) -> list[str]:
+    """Return the files that a source reads; of others than ours nobody knows which."""
+    if not type(source).__module__.startswith("databox."):
+        return []
+    return getattr(source, "names", None) or [getattr(source, "name", "")]
 
 
 def length_of(source: Any) -> int | None:

@@ -4,7 +4,6 @@ Both clients drive one of these: they tell it what happened, and it says which b
 the end what to report. Whatever the order of events, every row that was taken ends in exactly one place.
 """
 
-import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -17,6 +16,7 @@ from databox.errors import (
     NotFoundError,
 )
 from databox.ingest.batch import Batch
+from databox.ingest.claims import Claims
 from databox.ingest.isolation import PARTS, Budget
 from databox.ingest.outcomes import Invalid, Sent, compact, without_frames
 from databox.ingest.parts import Answer
@@ -35,14 +35,6 @@ FULL = "dataset_limit_exceeded"
 """What every later batch would meet as well."""
 
 
-@attrs.frozen
-class _Claim:
-    """Whose an ingestion id is, and how many batches had gone out when it was told."""
-
-    number: int
-    before: int
-
-
 class Run:
     """One ingest. Batches go by their number, from 0, in the order in which they were cut."""
 
@@ -58,12 +50,8 @@ class Run:
         self._invalid = Invalid()
         self._in_flight: dict[int, frozenset[bytes]] = {}
         self._held: set[bytes] = set()
-        self._went: dict[int, int] = {}
-        """How many had gone out before each of those that are under way."""
-        self._counting = threading.Lock()
-        self._gone = 0
-        self._claims: dict[str, _Claim] = {}
-        self._doubted: set[int] = set()
+        self.claims = Claims()
+        """Whose an ingestion id is."""
         self.counts: Counter[Outcome] = Counter()
         """Rows by outcome."""
         self.rows = 0
@@ -122,18 +110,6 @@ class Run:
             if sent.ingestion_id and sent.shares.unverified and sent.ask:
                 yield number, sent.ingestion_id, sent.rows
 
-    def claims(self, number: int, ingestion_id: str, *, earlier: bool = False) -> bool:
-        """Whether a batch may have an ingestion id, as no other one has it. Safe to call from any thread.
-
-        Where another one has it, something repeated an answer. It is that one's if its answer was there before this
-        batch went out; otherwise nobody knows whose it is, and the other one's acceptance is in doubt as well.
-        An id from an earlier run was there before.
-        """
-        claim = self._claims.setdefault(ingestion_id, _Claim(number, 0 if earlier else self._gone))
-        if claim.number != number and (earlier or self._went.get(number, 0) < claim.before):
-            self._doubted.add(claim.number)
-        return claim.number == number
-
     # What happened
 
     def invalid(self, error: InvalidRecordError, index: int) -> None:
@@ -166,7 +142,7 @@ class Run:
         if before is None:
             return
         if before.ingestion_id:
-            self.claims(number, before.ingestion_id, earlier=True)
+            self.claims.may_have(number, before.ingestion_id, earlier=True)
         self.ended(number, before.outcome, ingestion_id=before.ingestion_id, error=before.error, shares=before.shares)
         self._sent[number].rejected, self._sent[number].ask = before.rejected, before.ask
 
@@ -175,13 +151,6 @@ class Run:
         keys = self._sent[number].keys
         self._in_flight[number] = keys
         self._held |= keys
-
-    def goes(self, number: int) -> None:
-        """A request with a batch, or a part of one, goes out. From any thread."""
-        with self._counting:
-            if number not in self._went:
-                self._went[number] = self._gone
-                self._gone += 1
 
     def answered(self, number: int, answer: Answer) -> None:
         """The sending of a batch ended."""
@@ -208,7 +177,7 @@ class Run:
         sent.keys = frozenset()
         self.answered_batches += 1
         for part, each in answer.parts:
-            self._went.pop(part.number, None)
+            self.claims.ended(part.number)
             self.counts[each.outcome] += len(part.batch.rows)
             self.open_batches += each.outcome == "accepted"
 
@@ -229,7 +198,7 @@ class Run:
         sent.ingestion_id, sent.error = ingestion_id, error and without_frames(error)
         sent.outcome = outcome  # last, for an interrupt may come at any line
         sent.keys = frozenset()  # a long run must not remember them all
-        self._went.pop(number, None)
+        self.claims.ended(number)
         self.answered_batches += 1
         self.counts[outcome] += sent.rows
         return outcome
@@ -261,8 +230,7 @@ class Run:
     def withdraw(self) -> list[int]:
         """Take back the acceptance of batches whose ingestion id may be another one's; return their numbers."""
         withdrawn: list[int] = []
-        while self._doubted:
-            number = self._doubted.pop()
+        while (number := self.claims.doubted()) is not None:
             sent = self._of(number)
             if sent.outcome == "accepted":
                 self.counts["accepted"] -= sent.rows

@@ -10,7 +10,7 @@ from databox.api.arguments import seconds_of
 from databox.api.documented import MAX_RECORDS, SAFE_BODY_BYTES
 from databox.ingest.batch import Batcher, End
 from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
-from databox.ingest.progress import IngestProgress
+from databox.report import IngestProgress
 
 __all__ = ["Settings"]
 
@@ -66,15 +66,12 @@ class Settings:
         if self.journal and any(_is_one_file(self.journal, file) for file in self._letter_files):
             raise ValueError(f"journal and dead_letter must be different files, and both are {str(self.journal)!r}.")
 
-    def check_source(self, records: object) -> None:
-        """Refuse a source that says that it reads the file that is to be written.
+    def check_files_read(self, names: Iterable[str]) -> None:
+        """Refuse to write a file that the rows come from.
 
         Raises:
-            ValueError: it does.
+            ValueError: `names`, which are read, has one that is to be written.
         """
-        if not type(records).__module__.startswith("databox."):
-            return  # nobody knows where those come from
-        names: list[str] = getattr(records, "names", None) or [getattr(records, "name", "")]
         for name in names:
             if any(_is_one_file(Path(name), file) for file in self._letter_files):
                 raise ValueError(

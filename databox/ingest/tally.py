@@ -3,22 +3,27 @@
 import time
 from typing import Literal
 
-from databox.ingest.progress import IngestProgress, least_seconds
-from databox.ingest.rows import length_of
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
-from databox.limit.rate import RateLimit
+from databox.limit.rate import RateLimit, least_seconds
+from databox.report import IngestProgress
 
 __all__ = ["Tally"]
 
 
 class Tally:
-    """Counts and times one run."""
+    """Counts and times one run.
 
-    def __init__(self, run: Run, records: object, settings: Settings) -> None:
+    Args:
+        run: the run.
+        total: how many rows its source has, when it says so.
+        settings: its settings.
+    """
+
+    def __init__(self, run: Run, total: int | None, settings: Settings) -> None:
         self._run = run
         self._settings = settings
-        self._total = length_of(records)
+        self._total = total
         self._started = time.monotonic()
 
     @property

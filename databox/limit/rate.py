@@ -25,6 +25,7 @@ __all__ = [
     "RateLimit",
     "RequestLog",
     "Slot",
+    "least_seconds",
     "next_time",
 ]
 
@@ -206,3 +207,11 @@ def _remove(times: list[float], time: float) -> None:
     place = bisect_left(times, time)
     if times[place : place + 1] == [time]:
         del times[place]
+
+
+def least_seconds(requests: int, limit: RateLimit | None) -> float:
+    """Return the least time that so many more requests take by the limits."""
+    if limit is None or requests <= 0:
+        return 0.0
+    hours, rest = divmod(requests, limit.per_hour)
+    return hours * 3600.0 + rest / limit.per_second

@@ -154,6 +154,10 @@ class Sandbox:
         """Let something go wrong from now on."""
         self._faults.add(fault)
 
+    def clear_faults(self) -> None:
+        """Let everything go well from now on."""
+        self._faults.clear()
+
     def process(self) -> int:
         """Let all ingestions that wait take effect now, in their order; return how many."""
         return self._running().process()

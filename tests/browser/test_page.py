@@ -13,7 +13,7 @@ from databox.sandbox import Fault, Sandbox
 from tests.browser.chromium import Chromium
 from tests.browser.conftest import Sender
 
-WEATHER = Path(__file__).parents[2] / "examples" / "data" / "seattle-weather.csv"
+WEATHER = Path(__file__).parents[2] / "databox" / "cli" / "seattle-weather.csv"
 MARKUP = "<img src=x onerror=\"document.title='broken'\"></td><script>document.title='broken'</script>&amp;"
 
 

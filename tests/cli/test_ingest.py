@@ -542,7 +542,7 @@ def test_a_run_that_waited_in_vain_is_gone_on_with(databox: Command, box: Sandbo
     done = databox("dataset", "ingest", dataset_id, "a.csv", "--patience", "0.2", "--json")
     assert (done.code, done.json["accepted"]) == (1, 100)
     assert "The service took nothing for" in done.json["errors"][-1]["message"]
-    box._faults.clear()
+    box.clear_faults()
     again = databox(*shlex.split(done.json["resume"])[1:])
     assert (again.code, again.json["accepted"]) == (0, 350)
     assert len(box.rows(dataset_id)) == 350

@@ -215,7 +215,7 @@ def test_the_web_app_keeps_what_it_could_not_send_and_sends_it_at_the_next_start
         assert post(address, "no object") == 400
     assert len(spool.read_text().splitlines()) == 255
     assert not rows(box)
-    box._faults.clear()
+    box.clear_faults()
     with web_app(spool, environ) as (_, address):
         assert post(address, {"id": "e5"}) == 202
     expected = [f"old{n}" for n in range(250)] + [f"e{n}" for n in range(6)]

@@ -3,8 +3,8 @@
     python -m tests.pipeline.pulls [--forms swashbuckle,strict] [--targets check,test] [FILE …]
 
 For each form: a copy of the project, `make pull`, `make generate`, and then, without a hand touching anything, `make
-check`, `make test` and `make contract`. All of the suite is affected, as generated code builds every request of the
-client. The engines' tests are not run again: they send the same requests.
+check`, `make test`, `make slow` and `make contract`. All of the suite is affected, as generated code builds every
+request of the client. The engines' tests are not run again: they send the same requests.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tests.reference import REFERENCE
 MOST_LIKELY = ("dotnet", "swashbuckle", "strict", "nameless_and_more")
 """What an ASP.NET service's description looks like, today and some years ago; one that is narrower than the API; and
 one that has more to it."""
-TARGETS = ("check", "test", "contract")
+TARGETS = ("check", "test", "slow", "contract")
 MAY_CHANGE = (
     "CHANGELOG.md",
     "conformance/databox-v1.yaml",

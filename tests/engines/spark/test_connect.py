@@ -54,7 +54,7 @@ def keyed(box: Sandbox) -> str:
 def test_a_frame_is_stored_once_whatever_happens(box: Sandbox, keyed: str, tmp_path: Path) -> None:
     box.inject(Fault("create_ingestion", drop="after", times=2))
     box.inject(Fault("create_ingestion", status=503, times=2, headers={"Retry-After": "0"}))
-    box.inject(Fault("create_ingestion", status=400, times=1))
+    box.inject(Fault("create_ingestion", status=405, times=1))
     done = run(box, "batch", keyed, "id", tmp_path / "report")
     assert done.returncode == 0, done.stderr
     assert sorted(box.rows(keyed), key=lambda row: row["id"]) == ROWS

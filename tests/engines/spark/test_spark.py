@@ -87,7 +87,7 @@ def told(path: Path) -> dict[str, Any]:
         [Fault("create_ingestion", status=503, times=3, headers=NOW)],
         [Fault("create_ingestion", status=429, times=3, headers=NOW)],
         [Fault("create_ingestion", drop="before", times=1), Fault("create_ingestion", drop="after", times=2)],
-        [Fault("create_ingestion", status=400, times=1)],
+        [Fault("create_ingestion", status=405, times=1)],
     ],
     ids=["fine", "503", "429", "lost", "a task is tried again"],
 )
@@ -102,7 +102,7 @@ def test_keyed_rows_are_stored_once_whatever_happens(
     assert report["stored"] is True
     assert report["rows"] == report["accepted"] == report["appended"] + report["overwritten"] == 1000
     assert report["tasks"] == report["tasks_done"] == 4
-    assert report["tasks_tried_again"] == (1 if any(fault.status == 400 for fault in faults) else 0)
+    assert report["tasks_tried_again"] == (1 if any(fault.status == 405 for fault in faults) else 0)
     known = {
         request.path.rpartition("/")[2] for request in box.requests if request.operation == "datasets.get_ingestion"
     }
@@ -254,7 +254,7 @@ def test_the_key_does_not_show(
     spark: SparkSession, box: Sandbox, keyed: Dataset, capfd: pytest.CaptureFixture[str]
 ) -> None:
     body = {"status": "error", "errors": [{"message": box.api_key}]}
-    box.inject(Fault("create_ingestion", status=400, body=body))
+    box.inject(Fault("create_ingestion", status=405, body=body))
     with pytest.raises(PySparkException) as failure:
         write(frame(spark), keyed)
     settings = str(spark.sparkContext.getConf().getAll()) + str(spark.conf.getAll)
@@ -310,7 +310,7 @@ def test_a_stream_that_fails_goes_on_where_it_was(
     assert (told(report)["micro_batch"], told(report)["rows"]) == (0, 300)
     arrive(tmp_path, "b.json", ROWS[300:600])
     box.inject(Fault("create_ingestion", delay=0.01, times=1))  # the first batch of it arrives
-    box.inject(Fault("create_ingestion", status=400, times=12))
+    box.inject(Fault("create_ingestion", status=405, times=12))
     with pytest.raises(PySparkException):
         stream(spark, tmp_path, keyed, report)
     assert told(report)["stored"] is False

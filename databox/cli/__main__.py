@@ -1,0 +1,5 @@
+"""`python -m databox.cli`: the command, where it is not on the path."""
+
+from databox.cli import main
+
+main()
