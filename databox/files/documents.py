@@ -143,7 +143,8 @@ def _place_of_rows(ijson: Any, source: Source, start: str) -> str:
 def _are_several(ijson: Any, start: str) -> bool:
     """Whether a document begins with two objects, one after the other."""
     try:
-        return len(list(islice(ijson.items(_beginning(start), "", multiple_values=True), 2))) == 2
+        objects: Iterator[Any] = ijson.items(_beginning(start), "", multiple_values=True)
+        return sum(1 for _ in islice(objects, 2)) == 2
     except (ijson.JSONError, UnicodeError):
         return False
 

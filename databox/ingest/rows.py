@@ -176,7 +176,7 @@ def _under(names: list[str], row: Any) -> Any:
             return dict(fields)
         if isinstance(row, str | bytes) or not hasattr(_type(row), "__len__"):
             return row  # one value of a row, say, which is refused as any that has no names
-    return dict(zip(names, row, strict=True))
+    return dict(zip(names, cast("Iterable[Any]", row), strict=True))
 
 
 def _fetched(relation: Any) -> Iterator[tuple[Any, ...]]:
