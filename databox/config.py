@@ -14,6 +14,7 @@ import orjson
 
 from databox.errors import ConfigurationError
 from databox.hosts import canonical, is_loopback
+from databox.misuse import ArgumentTypeError
 from databox.secret import Secret, secret_of
 
 __all__ = ["DEFAULT_BASE_URL", "KEY_HEADER", "Config", "address_in", "config_file", "load_config", "read_config_file"]
@@ -105,7 +106,7 @@ def _argument(name: str, given: Secret[str] | None) -> Secret[str] | None:
     if given is None:
         return None
     if not isinstance(given.reveal(), str):
-        raise TypeError(f"{name} must be a string, not {type(given.reveal()).__name__}.")
+        raise ArgumentTypeError(f"{name} must be a string, not {type(given.reveal()).__name__}.")
     if not given.reveal().strip():
         raise ConfigurationError(f"{name} is empty. Leave it out to use the environment or the stored value.")
     return given

@@ -15,6 +15,7 @@ import attrs
 
 from databox.api.documented import PER_HOUR, PER_SECOND
 from databox.forks import renewed_in_children
+from databox.misuse import ArgumentTypeError, ArgumentValueError
 from databox.secret import Veiled
 
 __all__ = [
@@ -45,7 +46,7 @@ def _positive(_: object, attribute: "attrs.Attribute[int]", value: object) -> No
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         # A text is not quoted: it may be a key in the wrong place.
         shown = value if isinstance(value, int | float) else type(value).__name__
-        raise ValueError(f"RateLimit.{attribute.name} must be a whole number of at least 1, not {shown}.")
+        raise ArgumentValueError(f"RateLimit.{attribute.name} must be a whole number of at least 1, not {shown}.")
 
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
@@ -62,7 +63,7 @@ def _store(value: object) -> Path | str | None:
     if isinstance(value, str | Path) and not _REFUSED.fullmatch(str(value)):
         return Path(value).absolute()
     kind = "another text" if isinstance(value, str) else type(value).__name__
-    raise TypeError(f"RateLimit.store must be the path of a file or a redis:// address, not {kind}.")
+    raise ArgumentTypeError(f"RateLimit.store must be the path of a file or a redis:// address, not {kind}.")
 
 
 def _shown(store: Path | str | None) -> str:
