@@ -52,8 +52,8 @@ class Secret(Generic[T]):
 
     def __repr__(self) -> str:
         # A short key would be half given away by its last four characters.
-        is_long = isinstance(self.reveal(), str) and len(str(self.reveal())) >= 16
-        return f"…{str(self.reveal())[-4:]}" if is_long else "…"
+        is_long = isinstance(self.reveal(), str) and len(str(self.reveal())) >= 16 and str(self.reveal()).isprintable()
+        return "…" + str(self.reveal())[-4:] if is_long else "…"
 
     def __copy__(self) -> Self:
         return self

@@ -1,6 +1,5 @@
 """Sends through an httpx client, each request on a connection of its own: httpx cannot tell which are safe to keep."""
 
-import logging
 import socket
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -10,12 +9,13 @@ import httpx
 
 from databox._async.runtime import Deadline
 from databox.config import KEY_HEADER, Config
+from databox.display import logger
 from databox.hosts import is_loopback
 from databox.sending.exchange import Exchange
 
 __all__ = ["AsyncHttpxConnections"]
 
-log = logging.getLogger("databox")
+log = logger("databox")
 
 _CONNECTS = "connect_tcp.started"
 _LEAVES = "send_request_headers.started"

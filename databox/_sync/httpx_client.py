@@ -1,7 +1,6 @@
 # Derived from databox/_async/httpx_client.py by tools/unasync.py; edit that one.
 """Sends through an httpx client, each request on a connection of its own: httpx cannot tell which are safe to keep."""
 
-import logging
 import socket
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -11,12 +10,13 @@ import httpx
 
 from databox._sync.runtime import Deadline
 from databox.config import KEY_HEADER, Config
+from databox.display import logger
 from databox.hosts import is_loopback
 from databox.sending.exchange import Exchange
 
 __all__ = ["HttpxConnections"]
 
-log = logging.getLogger("databox")
+log = logger("databox")
 
 _CONNECTS = "connect_tcp.started"
 _LEAVES = "send_request_headers.started"
