@@ -1,6 +1,6 @@
 """What became of every row of an ingest, and how far it is."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal
 
 import attrs
@@ -197,12 +197,7 @@ class IngestReport:
             count = getattr(self, name)
             if count and (name != "unverified" or self.verify):
                 lines.append(f"{count:,} {meaning}.")
-        errors = [batch for batch in self.batches if batch.error]
-        lines += [
-            f"From row {batch.first_row:,}: {batch.error}" for batch in most_telling(errors, complete=self.complete)
-        ]
-        if len(errors) > _LISTED:
-            lines.append(f"{len(errors) - _LISTED:,} more batches had errors; `batches` has them all.")
+        lines += error_lines(self, counted_from=0, all_are_in="`batches`")
         return "\n".join(lines)
 
 
@@ -214,8 +209,38 @@ class IngestError(DataboxError):
         self.report = report
 
 
-def most_telling(errors: Sequence[BatchOutcome], *, complete: bool) -> Sequence[BatchOutcome]:
-    """Return those of some entries that a summary shows: the first ones, and the one that ended a run early."""
-    if complete or len(errors) <= _LISTED:
-        return errors[:_LISTED]
-    return [*errors[: _LISTED - 1], errors[-1]]
+def error_lines(report: IngestReport, *, counted_from: int, all_are_in: str) -> list[str]:
+    """Return a line for each of the first errors, and for the one that ended a run early; each error is told once.
+
+    Args:
+        report: the report.
+        counted_from: the number of the first row.
+        all_are_in: where all errors are listed.
+    """
+    alike: dict[str, list[BatchOutcome]] = {}
+    last = ""
+    for batch in report.batches:
+        if batch.error:
+            last = _without_request_id(batch.error)
+            alike.setdefault(last, []).append(batch)
+    listed = list(alike)[:_LISTED]
+    if not report.complete and last not in listed:
+        listed[-1:] = [last] if last else []
+    lines: list[str] = []
+    for first, *others in (alike[error] for error in listed):
+        same = f" The same in {_more(len(others))}." if others else ""
+        lines.append(f"From row {first.first_row + counted_from:,}: {first.error}{same}")
+    left = sum(len(batches) for error, batches in alike.items() if error not in listed)
+    if left:
+        lines.append(f"Other errors in {_more(left)}; {all_are_in} has all of them.")
+    return lines
+
+
+def _more(number: int) -> str:
+    return f"{number:,} more batch{'' if number == 1 else 'es'}"
+
+
+def _without_request_id(error: DataboxError) -> str:
+    """What errors of one kind have in common."""
+    request_id = getattr(error, "request_id", None)
+    return str(error).replace(request_id, "") if request_id else str(error)

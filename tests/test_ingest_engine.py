@@ -226,7 +226,7 @@ def test_cancelling_leaves_a_report(box: Sandbox) -> None:
         async with AsyncDatabox(box.api_key, box.url, rate_limit=None) as client:
             source = await client.data_sources.create("S")
             dataset = await client.datasets.create("D", data_source=source)
-            box.inject(Fault("create_ingestion", delay=0.1))
+            box.inject(Fault("create_ingestion", delay=30, after=8))
             caught: list[BaseException] = []
 
             async def run() -> None:
@@ -236,13 +236,17 @@ def test_cancelling_leaves_a_report(box: Sandbox) -> None:
                     caught.append(error)
                     raise
 
-            with anyio.move_on_after(0.35):
-                await run()
+            async with anyio.create_task_group() as group:
+                group.start_soon(run)
+                while sum(request.operation == "datasets.create_ingestion" for request in box.requests) <= 8:
+                    await anyio.sleep(0.01)
+                await anyio.sleep(0.1)
+                group.cancel_scope.cancel()
             return caught[0]
 
     report = anyio.run(main).report  # type: ignore[attr-defined]
     assert adds_up(report)
-    assert 0 < report.accepted < 100
+    assert report.accepted == 40
     assert 0 < report.ambiguous <= 20  # up to four batches were on their way
     assert report.rows < 100
 

@@ -13,11 +13,10 @@ from databox.cli.output import counted
 from databox.cli.progress_line import duration
 from databox.cli.terminal import Terminal
 from databox.display import for_shell
-from databox.report import most_telling
+from databox.report import error_lines
 
 __all__ = ["Ending", "resuming"]
 
-_LISTED = 3
 _PASSWORD = re.compile(r"(://[^/@\s:]*:)[^\s]*(@)")
 """The password in a database's URL."""
 
@@ -92,13 +91,7 @@ class Ending:
 
     def _notes(self) -> list[str]:
         lines = self.problem.split("\n") if self.problem else []
-        failed = [batch for batch in self.report.batches if batch.error]
-        lines += [
-            f"From row {batch.first_row + 1:,}: {batch.error}"
-            for batch in most_telling(failed, complete=self.report.complete)
-        ]
-        if len(failed) > _LISTED:
-            lines.append(f"More errors, in {len(failed) - _LISTED:,} further batches; --json lists all of them.")
+        lines += error_lines(self.report, counted_from=1, all_are_in="--json")
         if not self.report.complete and self.report.rows and not self.interrupted:
             lines.append("The input was not read to its end.")
         if self.inputs.blank:

@@ -1,0 +1,67 @@
+"""What a report tells of errors: each once, and the one that ended the run."""
+
+from databox.errors import DataboxError, ServerError
+from databox.report import BatchOutcome, IngestReport
+
+
+def report_of(*messages: str, complete: bool = True) -> str:
+    """The report of batches of ten rows, each of which failed with a message, as text."""
+    batches = [
+        BatchOutcome(index=place, first_row=10 * place, rows=10, outcome="failed", error=DataboxError(message))
+        for place, message in enumerate(messages)
+    ]
+    return str(IngestReport.of(batches, verify=None, requests=0, seconds=0, complete=complete))
+
+
+def errors_of(*messages: str, complete: bool = True) -> list[str]:
+    return [
+        line
+        for line in report_of(*messages, complete=complete).splitlines()
+        if line.startswith(("From row", "Other errors"))
+    ]
+
+
+def test_an_error_is_told_once_with_how_often_it_came() -> None:
+    assert errors_of("Gone.", "Odd.", "Gone.", "Gone.") == [
+        "From row 0: Gone. The same in 2 more batches.",
+        "From row 10: Odd.",
+    ]
+
+
+def test_three_errors_are_told_and_how_many_batches_had_others() -> None:
+    assert errors_of("A.", "B.", "C.", "D.", "E.", "D.") == [
+        "From row 0: A.",
+        "From row 10: B.",
+        "From row 20: C.",
+        "Other errors in 3 more batches; `batches` has all of them.",
+    ]
+
+
+def test_the_error_that_ended_a_run_is_among_them() -> None:
+    assert errors_of("A.", "B.", "C.", "D.", complete=False) == [
+        "From row 0: A.",
+        "From row 10: B.",
+        "From row 30: D.",
+        "Other errors in 1 more batch; `batches` has all of them.",
+    ]
+
+
+def test_request_ids_do_not_tell_errors_apart() -> None:
+    batches = [
+        BatchOutcome(
+            index=place,
+            first_row=place,
+            rows=1,
+            outcome="failed",
+            error=ServerError(
+                f"It failed. (request id r-{place})",
+                method="POST",
+                path="/v1/x",
+                status_code=500,
+                request_id=f"r-{place}",
+            ),
+        )
+        for place in range(3)
+    ]
+    text = str(IngestReport.of(batches, verify=None, requests=3, seconds=0, complete=True))
+    assert "From row 0: It failed. (request id r-0) The same in 2 more batches." in text
