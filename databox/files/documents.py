@@ -85,10 +85,10 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
     stream: BinaryIO = source.stream()
     if encoding not in {"utf-8", "utf-8-sig"}:
         stream = cast("BinaryIO", io.BufferedReader(Encoded(io.TextIOWrapper(stream, encoding), source.name), BLOCK))
-    while stream.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
-        stream.read(3)
     count = 0
     try:
+        while stream.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
+            stream.read(3)
         for row in ijson.items(_Whole(stream), f"{rows_at}.item" if rows_at else "item", map_type=_Row):
             where = f"{source.name}, row {count:,}"
             yield _plain(row, where)
