@@ -77,12 +77,11 @@ class Guard:
 
 
 def check(document: bytes) -> None:
-    """Do nothing when a whole document is not nested too deeply for being read at once.
+    """Do nothing when a whole document can be read. It surely can where it has no more than `DEEPEST` brackets.
 
     Raises:
-        Unreadable: it is.
+        Unreadable: it cannot.
     """
-    if document.count(b"[") + document.count(b"{") > DEEPEST:
-        guard = Guard()
-        for start in range(0, len(document), _BLOCK):
-            guard.check(document[start : start + _BLOCK])
+    guard = Guard()
+    for start in range(0, len(document), _BLOCK):
+        guard.check(document[start : start + _BLOCK])

@@ -91,11 +91,11 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
     stream: BinaryIO = source.stream()
     if encoding not in {"utf-8", "utf-8-sig"}:
         stream = cast("BinaryIO", io.BufferedReader(Encoded(io.TextIOWrapper(stream, encoding), source.name), BLOCK))
-    while stream.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
-        stream.read(3)
     count = 0
     place = "" if several else f"{rows_at}.item" if rows_at else "item"
     try:
+        while stream.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
+            stream.read(3)
         for row in ijson.items(_Whole(stream), place, map_type=_Row, multiple_values=several):
             where = f"{source.name}, row {count:,}"
             yield _plain(row, where)

@@ -62,6 +62,15 @@ def test_half_a_pair_before_the_rows(text: str) -> None:
     assert "half of a surrogate pair" in refused(data, rows_at="data")
 
 
+@pytest.mark.parametrize(("encoding", "bad"), [("utf-7", b"\xff"), ("utf-16-le", b"\0\xd8a\0"), ("ascii", b"\xe9")])
+@pytest.mark.parametrize("rows_before", [0, 5_000])
+def test_json_that_is_not_in_the_encoding_that_was_said(encoding: str, bad: bytes, rows_before: int) -> None:
+    before = "".join('{"a": 1}, ' for _ in range(rows_before))
+    data = f'[{before}{{"a": "'.encode(encoding) + bad + '"}]'.encode(encoding)
+    assert "the file" in refused(data, format="json", encoding=encoding)
+    assert "the file" in refused(data, format="jsonl", encoding=encoding)
+
+
 def test_brackets_within_texts_are_no_depth() -> None:
     text = '"[\\' * 70_000
     data = json.dumps([{"a": text, "[" * 200: "{" * 200}, {"a": "\\", "b": '\\"['}]).encode()
