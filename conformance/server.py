@@ -1,0 +1,309 @@
+"""A server that does what a case's script says, byte for byte where it has to, and notes what came and when."""
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import Any, Self
+
+from conformance.world import World
+
+__all__ = ["Request", "Server"]
+
+Json = dict[str, Any]
+PATIENCE = 3.0
+"""Seconds for the rest of a request that has begun."""
+TOGETHER = 2.0
+"""Seconds for which a request waits for others; a client may always send fewer at once."""
+TOO_MANY: Json = {"status": 418, "body": {"message": "The script has no more steps."}}
+"""One request too many is told by an answer that no client takes for a good one."""
+_IN = re.compile(r"\{in (\d+)\}")
+"""Stands for the date in so many seconds."""
+_REQUEST_LINE = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.1")
+
+
+@dataclass
+class Request:
+    """A request as it came, and when."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    arrived: float = field(default_factory=time.monotonic)
+    answered: float | None = None
+    """When the answer's first byte left."""
+
+
+class Malformed(Exception):
+    """What came is no HTTP request; the message says why."""
+
+
+class Server:
+    """Listens on a free loopback port until it is closed.
+
+    Args:
+        script: the steps. A request takes the first one that is meant for it.
+        world: answers where a step leaves that open, and when there are no more.
+        kill: ends the client's process.
+    """
+
+    def __init__(self, script: list[Json], world: World | None = None, kill: Callable[[], None] = lambda: None) -> None:
+        self._steps = [dict(step) for step in script]
+        self._world = world
+        self._kill = kill
+        self._lock = threading.Condition()
+        self._stopping = threading.Event()
+        self._connections: set[socket.socket] = set()
+        self._listener: socket.socket | None = None
+        self._refused: threading.Timer | None = None
+        self._waiting = 0
+        self.killed = False
+        """Whether the script ended the client's process since this was last set to False."""
+        self.requests: list[Request] = []
+        self.problems: list[str] = []
+        """What came and was no request of this API."""
+        self.started = time.monotonic()
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self._listen()
+        self._refuse_if_next()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        with self._lock:
+            self._lock.notify_all()
+            if self._refused:
+                self._refused.cancel()
+            self._close_listener()
+            for connection in self._connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    # Connections
+
+    def _listen(self) -> None:
+        listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = listener.getsockname()[1]
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def _close_listener(self) -> None:
+        if self._listener:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)  # which ends the waiting for a connection
+            self._listener.close()
+            self._listener = None
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self._connections.add(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        data = bytearray()
+        try:
+            while not self._stopping.is_set():
+                request = self._received(connection, data)
+                if request is None or not self._answer(connection, request):
+                    break
+        except Malformed as error:
+            if not self.killed:
+                self.problems.append(str(error))
+        except OSError:
+            pass
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    # Refusing connections
+
+    def _refuse_if_next(self) -> bool:
+        """Let no connection in for the time that the next step says, if it says so."""
+        with self._lock:
+            if not self._steps or "refuse" not in self._steps[0]:
+                return False
+            seconds = self._steps.pop(0)["refuse"]
+            self._close_listener()
+            self._refused = threading.Timer(seconds, self._open_again)
+            self._refused.daemon = True
+            self._refused.start()
+            return True
+
+    def _open_again(self) -> None:
+        with self._lock:
+            if not self._stopping.is_set():
+                self._listen()
+
+    # Requests
+
+    def _received(self, connection: socket.socket, data: bytearray) -> Request | None:
+        """Return the next request, or None when the client has closed the connection."""
+        while b"\r\n\r\n" not in data:
+            part = connection.recv(65_536)
+            if not part:
+                if data:
+                    raise Malformed(f"a request broke off after {bytes(data[:80])!r}")
+                return None
+            data += part
+        head, _, rest = bytes(data).partition(b"\r\n\r\n")
+        data[:] = rest
+        first, *lines = head.split(b"\r\n")
+        parts = _REQUEST_LINE.fullmatch(first)
+        if parts is None:
+            raise Malformed(f"what came is no request: {first[:80]!r}; is Content-Length in bytes?")
+        method, target = (part.decode("latin-1") for part in parts.groups())
+        pairs = (line.decode("latin-1").partition(":") for line in lines)
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+        connection.settimeout(PATIENCE)
+        try:
+            body = self._body(connection, data, headers)
+        except TimeoutError:
+            raise Malformed(f"{method} {target}: the body is shorter than its Content-Length says") from None
+        connection.settimeout(None)
+        return self._noted(Request(method, target, headers, body))
+
+    def _body(self, connection: socket.socket, data: bytearray, headers: dict[str, str]) -> bytes:
+        if headers.get("expect", "").lower() == "100-continue":
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if headers.get("transfer-encoding", "").lower() != "chunked":
+            return _taken(connection, data, int(headers.get("content-length") or 0))
+        body = bytearray()
+        while size := int(_line(connection, data).partition(b";")[0], 16):
+            body += _taken(connection, data, size)
+            _line(connection, data)
+        while _line(connection, data):
+            pass  # trailers
+        return bytes(body)
+
+    def _noted(self, request: Request) -> Request:
+        if request.body:
+            try:
+                json.loads(request.body)
+            except ValueError:
+                what = f"request {len(self.requests)}, {request.method} {request.target}"
+                self.problems.append(f"{what}: the body is no JSON: {request.body[:200]!r}")
+        return request
+
+    # Answers
+
+    def _step_for(self, request: Request) -> tuple[Json, int]:
+        """Return what is to be done with a request, and which one it is; and note it."""
+        with self._lock:
+            self.requests.append(request)
+            text = request.target + request.body.decode("utf-8", "replace")
+            for place, step in enumerate(self._steps):
+                if step.get("to", "") in text:
+                    times = step.get("times", 1)
+                    if times == 1:
+                        del self._steps[place]
+                    elif times != "always":
+                        step["times"] = times - 1
+                    return step, len(self.requests)
+            return (TOO_MANY if self._world is None else {}), len(self.requests)
+
+    def _answer(self, connection: socket.socket, request: Request) -> bool:
+        """Do what the script says; return whether the connection stays open."""
+        step, number = self._step_for(request)
+        if "together" in step:
+            self._wait_for(step["together"])
+        if step.get("hang") or self._stopping.wait(step.get("delay", 0)):
+            self._stopping.wait()
+            return False
+        answer = self._effect_of(request, step)
+        if step.get("kill"):
+            self.killed = True
+            self._kill()
+            return False
+        if step.get("drop"):
+            return False
+        if "status" not in step and "raw" not in step:
+            step = {**(answer or TOO_MANY), **step}
+        closes = self._refuse_if_next() or bool(step.get("close") or "truncate" in step)
+        written = _written(step, number, closes=closes)
+        request.answered = time.monotonic()
+        if "trickle" in step:
+            return self._trickle(connection, written, step["trickle"])
+        connection.sendall(written)
+        return not closes
+
+    def _effect_of(self, request: Request, step: Json) -> Json | None:
+        """Let a request take effect, if the step leaves the answer open or says so."""
+        if self._world and (step.get("effect") or not step.keys() & {"status", "raw", "drop", "kill"}):
+            return self._world.answer(request.method, request.target, request.body)
+        return None
+
+    def _wait_for(self, count: int) -> None:
+        """Wait until so many requests wait here, or it has been long enough."""
+        with self._lock:
+            self._waiting += 1
+            self._lock.notify_all()
+            self._lock.wait_for(lambda: self._waiting >= count or self._stopping.is_set(), TOGETHER)
+
+    def _trickle(self, connection: socket.socket, written: bytes, seconds: float) -> bool:
+        for byte in written:
+            connection.sendall(bytes([byte]))
+            if self._stopping.wait(seconds):
+                return False
+        return True
+
+
+def _date(found: re.Match[str]) -> str:
+    return formatdate(time.time() + float(found[1]), usegmt=True)
+
+
+def _taken(connection: socket.socket, data: bytearray, size: int) -> bytes:
+    while len(data) < size:
+        part = connection.recv(65_536)
+        if not part:
+            raise Malformed(f"a request's body broke off after {len(data)} of {size} bytes")
+        data += part
+    taken = bytes(data[:size])
+    del data[:size]
+    return taken
+
+
+def _line(connection: socket.socket, data: bytearray) -> bytes:
+    while b"\r\n" not in data:
+        part = connection.recv(65_536)
+        if not part:
+            raise Malformed("a request's chunks broke off")
+        data += part
+    return _taken(connection, data, data.index(b"\r\n") + 2)[:-2]
+
+
+def _written(step: Json, number: int, *, closes: bool) -> bytes:
+    """The bytes of an answer; `{n}` in its body is the number of the request, from 1."""
+    if "raw" in step:
+        return str(step["raw"]).replace("{n}", str(number)).encode("latin-1")
+    text = step.get("text")
+    if text is None:
+        text = json.dumps(step["body"]) if "body" in step else ""
+    body = text.replace("{n}", str(number)).encode()
+    told = {name: _IN.sub(_date, value) for name, value in step.get("headers", {}).items()}
+    headers = {"content-type": "application/json"} | told | {"content-length": str(len(body))}
+    if closes:
+        headers["connection"] = "close"
+    head = f"HTTP/1.1 {step['status']} Answer\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    sent = body[: step["truncate"]] if "truncate" in step else body
+    return head.encode("latin-1") + b"\r\n" + sent + str(step.get("stray", "")).encode("latin-1")
