@@ -9,10 +9,11 @@ from typing import Any
 __all__ = ["differences", "shown"]
 
 
-def differences(expected: Any, got: Any, where: str = "result") -> list[str]:
+def differences(expected: Any, got: Any, where: str = "result", *, exactly: bool = False) -> list[str]:
     """Return how a result differs from what is expected of it.
 
     Members that are not named are not compared; null and absent are the same; numbers are equal within a millionth.
+    What the client sent and what is stored is compared exactly (`body`, `bodies`, `stored`): there null is a value.
     `message_has` and `message_lacks` are about the member `message`. In the place of a value there may be what bounds
     it: `{"$at_least": 3}`, `{"$at_most": 3}`, `{"$has": [...]}` and `{"$lacks": [...]}` of a text or a list,
     `{"$moment": "2026-01-31T12:30:00Z"}` in any spelling of ISO 8601, and `{"$one_of": [...]}`.
@@ -25,18 +26,23 @@ def differences(expected: Any, got: Any, where: str = "result") -> list[str]:
         ]
     if isinstance(expected, dict) and isinstance(got, dict):
         found: list[str] = []
+        if exactly and expected.keys() != got.keys():
+            return [f"{where} is {shown(got)}, not {shown(expected)}"]
         for name, value in expected.items():
             if name in ("message_has", "message_lacks"):
                 found += _of_message(name, value, got.get("message"), where)
             else:
-                found += differences(value, got.get(name), f"{where}.{name}")
+                found += differences(value, got.get(name), f"{where}.{name}", exactly=exactly or name in _EXACT)
         return found
     if isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
         pairs = enumerate(zip(expected, got, strict=True))
-        return [problem for n, (a, b) in pairs for problem in differences(a, b, f"{where}[{n}]")]
+        return [problem for n, (a, b) in pairs for problem in differences(a, b, f"{where}[{n}]", exactly=exactly)]
     if _same(expected, got):
         return []
     return [f"{where} is {shown(got)}, not {shown(expected)}"]
+
+
+_EXACT = {"body", "bodies", "stored"}
 
 
 def _moment(text: str) -> datetime | str:

@@ -243,7 +243,9 @@ class Server:
         written = _written(step, number, closes=closes)
         request.answered = time.monotonic()
         if "trickle" in step:
-            return self._trickle(connection, written, step["trickle"])
+            head, blank, body = written.partition(b"\r\n\r\n")
+            connection.sendall(head + blank)
+            return self._trickle(connection, body, step["trickle"])
         connection.sendall(written)
         return not closes
 
@@ -260,8 +262,8 @@ class Server:
             self._lock.notify_all()
             self._lock.wait_for(lambda: self._waiting >= count or self._stopping.is_set(), TOGETHER)
 
-    def _trickle(self, connection: socket.socket, written: bytes, seconds: float) -> bool:
-        for byte in written:
+    def _trickle(self, connection: socket.socket, body: bytes, seconds: float) -> bool:
+        for byte in body:
             connection.sendall(bytes([byte]))
             if self._stopping.wait(seconds):
                 return False
