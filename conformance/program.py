@@ -60,9 +60,10 @@ class Adapter:
 
     def kill(self) -> None:
         """End the program at once, from any thread; whoever asked it something learns that it ended."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
+        process = self._process
+        if process:
+            process.kill()
+            process.wait()
 
     def close(self) -> None:
         """End the program."""

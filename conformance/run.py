@@ -14,7 +14,6 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,7 @@ def _problems_when_served(adapter: Adapter, area: str, case: Json) -> list[str] 
         _write_files(folder, given.get("found", {}))
         for changes in ({}, *given.get("then", [])):
             asked = _merged(given, changes)
-            server.started, server.killed = time.monotonic(), False
+            server.killed = False
             try:
                 question = _question(asked, folder, server.url)
                 answer = adapter.ask({"id": case["id"], "area": area, "input": question})
@@ -160,7 +159,7 @@ def _seen(server: Server, world: World | None) -> Json:
 
 
 def late(server: Server, to: int, at_least: float, after: int | None = None) -> list[str]:
-    """Whether a request came too soon, counted from another one's answer, or from the start of the run.
+    """Whether a request came too soon, counted from another one's answer, or from the start of the case.
 
     A busy machine makes all that later, and never sooner.
     """

@@ -240,7 +240,7 @@ class Server:
         if "status" not in step and "raw" not in step:
             step = {**(answer or TOO_MANY), **step}
         closes = self._refuse_if_next() or bool(step.get("close") or "truncate" in step)
-        written = _written(step, number, closes=closes)
+        written = _written(step, number, closes=closes and step.get("close") != "silently")
         request.answered = time.monotonic()
         if "trickle" in step:
             head, blank, body = written.partition(b"\r\n\r\n")

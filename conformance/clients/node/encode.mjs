@@ -35,7 +35,7 @@ function written(value) {
       return JSON.stringify(value);
     case typeof value === 'number' || typeof value === 'boolean': return JSON.stringify(value);
     case typeof value === 'bigint': return String(value);
-    case value instanceof Decimal: return value.digits;
+    case value instanceof Decimal: return /\d/.test(value.digits) ? value.digits : written(Number(value.digits));
     case value instanceof PlainDate || value instanceof Moment: return JSON.stringify(value.text);
     case value instanceof Date: return JSON.stringify(value);
     case kind.endsWith('Duration'): throw new Unsendable('is a duration, for which the API has no type. Send seconds, or text');
@@ -60,7 +60,7 @@ export function encode(row, index, primaryKeys = []) {
   const json = `{${columns.join(',')}}`;
   if (!primaryKeys.length) return { json, key: null };
   const key = primaryKeys.map((name) => {
-    if (row[name] === undefined || row[name] === null || Number.isNaN(row[name])) {
+    if (written(row[name]) === 'null') {
       throw new InvalidRecord(index, name, 'is null or missing, and it is a primary key, which has a value in each row');
     }
     return keyOf(row[name]);
