@@ -154,6 +154,7 @@ def _seen(server: Server, world: World | None) -> Json:
         "bodies": [_row(body) for body in bodies],
         "sent": bodies,
         "count": len(came),
+        "at_once": server.at_once,
         "stored": world.stored if world else None,
     }
 

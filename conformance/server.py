@@ -63,6 +63,9 @@ class Server:
         self._listener: socket.socket | None = None
         self._refused: threading.Timer | None = None
         self._waiting = 0
+        self._under_way = 0
+        self.at_once = 0
+        """How many requests waited for their answers together, at most."""
         self.killed = False
         """Whether the script ended the client's process since this was last set to False."""
         self.requests: list[Request] = []
@@ -211,6 +214,8 @@ class Server:
         """Return what is to be done with a request, and which one it is; and note it."""
         with self._lock:
             self.requests.append(request)
+            self._under_way += 1
+            self.at_once = max(self.at_once, self._under_way)
             text = request.target + request.body.decode("utf-8", "replace")
             for place, step in enumerate(self._steps):
                 if step.get("to", "") in text:
@@ -223,8 +228,16 @@ class Server:
             return (TOO_MANY if self._world is None else {}), len(self.requests)
 
     def _answer(self, connection: socket.socket, request: Request) -> bool:
-        """Do what the script says; return whether the connection stays open."""
+        """Answer a request; return whether the connection stays open."""
         step, number = self._step_for(request)
+        try:
+            return self._do(step, number, request, connection)
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def _do(self, step: Json, number: int, request: Request, connection: socket.socket) -> bool:
+        """Do what the script says; return whether the connection stays open."""
         if "together" in step:
             self._wait_for(step["together"])
         if step.get("hang") or self._stopping.wait(step.get("delay", 0)):
