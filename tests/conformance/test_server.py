@@ -85,10 +85,17 @@ def test_bytes_as_they_are() -> None:
         assert spoken(server, b"GET /v1/x HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\n[]HTTP/1.1 500")
 
 
-def test_connections_are_refused_for_a_while() -> None:
-    with serving({"refuse": 0.3}, {"status": 200}, {"refuse": 0.3}, {"status": 201}) as (_, client):
+def test_connections_are_refused() -> None:
+    with serving({"refuse": 60}, {"status": 200}) as (_, client), pytest.raises(httpx.ConnectError):
+        client.get("/v1/x")
+    with serving({"status": 200}, {"refuse": 60}, {"status": 200}) as (_, client):
+        assert client.get("/v1/x").headers["connection"] == "close"
         with pytest.raises(httpx.ConnectError):
             client.get("/v1/x")
+
+
+def test_connections_are_refused_for_a_while() -> None:
+    with serving({"refuse": 0.05}, {"status": 200}, {"refuse": 0.05}, {"status": 201}) as (_, client):
         for status in (200, 201):
             while True:
                 try:
