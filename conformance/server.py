@@ -7,41 +7,21 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, Self
 
+from conformance.received import Malformed, Request, received
 from conformance.world import World
 
-__all__ = ["Request", "Server"]
+__all__ = ["Server"]
 
 Json = dict[str, Any]
-PATIENCE = 3.0
-"""Seconds for the rest of a request that has begun."""
 TOGETHER = 2.0
 """Seconds for which a request waits for others; a client may always send fewer at once."""
 TOO_MANY: Json = {"status": 418, "body": {"message": "The script has no more steps."}}
 """One request too many is told by an answer that no client takes for a good one."""
 _IN = re.compile(r"\{in (\d+)\}")
 """Stands for the date in so many seconds."""
-_REQUEST_LINE = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.1")
-
-
-@dataclass
-class Request:
-    """A request as it came, and when."""
-
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes
-    arrived: float = field(default_factory=time.monotonic)
-    answered: float | None = None
-    """When the answer's first byte left."""
-
-
-class Malformed(Exception):
-    """What came is no HTTP request; the message says why."""
 
 
 class Server:
@@ -124,8 +104,8 @@ class Server:
         data = bytearray()
         try:
             while not self._stopping.is_set():
-                request = self._received(connection, data)
-                if request is None or not self._answer(connection, request):
+                request = received(connection, data)
+                if request is None or not self._answer(connection, self._looked_at(request)):
                     break
         except Malformed as error:
             if not self.killed:
@@ -158,48 +138,9 @@ class Server:
             if not self._stopping.is_set():
                 self._listen()
 
-    # Requests
+    # Answers
 
-    def _received(self, connection: socket.socket, data: bytearray) -> Request | None:
-        """Return the next request, or None when the client has closed the connection."""
-        while b"\r\n\r\n" not in data:
-            part = connection.recv(65_536)
-            if not part:
-                if data:
-                    raise Malformed(f"a request broke off after {bytes(data[:80])!r}")
-                return None
-            data += part
-        head, _, rest = bytes(data).partition(b"\r\n\r\n")
-        data[:] = rest
-        first, *lines = head.split(b"\r\n")
-        parts = _REQUEST_LINE.fullmatch(first)
-        if parts is None:
-            raise Malformed(f"what came is no request: {first[:80]!r}; is Content-Length in bytes?")
-        method, target = (part.decode("latin-1") for part in parts.groups())
-        pairs = (line.decode("latin-1").partition(":") for line in lines)
-        headers = {name.lower(): value.strip() for name, _, value in pairs}
-        connection.settimeout(PATIENCE)
-        try:
-            body = self._body(connection, data, headers)
-        except TimeoutError:
-            raise Malformed(f"{method} {target}: the body is shorter than its Content-Length says") from None
-        connection.settimeout(None)
-        return self._noted(Request(method, target, headers, body))
-
-    def _body(self, connection: socket.socket, data: bytearray, headers: dict[str, str]) -> bytes:
-        if headers.get("expect", "").lower() == "100-continue":
-            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if headers.get("transfer-encoding", "").lower() != "chunked":
-            return _taken(connection, data, int(headers.get("content-length") or 0))
-        body = bytearray()
-        while size := int(_line(connection, data).partition(b";")[0], 16):
-            body += _taken(connection, data, size)
-            _line(connection, data)
-        while _line(connection, data):
-            pass  # trailers
-        return bytes(body)
-
-    def _noted(self, request: Request) -> Request:
+    def _looked_at(self, request: Request) -> Request:
         if request.body:
             try:
                 json.loads(request.body)
@@ -207,8 +148,6 @@ class Server:
                 what = f"request {len(self.requests)}, {request.method} {request.target}"
                 self.problems.append(f"{what}: the body is no JSON: {request.body[:200]!r}")
         return request
-
-    # Answers
 
     def _step_for(self, request: Request) -> tuple[Json, int]:
         """Return what is to be done with a request, and which one it is; and note it."""
@@ -240,10 +179,12 @@ class Server:
         """Do what the script says; return whether the connection stays open."""
         if "together" in step:
             self._wait_for(step["together"])
-        if step.get("hang") or self._stopping.wait(step.get("delay", 0)):
-            self._stopping.wait()
+        if self._stopping.wait(step.get("delay", 0)):
             return False
         answer = self._effect_of(request, step)
+        if step.get("hang"):
+            self._stopping.wait()
+            return False
         if step.get("kill"):
             self.killed = True
             self._kill()
@@ -264,7 +205,7 @@ class Server:
 
     def _effect_of(self, request: Request, step: Json) -> Json | None:
         """Let a request take effect, if the step leaves the answer open or says so."""
-        if self._world and (step.get("effect") or not step.keys() & {"status", "raw", "drop", "kill"}):
+        if self._world and (step.get("effect") or not step.keys() & {"status", "raw", "drop", "hang", "kill"}):
             return self._world.answer(request.method, request.target, request.body)
         return None
 
@@ -285,26 +226,6 @@ class Server:
 
 def _date(found: re.Match[str]) -> str:
     return formatdate(time.time() + float(found[1]), usegmt=True)
-
-
-def _taken(connection: socket.socket, data: bytearray, size: int) -> bytes:
-    while len(data) < size:
-        part = connection.recv(65_536)
-        if not part:
-            raise Malformed(f"a request's body broke off after {len(data)} of {size} bytes")
-        data += part
-    taken = bytes(data[:size])
-    del data[:size]
-    return taken
-
-
-def _line(connection: socket.socket, data: bytearray) -> bytes:
-    while b"\r\n" not in data:
-        part = connection.recv(65_536)
-        if not part:
-            raise Malformed("a request's chunks broke off")
-        data += part
-    return _taken(connection, data, data.index(b"\r\n") + 2)[:-2]
 
 
 def _written(step: Json, number: int, *, closes: bool) -> bytes:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from conformance.received import Request
 from conformance.run import late, main
-from conformance.server import Request, Server
+from conformance.server import Server
 
 ADAPTERS = {
     "crashes": "import sys; sys.stdin.readline(); sys.exit(3)",

@@ -55,7 +55,7 @@ def test_a_body_that_is_no_json_is_told() -> None:
 
 
 def test_a_content_length_in_letters_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conformance.server.PATIENCE", 0.1)
+    monkeypatch.setattr("conformance.received.PATIENCE", 0.1)
     with serving({"status": 200, "times": "always"}) as (server, _):
         spoken(server, b'POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\n"\xc3\xbc\xc3\xbc"')
         assert "what came is no request: b'" not in str(server.problems)  # what is left is no line yet
