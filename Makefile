@@ -138,7 +138,7 @@ contract: $(READY) ## hold description, recordings, sandbox and client against o
 	@$(RUN) -m tests.contract --minutes $(or $(MINUTES),4)
 
 conformance: $(READY) ## hold a client against the cases: CLIENT="node conformance/clients/node/adapter.mjs"; ours without
-	@$(RUN) conformance/run.py -- $(or $(CLIENT),$(RUN) conformance/clients/python/adapter.py)
+	@$(RUN) conformance/run.py --strict -- $(or $(CLIENT),$(RUN) conformance/clients/python/adapter.py)
 
 bench: $(READY) ## measure, as ratios against the alternatives
 	@$(RUN) -m tools.benchmarks

@@ -12,14 +12,18 @@ from tests.conformance.test_cases import FOLDER, NEEDS_NODE
 
 SENDS = """
 import { Client } from %s;
+import { ingest } from %s;
 const client = new Client(process.env.DATABOX_API_KEY, process.env.DATABOX_API_URL);
 const rows = Array.from({ length: 250 }, (_, n) => ({ id: n, total: n * 1.5 }));
-console.log(JSON.stringify(await client.ingest(process.argv[1], rows, JSON.parse(process.argv[2]))));
+const { report } = await ingest(client, process.argv[1], rows, JSON.parse(process.argv[2]));
+console.log(JSON.stringify(report));
 """
 
 
 def ingest(box: Sandbox, dataset: Dataset, options: dict[str, Any]) -> dict[str, Any]:
-    program = SENDS % json.dumps((FOLDER / "clients" / "node" / "ingest.mjs").as_uri())
+    program = SENDS % tuple(
+        json.dumps((FOLDER / "clients" / "node" / name).as_uri()) for name in ("client.mjs", "ingest.mjs")
+    )
     command = ["node", "--input-type=module", "-e", program, dataset.id, json.dumps(options)]
     environ = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url, "PATH": "/usr/local/bin:/usr/bin:/bin"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=50, check=False)

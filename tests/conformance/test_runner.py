@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from conformance.run import main
+from conformance.received import Request
+from conformance.run import late, main
+from conformance.server import Server
 
 ADAPTERS = {
     "crashes": "import sys; sys.stdin.readline(); sys.exit(3)",
@@ -42,11 +44,73 @@ def test_a_broken_adapter_fails_its_cases_and_is_started_again(name: str, capsys
     assert "0 passed  13 failed   0 unsupported" in said
 
 
-def test_what_is_unsupported_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    program = "import sys, json\nfor line in sys.stdin: "
-    program += "print(json.dumps({'id': json.loads(line)['id'], 'unsupported': True}), flush=True)"
-    assert run(sys.executable, "-c", program) == 0
-    assert "0 passed   0 failed  13 unsupported" in capsys.readouterr().out
+UNSUPPORTED = (
+    "import sys, json\nfor line in sys.stdin: "
+    "print(json.dumps({'id': json.loads(line)['id'], 'unsupported': True}), flush=True)"
+)
+
+
+def test_what_is_unsupported_fails_where_every_client_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(sys.executable, "-c", UNSUPPORTED, area="order") == 0
+    assert "0 passed   0 failed   7 unsupported" in capsys.readouterr().out
+    assert run(sys.executable, "-c", UNSUPPORTED) == 1
+    said = capsys.readouterr().out
+    assert "unsupported, which the area report does not allow" in said
+    assert "0 passed  13 failed   0 unsupported" in said
+
+
+def test_strict_allows_nothing_to_be_unsupported(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--strict", "--area", "order", "--", sys.executable, "-c", UNSUPPORTED]) == 1
+    said = capsys.readouterr().out
+    assert "unsupported, which --strict does not allow" in said
+    assert "0 passed   7 failed   0 unsupported" in said
+
+
+def test_single_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--case", "order/free", "--case", "report/empty", "--", sys.executable, "-c", UNSUPPORTED]) == 1
+    assert "order            0 passed   0 failed   1 unsupported" in capsys.readouterr().out
+
+
+SAYS_THE_KEY = (
+    "import sys, json\nfor line in sys.stdin: "
+    "print(json.dumps({'id': json.loads(line)['id'], 'result': {'x': 'conformance-key-0123456789'}}), flush=True)"
+)
+SENDS = """
+import json, sys, urllib.error, urllib.request
+for line in sys.stdin:
+    asked = json.loads(line)
+    url = asked['input']['base_url'] + '/v1/datasets/dataset/data'
+    data = %s
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, data, method='POST')).read()
+    except urllib.error.HTTPError:
+        pass
+    print(json.dumps({'id': asked['id'], 'result': {'report': {'accepted': 2}}}), flush=True)
+"""
+
+
+def test_an_adapter_that_says_the_key_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(sys.executable, "-c", SAYS_THE_KEY) == 1
+    assert "the key is in what the adapter says" in capsys.readouterr().out
+
+
+def test_a_body_that_is_no_json_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--case", "ingest/away-then-back", "--", sys.executable, "-c", SENDS % "b'{records: []}'"]) == 1
+    said = capsys.readouterr()
+    assert "the body is no JSON: b'{records: []}'" in said.out
+    assert "Traceback" not in said.out + said.err
+
+
+def test_requests_that_come_too_soon_or_not_at_all() -> None:
+    came = [Request("GET", "/", {}, b"", arrived=10.0, answered=10.1), Request("GET", "/", {}, b"", arrived=10.4)]
+    server = Server([])
+    server.requests, server.started = came, 9.0
+    assert late(server, to=1, after=0, at_least=0.25) == []
+    assert late(server, to=1, at_least=1.3) == []
+    assert late(server, to=1, after=0, at_least=0.5) == [
+        "request 1 came 0.300 s after the answer to request 0, not 0.5 s at least"
+    ]
+    assert late(server, to=2, at_least=0.5) == ["request 2 did not come"]
 
 
 def test_what_cannot_be_run(capsys: pytest.CaptureFixture[str]) -> None:

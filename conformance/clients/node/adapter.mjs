@@ -1,14 +1,39 @@
 // The client as the runner asks it: a line of JSON in, a line of JSON out.
 
 import readline from 'node:readline';
-import { DataboxError, OPERATIONS, RequestLog, batches, effectOf, read, report, shareOut, sharesByStatus, waitBeforeRetry } from './client.mjs';
-import { Client } from './ingest.mjs';
+import { Batcher, UnderWay, bodyOf } from './batches.mjs';
+import { Client } from './client.mjs';
+import { Decimal, InvalidRecord, Moment, PlainDate, encode, keyOf } from './encode.mjs';
+import { DataboxError, effectOf, waitBeforeRetry } from './errors.mjs';
+import { ingest } from './ingest.mjs';
+import { parse, stringify } from './json.mjs';
+import { RequestLog } from './limit.mjs';
+import { OPERATIONS, isAbout, read } from './operations.mjs';
+import { Patience } from './patience.mjs';
+import { report, shareOut, sharesByStatus } from './settle.mjs';
 
-const told = (error) => ({ ...error, message: error.message });
+const KEY = 'conformance-key-0123456789';
+const told = (error) => ({ ...error, report: undefined, outcomes: undefined, message: error.message });
+
+// JavaScript has no type for a duration; libraries do, and tell by this name.
+class Duration {
+  get [Symbol.toStringTag]() { return 'Duration'; }
+}
+
+const VALUES = {
+  $int: (digits) => BigInt(digits), $decimal: (digits) => new Decimal(digits), $date: (text) => new PlainDate(text), $datetime: (text) => new Moment(text),
+  $float: (text) => ({ nan: NaN, inf: Infinity, '-inf': -Infinity }[text] ?? Number(text)), $object: (value) => value, $list: (value) => value,
+  $bytes: (base64) => Buffer.from(base64, 'base64'), $seconds: () => new Duration(), $surrogate: (code) => String.fromCharCode(parseInt(code, 16)),
+};
+const valueOf = (value) => {
+  const [tag] = value !== null && typeof value === 'object' && !Array.isArray(value) ? Object.keys(value) : [];
+  return tag in VALUES ? VALUES[tag](value[tag]) : value;
+};
+const rowOf = (row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, valueOf(value)]));
 
 function received(given) {
-  const request = OPERATIONS[given.operation](given.arguments);
-  return read(given.operation, request, given, given.arguments);
+  const answer = read(given.operation, OPERATIONS[given.operation](given.arguments), given, given.arguments, KEY);
+  return given.operation === 'datasets.get_ingestion' ? isAbout(given.arguments.ingestion_id)(answer) : answer;
 }
 
 function failed(how) {
@@ -40,7 +65,21 @@ function caught(work) {
   }
 }
 
-const AREAS = {
+function batched(batcher, rows) {
+  const made = [], invalid = [];
+  for (const [index, json] of rows.entries()) {
+    try {
+      made.push(...batcher.add({ index, json, key: null }));
+    } catch (error) {
+      if (!(error instanceof InvalidRecord)) throw error;
+      made.push(...error.made);
+      invalid.push(error.index);
+    }
+  }
+  return { made: [...made, ...batcher.flush()], invalid };
+}
+
+const DECISIONS = {
   requests(given) {
     const { method, path, query, body } = OPERATIONS[given.operation](given.arguments);
     return { method, path, query: Object.fromEntries(Object.entries(query).map(([name, value]) => [name, String(value)])), body };
@@ -50,7 +89,8 @@ const AREAS = {
     return error ? { error: told(error) } : { result };
   },
   errors(given) {
-    return told(caught(() => received(given)).error);
+    const { error } = caught(() => received(given));
+    return error ? told(error) : { kind: null };
   },
   retry(given) {
     const failure = failed(given.failure);
@@ -67,12 +107,53 @@ const AREAS = {
     return { sent_at: sent };
   },
   batches(given) {
-    const rows = given.rows.flatMap(({ json, times = 1 }) => Array(times).fill(json)).entries();
-    const made = [...batches(rows, given.batch_size, given.max_batch_bytes)];
-    return {
-      batches: made.filter((each) => each.rows).map((each) => [each.first, each.rows.length, each.bytes]),
-      invalid: made.filter((each) => 'invalid' in each).map((each) => each.invalid),
-    };
+    const rows = given.rows.flatMap(({ json, times = 1 }) => Array(times).fill(json));
+    const { made, invalid } = batched(new Batcher(given.batch_size, given.max_batch_bytes), rows);
+    return { batches: made.map((each) => [each[0].index, each.length, Buffer.byteLength(bodyOf(each))]), invalid };
+  },
+  encoding(given) {
+    try {
+      return { json: encode(Object.fromEntries(given.columns.map(([name, value]) => [name, valueOf(value)])), 0).json };
+    } catch (error) {
+      if (!(error instanceof InvalidRecord)) throw error;
+      return { error: { column: error.column, message: error.message } };
+    }
+  },
+  keys(given) {
+    return { same: keyOf(valueOf(given.first)) === keyOf(valueOf(given.second)) };
+  },
+  order(given) {
+    const underWay = new UnderWay(given.concurrency), started = [], waiting = given.batches.map((keys, number) => ({ keys, number }));
+    for (const answered of [null, ...given.answers]) {
+      if (answered !== null) underWay.end(answered);
+      const now = [];
+      while (waiting.length && underWay.mayGo(waiting[0].keys)) {
+        const { keys, number } = waiting.shift();
+        underWay.begin(number, keys);
+        now.push(number);
+      }
+      started.push(now);
+    }
+    return { started };
+  },
+  patience(given) {
+    const decides = new Patience(given.patience, given.concurrency, given.resend), attempts = {}, turns = [], kept = [];
+    for (const { at, batch, asks, passes, fails } of given.events) {
+      const mine = attempts[batch] ??= {};
+      if (asks) {
+        const turn = decides.turn(batch, at);
+        turns.push(turn === null ? 'stop' : turn ? 'wait' : 'go');
+        if (turn === 0) mine.startedAt = at;
+      } else if (passes) {
+        decides.passed(batch, mine, at);
+      } else {
+        const failure = failed(fails);
+        mine.open ||= effectOf(failure) === 'open';
+        mine.failedAt ??= at;
+        kept.push(decides.keeps(batch, failure, mine, at));
+      }
+    }
+    return { turns, kept };
   },
   verification(given) {
     const shares = given.mode === 'status' ? sharesByStatus(given.status, given.rows) : shareOut(given.ingestion, given.rows);
@@ -82,26 +163,45 @@ const AREAS = {
     return report(given.batches, given.verify, given.complete);
   },
   async calls(given) {
-    const client = new Client('conformance-key-0123456789', given.base_url, { maxRetries: given.max_retries });
+    const client = new Client(KEY, given.base_url, { maxRetries: given.max_retries, timeout: given.timeout, rateLimit: false });
     try {
       return { result: await client.send(given.operation, given.arguments) };
     } catch (error) {
+      if (error instanceof TypeError && /is not an id/.test(error.message)) return { error: { kind: 'refused', message: error.message } };
       if (!(error instanceof DataboxError)) throw error;
       return { error: told(error) };
     }
   },
-  async ingest(given) {
-    const { verify, verify_timeout: verifyTimeout, batch_size: batchSize, on_ambiguous: onAmbiguous, journal, dead_letter: deadLetter } = given.options;
-    if (journal || deadLetter) return undefined;
-    const client = new Client('conformance-key-0123456789', given.base_url);
-    const report = await client.ingest('dataset', given.rows, { primaryKeys: given.primary_keys, verify, verifyTimeout, batchSize, onAmbiguous });
-    return { report, entries: report.batches.flatMap(stretches).sort(([one], [other]) => one - other) };
-  },
 };
 
+async function ingested(given) {
+  const { max_retries: maxRetries, timeout, rate_limit: rateLimit = false, ...rest } = given.options;
+  const client = new Client(KEY, given.base_url, { maxRetries, timeout, rateLimit });
+  const named = Object.entries({ concurrency: 1, ...rest }).map(([name, value]) => [name.replace(/_(.)/g, (found, letter) => letter.toUpperCase()), value]);
+  try {
+    return shownRun(await ingest(client, 'dataset', source(given), { ...Object.fromEntries(named), primaryKeys: given.primary_keys }));
+  } catch (error) {
+    if (!(error instanceof DataboxError)) throw error;
+    return { ...(error.report ? shownRun(error) : {}), error: told(error) };
+  }
+}
+
+function* source({ rows, source_fails_after: fails }) {
+  for (const [place, row] of rows.entries()) {
+    if (place === fails) throw new Error('the source failed');
+    yield rowOf(row);
+  }
+  if (fails === rows.length) throw new Error('the source failed');
+}
+
+function shownRun({ report: made, outcomes }) {
+  return { report: made, entries: outcomes.flatMap(stretches).sort(([one], [other]) => one - other), errors: outcomes.map((each) => each.error).filter(Boolean) };
+}
+
+const AREAS = { ...DECISIONS, ...Object.fromEntries(['ingest', 'recovery', 'wire', 'pace', 'files'].map((area) => [area, ingested])) };
+
 for await (const line of readline.createInterface({ input: process.stdin })) {
-  // Ids beyond what a double holds stay texts, which is what a path needs.
-  const question = JSON.parse(line.replace(/: (\d{16,})(?=[,}])/g, ': "$1"'));
+  const question = parse(line);
   const answer = { id: question.id };
   try {
     const result = await AREAS[question.area]?.(question.input);
@@ -110,5 +210,5 @@ for await (const line of readline.createInterface({ input: process.stdin })) {
   } catch (error) {
     answer.error = String(error.stack);
   }
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
+  process.stdout.write(`${stringify(answer)}\n`);
 }

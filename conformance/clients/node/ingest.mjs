@@ -1,141 +1,314 @@
-// Sending: one request with its attempts, and whole ingests, batch after batch.
+// Rows to batches to outcomes: reads, sends, asks what became of them, reports.
 
-import { DataboxError, OPERATIONS, batches, read, report, shareOut, sharesByStatus, waitBeforeRetry, effectOf } from './client.mjs';
+import { randomBytes } from 'node:crypto';
+import { Batcher, UnderWay, bodyOf } from './batches.mjs';
+import { InvalidRecord, encode, shown } from './encode.mjs';
+import { DataboxError, effectOf, unreadable } from './errors.mjs';
+import { Budget, Isolation } from './isolation.mjs';
+import { Journal } from './journal.mjs';
+import { lettersOf, writeLetters } from './letters.mjs';
+import { Patience } from './patience.mjs';
+import { NONE, report } from './settle.mjs';
+import { Totals } from './totals.mjs';
+import { verify } from './verify.mjs';
 
 const FATAL = new Set(['AuthenticationError', 'PermissionDeniedError', 'NotFoundError']);
-const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+const FULL = 'dataset_limit_exceeded';
+const MOMENT = 0.05;
+const now = () => performance.now() / 1000;
 const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
+const isFatal = ({ error }) => FATAL.has(error?.kind) || (error?.errors ?? []).some((entry) => entry.code === FULL);
 
-export class Client {
-  constructor(key, baseUrl, { maxRetries = 4, timeout = 30 } = {}) {
-    Object.assign(this, { baseUrl, maxRetries, timeout });
-    Object.defineProperty(this, 'key', { value: key }); // so that no log of this object shows it
+const DEFAULTS = {
+  primaryKeys: [], batchSize: 100, maxBatchBytes: 1_000_000, concurrency: 4, verify: 'counts', verifyTimeout: 300, patience: 300,
+  onRefusal: 'isolate', onAmbiguous: 'auto', journal: null, deadLetter: null,
+};
+
+// Returns { report, outcomes }, whatever happened to the rows; throws what kept them from being read or noted, with the
+// same beside it.
+export const ingest = (client, datasetId, rows, options = {}) => new Ingest(client, datasetId, { ...DEFAULTS, ...options }).run(rows);
+
+class Ingest {
+  #batches = []; // { whole, rows, leftOut, before, isolation, leaves }
+  #invalid = [];
+  #tasks = new Set();
+  #budget = new Budget();
+  #claims = new Map(); // ingestion id: { part, before }
+  #went = new Map();
+  #gone = 0;
+  #doubted = new Set();
+  #taken = 0;
+  #complete = false;
+  #stopped = false;
+  #problem = null;
+
+  constructor(client, datasetId, options) {
+    const { primaryKeys, onAmbiguous, concurrency, patience } = options;
+    Object.assign(this, { client, datasetId, options, keyed: primaryKeys.length > 0 });
+    this.resend = onAmbiguous === 'resend' || (onAmbiguous === 'auto' && this.keyed);
+    this.patience = new Patience(patience, concurrency, this.resend);
+    this.underWay = new UnderWay(concurrency);
+    const about = { dataset: datasetId, address: client.baseUrl, 'primary keys': primaryKeys.join(', ') };
+    this.journal = options.journal ? new Journal(options.journal, about) : null;
+    this.totals = new Totals(this.journal?.total ?? null, this.journal?.resumed ?? false);
+    this.batcher = new Batcher(options.batchSize, options.maxBatchBytes, this.journal?.ends);
   }
 
-  async send(name, args, { maxRetries = this.maxRetries, accept = (answer) => answer } = {}) {
-    const request = OPERATIONS[name](args);
-    let open = false;
-    for (let attempt = 0; ; attempt += 1) {
-      let failure;
-      try {
-        return accept(read(name, request, await this.#exchange(request), args));
-      } catch (error) {
-        failure = this.#hidden(error);
-      }
-      // Gone after an attempt that may have done it: it did.
-      if (open && request.method === 'DELETE' && failure.status_code === 404) return null;
-      open ||= effectOf(failure) === 'open';
-      // What stands in the API's place would meet the next attempt too; only rows are worth one more.
-      const repeatable = request.repeatable && (failure.kind !== 'InvalidResponseError' || name === 'datasets.create_ingestion');
-      const wait = waitBeforeRetry(failure, { attempt, max_retries: maxRetries, repeatable });
-      if (wait === null) {
-        if (open && request.method === 'POST') failure.message += ' It may have taken effect: look before you send it again.';
-        throw Object.assign(failure, { open });
-      }
-      await sleep(wait);
-    }
-  }
-
-  #hidden(error) {
-    error.message = error.message.replaceAll(this.key, '…'); // what a server repeats may hold the key
-    return error;
-  }
-
-  async #exchange({ method, path, query, body }) {
-    const asked = new URLSearchParams(query).toString();
+  async run(rows) {
     try {
-      const response = await fetch(`${this.baseUrl}${path}${asked ? `?${asked}` : ''}`, {
-        method,
-        headers: { 'x-api-key': this.key, accept: 'application/json', ...(body === null ? {} : { 'content-type': 'application/json' }) },
-        body: body === null ? undefined : JSON.stringify(body),
-        redirect: 'manual',
-        signal: AbortSignal.timeout(this.timeout * 1000),
-      });
-      return { status: response.status, headers: Object.fromEntries(response.headers), body: await response.text() };
+      await this.#sendAll(rows);
+      await Promise.all(this.#tasks);
+      if (!this.#problem || this.#problem.kind !== 'ConfigurationError') await this.#verify();
     } catch (error) {
-      const connection = NOT_SENT.has(error.cause?.code) ? 'not sent' : 'lost';
-      throw new DataboxError('APIConnectionError', `${method} ${path} got no whole answer from ${this.baseUrl}.`, { connection });
+      this.#problem ??= error;
+      this.#stop();
+      await Promise.allSettled(this.#tasks);
     }
+    const result = this.#conclude();
+    if (this.#problem) throw Object.assign(this.#problem, result);
+    return result;
   }
 
-  async ingest(datasetId, rows, { primaryKeys = [], batchSize = 100, maxBytes = 1_000_000, verify = 'counts', verifyTimeout = 300, onAmbiguous = 'auto' } = {}) {
-    const repeatable = onAmbiguous === 'resend' || (onAmbiguous === 'auto' && primaryKeys.length > 0);
-    const outcomes = [], usable = [], ids = new Set();
-    const isNew = (receipt) => {
-      if (ids.has(receipt.ingestion_id)) throw invalid('POST', `it has the id of an ingestion that was there before, ${receipt.ingestion_id}`);
-      ids.add(receipt.ingestion_id);
-      return receipt;
-    };
-    let complete = true;
-    rows.forEach((row, index) => {
-      const flat = Object.keys(row).length && Object.values(row).every((value) => value === null || typeof value !== 'object');
-      const hasKeys = primaryKeys.every((name) => row[name] !== undefined && row[name] !== null);
-      if (flat && hasKeys) usable.push([index, JSON.stringify(row)]);
-      else outcomes.push({ outcome: 'invalid', rows: 1, places: [index] });
-    });
-    for (const batch of batches(usable, batchSize, maxBytes)) {
-      if ('invalid' in batch) {
-        outcomes.push({ outcome: 'invalid', rows: 1, places: [batch.invalid] });
+  // Reading
+
+  async #sendAll(rows) {
+    const source = rows[Symbol.asyncIterator]?.() ?? rows[Symbol.iterator]();
+    while (!this.#stopped) {
+      if (!this.underWay.hasRoom(this.patience.makesRoom)) { // nothing is read before it can be sent
+        await this.#change();
         continue;
       }
-      const sent = { rows: batch.rows.length, places: batch.places };
-      outcomes.push(sent);
+      let item;
       try {
-        const records = batch.rows.map((json) => JSON.parse(json));
-        const receipt = await this.send('datasets.create_ingestion', { dataset_id: datasetId, records, repeatable }, { accept: isNew });
-        Object.assign(sent, { outcome: 'accepted', ingestionId: receipt.ingestion_id, unverified: sent.rows });
+        item = await source.next();
       } catch (error) {
-        if (!(error instanceof DataboxError)) throw error;
-        Object.assign(sent, { outcome: error.open ? 'ambiguous' : 'failed', error });
-        if (FATAL.has(error.kind)) {
-          complete = false;
-          break;
-        }
+        this.#problem = new DataboxError('IngestError', `The source of the rows failed: ${error.message}`);
+        break;
       }
+      if (item.done) {
+        this.#complete = true;
+        break;
+      }
+      for (const batch of this.#take(this.#taken, item.value)) await this.#dispatch(batch, true);
     }
-    const open = outcomes.filter((sent) => sent.ingestionId), end = Date.now() + verifyTimeout * 1000;
-    if (verify === 'counts') for (const sent of open) await this.#untilKnown(end, () => this.#count(datasetId, sent));
-    if (verify === 'status') await this.#untilKnown(end, () => this.#readList(datasetId, open, end));
-    return { ...report(outcomes, verify, complete), batches: outcomes };
+    for (const batch of this.batcher.flush()) await this.#dispatch(batch, this.#complete);
+    if (this.#complete && !this.#stopped) this.journal?.ended(this.#batches.length);
   }
 
-  // Asks until the outcome is known or the time is over, once at least. A question that fails is asked again.
-  async #untilKnown(end, ask) {
-    for (let wait = 0.25; ; wait = Math.min(10, wait * 1.5)) {
-      const last = Date.now() >= end;
+  #take(index, row) {
+    this.#taken += 1;
+    let json;
+    try {
+      const encoded = encode(row, index, this.options.primaryKeys);
+      ({ json } = encoded);
+      return this.batcher.add({ index, ...encoded });
+    } catch (error) {
+      if (!(error instanceof InvalidRecord)) throw error;
       try {
-        if (await ask()) return;
-      } catch (error) {
-        if (!(error instanceof DataboxError)) throw error;
+        json ??= encode(row, index).json; // it may lack a key
+      } catch {
+        // it has none
       }
-      if (last) return;
-      await sleep(Math.min(wait, Math.max(0, (end - Date.now()) / 1000)));
+      this.#invalid.push({ index, json, shown: shown(row), error: error.message });
+      return error.made ?? [];
     }
   }
 
-  async #count(datasetId, sent) {
-    const ask = { dataset_id: datasetId, ingestion_id: sent.ingestionId };
-    const accept = (ingestion) => {
-      if (ingestion.id.toLowerCase() !== sent.ingestionId.toLowerCase()) throw invalid('GET', `it is about another ingestion, ${ingestion.id}`);
-      return ingestion;
+  async #change() {
+    await Promise.race([sleep(MOMENT), ...this.#tasks]);
+  }
+
+  // Sending
+
+  async #dispatch(whole, complete) {
+    const number = this.#batches.length, batch = { whole, rows: whole, leftOut: [], before: null, isolation: null, leaves: null };
+    this.#batches.push(batch);
+    if (this.journal) Object.assign(batch, this.journal.plan(number, whole, { complete, resend: this.resend }));
+    if (batch.send === false) {
+      if (batch.before?.ingestionId) this.#claim(batch, batch.before.ingestionId, true);
+      return;
+    }
+    const keys = batch.rows.map((row) => row.key).filter((key) => key !== null);
+    while (!this.#stopped && !this.underWay.mayGo(keys, this.patience.makesRoom)) await this.#change();
+    if (this.#stopped) return; // it stays unsent, or what it was
+    const { onRefusal } = this.options, span = [whole[0].index, whole.at(-1).index + 1];
+    batch.isolation = new Isolation(batch.rows, {
+      span, isolate: onRefusal === 'isolate', resend: this.resend, keyed: this.keyed, budget: this.#budget, lost: batch.before?.outcome === 'ambiguous' });
+    this.journal?.note({ span, rows: whole, maxBytes: this.options.maxBatchBytes, leftOut: batch.leftOut, state: batch.before?.outcome === 'ambiguous' ? 'ambiguous' : 'unsent' });
+    this.underWay.begin(number, keys);
+    const task = this.#deliver(number, batch).catch((error) => this.#fail(error)).finally(() => {
+      this.underWay.end(number);
+      this.#tasks.delete(task);
+    });
+    this.#tasks.add(task);
+    if (number === 0) await task; // alone: a wrong key or dataset shall not cost several batches
+  }
+
+  #fail(error) {
+    this.#problem ??= error;
+    this.#stop();
+  }
+
+  #stop() {
+    this.#stopped = true;
+    this.patience.stopped = true;
+  }
+
+  async #deliver(number, { isolation, whole, leftOut }) {
+    for (let part = isolation.next(); part && !this.#stopped; part = isolation.next()) {
+      const answer = await this.#delivered(number, part, whole);
+      if (!answer) break;
+      const outcome = outcomeOf(answer), changes = isolation.answered(part, answer);
+      for (const { old, made } of changes) {
+        const within = ({ span: [start, end] }) => ({ rows: whole.filter((row) => row.index >= start && row.index < end), leftOut: leftOut.filter((each) => each.index >= start && each.index < end) });
+        this.journal?.replace(old.map((each) => each.span[0]), made.map((each) => ({ span: each.span, ...within(each), state: outcome, error: answer.error.message })));
+      }
+      if (!changes.length) this.#noteEnd(part);
+      if (isFatal(answer) || this.patience.over) this.#stop();
+    }
+    if (this.patience.over) this.#stop();
+  }
+
+  #noteEnd(part) {
+    for (const [each, answer] of this.#batches.flatMap((batch) => batch.isolation?.ended ?? [])) {
+      if (each === part) this.journal?.amend(part.span[0], { state: outcomeOf(answer), ingestionId: answer.ingestionId, error: answer.error?.message ?? null });
+    }
+  }
+
+  // Sends a part as often as it takes; null when nothing more goes.
+  async #delivered(number, part) {
+    for (;;) {
+      const wait = this.patience.turn(number, now());
+      if (wait === null) return null;
+      if (wait) {
+        await sleep(wait);
+        continue;
+      }
+      const { maxRetries } = this.client;
+      const answer = await this.#attempted(part, this.patience.asks(number) ? 0 : this.patience.isSuspect(number) ? Math.max(maxRetries, 1) : maxRetries);
+      if (!answer.error) {
+        this.patience.passed(number, part.attempts, now());
+        return answer;
+      }
+      if (!this.patience.keeps(number, answer.error, part.attempts, now())) {
+        if (this.patience.over) answer.error.message += ` ${this.patience.over} Run again with the journal to go on.`;
+        return answer;
+      }
+      part.error = answer.error;
+      this.journal?.amend(part.span[0], { state: outcomeOf(answer), error: answer.error.message });
+    }
+  }
+
+  async #attempted(part, maxRetries) {
+    this.journal?.amend(part.span[0], { state: 'sending' });
+    if (!this.#went.has(part)) this.#went.set(part, this.#gone++);
+    const args = { dataset_id: this.datasetId, body: bodyOf(part.rows), repeatable: this.resend };
+    const accept = (receipt) => {
+      if (this.#claim(part, receipt.ingestion_id)) return receipt;
+      throw unreadable({ method: 'POST', path: `/v1/datasets/${this.datasetId}/data` }, 200, `it has the id of an ingestion that was there before, ${receipt.ingestion_id}`);
     };
-    Object.assign(sent, shareOut(await this.send('datasets.get_ingestion', ask, { maxRetries: 0, accept }), sent.rows));
-    return !sent.unverified;
+    try {
+      const receipt = await this.client.send('datasets.create_ingestion', args, { maxRetries, accept, attempts: part.attempts });
+      return { ingestionId: receipt.ingestion_id };
+    } catch (error) {
+      if (!(error instanceof DataboxError)) throw error;
+      return { error, open: part.attempts.open ?? false };
+    }
   }
 
-  async #readList(datasetId, open, end) {
-    const seen = new Set();
-    for (let page = 1, more = true; more && (page === 1 || Date.now() < end); page += 1) {
-      const list = await this.send('datasets.list_ingestions', { dataset_id: datasetId, page, page_size: 100 }, { maxRetries: 0 });
-      for (const { id, status } of list.items) {
-        for (const sent of open) if (sent.ingestionId === id && sent.unverified) Object.assign(sent, sharesByStatus(status, sent.rows));
-      }
-      // A server that does not page sends the same each time.
-      more = list.more && open.some((sent) => sent.unverified) && list.items.some(({ id }) => !seen.has(id));
-      for (const { id } of list.items) seen.add(id);
+  // Whether a part may have an ingestion id, as no other one has it. Of two that were under way at the same time nobody
+  // knows whose it is.
+  #claim(part, id, earlier = false) {
+    if (!this.#claims.has(id)) this.#claims.set(id, { part, before: earlier ? 0 : this.#gone });
+    const claim = this.#claims.get(id);
+    if (claim.part !== part && (this.#went.get(part) ?? 0) < claim.before) this.#doubted.add(claim.part);
+    return claim.part === part;
+  }
+
+  // What came of it
+
+  // Batches, or the parts in which they went: { rows, span, outcome, ingestionId, error, shares, rejected, ask, isNew }.
+  #leaves() {
+    return this.#batches.flatMap((batch) => (batch.leaves ??= this.#leavesOf(batch)));
+  }
+
+  #leavesOf({ isolation, whole, rows, before }) {
+    const leaf = (of, span, more) => ({ rows: of, span, ingestionId: null, error: null, rejected: [], ask: true, isNew: true, ...more,
+      shares: more.shares ?? (more.outcome === 'accepted' ? { ...NONE, unverified: of.length } : NONE) });
+    if (isolation && (isolation.ended.length || isolation.whole.error || isolation.pending.length > 1)) {
+      return isolation.rest().map(([part, answer]) => {
+        const doubted = this.#doubted.has(part) && answer.ingestionId;
+        const outcome = doubted ? 'ambiguous' : outcomeOf(answer);
+        const error = doubted ? `The answer named an ingestion that another batch got as well: ${answer.ingestionId}.` : answer.error?.message ?? null;
+        this.journal?.amend(part.span[0], { state: outcome, error, ingestionId: doubted ? null : answer.ingestionId });
+        return leaf(part.rows, part.span, { outcome, ingestionId: doubted ? null : answer.ingestionId, error });
+      });
     }
-    return !open.some((sent) => sent.unverified);
+    if (!rows.length) return [];
+    const span = [whole[0].index, whole.at(-1).index + 1], shares = before?.shares && { ...before.shares };
+    if (shares && this.options.verify === 'counts') Object.assign(shares, { uncounted: 0, unverified: shares.unverified + shares.uncounted });
+    return [leaf(rows, span, before ? { isNew: false, ...before, shares } : { outcome: 'unsent' })];
+  }
+
+  async #verify() {
+    const { verify: mode, verifyTimeout } = this.options;
+    if (!mode) return;
+    const leaves = this.#leaves();
+    await verify(this.client, this.datasetId, leaves, mode, verifyTimeout, (leaf, answer) => {
+      if (answer) this.#hearTotal(leaf, answer);
+      if (!leaf.shares.unverified) {
+        this.journal?.amend(leaf.span[0], { shares: leaf.shares, rejected: leaf.rejected, error: leaf.error });
+        this.journal?.noteTotal(this.totals.least);
+      }
+    });
+    await this.#lookForWhatWasThere(leaves);
+  }
+
+  #hearTotal(leaf, answer) {
+    const rows = answer.dataset_metrics?.total_records_count ?? null;
+    if (rows !== null) this.totals.told(Number(rows), answer.id, leaf?.isNew ?? false, leaf && !leaf.shares.unverified ? leaf.shares.appended : 0);
+  }
+
+  async #lookForWhatWasThere(leaves) {
+    const settled = !leaves.some((leaf) => leaf.outcome === 'accepted' && leaf.shares.unverified && leaf.ask);
+    for (let id = this.totals.question(settled); id; id = this.totals.question(settled)) {
+      try {
+        this.#hearTotal(null, await this.client.send('datasets.get_ingestion', { dataset_id: this.datasetId, ingestion_id: id }));
+      } catch (error) {
+        if (!(error instanceof DataboxError)) throw error;
+      }
+    }
+    const why = this.totals.loss(settled);
+    if (!why || !this.journal) return;
+    for (const leaf of leaves.filter((each) => !each.isNew && each.outcome === 'accepted')) {
+      Object.assign(leaf, { shares: { ...NONE, unverified: leaf.rows.length }, error: why, rejected: [] });
+    }
+    this.journal.lost(why);
+  }
+
+  // Accounts for every row, in the report and the dead letters.
+  #conclude() {
+    for (const rows of this.batcher.flush()) this.#batches.push({ whole: rows, rows, leftOut: [], before: null, isolation: null, leaves: null });
+    const leaves = this.#leaves(), rowOf = new Map(this.#batches.flatMap((batch) => batch.whole.map((row) => [row.index, row])));
+    const leftOut = this.#batches.flatMap((batch) => batch.leftOut).map((each) => ({ ...each, row: rowOf.get(each.index) }));
+    const outcomes = [
+      ...leaves.map((leaf) => ({ ...leaf.shares, outcome: leaf.outcome, error: leaf.error, rows: leaf.rows.length, places: leaf.rows.map((row) => row.index) })),
+      ...leftOut.map(({ index, outcome, error }) => ({ outcome, rows: 1, places: [index], error: `Not sent again, since newer rows of the same keys were accepted. ${error ?? ''}` })),
+      ...this.#invalid.map(({ index, error }) => ({ outcome: 'invalid', rows: 1, places: [index], error })),
+    ].sort((one, other) => one.places[0] - other.places[0]);
+    const { deadLetter, verify: mode } = this.options;
+    if (deadLetter && !(this.#problem?.kind === 'ConfigurationError' && !this.#went.size)) {
+      const letters = lettersOf({ leaves, leftOut, invalid: this.#invalid, keyed: this.keyed, rows: this.#taken });
+      writeLetters(deadLetter, letters, this.journal?.id ?? randomBytes(8).toString('hex'), this.journal, this.#complete ? Infinity : this.#taken);
+    }
+    this.journal?.close();
+    return { report: report(outcomes, mode, this.#complete), outcomes };
   }
 }
 
-const invalid = (method, problem) => new DataboxError('InvalidResponseError', `${method} was answered, but ${problem}.`);
+// Without an id and an error nothing was sent.
+function outcomeOf({ ingestionId, error, open }) {
+  if (ingestionId) return 'accepted';
+  if (open) return 'ambiguous';
+  return error ? (effectOf(error) === 'open' ? 'ambiguous' : 'failed') : 'unsent';
+}

@@ -7,13 +7,10 @@ import asyncio
 import base64
 import inspect
 import json
-import sqlite3
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -24,6 +21,7 @@ from databox import (
     AsyncPage,
     Databox,
     DataboxError,
+    IngestError,
     Ingestion,
     InvalidRecordError,
     Page,
@@ -97,7 +95,8 @@ def errors(given: Json) -> Json:
 
 
 def told(error: DataboxError) -> Json:
-    return {**plain(vars(error)), "kind": type(error).__name__, "message": str(error)}
+    fields = plain(vars(error)) if isinstance(error, APIError) else {}
+    return {**fields, "kind": type(error).__name__, "message": str(error)}
 
 
 def plain(value: Any) -> Any:
@@ -185,9 +184,9 @@ VALUES: dict[str, Callable[[Any], Any]] = {
 
 
 def value_of(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and len(value) == 1:
         ((tag, inner),) = value.items()
-        return VALUES[tag](inner)
+        return VALUES[tag](inner) if tag in VALUES else value
     return value
 
 
@@ -267,86 +266,100 @@ def shown(made: IngestReport) -> Json:
 
 def calls(given: Json) -> Json:
     group, _, name = given["operation"].partition(".")
-    options: Json = {"max_retries": given["max_retries"], "rate_limit": None}
+    options: Json = {"max_retries": given["max_retries"], "rate_limit": None, "timeout": given.get("timeout", 30.0)}
+
+    first, rest = arguments_of(given)
 
     async def main() -> Any:
         async with AsyncDatabox(KEY, given["base_url"], **options) as client:
-            return await getattr(getattr(client, group), name)(*given["arguments"].values())
+            return await getattr(getattr(client, group), name)(*first, **rest)
 
     try:
         if ASYNCHRONOUS:
             return {"result": plain(asyncio.run(main()))}
         with Databox(KEY, given["base_url"], **options) as client:
-            return {"result": plain(getattr(getattr(client, group), name)(*given["arguments"].values()))}
+            return {"result": plain(getattr(getattr(client, group), name)(*first, **rest))}
     except APIError as error:
         return {"error": told(error)}
+    except (TypeError, ValueError) as error:
+        return {"error": {"kind": "refused", "message": str(error)}}
+
+
+def arguments_of(given: Json) -> tuple[list[Any], Json]:
+    """What our methods take by place, and what by name."""
+    arguments = dict(given["arguments"])
+    by_name = {"page_size", "primary_keys", "timezone", "data_source"}
+    if given["operation"] == "datasets.create":
+        arguments["data_source"] = arguments.pop("data_source_id")
+    if given["operation"] == "data_sources.create":
+        by_name.add("account_id")
+    first = [value for name, value in arguments.items() if name not in by_name]
+    return first, {name: value for name, value in arguments.items() if name in by_name}
+
+
+CLIENT_OPTIONS = ("max_retries", "timeout", "rate_limit")
 
 
 def ingest(given: Json) -> Json:
-    options = dict(given["options"])
-    runs = options.pop("runs", 1)
-    with tempfile.TemporaryDirectory() as folder:
-        journal, dead = Path(folder) / "journal", Path(folder) / "dead.jsonl"
-        files = {"journal": journal if options.pop("journal", False) else None}
-        files["dead_letter"] = dead if options.pop("dead_letter", False) else None
-        last = None
-        for _ in range(runs):
-            arguments = {"primary_keys": given["primary_keys"], "concurrency": 1, "raise_on_failure": False}
-            last = ingested(given["base_url"], given["rows"], {**options, **arguments, **files})
-        assert last
-        lines = dead.read_text("utf-8").splitlines() if dead.exists() else []
-        beside = dead.with_name("dead.jsonl.reasons.jsonl")
-        reasons = [json.loads(line) for line in beside.read_text("utf-8").splitlines()] if beside.exists() else []
-        noted = journal_rows(journal) if journal.exists() else []
-    entries = [[batch.first_row, batch.rows, batch.outcome] for batch in last.batches]
-    return {"report": shown(last), "entries": entries, "dead_letters": lines, "reasons": reasons, "journal": noted}
+    options = {"concurrency": 1, **given["options"], "primary_keys": given["primary_keys"]}
+    about_client = {name: options.pop(name) for name in CLIENT_OPTIONS if name in options}
+    if not about_client.pop("rate_limit", False):
+        about_client["rate_limit"] = None
+    try:
+        report = ingested(given["base_url"], source(given), options, about_client)
+    except IngestError as error:
+        return {**shown_run(error.report), "error": told(error)} if error.__cause__ else shown_run(error.report)
+    except DataboxError as error:
+        return {"error": told(error)}
+    return shown_run(report)
 
 
-def recovery(given: Json) -> Json:
-    return ingest(given)
+def source(given: Json) -> Iterator[Json]:
+    """The rows of a case, one by one, and perhaps an error after some of them."""
+    fails = given.get("source_fails_after")
+    for place, row in enumerate(given["rows"]):
+        if place == fails:
+            raise RuntimeError("the source failed")
+        yield {name: value_of(value) for name, value in row.items()}
+    if fails == len(given["rows"]):
+        raise RuntimeError("the source failed")
 
 
-def ingested(url: str, rows: list[Json], arguments: Json) -> IngestReport:
+def ingested(url: str, rows: Iterator[Json], options: Json, about_client: Json) -> IngestReport:
     if not ASYNCHRONOUS:
-        with Databox(KEY, url, rate_limit=None) as client:
-            return client.datasets.ingest("dataset", rows, **arguments)
+        with Databox(KEY, url, **about_client) as client:
+            return client.datasets.ingest("dataset", rows, **options)
 
     async def main() -> IngestReport:
-        async with AsyncDatabox(KEY, url, rate_limit=None) as client:
-            return await client.datasets.ingest("dataset", rows, **arguments)
+        async with AsyncDatabox(KEY, url, **about_client) as client:
+            return await client.datasets.ingest("dataset", rows, **options)
 
     return asyncio.run(main())
 
 
-def journal_rows(path: Path) -> list[Json]:
-    db = sqlite3.connect(path)
-    db.row_factory = sqlite3.Row
-    query = "select number, end_row, rows, state, ingestion_id from batches order by number"
-    found = [dict(row) for row in db.execute(query)]
-    db.close()
-    return found
+def shown_run(made: IngestReport) -> Json:
+    entries = [[batch.first_row, batch.rows, batch.outcome] for batch in made.batches]
+    errors = [str(batch.error) for batch in made.batches if batch.error]
+    return {"report": shown(made), "entries": entries, "errors": errors}
 
 
-AREAS: dict[str, Callable[[Json], Json]] = {
-    each.__name__: each
-    for each in (
-        requests,
-        answers,
-        errors,
-        retry,
-        limits,
-        batches,
-        encoding,
-        keys,
-        order,
-        patience,
-        verification,
-        report,
-        calls,
-        ingest,
-        recovery,
-    )
-}
+Area = Callable[[Json], Json]
+DECISIONS: tuple[Area, ...] = (
+    requests,
+    answers,
+    errors,
+    retry,
+    limits,
+    batches,
+    encoding,
+    keys,
+    order,
+    patience,
+    verification,
+    report,
+)
+AREAS: dict[str, Area] = {each.__name__: each for each in (*DECISIONS, calls)}
+AREAS |= dict.fromkeys(("ingest", "recovery", "wire", "pace", "files"), ingest)
 
 
 def main() -> None:

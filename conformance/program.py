@@ -1,0 +1,91 @@
+"""The adapter: a program that is asked one case at a time, and started again after it broke."""
+
+import json
+import queue
+import subprocess
+import threading
+from typing import Any
+
+__all__ = ["Adapter", "Broken"]
+
+
+class Broken(Exception):
+    """The adapter did not answer as the protocol says."""
+
+
+class Adapter:
+    """A client behind standard input and output.
+
+    Args:
+        command: what starts it.
+        timeout: seconds for one answer.
+    """
+
+    def __init__(self, command: list[str], timeout: float = 30.0) -> None:
+        self._command = command
+        self._timeout = timeout
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lines: queue.Queue[bytes] = queue.Queue()
+
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Return its answer to a case.
+
+        Raises:
+            Broken: it crashed, hangs, or said something else.
+            OSError: it cannot be started.
+        """
+        process = self._process or self._start()
+        try:
+            assert process.stdin
+            process.stdin.write(json.dumps(question).encode() + b"\n")
+            process.stdin.flush()
+            line = self._lines.get(timeout=self._timeout)
+        except queue.Empty:
+            self.close()
+            raise Broken(f"it has not answered for {self._timeout:g} s") from None
+        except OSError:
+            line = b""
+        if not line:
+            status = process.wait()
+            self.close()
+            raise Broken(f"it ended with status {status}")
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or answer.get("id") != question["id"]:
+            self.close()  # whatever else it says belongs to no case
+            raise Broken(f"it said {line[:200]!r}, which is no answer to {question['id']}")
+        return answer
+
+    def kill(self) -> None:
+        """End the program at once, from any thread; whoever asked it something learns that it ended."""
+        process = self._process
+        if process:
+            process.kill()
+            process.wait()
+
+    def close(self) -> None:
+        """End the program."""
+        if self._process:
+            self.kill()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe:
+                    pipe.close()
+            self._process = None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._lines = queue.Queue()
+        threading.Thread(target=self._read, args=(self._process, self._lines), daemon=True).start()
+        return self._process
+
+    @staticmethod
+    def _read(process: subprocess.Popen[bytes], lines: "queue.Queue[bytes]") -> None:
+        assert process.stdout
+        try:
+            for line in process.stdout:
+                lines.put(line)
+        except ValueError:  # closed
+            pass
+        lines.put(b"")
