@@ -2,40 +2,46 @@
 
 import typing
 
-from databox._sync.client import Databox
-from databox._sync.page import Page
-from databox.errors import (
-    APIConnectionError,
-    APIError,
-    APIStatusError,
-    APITimeoutError,
-    AuthenticationError,
-    BadRequestError,
-    ConfigurationError,
-    ConflictError,
-    DataboxError,
-    IngestionTimeoutError,
-    InvalidRecordError,
-    InvalidResponseError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    RequestTooLargeError,
-    ServerError,
-)
-from databox.limit.rate import RateLimit
-from databox.models import (
-    Account,
-    Dataset,
-    DatasetMetrics,
-    DataSource,
-    ErrorDetail,
-    Ingestion,
-    IngestionReceipt,
-    IngestionSummary,
-    TimeZone,
-)
-from databox.version import VERSION
+try:
+    from databox._sync.client import Databox
+    from databox._sync.page import Page
+    from databox.errors import (
+        APIConnectionError,
+        APIError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        ConfigurationError,
+        ConflictError,
+        DataboxError,
+        IngestionTimeoutError,
+        InvalidRecordError,
+        InvalidResponseError,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitError,
+        RequestTooLargeError,
+        ServerError,
+    )
+    from databox.limit.rate import RateLimit
+    from databox.models import (
+        Account,
+        Dataset,
+        DatasetMetrics,
+        DataSource,
+        ErrorDetail,
+        Ingestion,
+        IngestionReceipt,
+        IngestionSummary,
+        TimeZone,
+    )
+    from databox.version import VERSION
+except ImportError as problem:
+    from databox.clash import explain
+
+    explain(problem)
+    raise
 
 if typing.TYPE_CHECKING:
     from databox._async.client import AsyncDatabox

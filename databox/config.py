@@ -1,19 +1,23 @@
-"""Which key to use and where to send it: argument, environment, or the official client's file, in that order."""
+"""Which key to use and where to send it: argument, environment, or the official client's file, in that order.
 
-import json
+What was given may be a key in the wrong place. So it is looked at inside `Secret`, and what is refused is described
+and never quoted.
+"""
+
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import attrs
+import orjson
 
 from databox.errors import ConfigurationError
 from databox.hosts import canonical, is_loopback
+from databox.misuse import ArgumentTypeError
+from databox.secret import Secret, secret_of
 
-__all__ = ["DEFAULT_BASE_URL", "KEY_HEADER", "Config", "Secret", "load_config"]
+__all__ = ["DEFAULT_BASE_URL", "KEY_HEADER", "Config", "address_in", "config_file", "load_config", "read_config_file"]
 
 DEFAULT_BASE_URL = "https://api.databox.com"
 KEY_HEADER = "x-api-key"
@@ -24,29 +28,21 @@ _NO_KEY = (
     "No API key. Pass api_key=…, set DATABOX_API_KEY, or log in with the official client. "
     "Keys are made in Databox under Account Management > Profile > Password & Security > API key."
 )
+_DISTINCT = 8
+"""Characters of a key that is found nowhere by chance."""
 
 
-@attrs.frozen(repr=False)
-class Secret:
-    """A key that does not show itself in a repr, a log line or a traceback."""
-
-    _value: str
-
-    def reveal(self) -> str:
-        """Return the key itself, for the header that carries it and for nothing else."""
-        return self._value
-
-    def __repr__(self) -> str:
-        # A short key would be half given away by its last four characters.
-        return f"…{self._value[-4:]}" if len(self._value) >= 16 else "…"
-
-
-@attrs.frozen
 class Config:
     """The key and the address that a client was made with."""
 
-    key: Secret
-    base_url: str
+    __slots__ = ("base_url", "key")
+
+    def __init__(self, key: Secret[str], base_url: str) -> None:
+        self.key = key
+        self.base_url = base_url
+
+    def __repr__(self) -> str:
+        return f"Config(key={self.key!r}, base_url={self.base_url!r})"
 
     @property
     def host(self) -> str:
@@ -60,91 +56,120 @@ class Config:
         return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-def load_config(api_key: str | None, base_url: str | None, *, environ: Mapping[str, str] | None = None) -> Config:
+def load_config(api_key: str | Secret[str] | None, base_url: str | Secret[str] | None) -> Config:
     """Return the key and base URL to use, checked.
 
     Raises:
         ConfigurationError: there is no key, or the key, the URL or the file cannot be used.
         TypeError: the key or the URL is not a string.
     """
-    environ = os.environ if environ is None else environ
-    key = _argument("api_key", api_key) or environ.get(KEY_VARIABLE)
-    url = _argument("base_url", base_url) or environ.get(URL_VARIABLE)
+    given = secret_of(api_key), secret_of(base_url)
+    del api_key, base_url  # whoever shows the locals of a traceback does not show them
+    key, url = _argument("api_key", given[0]), _argument("base_url", given[1])
+    key = key or secret_of(os.environ.get(KEY_VARIABLE) or None)
+    place = "" if url else f" in {URL_VARIABLE}"
+    url = url or secret_of(os.environ.get(URL_VARIABLE) or None)
     # The file is not even opened when nothing is wanted from it, so that a broken one harms nobody else.
-    stored = {} if key and url else _read_file(config_file(environ), required=not key)
-    key = key or stored.get("apiKey")
-    url = url or stored.get("apiUrl") or DEFAULT_BASE_URL
+    if not key or not url:
+        path = config_file()
+        stored = _stored(path, required=not key)
+        place = place if url else f" in {path}"
+        key, url = key or stored.get("apiKey"), url or stored.get("apiUrl")
     if not key:
         raise ConfigurationError(_NO_KEY)
-    return Config(_checked_key(key), _checked_url(url))
+    key = _checked_key(key)
+    return Config(key, _checked_url(url, key, place) if url else DEFAULT_BASE_URL)
 
 
-def config_file(environ: Mapping[str, str]) -> Path:
+def config_file() -> Path:
     """Return where the official client keeps its key."""
-    home = environ.get("HOME") or environ.get("USERPROFILE")
+    home = os.environ.get("HOME") or os.environ.get("USERPROFILE")
     return Path(home or Path.home()) / ".config" / "databox-cli" / "config.json"
 
 
-def _argument(name: str, value: object) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a string, not {type(value).__name__}.")
-    if not value.strip():
-        raise ConfigurationError(f"{name} is empty. Leave it out to use the environment or the stored value.")
-    return value
+def read_config_file(path: Path) -> Secret[dict[str, Any]] | None:
+    """Return what is in the official client's file; nothing at all where there is none, and None if it is no object.
 
-
-def _read_file(path: Path, *, required: bool) -> dict[str, str]:
+    Raises:
+        OSError: it cannot be read.
+    """
     try:
-        document: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+        found: Secret[Any] = Secret(orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf")))
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return Secret({})
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found.reveal(), dict) else None
+
+
+def _argument(name: str, given: Secret[str] | None) -> Secret[str] | None:
+    if given is None:
+        return None
+    if not isinstance(given.reveal(), str):
+        raise ArgumentTypeError(f"{name} must be a string, not {type(given.reveal()).__name__}.")
+    if not given.reveal().strip():
+        raise ConfigurationError(f"{name} is empty. Leave it out to use the environment or the stored value.")
+    return given
+
+
+def _stored(path: Path, *, required: bool) -> dict[str, Secret[str]]:
+    """The key and address in the file, as far as they are there."""
+    try:
+        found = read_config_file(path)
     except OSError as error:
-        if not required:
-            return {}
-        raise ConfigurationError(f"Cannot read {path}: {error.strerror}.") from None
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        if not required:
-            return {}
-        raise ConfigurationError(f"{path} is not a JSON object. Mend or delete it, or pass api_key=….")
-    known = cast("dict[str, Any]", document)
-    values = {name: known.get(name) for name in ("apiKey", "apiUrl")}
-    for name, value in values.items():
-        if value is not None and not isinstance(value, str):
-            raise ConfigurationError(f"{path}: {name} is not a string. Mend or delete the file.")
-    return {name: value for name, value in values.items() if value}
+        problem = f"Cannot read {path}: {error.strerror}."
+    else:
+        problem = f"{path} is not a JSON object. Mend or delete it, or pass api_key=…."
+        if found is not None:
+            values = {name: secret_of(found.reveal().get(name)) for name in ("apiKey", "apiUrl")}
+            for name, value in values.items():
+                if value is not None and not isinstance(value.reveal(), str):
+                    raise ConfigurationError(f"{path}: {name} is not a string. Mend or delete the file.")
+            return {name: value for name, value in values.items() if value is not None and value.reveal()}
+    if required:
+        raise ConfigurationError(problem)
+    return {}
 
 
-def _checked_key(key: str) -> Secret:
-    key = key.strip()
-    if not (key.isascii() and key.isprintable() and " " not in key):
-        # Not shown: it may be a real key with a stray character in it.
+def _checked_key(key: Secret[str]) -> Secret[str]:
+    key = Secret(key.reveal().strip())
+    if not (key.reveal().isascii() and key.reveal().isprintable() and " " not in key.reveal()):
         raise ConfigurationError(
             "The API key holds a space, a line break or a character that no header can carry. Copy it again."
         )
-    return Secret(key)
+    if "://" in key.reveal():
+        raise ConfigurationError("The API key is an address. Were api_key and base_url swapped?")
+    return key
 
 
-def _checked_url(url: str) -> str:
-    example = f"Write it like {DEFAULT_BASE_URL}."
+def _checked_url(url: Secret[str], key: Secret[str], place: str) -> str:
+    base_url, problem = address_in(url)
+    if len(key.reveal()) >= _DISTINCT and key.reveal() in base_url:
+        base_url, problem = "", "holds the API key, and would be shown"
+    if problem:
+        raise ConfigurationError(f"The base URL{place} {problem}. Write it like {DEFAULT_BASE_URL}.")
+    return base_url
+
+
+def address_in(url: Secret[str]) -> tuple[str, str]:
+    """Return a base URL in its one form, and what is wrong with it, without quoting it; one of them is empty."""
+    text = url.reveal().strip()
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ConfigurationError(f"The base URL is not a URL. {example}") from None
+        return "", "is not a URL"
+    if parts.scheme not in {"http", "https"}:
+        return "", "does not begin with http:// or https://, so it is not an http(s) address with a host"
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError(f"The base URL must not hold a user name or password. {example}")
-    is_whole = url.strip().isprintable() and _PLACE.fullmatch(parts.netloc)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or not is_whole:
-        raise ConfigurationError(f"The base URL {url!r} is not an http(s) address with a host. {example}")
+        return "", "must not hold a user name or password"
+    if not parts.hostname or port == 0 or not text.isprintable() or not _PLACE.fullmatch(parts.netloc):
+        return "", "is not an http(s) address with a host"
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"The base URL {url!r} must not hold a query or fragment. {example}")
+        return "", "must not hold a query or fragment"
     try:
         host = canonical(parts.hostname)
     except ValueError as error:
-        raise ConfigurationError(f"The base URL {url!r} has a host that there cannot be: {error}. {example}") from None
+        return "", f"has a host that there cannot be: {error}"
     place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
-    return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
+    return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")), ""

@@ -17,23 +17,30 @@ def canonical(host: str) -> str:
     """Return a host as it is looked up: in lower case and ASCII, and an address in its usual form.
 
     Raises:
-        ValueError: there can be no such host; the message says why.
+        ValueError: there can be no such host; the message says why without quoting it, as it may be a key.
     """
     if ":" in host:
-        return str(IPv6Address(host))
+        return _in_its_usual_form(IPv6Address, host)
     try:
         name = host.lower() if host.isascii() else idna.encode(host.lower()).decode("ascii")
         for label in name.split("."):
             if label.startswith("xn--"):
                 idna.decode(label)
-    except UnicodeError as error:
-        raise ValueError(f"it is no internationalised name ({error})") from None
+    except UnicodeError:
+        raise ValueError("it is no internationalised name") from None
     if len(name.removesuffix(".")) > 253 or not _NAME.fullmatch(name):
         raise ValueError("between its dots, a name has 1 to 63 letters, digits and hyphens")
     if _FOUR_NUMBERS.fullmatch(name):
-        return str(IPv4Address(name))
+        return _in_its_usual_form(IPv4Address, name)
     address = address_of(name)
     return str(address) if address else name
+
+
+def _in_its_usual_form(kind: type[IPv4Address] | type[IPv6Address], address: str) -> str:
+    try:
+        return str(kind(address))
+    except ValueError:
+        raise ValueError("its numbers are none of an IP address") from None
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_the_wheel_alone_talks_to_a_sandbox(wheel: Path, tmp_path: Path) -> None
                 shutil.copy(str(file.locate()), tmp_path / file)
     program = f"""
 import sys
+import sysconfig
 sys.path.insert(0, {str(tmp_path)!r})
 import databox
 assert databox.__file__.startswith({str(tmp_path)!r})
@@ -111,3 +113,117 @@ def test_the_demo_without_a_key_says_so() -> None:
     assert done.returncode == 1
     assert "No API key" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# Beside the vendor's older distribution
+
+VENDORS = {
+    "pyproject.toml": """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "databox"
+version = "2.2.2"
+[tool.hatch.build.targets.wheel]
+packages = ["databox"]
+""",
+    "databox/__init__.py": '__version__ = "2.2.2"\nfrom databox.api.default_api import DefaultApi\n'
+    "from databox.models.state import State\n",
+    "databox/api_client.py": "",
+    "databox/configuration.py": "",
+    "databox/py.typed": "",
+    "databox/api/__init__.py": "",
+    "databox/api/default_api.py": "class DefaultApi: ...\n",
+    "databox/models/__init__.py": "from databox.models.state import State\n",
+    "databox/models/state.py": "class State: ...\n",
+}
+"""Where the vendor's client of the push API has its files, in its version 2.2.2."""
+
+
+@pytest.fixture(scope="session")
+def vendors_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel that is called and laid out as the vendor's."""
+    folder = tmp_path_factory.mktemp("vendor")
+    for name, text in VENDORS.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+class Both:
+    """An environment with both distributions, installed by pip in some order."""
+
+    def __init__(self, folder: Path, wheels: list[Path]) -> None:
+        self._folder = folder
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+        self._python = str(folder / "bin" / "python")
+        self._command = folder / "bin" / "databox"
+        for wheel in wheels:
+            self._pip("install", "--no-index", "--no-deps", str(wheel))
+
+    def _pip(self, *arguments: str) -> None:
+        pip = [sys.executable, "-m", "pip", "--isolated", "--python", self._python, "--quiet"]
+        subprocess.run([*pip, *arguments], check=True, capture_output=True)
+
+    def mend(self, ours: Path) -> None:
+        """Do what the message says."""
+        self._pip("uninstall", "-y", "databox", "databox-sdk")
+        self._pip("install", "--no-index", "--no-deps", str(ours))
+
+    def run(self, program: str) -> "subprocess.CompletedProcess[str]":
+        return self._run(self._python, "-c", program)
+
+    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return self._run(self._python, str(self._command), *arguments)
+
+    def _run(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        # Everything else that is needed is where the tests have it; this package is not there, only on their path.
+        environ = {"PYTHONPATH": sysconfig.get_path("purelib"), "PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+        where = self._folder  # Python would take the package from the work tree
+        return subprocess.run(command, cwd=where, env=environ, capture_output=True, text=True, check=False, timeout=60)
+
+
+WAY_OUT = "pip uninstall -y databox databox-sdk, then pip install databox-sdk"
+IMPORTS = ["import databox; databox.Databox", "from databox import Account", "import databox.integrations.dlt"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ours_last", [True, False])
+def test_beside_the_vendors_distribution(wheel: Path, vendors_wheel: Path, tmp_path: Path, ours_last: bool) -> None:
+    """Whatever code of ours runs says which two are in each other's way; what it advises helps."""
+    wheels = [vendors_wheel, wheel] if ours_last else [wheel, vendors_wheel]
+    both = Both(tmp_path, wheels)
+    # With the vendor's last, only what is imported from below its package is ours.
+    for program in IMPORTS if ours_last else IMPORTS[2:]:
+        done = both.run(program)
+        assert done.returncode == 1
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith("ImportError: Two distributions are in each other's way: databox, ")
+        assert WAY_OUT in last
+    for arguments in (["doctor"], ["auth", "validate"], ["--version"]):
+        done = both.command(*arguments)
+        if ours_last:  # the command's own import fails with it
+            assert WAY_OUT in done.stderr
+        else:
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr.startswith("Two distributions are in each other's way: databox, ")
+            assert WAY_OUT in done.stderr
+    both.mend(wheel)
+    assert both.run("import databox; print(databox.Databox('some-key-0123456789'))").returncode == 0
+    assert "databox-sdk" in both.command("--version").stdout
+
+
+@pytest.mark.slow
+def test_doctor_tells_of_the_vendors_distribution_where_the_command_still_runs(
+    wheel: Path, vendors_wheel: Path, tmp_path: Path
+) -> None:
+    """As with versions of it that have other files."""
+    both = Both(tmp_path, [vendors_wheel, wheel])
+    shutil.rmtree(next(tmp_path.glob("lib/*/site-packages/databox/models")))
+    done = both.command("doctor")
+    assert done.returncode == 1
+    assert "!! packages     Two distributions are in each other's way" in done.stdout

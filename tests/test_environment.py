@@ -550,3 +550,59 @@ def test_a_log_of_keys_that_cannot_be_written_is_named(
         driver.client(KEY, API)
     monkeypatch.delenv("SSLKEYLOGFILE")
     driver.client(KEY, API)
+
+
+# The key in clear
+
+
+@pytest.mark.parametrize("through", [None, "environment"])
+def test_a_key_that_crosses_a_network_in_clear_is_warned_of(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, through: str | None
+) -> None:
+    if through:
+        monkeypatch.setenv("HTTP_PROXY", PROXY)
+    driver.client(KEY, "http://api.example.org")
+    (warning,) = caplog.messages
+    assert "unencrypted" in warning
+    assert "any proxy" in warning
+
+
+def test_a_tunnel_does_not_see_the_key(
+    driver: Driver, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with secured(authority, "api.example.org") as server, Tunnel(server.url) as proxy:
+        server.will(OK)
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        driver.client(KEY, API).accounts.list()
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:1", "http://localhost:1"])
+def test_a_proxy_of_the_callers_client_is_warned_of_where_the_address_is_loopback(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, base_url: str
+) -> None:
+    """httpx sends loopback through a proxy of the environment; nothing else says that the key leaves the machine."""
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
+    kind = httpx.AsyncClient if driver.is_async else httpx.Client
+    http: Any = kind()
+    client = driver.client(KEY, base_url, http_client=http)
+    for _ in range(2):
+        with pytest.raises(APIConnectionError):
+            client.accounts.list()
+    driver.run(http.aclose() if driver.is_async else http.close())
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "unencrypted" in warnings[0]
+    assert "proxy.invalid" in warnings[0]
+
+
+def test_no_warning_where_the_proxy_is_on_this_machine(
+    driver: Driver, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.will(OK)
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    kind = httpx.AsyncClient if driver.is_async else httpx.Client
+    http: Any = kind()
+    driver.client(KEY, "http://localhost:1", http_client=http).accounts.list()
+    driver.run(http.aclose() if driver.is_async else http.close())
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING]

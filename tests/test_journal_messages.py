@@ -17,7 +17,7 @@ from databox.ingest.journal_file import _unusable
 from databox.sandbox import Sandbox
 from tests.test_ingest import ingestions, rows, stored
 
-TWICE = "It holds 95 accepted rows, and the dataset has no primary keys: starting anew would store them twice."
+TWICE = "It holds 95 accepted rows, and without primary keys starting anew would store them twice."
 
 
 def refusal(client: Any, *args: Any, **options: Any) -> str:

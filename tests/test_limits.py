@@ -27,6 +27,7 @@ from databox.limit.rate import SECOND, Log, RequestLog, Slot
 from databox.limit.redis import RedisLog
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
+from tests.locals import leaks
 from tests.redis_server import NEEDS_REDIS, RedisServer
 from tests.scripted import ScriptedServer, answer
 
@@ -470,6 +471,49 @@ def test_a_server_that_is_not_there_is_named_without_its_password(
         driver.client(box.api_key, box.url, rate_limit=RateLimit(store=url))
     assert "secret-word" not in str(caught.value)
     assert not box.requests
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:otter/secret@127.0.0.1:1",
+        "redis://:otter#secret@127.0.0.1:1",
+        "redis://:otter?secret@127.0.0.1:1",
+        "redis://:12/secret@127.0.0.1:1",
+        "redis://user:12/secret@127.0.0.1:1",
+        "redis://user:12#secret@127.0.0.1:1",
+        "redis://:12#secret",
+        "rediss://user:otter/secret@127.0.0.1",
+        "unix://user:otter/secret@/nowhere/s",
+        "redis://[secret]",
+    ],
+)
+def test_a_password_that_breaks_the_address_is_not_shown_in_parts(driver: Driver, box: Sandbox, url: str) -> None:
+    """Nor is anything sent to what its first part is taken for."""
+    limit = RateLimit(store=url)
+    with pytest.raises(ConfigurationError, match=r"://…, cannot be used: its address .* %40 for @") as caught:
+        driver.client(box.api_key, box.url, rate_limit=limit)
+    for part in ("otter", "secret", "12"):
+        assert part not in str(caught.value)
+    assert leaks(caught.value, url) == []
+    assert caught.value.__context__ is None
+
+
+def test_a_server_that_is_not_there_leaves_its_password_in_no_frame(
+    driver: Driver, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("databox.limit.redis._ATTEMPTS", 1)
+    limit = RateLimit(store="redis://user:secret-word@127.0.0.1:1/0")
+    with pytest.raises(ConfigurationError, match=r"redis://127\.0\.0\.1:1, cannot be used") as caught:
+        driver.client(box.api_key, box.url, rate_limit=limit)
+    assert leaks(caught.value, "secret-word") == []
+
+
+@pytest.mark.parametrize("wrong", ["redis:/:secret@host", "rediss:secret", "https://secret", b"redis://:secret@host"])
+def test_a_store_that_is_refused_is_not_quoted(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="store must be") as caught:
+        RateLimit(store=wrong)
+    assert "secret" not in str(caught.value)
 
 
 def test_the_missing_extra_is_named() -> None:

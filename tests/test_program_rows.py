@@ -88,6 +88,38 @@ def test_two_columns_of_one_name_are_refused(
     assert box.rows(plain) == []
 
 
+@pytest.mark.parametrize(
+    "factory",
+    [
+        sqlite3.Row,
+        lambda _, row: row,
+        lambda _, row: list(row),
+        lambda cursor, row: dict(zip([name for name, *_ in cursor.description], row, strict=True)),
+        lambda _, row: Person(*row),
+        lambda _, row: namedtuple("Row", "id name")(*row),
+    ],
+)
+def test_a_cursor_that_makes_rows_of_its_own(
+    client: Any, box: Sandbox, plain: Any, people: sqlite3.Connection, factory: Any
+) -> None:
+    cursor = people.cursor()
+    cursor.row_factory = factory
+    client.datasets.ingest(plain, cursor.execute("select 1 as id, 'Ann' as name"))
+    assert [(row["id"], row["name"]) for row in box.rows(plain)] == [(1, "Ann")]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_cursor_that_gives_one_value_of_each_row(
+    client: Any, box: Sandbox, plain: Any, people: sqlite3.Connection, place: int
+) -> None:
+    """A text of two letters is no row of two columns."""
+    cursor = people.cursor()
+    cursor.row_factory = lambda _, row: row[place]
+    with pytest.raises(IngestError, match="not a mapping from column to value"):
+        client.datasets.ingest(plain, cursor.execute("select 1 as id, 'Jo' as name"))
+    assert box.rows(plain) == []
+
+
 def test_a_cursor_without_a_query(client: Any, plain: Any, people: sqlite3.Connection) -> None:
     with pytest.raises(TypeError, match="Execute a query with it first"):
         client.datasets.ingest(plain, people.cursor())

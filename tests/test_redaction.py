@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from databox import APIError
 from databox.api import operations
 from databox.api.operations import Operation
-from databox.config import Secret
+from databox.secret import Secret
 from databox.sending.redaction import LONGEST, Redactor
 from databox.sending.verdict import Response, read
 

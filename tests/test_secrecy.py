@@ -1,16 +1,30 @@
 """The key never shows, even when the server echoes it."""
 
+import copy
+import dataclasses
+import html
+import inspect
 import json
 import logging
+import os
 import pickle
+import pprint
+import reprlib
+import subprocess
+import sys
 import traceback
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
+import attrs
+import orjson
 import pytest
+import rich
+from rich.console import Console
 
-import databox
-from databox import APIError, Databox, InvalidResponseError
+from databox import APIError, AsyncDatabox, ConfigurationError, Databox, RateLimit
+from databox.config import Config
+from databox.secret import Secret
 from databox.sending.redaction import LOOKED_AT
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, Step, answer, drop, silence, wire
@@ -104,15 +118,129 @@ def test_the_repr_shows_four_characters_at_most(driver: Driver, key: str, shown:
     assert repr(client.inner) == f"{name}(base_url='https://api.example.org', api_key={shown})"
 
 
-def test_local_variables_of_a_traceback_do_not_show_the_key(server: ScriptedServer) -> None:
-    server.will(answer(200, "no JSON"))
-    with Databox(KEY, server.url, rate_limit=None) as client, pytest.raises(InvalidResponseError) as caught:
-        client.accounts.list()
-    frames: list[dict[str, Any]] = []
-    trace = caught.value.__traceback__
-    while trace is not None:
-        if Path(databox.__file__).parent in Path(trace.tb_frame.f_code.co_filename).parents:
-            frames.append(trace.tb_frame.f_locals)
-        trace = trace.tb_next
-    assert frames
-    assert not any(KEY in repr(frame) for frame in frames)
+class Dumps:
+    """What takes objects apart to keep or to show them; some of it refuses, which is as good."""
+
+    @staticmethod
+    def of(value: Any) -> Iterator[str]:
+        """Everything that such tools make of a value."""
+        for dump in (
+            pickle.dumps,
+            copy.deepcopy,
+            attrs.asdict,
+            attrs.astuple,
+            dataclasses.asdict,
+            vars,
+            lambda value: json.dumps(value, default=vars),
+            lambda value: json.dumps(value, default=repr),
+            lambda value: orjson.dumps(value, default=lambda inner: getattr(inner, "__dict__", repr(inner))),
+            lambda value: [getattr(value, name) for kind in type(value).__mro__ for name in _slots(kind)],
+            lambda value: value.__getstate__(),
+            lambda value: value.__reduce__(),
+            pprint.pformat,
+            reprlib.repr,
+            str,
+            inspect.getmembers,
+            _inspected,
+        ):
+            try:
+                yield repr(dump(value))
+            except Exception as error:  # noqa: BLE001 - whatever they raise
+                yield "".join(traceback.format_exception(error))
+
+
+def _slots(kind: type) -> list[str]:
+    return [name for name in getattr(kind, "__slots__", ()) if not name.startswith("__")]
+
+
+def _inspected(value: Any) -> str:
+    console = Console(width=1000)
+    with console.capture() as captured:
+        rich.inspect(value, console=console, all=True)
+    return captured.get()
+
+
+@pytest.mark.parametrize("kind", [Databox, AsyncDatabox])
+def test_nothing_that_takes_objects_apart_finds_the_key(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    for url in ("https://example.org", "http://example.org"):
+        client = kind(KEY, url)
+        transport = client._transport
+        connections = transport._connections
+        assert "Httpx" in type(connections).__name__ or url.startswith("https")
+        config, redactor = transport.config, transport._redactor
+        for value in (client, transport, connections, config, config.key, redactor, redactor._forms, client.datasets):
+            for text in Dumps.of(value):
+                assert KEY not in text
+                assert KEY not in html.unescape(text)
+
+
+def test_a_key_is_not_pickled_and_the_message_says_what_to_do() -> None:
+    with pytest.raises(TypeError, match=r"cannot be pickled.* DATABOX_API_KEY"):
+        pickle.dumps(Config(Secret(KEY), "https://example.org"))
+
+
+def test_a_store_with_a_password_does_not_show_it() -> None:
+    limit = RateLimit(store=f"redis://:{KEY}@example.org")
+    for text in (repr(limit), repr(attrs.asdict(limit)), repr(vars(type(limit))), _inspected(limit)):
+        assert KEY not in text
+
+
+@pytest.mark.parametrize("kind", [Databox, AsyncDatabox])
+@pytest.mark.parametrize("arguments", [{"api_key": 5}, {"base_url": "x"}, {"timeout": -1}, {"http_client": 5}])
+def test_a_client_whose_making_failed_has_a_repr(kind: Any, arguments: Any) -> None:
+    made: list[Any] = []
+
+    class Kept(kind):  # type: ignore[misc]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            made.append(self)
+            super().__init__(*args, **options)
+
+    with pytest.raises((ConfigurationError, TypeError, ValueError)):
+        Kept(**({"api_key": KEY} | arguments))
+    assert repr(made[0]) == "Kept(not made)"
+
+
+@pytest.mark.parametrize("logger", ["databox", "httpx", "httpcore", "h11", "anyio", "asyncio", ""])
+def test_no_log_shows_the_key(
+    driver: Driver, server: ScriptedServer, caplog: pytest.LogCaptureFixture, logger: str
+) -> None:
+    caplog.set_level(logging.DEBUG, logger)
+    client = driver.client(KEY, server.url)
+    client.auth.validate_key()
+    server.will(drop)
+    with pytest.raises(APIError):
+        client.auth.validate_key()
+    for record in caplog.records:
+        assert KEY not in record.getMessage()
+        assert KEY not in repr(vars(record))
+
+
+def test_development_mode_shows_nothing_more(server: ScriptedServer) -> None:
+    """With asyncio's debugging, all warnings, and the fault handler's tracebacks of a process that is killed."""
+    program = """
+import asyncio, faulthandler, logging, sys
+logging.basicConfig(level=logging.DEBUG)
+import httpx
+from databox import AsyncDatabox, Databox
+async def main():
+    asyncio.get_running_loop().slow_callback_duration = 0.0
+    async with httpx.AsyncClient() as http:
+        for http_client in (None, http):
+            client = AsyncDatabox(http_client=http_client)
+            await client.auth.validate_key()
+            task = asyncio.create_task(client.auth.validate_key())
+            await asyncio.sleep(0)
+            task.print_stack()
+            task.cancel()
+            await asyncio.wait([task])
+asyncio.run(main())
+Databox().auth.validate_key()
+faulthandler.dump_traceback()
+"""
+    environ = {**os.environ, "DATABOX_API_KEY": KEY, "DATABOX_API_URL": server.url}
+    command = [sys.executable, "-X", "dev", "-c", program]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "validate-key" in done.stderr
+    assert "k3y+with" not in done.stdout + done.stderr

@@ -18,7 +18,8 @@ import h11
 import httpx
 
 from databox._async.runtime import breathe, lookup, until_ready
-from databox.config import KEY_HEADER, Secret
+from databox.config import KEY_HEADER
+from databox.secret import Secret
 from databox.sending.exchange import LARGEST_HEAD, Exchange, Origin
 
 __all__ = ["AsyncConnection", "open_connection"]
@@ -65,7 +66,7 @@ class AsyncConnection:
             http.start_next_cycle()
         return is_over
 
-    async def talk(self, exchange: Exchange, key: Secret) -> None:
+    async def talk(self, exchange: Exchange, key: Secret[str]) -> None:
         """Send a request and fill in its answer.
 
         Raises:
@@ -83,7 +84,7 @@ class AsyncConnection:
                 self._http.send_failed()
             await self._receive(exchange)
 
-    async def _send(self, exchange: Exchange, key: Secret) -> None:
+    async def _send(self, exchange: Exchange, key: Secret[str]) -> None:
         body = exchange.body or b""
         headers = [("host", self._origin.authority), *exchange.request_headers().items()]
         if body or exchange.method in ("POST", "PUT", "PATCH"):

@@ -31,6 +31,7 @@ from databox.forks import renewed_in_children
 from databox.limit.rate import LATE, Log, Slot
 from databox.limit.shared import shared_log
 from databox.sending.exchange import USER_AGENT, Exchange
+from databox.sending.frames import forget_locals
 from databox.sending.policy import Options
 from databox.sending.redaction import Redactor
 from databox.sending.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_of, wait_before_retry
@@ -46,7 +47,7 @@ class AsyncTransport:
 
     def __init__(self, config: Config, options: Options, http_client: HttpClient = None, app: str = "") -> None:
         if config.exposes_key:
-            log.warning("The key will cross the network unencrypted: %s is not https.", config.base_url)
+            log.warning("The key will cross the network, and any proxy, unencrypted: %s is not https.", config.base_url)
         self.config = config
         self.options = options
         self._user_agent = USER_AGENT + app
@@ -79,7 +80,7 @@ class AsyncTransport:
 
     def _shared_log(self) -> Log:
         limit = self.options.rate_limit
-        return shared_log(self.config.key.reveal(), self.config.host, limit.store if limit else None)
+        return shared_log(self.config.key, self.config.host, limit.store if limit else None)
 
     async def aclose(self) -> None:
         """Close the connections, unless they belong to somebody else."""
@@ -108,7 +109,10 @@ class AsyncTransport:
             attempts.started_at = time.monotonic()
             try:
                 return await self._attempt(operation, attempt, slot)
-            except APIError as error:
+            except BaseException as error:
+                forget_locals(error)
+                if not isinstance(error, APIError):
+                    raise
                 failure = error
             if attempts.failed_at is None:
                 attempts.failed_at = time.monotonic()

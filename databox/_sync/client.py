@@ -13,6 +13,7 @@ from databox.api import operations
 from databox.api.arguments import app_of, request_of
 from databox.config import load_config
 from databox.limit.rate import DOCUMENTED, RateLimit
+from databox.secret import secret_of
 from databox.sending.policy import UNSET, Options, Unset
 
 __all__ = ["Databox"]
@@ -50,8 +51,11 @@ class Databox:
         *,
         app: str | None = None,
     ) -> None:
+        given = secret_of(api_key), secret_of(base_url), secret_of(app)
+        del api_key, base_url, app  # whoever shows the locals of a traceback does not show what may be the key
         options = Options(timeout, max_retries, rate_limit)
-        self._assemble(Transport(load_config(api_key, base_url), options, http_client, app_of(app)))
+        config = load_config(*given[:2])
+        self._assemble(Transport(config, options, http_client, app_of(given[2], config.key)))
 
     def _assemble(self, transport: Transport) -> None:
         self._transport = transport
@@ -105,5 +109,7 @@ class Databox:
         self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_transport"):  # while it is made, and when that has failed
+            return f"{type(self).__name__}(not made)"
         config = self._transport.config
         return f"{type(self).__name__}(base_url={config.base_url!r}, api_key={config.key!r})"

@@ -19,7 +19,8 @@ import h11
 import httpx
 
 from databox._sync.runtime import breathe, lookup, until_ready
-from databox.config import KEY_HEADER, Secret
+from databox.config import KEY_HEADER
+from databox.secret import Secret
 from databox.sending.exchange import LARGEST_HEAD, Exchange, Origin
 
 __all__ = ["Connection", "open_connection"]
@@ -66,7 +67,7 @@ class Connection:
             http.start_next_cycle()
         return is_over
 
-    def talk(self, exchange: Exchange, key: Secret) -> None:
+    def talk(self, exchange: Exchange, key: Secret[str]) -> None:
         """Send a request and fill in its answer.
 
         Raises:
@@ -84,7 +85,7 @@ class Connection:
                 self._http.send_failed()
             self._receive(exchange)
 
-    def _send(self, exchange: Exchange, key: Secret) -> None:
+    def _send(self, exchange: Exchange, key: Secret[str]) -> None:
         body = exchange.body or b""
         headers = [("host", self._origin.authority), *exchange.request_headers().items()]
         if body or exchange.method in ("POST", "PUT", "PATCH"):

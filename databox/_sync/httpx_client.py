@@ -2,32 +2,26 @@
 """Sends through an httpx client, each request on a connection of its own: httpx cannot tell which are safe to keep."""
 
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any
 
 import httpx
 
 from databox._sync.runtime import Deadline
-from databox.config import KEY_HEADER, Config, Secret
+from databox.config import KEY_HEADER, Config
+from databox.display import logger
+from databox.hosts import is_loopback
 from databox.sending.exchange import Exchange
 
 __all__ = ["HttpxConnections"]
 
+log = logger("databox")
+
+_CONNECTS = "connect_tcp.started"
 _LEAVES = "send_request_headers.started"
 _ENDS = "http11.response_closed.started"
 _CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
-
-
-class _KeyHeader(httpx.Auth):
-    """Adds the key at the last moment, so that no request object shows it before."""
-
-    def __init__(self, key: Secret) -> None:
-        self._key = key
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers[KEY_HEADER] = self._key.reveal()
-        yield request
 
 
 class HttpxConnections:
@@ -46,7 +40,9 @@ class HttpxConnections:
         make_client: Callable[[], httpx.Client] = httpx.Client,
     ) -> None:
         self._base_url = config.base_url
-        self._auth = _KeyHeader(config.key)
+        self._stays_here = config.base_url.startswith("http:") and not config.exposes_key
+        """Whether the key is sent unencrypted because it does not leave this machine."""
+        self._key = config.key
         self._http = http_client
         self._make_client = make_client
         self._is_closed = False
@@ -68,7 +64,7 @@ class HttpxConnections:
             TimeoutError: it did not arrive in time.
         """
         exchange.begin()
-        steps = _Steps(exchange)
+        steps = _Steps(exchange, self._connects)
         try:
             with (
                 Deadline(exchange.timeout, steps.end_connection),
@@ -78,11 +74,11 @@ class HttpxConnections:
                     exchange.method,
                     self._base_url + exchange.target,
                     content=exchange.body,
-                    headers=exchange.request_headers(),
+                    headers={**exchange.request_headers(), KEY_HEADER: self._key.reveal()},
                     timeout=exchange.timeout,
                     extensions={"trace": steps.note},
                 )
-                response = http.send(request, auth=self._auth, follow_redirects=False, stream=True)
+                response = http.send(request, auth=httpx.Auth(), follow_redirects=False, stream=True)
                 steps.answered(response)
                 try:
                     self._read(response, exchange)
@@ -95,6 +91,17 @@ class HttpxConnections:
             raise
         finally:
             steps.close()
+
+    def _connects(self, host: str) -> None:
+        """Warn of the one thing that the address does not tell: a proxy of the caller's client that it goes through."""
+        if self._stays_here and not is_loopback(host):
+            self._stays_here = False
+            log.warning(
+                "The key crosses the network unencrypted: the httpx client sends requests to %s through the proxy %s. "
+                "Make it with trust_env=False, or put the host into NO_PROXY.",
+                self._base_url,
+                host,
+            )
 
     def _read(self, response: httpx.Response, exchange: Exchange) -> None:
         exchange.begin_answer(response.status_code, response.headers.raw)
@@ -114,8 +121,9 @@ class HttpxConnections:
 class _Steps:
     """What httpx tells about the steps of one exchange, as far as its transport tells any."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, connects: Callable[[str], None]) -> None:
         self._exchange = exchange
+        self._connects = connects
         self._seen: list[str] = []
         self._socket: socket.socket | None = None
         """What the exchange goes through."""
@@ -123,7 +131,9 @@ class _Steps:
 
     def note(self, event: str, info: dict[str, Any]) -> None:
         """Take note of a step, unless it is between us and a proxy."""
-        if event.endswith(_CONNECTED):
+        if event.endswith(_CONNECTS):
+            self._connects(info.get("host", ""))
+        elif event.endswith(_CONNECTED):
             self._goes_through(info.get("return_value"))
         elif event.startswith("http2."):
             self.close()  # others share the connection, which tells their answers apart

@@ -32,6 +32,7 @@ from databox.forks import renewed_in_children
 from databox.limit.rate import LATE, Log, Slot
 from databox.limit.shared import shared_log
 from databox.sending.exchange import USER_AGENT, Exchange
+from databox.sending.frames import forget_locals
 from databox.sending.policy import Options
 from databox.sending.redaction import Redactor
 from databox.sending.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_of, wait_before_retry
@@ -47,7 +48,7 @@ class Transport:
 
     def __init__(self, config: Config, options: Options, http_client: HttpClient = None, app: str = "") -> None:
         if config.exposes_key:
-            log.warning("The key will cross the network unencrypted: %s is not https.", config.base_url)
+            log.warning("The key will cross the network, and any proxy, unencrypted: %s is not https.", config.base_url)
         self.config = config
         self.options = options
         self._user_agent = USER_AGENT + app
@@ -80,7 +81,7 @@ class Transport:
 
     def _shared_log(self) -> Log:
         limit = self.options.rate_limit
-        return shared_log(self.config.key.reveal(), self.config.host, limit.store if limit else None)
+        return shared_log(self.config.key, self.config.host, limit.store if limit else None)
 
     def close(self) -> None:
         """Close the connections, unless they belong to somebody else."""
@@ -107,7 +108,10 @@ class Transport:
             attempts.started_at = time.monotonic()
             try:
                 return self._attempt(operation, attempt, slot)
-            except APIError as error:
+            except BaseException as error:
+                forget_locals(error)
+                if not isinstance(error, APIError):
+                    raise
                 failure = error
             if attempts.failed_at is None:
                 attempts.failed_at = time.monotonic()

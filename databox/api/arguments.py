@@ -5,7 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from databox.misuse import ArgumentTypeError, ArgumentValueError
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
+from databox.secret import Secret
 
 __all__ = [
     "account_id_of",
@@ -52,11 +54,11 @@ def ingestion_id_of(value: str | Ingestion | IngestionSummary | IngestionReceipt
 def text_of(name: str, value: str) -> str:
     """Return a text that must not be empty."""
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a str, not {_kind(value)}.")
+        raise ArgumentTypeError(f"{name} must be a str, not {_kind(value)}.")
     if not value.strip():
-        raise ValueError(f"{name} is empty.")
+        raise ArgumentValueError(f"{name} is empty.")
     if not value.isascii() and _HALF.search(value):
-        raise ValueError(f"{name} holds half of a surrogate pair, which is no text: {value!r}.")
+        raise ArgumentValueError(f"{name} holds half of a surrogate pair, which is no text: {value!r}.")
     return value
 
 
@@ -65,10 +67,10 @@ def keys_of(value: Sequence[str] | None) -> tuple[str, ...] | None:
     if value is None:
         return None
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise TypeError(f'primary_keys must be a list of column names such as ["date"], not {_kind(value)}.')
+        raise ArgumentTypeError(f'primary_keys must be a list of column names such as ["date"], not {_kind(value)}.')
     names = tuple(text_of("A name in primary_keys", name) for name in value)
     if len(set(names)) < len(names):
-        raise ValueError(f"primary_keys names a column twice: {', '.join(map(repr, names))}.")
+        raise ArgumentValueError(f"primary_keys names a column twice: {', '.join(map(repr, names))}.")
     return names
 
 
@@ -80,50 +82,56 @@ def page_size_of(value: int | None) -> int | None:
 def seconds_of(name: str, value: float) -> float:
     """Return a length of time to wait at most."""
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(f"{name} must be seconds, not {_kind(value)}.")
+        raise ArgumentTypeError(f"{name} must be seconds, not {_kind(value)}.")
     if not 0 <= value < math.inf:
-        raise ValueError(f"{name} must be 0 or more seconds, and not without end: {value!r}.")
+        raise ArgumentValueError(f"{name} must be 0 or more seconds, and not without end: {value!r}.")
     return value
 
 
-def app_of(value: str | None) -> str:
+def app_of(given: Secret[str] | None, key: Secret[str]) -> str:
     """Return what to add to the User-Agent for a program that has a name (RFC 9110, section 10.1.5)."""
-    if value is None:
+    if given is None:
         return ""
-    if not re.fullmatch(rf"{_TOKEN}(/{_TOKEN})?", text_of("app", value), re.ASCII):
-        raise ValueError(f"app must be a name, or a name and a version such as 'nightly-export/2.1', not {value!r}.")
-    return f" {value}"
+    if not isinstance(given.reveal(), str):
+        raise ArgumentTypeError(f"app must be a str, not {_kind(given.reveal())}.")
+    if not re.fullmatch(rf"{_TOKEN}(/{_TOKEN})?", given.reveal(), re.ASCII):
+        raise ArgumentValueError("app must be a name, or a name and a version such as 'nightly-export/2.1'.")
+    if given.reveal().startswith("pak_") or (len(key.reveal()) >= 8 and key.reveal() in given.reveal()):
+        raise ArgumentValueError("app is the API key, and would be sent as your program's name. Pass it as api_key.")
+    return f" {given.reveal()}"
 
 
 def request_of(method: str, path: str, params: Mapping[str, Any] | None) -> tuple[str, str]:
     """Return the method in capitals and the path, both fit to be sent."""
     verb = text_of("method", method).upper()
     if verb not in _METHODS:
-        raise ValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}.")
+        raise ArgumentValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}.")
     if not text_of("path", path).startswith("/"):
-        raise ValueError(f"path must start with '/', such as '/v1/accounts', not {path!r}: the host is base_url's.")
+        raise ArgumentValueError(
+            f"path must start with '/', such as '/v1/accounts', not {path!r}: the host is base_url's."
+        )
     if not path.isprintable() or not path.isascii() or set(path) & set(' #\\"<>^`{|}'):
-        raise ValueError(f"path holds a character that must be percent-encoded: {path!r}.")
+        raise ArgumentValueError(f"path holds a character that must be percent-encoded: {path!r}.")
     if params is not None and not isinstance(params, Mapping):
-        raise TypeError(f"params must be a mapping, not {_kind(params)}.")
+        raise ArgumentTypeError(f"params must be a mapping, not {_kind(params)}.")
     return verb, path
 
 
 def _number(name: str, value: object, expected: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be {expected}, not {_kind(value)}.")
+        raise ArgumentTypeError(f"{name} must be {expected}, not {_kind(value)}.")
     if not 0 < value < 2**63:
-        raise ValueError(f"{name} must be a positive 64-bit number, not {value}.")
+        raise ArgumentValueError(f"{name} must be a positive 64-bit number, not {value}.")
     return int(value)
 
 
 def _opaque(name: str, value: object, expected: str) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be {expected}, not {_kind(value)}.")
+        raise ArgumentTypeError(f"{name} must be {expected}, not {_kind(value)}.")
     if not value.strip():
-        raise ValueError(f"{name} is empty.")
+        raise ArgumentValueError(f"{name} is empty.")
     if value in {".", ".."} or not value.isprintable():
-        raise ValueError(f"{name} is not an id: {value!r}.")
+        raise ArgumentValueError(f"{name} is not an id: {value!r}.")
     return value
 
 

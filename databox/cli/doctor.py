@@ -13,6 +13,7 @@ import httpx
 import typer
 
 from databox import APIError, ConfigurationError, Databox
+from databox.clash import REMEDY, is_there
 from databox.cli.failures import REFUSED
 from databox.cli.output import Json
 from databox.cli.terminal import console, echo_json
@@ -61,10 +62,12 @@ def _findings() -> list[Finding]:
         Finding("libraries", ", ".join(map(_version, _LIBRARIES))),
         Finding("limits", f"{DOCUMENTED.per_second} requests a second, {DOCUMENTED.per_hour:,} an hour, for each key"),
     ]
+    if is_there():
+        findings.append(Finding("packages", REMEDY, fine=False))
     proxies = sorted(name for name in os.environ if name.lower() in {"http_proxy", "https_proxy", "all_proxy"})
     if proxies:
         findings.append(Finding("proxy", f"set by {', '.join(proxies)}"))
-    path = config_file(os.environ)
+    path = config_file()
     try:
         config = load_config(None, None)
     except ConfigurationError as error:
@@ -84,7 +87,7 @@ def _findings() -> list[Finding]:
 def _url_from(config: Config) -> str:
     if os.environ.get(URL_VARIABLE):
         return URL_VARIABLE
-    return "the default" if config.base_url == "https://api.databox.com" else str(config_file(os.environ))
+    return "the default" if config.base_url == "https://api.databox.com" else str(config_file())
 
 
 def _reached(config: Config) -> list[Finding]:

@@ -6,6 +6,7 @@ import attrs
 import typer
 
 from databox.errors import APIError, APIStatusError, ConfigurationError, DataboxError, InvalidRecordError
+from databox.misuse import Misuse
 
 __all__ = ["REFUSED", "USAGE", "as_document", "exit_code", "is_foreseen", "words"]
 
@@ -33,26 +34,7 @@ def exit_code(error: Exception) -> int:
 
 def is_foreseen(error: Exception) -> bool:
     """Whether an error speaks to the person who typed the command; all others are faults of the program."""
-    return isinstance(error, DataboxError | OSError | ImportError | typer.BadParameter) or _is_about_an_argument(error)
-
-
-def _is_about_an_argument(error: Exception) -> bool:
-    """Whether the library refused a value before it did anything, such as an empty id."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    module = trace.tb_frame.f_globals.get("__name__", "") if trace else ""
-    return module in {
-        "databox.api.arguments",
-        "databox.config",
-        "databox.ingest.batch",
-        "databox.ingest.settings",
-        "databox.limit.rate",
-        "databox.files.columns",
-        "databox.files.query",
-        "databox.files.reader",
-        "databox.files.text",
-    }
+    return isinstance(error, DataboxError | Misuse | OSError | ImportError | typer.BadParameter)
 
 
 def words(error: Exception) -> str:

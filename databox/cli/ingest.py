@@ -1,31 +1,24 @@
 """`databox dataset ingest`: files into a dataset."""
 
 import contextlib
-import secrets
-import signal
 import sys
-import tempfile
-from collections.abc import Generator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from databox import Databox, IngestError, InvalidRecordError, OnRefusal, Verify
+from databox import Databox, InvalidRecordError, OnRefusal, Verify
 from databox.cli import dry_run, preview
 from databox.cli.failures import REFUSED
 from databox.cli.inputs import Inputs
 from databox.cli.output import Json
-from databox.cli.progress_line import Bar, Lines, Unreachable, Watch
+from databox.cli.progress_line import Bar, Lines, Watch
+from databox.cli.sending import sent
 from databox.cli.sources import files_of, rows_of
-from databox.cli.summary import Ending, resuming
 from databox.cli.terminal import console, echo_json, errors
 from databox.cli.values import Keys, columns_of, delimiter_of, header_of, keys_of, share_of
-from databox.ingest.outcomes import Overtaken
 from databox.ingest.settings import Settings
-from databox.ingest.totals import Purged
-from databox.report import BatchOutcome, IngestReport
 
 __all__ = ["ingest"]
 
@@ -93,7 +86,7 @@ def ingest(
         str | None, typer.Option(metavar="SQL", help="A query whose rows to send, or @ and the name of its file.")
     ] = None,
     param: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="What :name stands for in the query.")
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="What :name stands for in the query, as text.")
     ] = None,
     primary_keys: Keys = None,
     verify: Annotated[
@@ -264,7 +257,7 @@ def ingest(
         )
         with client:
             watch = Watch(None if quiet else meter, AT_FIRST if patience is None else None)
-            ending = _sent(client, dataset_id, inputs, settings, watch, context.obj or sys.argv[1:])
+            ending = sent(client, dataset_id, inputs, settings, watch, context.obj or sys.argv[1:])
     if as_json:
         echo_json(ending.as_document() | preview.as_document(inputs))
     if not as_json and not quiet:
@@ -272,68 +265,6 @@ def ingest(
     elif not ending.ok:
         ending.show(errors())
     raise typer.Exit(0 if ending.ok else REFUSED)
-
-
-def _sent(
-    client: Databox, dataset_id: str, inputs: Inputs, settings: Settings, watch: Watch, arguments: list[str]
-) -> Ending:
-    """Send the rows, and return how that ended."""
-    own = settings.journal is None
-    journal = settings.journal or _temporary_journal()
-    problem: str | None = None
-    interrupted = False
-    try:
-        with watch, _interruptible():
-            report = client.datasets.ingest(
-                dataset_id,
-                inputs,
-                primary_keys=settings.primary_keys,
-                concurrency=settings.concurrency,
-                verify=settings.verify,
-                verify_timeout=settings.verify_timeout,
-                patience=settings.patience,
-                on_refusal=settings.on_refusal,
-                raise_on_failure=False,
-                dead_letter=settings.dead_letter,
-                journal=journal,
-                progress=watch,
-            )
-    except IngestError as error:
-        report = error.report
-        problem = str(error.__cause__ or error)
-    except Unreachable as error:
-        report = getattr(error, "report", None) or IngestReport.of([], verify=settings.verify, requests=0, seconds=0.0)
-        problem = str(error)
-    except KeyboardInterrupt as error:
-        found: IngestReport | None = getattr(error, "report", None)
-        report = found or IngestReport.of([], verify=settings.verify, requests=0, seconds=0.0)
-        interrupted = True
-    except BaseException:
-        if own:
-            journal.unlink(missing_ok=True)
-        raise
-    unfinished = interrupted or problem is not None or not report.ok
-    left = interrupted or problem or any(map(_may_fare_better, report.batches))
-    begun = report.accepted or report.ambiguous  # else the same command does as well
-    resume = resuming(arguments, journal) if unfinished and left and begun else None
-    if own and resume is None:
-        journal.unlink(missing_ok=True)
-    return Ending(
-        report=report,
-        inputs=inputs,
-        dataset_id=dataset_id,
-        problem=problem,
-        interrupted=interrupted,
-        dead_letter=settings.dead_letter,
-        resume=resume,
-    )
-
-
-def _may_fare_better(batch: BatchOutcome) -> bool:
-    """Whether a second run of the same may help. It does not where rows were rejected or cannot be encoded."""
-    if isinstance(batch.error, Overtaken | Purged):
-        return False
-    return batch.outcome in ("failed", "unsent", "ambiguous") or bool(batch.unverified)
 
 
 def _check_keys(inputs: Inputs, keys: tuple[str, ...]) -> None:
@@ -353,18 +284,3 @@ def _show_estimate(found: dry_run.Estimate, inputs: Inputs, *, quiet: bool, as_j
     elif not quiet or found.invalid:
         found.show(console())
     raise typer.Exit(REFUSED if found.invalid else 0)
-
-
-def _temporary_journal() -> Path:
-    """A journal of our own, so that a run can be gone on with that nobody thought would need one."""
-    return Path(tempfile.gettempdir()) / f"databox-{secrets.token_hex(8)}.journal"
-
-
-@contextlib.contextmanager
-def _interruptible() -> Generator[None]:
-    """Let a request to terminate end as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -9,7 +9,7 @@ from typing import Any
 
 from databox.display import for_shell
 from databox.errors import InvalidRecordError
-from databox.files.column import Column
+from databox.files.column import DECLARABLE, Column
 from databox.files.query import QueryRecords
 from databox.files.reader import Records, read_records
 
@@ -45,7 +45,8 @@ class Inputs(Iterator[dict[str, Any]]):
             records = source if isinstance(source, QueryRecords) else read_records(source, **options)
             self.looked_at.append(records)
             # No more files are open at a time than have to be.
-            keep = len(sources) == 1 or not isinstance(source, str) or source == "-"
+            # What is no file on disk, a pipe say, can be read only once.
+            keep = len(sources) == 1 or _size(source) is None
             if not keep:
                 records.close()
             self._opened.append((source, records if keep else None))
@@ -107,11 +108,19 @@ class Inputs(Iterator[dict[str, Any]]):
         known = {column.name: column.type for column in self.columns}
         # What was empty here is what it is in the others.
         empty = [
-            column.name for column in looked_at.columns if column.type == "empty" and known[column.name] != "empty"
+            column.name for column in looked_at.columns if column.type == "empty" and known[column.name] in DECLARABLE
         ]
         declared = self._options["columns"] | {name: known[name] for name in empty}
         found: dict[str, Any] = {"columns": declared, "encoding": self._options["encoding"] or encoding}
-        return read_records(source, **(self._options | found))
+        opened = read_records(source, **(self._options | found))
+        names = [column.name for column in opened.columns]
+        if opened.format not in {"json", "jsonl"} and names != [column.name for column in looked_at.columns]:
+            opened.close()
+            raise InvalidRecordError(
+                f"{opened.name} has other columns than when it was looked at, before the files before it were sent. "
+                "Send it by itself."
+            )
+        return opened
 
     def _agreed(self) -> list[Column]:
         """The columns of all files.

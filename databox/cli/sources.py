@@ -22,8 +22,16 @@ def files_of(paths: list[str], records: str | None) -> list[Any]:
         return [_inline(records)]
     if not paths and sys.stdin.isatty():
         raise typer.BadParameter("name a file, give --records, or pipe rows in.", param_hint="--file")
-    if paths.count("-") > 1:
-        raise typer.BadParameter("standard input can be read once.", param_hint="--file")
+    seen: dict[tuple[int, int], str] = {}
+    for path in paths:
+        one = _identity(path)
+        if one in seen:
+            both = f"{seen[one]} and {path}"
+            raise typer.BadParameter(
+                f"{both} are one file, whose rows would be sent twice. Name it once.", param_hint="--file"
+            )
+        if one:
+            seen[one] = path
     return list(paths) or ["-"]
 
 
@@ -39,6 +47,15 @@ def rows_of(database: str | None, query: str | None, params: list[str] | None, r
         option = {"columns": "column", "nulls": "null"}.get(said, said).replace("_", "-")
         raise typer.BadParameter("is for files. In a query, say it in SQL: cast(… as …).", param_hint=f"--{option}")
     return read_query(database, query_of(query), params=params_of(params))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What is the same for two names of one file; None where there is none, which opening it will tell."""
+    try:
+        status = os.fstat(sys.stdin.fileno()) if path == "-" else os.stat(path)
+    except (OSError, ValueError):
+        return (-1, -1) if path == "-" else None
+    return status.st_dev, status.st_ino
 
 
 def _inline(text: str) -> BytesIO:

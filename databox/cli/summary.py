@@ -18,6 +18,8 @@ from databox.report import error_lines
 __all__ = ["Ending", "resuming"]
 
 _PASSWORD = re.compile(r"(://[^/@\s:]*:)[^\s]*(@)")
+_OPTIONS = re.compile(r"(://[^\s?]*\?)[^\s]+")
+"""Those of a database's address, among which passwords may be."""
 """The password in a database's URL."""
 
 
@@ -147,7 +149,7 @@ class Ending:
 
 def resuming(arguments: Sequence[str], journal: Path) -> str:
     """Return the command that goes on with a journal."""
-    words = [_PASSWORD.sub(r"\1***\2", word) for word in arguments]
+    words = [_OPTIONS.sub(r"\1***", _PASSWORD.sub(r"\1***\2", word)) for word in arguments]
     if not any(word == "--journal" or word.startswith("--journal=") for word in words):
         words += ["--journal", str(journal)]
     return " ".join(map(for_shell, ["databox", *words]))

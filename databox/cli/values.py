@@ -51,7 +51,12 @@ def header_of(value: str | None) -> list[str] | None:
 
 def query_of(value: str) -> str:
     """Return the text of a query, given as itself or as @ and the name of a file."""
-    return Path(value[1:]).read_text("utf-8-sig") if value.startswith("@") else value
+    if not value.startswith("@"):
+        return value
+    try:
+        return Path(value[1:]).read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{value[1:]} is not UTF-8. Save it as UTF-8.", param_hint="--query") from None
 
 
 def params_of(values: Sequence[str] | None) -> dict[str, str] | None:

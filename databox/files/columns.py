@@ -15,6 +15,7 @@ from databox.files.dates import DateForm, Order, date_reader, form_of, loose_dat
 from databox.files.numerals import Mark, loose_number, marks_of, plain_numbers, strict_number
 from databox.files.typed import typed_reader, with_types
 from databox.files.words import ask_about_words, means_nothing, null_option
+from databox.misuse import ArgumentValueError
 
 __all__ = ["decide", "declared_reader"]
 
@@ -79,7 +80,7 @@ def declared_reader(kind: str, reading: Reading) -> Callable[[str], Any] | None:
     """
     kind, _, pattern = kind.partition(":")
     if kind not in DECLARABLE or (pattern and kind not in {"date", "datetime"}):
-        raise ValueError(f"{kind!r} is no type of column. There are {', '.join(DECLARABLE)}, and date:FORMAT.")
+        raise ArgumentValueError(f"{kind!r} is no type of column. There are {', '.join(DECLARABLE)}, and date:FORMAT.")
     pattern = pattern or reading.date_format or ""
     match kind:
         case "number":

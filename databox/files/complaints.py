@@ -45,10 +45,10 @@ def misfit(where: str, line: int, column: Column, cell: Any, problem: ValueError
     )
     kind = "number" if column.type == "empty" else "text"
     nothing = f"If it means nothing, {null_option([text])}. " if means_nothing(text) else ""
-    declared = f"columns={{{name!r}: {kind!r}}} (--column {for_shell(name)}={kind})"
+    declaring = f"columns={{{name!r}: {kind!r}}} (--column {for_shell(name)}={kind})"
     return InvalidRecordError(
         f"{where} {line:,}, column {name!r}: {text!r} {problem}. The column {known}. {nothing}Mend the "
-        f"value; or declare the column, {declared}; or read such "
+        f"value; or declare the column, {declaring}; or read such "
         'values as null, misfits="null" (--misfits null).',
         column=name,
     )

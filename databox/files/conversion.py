@@ -15,7 +15,11 @@ __all__ = ["columns_of", "converted"]
 
 
 def columns_of(
-    rows: Sequence[Any], reading: Reading, texts: Collection[str], known: Sequence[Column] | None = None
+    rows: Sequence[Any],
+    reading: Reading,
+    texts: Collection[str],
+    known: Sequence[Column] | None = None,
+    remedy: str = "declare one",
 ) -> Iterator[Column]:
     """Yield what the columns of some first rows are.
 
@@ -24,6 +28,7 @@ def columns_of(
         reading: what the caller said.
         texts: columns whose numbers become text, since they have more digits than a number holds.
         known: the columns, where their source tells what they are.
+        remedy: how to have one type where a column has several.
     """
     seen: dict[str, dict[str, Any]] = {column.name: {} for column in known or ()}
     types = {column.name: column for column in known or ()}
@@ -43,7 +48,7 @@ def columns_of(
         elif name in types:
             yield attrs.evolve(types[name], example=example)
         else:
-            note = "mixed types: declare one" if len(kinds) > 1 else ""
+            note = f"mixed types: {remedy}" if len(kinds) > 1 else ""
             yield Column(name=name, type=" or ".join(kinds) or "empty", note=note, example=example)
 
 

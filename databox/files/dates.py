@@ -8,6 +8,8 @@ from typing import Literal
 
 import attrs
 
+from databox.misuse import ArgumentValueError
+
 __all__ = ["DateForm", "date_reader", "form_of", "loose_dates", "plain_dates", "with_format"]
 
 Order = Literal["day", "month"]
@@ -161,7 +163,13 @@ def loose_dates(order: Order | None, *, has_time: bool) -> Callable[[str], date]
 
 
 def with_format(pattern: str) -> Callable[[str], date]:
-    """Return what reads dates of a strptime pattern such as `%d/%m/%Y`."""
+    """Return what reads dates of a strptime pattern such as `%d/%m/%Y`.
+
+    Raises:
+        ValueError: it has no year, so that one would be made up.
+    """
+    if not any(f"%{letter}" in pattern for letter in "YyGcxDFs"):
+        raise ArgumentValueError(f"A pattern of dates must have a year, such as %d/%m/%Y, not {pattern!r}.")
     has_time = any(f"%{letter}" in pattern for letter in "HIMSfpXcs")
 
     @lru_cache(maxsize=4096)

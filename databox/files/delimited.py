@@ -11,6 +11,7 @@ from databox.files.dialect import DELIMITERS, Layout, layout_of
 from databox.files.doubts import Line
 from databox.files.source import Source
 from databox.files.text import LONGEST_LINE, head_text, lines
+from databox.files.unsplit import ask_about_markup
 
 __all__ = ["Delimited"]
 
@@ -24,15 +25,23 @@ class Delimited:
         delimiter: one character; found when None.
         skip_lines: lines before the first row; looked for when None.
         max_field: the most characters that a field may have; the csv module's own limit when None.
+        is_sure: whether the caller said what only CSV has, so that it is.
 
     Raises:
-        InvalidRecordError: it has lines above its header, or cannot be decoded.
+        InvalidRecordError: it has lines above its header, cannot be decoded, or looks like something else.
     """
 
     typed = False
 
     def __init__(
-        self, source: Source, encoding: str, delimiter: str | None, skip_lines: int | None, max_field: int | None
+        self,
+        source: Source,
+        encoding: str,
+        delimiter: str | None,
+        skip_lines: int | None,
+        max_field: int | None,
+        *,
+        is_sure: bool,
     ) -> None:
         self._source, self._encoding = source, encoding
         if max_field is not None:
@@ -41,7 +50,9 @@ class Delimited:
         if "\0" in head:  # told with its line when that is read
             head = head[: head.index("\0")]
         self._head = head
-        self._layout: Layout = layout_of(source.name, head, delimiter, skip_lines)
+        if not is_sure:
+            ask_about_markup(source.name, head, delimiter or ",")
+        self._layout: Layout = layout_of(source.name, head, delimiter, skip_lines, is_sure=is_sure)
         self.where = f"{source.name}, line"
         self.delimiter = self._layout.delimiter
         self.blank = 0
@@ -92,7 +103,7 @@ class Delimited:
                     )
                 yield each
 
-        reader = csv.reader(limited(), delimiter=self.delimiter, strict=True)
+        reader = csv.reader(limited(), delimiter=self.delimiter, strict=True, **self._layout.quoting)
         try:
             for cells in reader:
                 length = 0

@@ -7,12 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
 import attrs
 
 from databox.errors import InvalidRecordError
 from databox.files.dates import form_of
 from databox.files.numerals import marks_of
+from databox.files.unsplit import ask_about_one_column
 
 __all__ = ["DELIMITERS", "Layout", "layout_of"]
 
@@ -26,6 +28,8 @@ _SAID = re.compile(
 )
 """A first line in which Excel says the delimiter, as programs and people write it."""
 
+_SINGLE = r" *'(?:[^']|'')+' *"
+
 _Rows = list[tuple[int, list[str]]]
 
 
@@ -36,9 +40,11 @@ class Layout:
     delimiter: str
     skip_lines: int = 0
     """Lines before the header that are none of the table."""
+    quoting: dict[str, Any] = attrs.field(factory=dict)
+    """How fields are quoted, as the csv module takes it."""
 
 
-def layout_of(name: str, head: str, delimiter: str | None, skip_lines: int | None) -> Layout:
+def layout_of(name: str, head: str, delimiter: str | None, skip_lines: int | None, *, is_sure: bool = False) -> Layout:
     """Return how a file is laid out: as was said, or else as cuts its first lines into equally many fields.
 
     Args:
@@ -46,9 +52,11 @@ def layout_of(name: str, head: str, delimiter: str | None, skip_lines: int | Non
         head: its beginning.
         delimiter: the one that was given.
         skip_lines: how many lines before the header were said to be none of the table.
+        is_sure: whether it is known to be of one column if none of the usual delimiters is found.
 
     Raises:
-        InvalidRecordError: there are lines above the header, and nobody has said so.
+        InvalidRecordError: there are lines above the header, and nobody has said so; or it may have another delimiter,
+            or be no table at all.
     """
     start = head.lstrip("\ufeff")
     said = _SAID.match(start)
@@ -58,9 +66,24 @@ def layout_of(name: str, head: str, delimiter: str | None, skip_lines: int | Non
         skipped = max(skipped, len(re.findall(r"\r\n|\r|\n", said["blank"])) + 1)
     rest = "".join(islice(io.StringIO(start, newline=""), skipped, None))
     found = delimiter or _evenly(rest)
+    if found is None and not is_sure:
+        ask_about_one_column(name, skipped + 1, _absent(rest), lambda each: [row for _, row in _first_rows(rest, each)])
     if skip_lines is None:
         _meet_preamble(name, rest, skipped, found, (delimiter,) if delimiter else tuple(DELIMITERS))
-    return Layout(found or _absent(rest), skipped)
+    found = found or _absent(rest)
+    return Layout(found, skipped, _quoting(rest, found))
+
+
+def _quoting(text: str, delimiter: str) -> dict[str, Any]:
+    """How fields are quoted: in single quotes, if all of the header is; or behind a space, `1, "a, b"`."""
+    head = list(islice(io.StringIO(text, newline=""), _LOOKED_AT))
+    first = next((line.strip() for line in head if line.strip()), "")
+    mark = re.escape(delimiter)
+    if re.fullmatch(rf"{_SINGLE}(?:{mark}{_SINGLE})*", first):
+        return {"quotechar": "'"}
+    spaced = re.compile(rf'(?:^|{mark}) +"(?:[^"]|"")*"(?:{mark}|$)', re.MULTILINE)
+    block = "".join(head).replace("\r", "\n")
+    return {"skipinitialspace": True} if spaced.search(block) and f'{delimiter}"' not in block else {}
 
 
 def _evenly(text: str) -> str | None:
@@ -126,7 +149,7 @@ def _like_the_first(rows: _Rows) -> tuple[float, int]:
 def _first_rows(text: str, delimiter: str) -> _Rows:
     """The first rows that are not empty, with the numbers of their lines."""
     # The last line may be cut off, so it does not count unless it is the only one.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, **_quoting(text, delimiter))
     rows: _Rows = []
     line = 1
     with contextlib.suppress(csv.Error):  # told when the rows are read

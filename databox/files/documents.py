@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from typing import Any, BinaryIO, cast
 
 import orjson
@@ -57,7 +58,7 @@ def json_lines(source: Source, encoding: str) -> Iterator[Any]:
 
 
 def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iterator[Any]:
-    """Yield the rows of a JSON array, or of an array within an object, as they are read.
+    """Yield the rows of a JSON array, of one within an object, or objects one after the other, as they are read.
 
     Args:
         source: the file.
@@ -80,23 +81,29 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
     if start[:1] not in {"[", "{"}:
         what = f"begins with {start[:1]!r}" if start else "is empty"
         raise InvalidRecordError(f"{source.name} {what}, and a JSON file of rows is an array of objects.")
-    if rows_at is None and start[0] == "{":
-        rows_at = _place_of_rows(ijson, source, start)
+    several = False
+    try:
+        if rows_at is None and start[0] == "{":
+            several = _are_several(ijson, start)
+            rows_at = None if several else _place_of_rows(ijson, source, start)
+    except OverflowError as error:
+        raise InvalidRecordError(f"{source.name} is not JSON that can be read: {error}.") from None
     stream: BinaryIO = source.stream()
     if encoding not in {"utf-8", "utf-8-sig"}:
         stream = cast("BinaryIO", io.BufferedReader(Encoded(io.TextIOWrapper(stream, encoding), source.name), BLOCK))
     count = 0
+    place = "" if several else f"{rows_at}.item" if rows_at else "item"
     try:
         while stream.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
             stream.read(3)
-        for row in ijson.items(_Whole(stream), f"{rows_at}.item" if rows_at else "item", map_type=_Row):
+        for row in ijson.items(_Whole(stream), place, map_type=_Row, multiple_values=several):
             where = f"{source.name}, row {count:,}"
             yield _plain(row, where)
             count += 1
     except Unreadable as error:
         where = f"{source.name}, after its first {count:,} rows,"
         raise InvalidRecordError(f"{where} has {error}. {error.remedy}") from None
-    except (ijson.JSONError, UnicodeError) as error:
+    except (ijson.JSONError, UnicodeError, OverflowError) as error:
         said = " ".join(str(error).split())
         raise InvalidRecordError(f"{source.name} is not JSON after its first {count:,} rows: {said}.") from None
     if rows_at and not count and not _has_array(ijson, start, rows_at):
@@ -146,20 +153,33 @@ def _place_of_rows(ijson: Any, source: Source, start: str) -> str:
     )
 
 
+def _are_several(ijson: Any, start: str) -> bool:
+    """Whether a document begins with two objects, one after the other."""
+    try:
+        objects: Iterator[Any] = ijson.items(_beginning(start), "", multiple_values=True)
+        return sum(1 for _ in islice(objects, 2)) == 2
+    except (ijson.JSONError, UnicodeError):
+        return False
+
+
+def _beginning(start: str) -> "_Whole":
+    return _Whole(io.BytesIO(start.encode("utf-8", "replace")))
+
+
 def _arrays(ijson: Any, start: str) -> list[str]:
     """The places of arrays of objects in the beginning of a document, empty arrays last."""
     full: list[str] = []
     empty: list[str] = []
     before = ""
     try:
-        for place, event, _ in ijson.parse(io.BytesIO(start.encode("utf-8", "replace"))):
+        for place, event, _ in ijson.parse(_beginning(start)):
             if event == "start_map" and place.endswith(".item") and ".item." not in place:
                 full.append(place.removesuffix(".item"))
             elif event == "end_array" and before == "start_array":
                 empty.append(place)
             before = event
     except (ijson.JSONError, UnicodeError):
-        pass  # the beginning ends somewhere
+        pass  # the beginning ends somewhere; what is wrong in it is met again
     return list(dict.fromkeys([*full, *empty]))
 
 

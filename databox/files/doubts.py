@@ -64,7 +64,8 @@ def names_of(where: str, cells: Sequence[Any], line: int, below: Sequence[Line])
         if not each:
             better = next((number for number, row in below[:20] if _may_be_names(row, len(names))), None)
             if better is not None:
-                remedy = f"If the header is {better}, say skip_lines={better - 1} (--skip-lines {better - 1})"
+                unit = where.rpartition(" ")[2]
+                remedy = f"If the header is {unit} {better}, say skip_lines={better - 1} (--skip-lines {better - 1})"
             raise InvalidRecordError(f"{where} {line}: column {place + 1} has no name. {remedy}.")
         if seen.setdefault(each, place) != place:
             raise InvalidRecordError(
@@ -133,7 +134,10 @@ def is_header_again(cells: Sequence[Any], names: Sequence[str]) -> bool:
     """Whether a row is the header once more, as where files were put together."""
     if len(cells) != len(names):
         return False
-    return all(isinstance(cell, str) and _bare(cell) == name for cell, name in zip(cells, names, strict=True))
+    return all(
+        isinstance(cell, str) and _bare(cell).casefold() == name.casefold()
+        for cell, name in zip(cells, names, strict=True)
+    )
 
 
 def totals_line(sample: Sequence[Line], decisions: Sequence[Decision], nulls: Any) -> bool:
@@ -171,7 +175,7 @@ def is_total(cells: Sequence[Any]) -> bool:
 def _heads(cells: Sequence[Any], below: Sequence[Line], declared: Collection[int] = ()) -> bool:
     """Whether a row is all words, and below it at least one column is all numbers, or all dates."""
     words = [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]
-    if len(below) < 2 or not words or any(any(map(str.isdigit, word)) or len(word) < 2 for word in words):
+    if len(below) < 2 or not words:
         return False
     heads = [
         cell.strip()
@@ -181,6 +185,10 @@ def _heads(cells: Sequence[Any], below: Sequence[Line], declared: Collection[int
         and cell.strip()
         and _is_of_values([row[place] for _, row in below if place < len(row)])
     ]
+    if len(heads) == len(words) > 1 and not any(map(_is_value, words)):
+        return True
+    if any(any(map(str.isdigit, word)) or len(word) < 2 for word in words):
+        return False
     # AB above 12 and 34 may be a code like them, unless all of the row is such.
     return len(heads) == len(words) or not all(word.isupper() and len(word) <= 3 for word in heads)
 

@@ -20,6 +20,9 @@ _MOST_DIGITS = 400
 _SURELY_EXACT = 15
 """So many digits every float holds."""
 
+_WRITTEN_OUT = 400
+"""Zeros that a number's text may have, instead of an exponent: more than any float needs."""
+
 _SPACES = " \u00a0\u202f\u2009'’"
 # No leading zeros, no plus sign, and an exponent only as programs write it: 007, +49… and 1E5 are codes.
 _STRICT = {
@@ -61,7 +64,10 @@ def exact_text(number: object) -> str:
     """Return a number as text, with all its digits, and without a fraction where it is whole."""
     if isinstance(number, float) and number.is_integer() and abs(number) <= EXACT:
         return str(int(number))
-    return format(number, "f") if isinstance(number, Decimal) else str(number)
+    # An exponent of nine digits would be gigabytes of zeros.
+    return (
+        format(number, "f") if isinstance(number, Decimal) and abs(number.adjusted()) <= _WRITTEN_OUT else str(number)
+    )
 
 
 def marks_of(cells: Iterable[str]) -> tuple[frozenset[Mark], bool]:

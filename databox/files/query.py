@@ -4,8 +4,9 @@ import contextlib
 import hashlib
 import importlib
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -14,14 +15,17 @@ from databox.display import visible
 from databox.errors import ConfigurationError, DataboxError, InvalidRecordError
 from databox.files.column import Column, Reading
 from databox.files.conversion import columns_of
+from databox.files.database import Database
 from databox.files.source import missing
 from databox.files.typed import DURATIONS, TIMES, kind_of, long_columns, without_long
+from databox.misuse import ArgumentTypeError
 
 __all__ = ["QueryRecords", "read_query"]
 
 _AT_ONCE = 1000
 """Rows that are fetched at a time."""
 _PREVIEWED = 100
+_PARAMETER = re.compile(r"(?<![:\w\\]):([A-Za-z_]\w*)")
 _CANNOT = {
     "nested": "nested values, such as JSON or arrays. Select their parts, payload->>'name', or cast it to text",
     "bytes": "bytes. Make them text in the query, encode(…, 'hex') or hex(…), or leave it out",
@@ -53,9 +57,9 @@ def read_query(database: Any, sql: str, *, params: Mapping[str, Any] | None = No
         TypeError: an argument is of a wrong type.
     """
     if not isinstance(sql, str) or not sql.strip():
-        raise TypeError("sql must be the text of a query.")
+        raise ArgumentTypeError("sql must be the text of a query.")
     if params is not None and not isinstance(params, Mapping):
-        raise TypeError("params must be a mapping from names to values.")
+        raise ArgumentTypeError("params must be a mapping from names to values.")
     return QueryRecords(database, sql, dict(params) if params else None)
 
 
@@ -76,18 +80,17 @@ class QueryRecords(Iterator[dict[str, Any]]):
         except ImportError:
             raise missing("SQLAlchemy", "sql", "databases") from None
         self._open = contextlib.ExitStack()
-        self._secret: str | None = None
         self.misfits: Counter[str] = Counter()
         self.notes: list[str] = []
         self.identity = _identity(sql, params)
         """What tells this query, with these parameters, from others; a journal keeps it."""
         try:
-            connection = self._connection(database)
-            url = connection.engine.url
-            self._secret = url.password or self._secret
-            self.name = url.render_as_string(hide_password=True)
-            self.description = f"SQL, {connection.dialect.name}"
-            result = self._executed(connection, sql, params)
+            self._database = Database(self._sqlalchemy, database)
+            self._open.callback(self._database.close)
+            self.name = self._database.name
+            """The database's address, without what may be secret."""
+            self.description = f"SQL, {self._database.connection.dialect.name}"
+            result = self._executed(sql, params)
             names = self._names(list(result.keys()))
             rows = self._rows_of(result, names)
             first = list(islice(rows, _PREVIEWED))
@@ -123,65 +126,25 @@ class QueryRecords(Iterator[dict[str, Any]]):
     def __reduce__(self) -> NoReturn:
         raise TypeError("The rows of an open query cannot be pickled. Call read_query where they are needed.")
 
-    def _connection(self, database: Any) -> Any:
-        sqlalchemy = self._sqlalchemy
-        if isinstance(database, sqlalchemy.Connection):
-            return database
-        if isinstance(database, sqlalchemy.Engine):
-            engine = database
-        elif isinstance(database, str | sqlalchemy.URL):
-            engine = self._engine(database)
-            self._open.callback(engine.dispose)
-        else:
-            raise TypeError(
-                "database must be a URL, or an engine or connection of SQLAlchemy that is not asynchronous, not "
-                f"{type(database).__name__}."
-            )
-        self._secret = engine.url.password
-        try:
-            return self._open.enter_context(engine.connect())
-        except sqlalchemy.exc.SQLAlchemyError as error:
-            shown = engine.url.render_as_string(hide_password=True)
-            raise ConfigurationError(f"The database {shown} cannot be reached: {self._words(error)}.") from None
-
-    def _engine(self, url: Any) -> Any:
-        sqlalchemy = self._sqlalchemy
-        parsed: Any = None
-        with contextlib.suppress(sqlalchemy.exc.ArgumentError, ValueError):
-            parsed = sqlalchemy.make_url(url)
-        if parsed is None:  # not within the other error, which shows the text, and the password in it
-            raise ConfigurationError(
-                "The database is no URL as SQLAlchemy has them, such as postgresql+psycopg://user:password@host/name "
-                "or sqlite:///file.db. Special characters in a password are written as %40 and the like."
-            )
-        self._secret = parsed.password
-        try:
-            return sqlalchemy.create_engine(parsed, poolclass=sqlalchemy.pool.NullPool)
-        except sqlalchemy.exc.NoSuchModuleError:
-            hint = " Write postgresql://." if parsed.drivername == "postgres" else ""
-            raise ConfigurationError(
-                f"SQLAlchemy knows no database {parsed.drivername!r}.{hint} If it has a dialect of its own, install it."
-            ) from None
-        except ImportError as error:
-            raise ImportError(
-                f"{visible(parsed.drivername)}:// needs the driver {error.name}: pip install {error.name}; or name "
-                "another, as in postgresql+psycopg://.",
-                name=error.name,
-            ) from None
-
-    def _executed(self, connection: Any, sql: str, params: dict[str, Any] | None) -> Any:
+    def _executed(self, sql: str, params: dict[str, Any] | None) -> Any:
+        connection = self._database.connection
         options = {"stream_results": True, "yield_per": _AT_ONCE}
         try:
             if params is None:
                 options["no_parameters"] = True  # else a driver would look for some behind every %
                 result = connection.exec_driver_sql(sql, execution_options=options)
             else:
-                result = connection.execute(self._sqlalchemy.text(sql), params, execution_options=options)
+                statement = self._sqlalchemy.text(sql)
+                _check_parameters(sql, statement.compile().params.keys(), params)
+                result = connection.execute(statement, params, execution_options=options)
         except self._sqlalchemy.exc.SQLAlchemyError as error:
-            raise ConfigurationError(f"The query cannot be run by {self.name}: {self._words(error)}.") from None
+            forgotten = _PARAMETER.search(sql) if params is None else None
+            hint = f" If :{forgotten[1]} is a parameter, {_value_of(forgotten[1])}." if forgotten else ""
+            said = self._database.words(error)
+            raise ConfigurationError(f"The query cannot be run by {self.name}: {said}.{hint}") from None
         self._open.callback(result.close)
         if not result.returns_rows:
-            raise ConfigurationError("The SQL is no query: it gives no rows. Nothing was committed.")
+            raise ConfigurationError("The SQL is no query: it gives no rows.")
         return result
 
     def _rows_of(self, result: Any, names: list[str]) -> Iterator[dict[str, Any]]:
@@ -190,7 +153,7 @@ class QueryRecords(Iterator[dict[str, Any]]):
                 for row in rows:
                     yield dict(zip(names, row, strict=True))
         except self._sqlalchemy.exc.SQLAlchemyError as error:
-            raise DataboxError(f"Reading from {self.name} failed: {self._words(error)}.") from None
+            raise DataboxError(f"Reading from {self.name} failed: {self._database.words(error)}.") from None
         self.close()
 
     def _names(self, names: list[str]) -> list[str]:
@@ -211,21 +174,33 @@ class QueryRecords(Iterator[dict[str, Any]]):
             for name, value in row.items():
                 problem = None if value is None else _CANNOT.get(kind_of(value))
                 if problem:
+                    if not isinstance(value, dict | list | tuple) and kind_of(value) == "nested":
+                        problem = f"values of type {type(value).__name__}. Cast it to text in the query"
                     raise InvalidRecordError(f"Column {name!r} of the query holds {problem}.", column=name)
-        found = {column.name: column for column in columns_of(rows, Reading(), long)}
+        found = {column.name: column for column in columns_of(rows, Reading(), long, remedy="cast it in the query")}
         for name in names:
             column = found.get(name, Column(name=name, type="empty"))
             if column.type == "datetime" and any(row[name] is not None and row[name].tzinfo is None for row in rows):
                 self.notes.append(f"Times of column {name!r} have no zone, and are taken as UTC.")
             yield column
 
-    def _words(self, error: Exception) -> str:
-        """What went wrong, in the database's words, without the password."""
-        original = getattr(error, "orig", None) or error
-        said = " ".join(str(original).split()).rstrip(".")
-        if self._secret:
-            said = said.replace(self._secret, "***")
-        return said
+
+def _check_parameters(sql: str, expected: Iterable[str], params: Mapping[str, Any]) -> None:
+    """Refuse parameters that the query lacks, or that lack a value."""
+    unknown = next((name for name in params if name not in expected), None)
+    if unknown is not None:
+        cast = f" Write cast(:{unknown} as …) for :{unknown}::…." if f":{unknown}::" in sql else ""
+        raise ConfigurationError(f"The query has no parameter :{unknown}.{cast}")
+    missing = next((name for name in expected if name not in params), None)
+    if missing is not None:
+        raise ConfigurationError(
+            f"The query's bind parameter {missing!r} has no value: {_value_of(missing)}; a colon that is none of a "
+            r"parameter is written \:."
+        )
+
+
+def _value_of(name: str) -> str:
+    return f"give its value: params={{{name!r}: …}} (--param {name}=…)"
 
 
 def _identity(sql: str, params: Mapping[str, Any] | None) -> str:

@@ -6,11 +6,13 @@ from typing import IO, Any
 
 from databox.files.column import Reading
 from databox.files.columns import declared_reader
+from databox.files.dates import with_format
 from databox.files.formats import FORMATS, Format
+from databox.files.frame import Shape
 from databox.files.numerals import Mark
 from databox.files.records import Misfits, Options, Records
 from databox.files.source import Source
-from databox.files.table import Shape
+from databox.misuse import ArgumentValueError
 
 __all__ = ["Misfits", "Records", "read_records"]
 
@@ -80,14 +82,14 @@ def read_records(
     _check("format", format, FORMATS)
     _check("decimal", decimal, (".", ","))
     if misfits not in {"raise", "null"}:
-        raise ValueError(f'misfits must be "raise" or "null", not {misfits!r}.')
+        raise ArgumentValueError(f'misfits must be "raise" or "null", not {misfits!r}.')
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
-        raise ValueError(f"delimiter must be one character, not {delimiter!r}.")
+        raise ArgumentValueError(f"delimiter must be one character, not {delimiter!r}.")
     for name, number in (("skip_lines", skip_lines), ("skip_footer", skip_footer), ("max_field", max_field)):
         if number is not None and (type(number) is not int or number < 0):
-            raise ValueError(f"{name} must be a whole number from 0, not {number!r}.")
-    if header is not None and (isinstance(header, str) or not header or len(set(header)) < len(header)):
-        raise ValueError(f"header must be a list of names, each of them once, not {header!r}.")
+            raise ArgumentValueError(f"{name} must be a whole number from 0, not {number!r}.")
+    if header is not None and not _are_names(header):
+        raise ArgumentValueError(f"header must be a list of names, each of them once, not {header!r}.")
     reading = Reading(
         declared=dict(columns or {}),
         decimal=decimal,
@@ -95,6 +97,8 @@ def read_records(
         date_format=date_format,
         nulls=frozenset({"", *nulls}),
     )
+    if date_format is not None:
+        with_format(date_format)
     for kind in reading.declared.values():
         declared_reader(kind, reading)
     options = Options(
@@ -115,6 +119,11 @@ def read_records(
         raise
 
 
+def _are_names(header: Sequence[Any]) -> bool:
+    names = [name.strip() for name in header if isinstance(name, str)]
+    return not isinstance(header, str) and len(names) == len(header) > 0 and all(names) and len({*names}) == len(names)
+
+
 def _check(name: str, value: object, allowed: Sequence[Any]) -> None:
     if value is not None and value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}.")
+        raise ArgumentValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}.")

@@ -16,11 +16,12 @@ from databox.files.conversion import columns_of, converted
 from databox.files.delimited import Delimited
 from databox.files.documents import json_lines, json_rows
 from databox.files.formats import Format, format_by_content, format_by_name
+from databox.files.frame import Shape
 from databox.files.parquet import Parquet
 from databox.files.sheet import Sheet
 from databox.files.source import Source
-from databox.files.table import Shape, Table
-from databox.files.text import find_encoding
+from databox.files.table import Table
+from databox.files.text import find_encoding, head_text
 from databox.files.typed import long_columns, without_long
 
 __all__ = ["Misfits", "Options", "Records"]
@@ -127,6 +128,8 @@ class Records(Iterator[dict[str, Any]]):
         self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "columns"):  # while the file is opened, and when that has failed
+            return "<Records, not open>"
         return f"<Records of {visible(self.name)}: {visible(self.description)}, {len(self.columns)} columns>"
 
     def __reduce__(self) -> NoReturn:
@@ -147,15 +150,18 @@ class Records(Iterator[dict[str, Any]]):
         is_csv = options.delimiter is not None or options.shape.header is not None
         self.format = options.format or format_by_content(source, self.encoding, is_csv=is_csv)
         if self.format in {"csv", "tsv"}:
-            delimiter = "\t" if self.format == "tsv" else options.delimiter
-            cells = Delimited(source, self.encoding, delimiter, options.shape.skip_lines, options.max_field)
+            delimiter = options.delimiter
+            if self.format == "tsv" and "\t" in head_text(source, self.encoding):
+                delimiter = delimiter or "\t"
+            lines, most = options.shape.skip_lines, options.max_field
+            cells = Delimited(source, self.encoding, delimiter, lines, most, is_sure=is_csv)
             self._read_table(cells, reading, options, "")
             self.description = f"{self.format.upper()}, {cells.description(len(self.columns))}, {spoken}"
         else:
-            lines = self.format == "jsonl"
-            rows = json_lines(source, self.encoding) if lines else json_rows(source, self.encoding, options.rows_at)
-            self._read_typed(rows, reading, options, as_sent=lines and _are_letters(source))
-            self.description = f"{'JSON Lines' if lines else 'JSON'}, {spoken}"
+            is_lines = self.format == "jsonl"
+            rows = json_lines(source, self.encoding) if is_lines else json_rows(source, self.encoding, options.rows_at)
+            self._read_typed(rows, reading, options, as_sent=is_lines and _are_letters(source))
+            self.description = f"{'JSON Lines' if is_lines else 'JSON'}, {spoken}"
 
     def _read_table(self, cells: Delimited | Sheet, reading: Reading, options: Options, description: str) -> None:
         self._table = Table(cells, reading, options.shape)

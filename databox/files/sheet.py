@@ -8,10 +8,12 @@ from typing import Any, BinaryIO
 from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.doubts import Line
+from databox.files.hidden import Hidden, reference, written
 from databox.files.numerals import EXACT
+from databox.files.opendocument import look_into_ods
 from databox.files.source import Source, missing
 from databox.files.words import null_option
-from databox.files.workbook import DAMAGES, Hidden, errors_in, look_into, reference
+from databox.files.workbook import DAMAGES, errors_in, look_into, may_show_zeros
 
 __all__ = ["Sheet"]
 
@@ -83,7 +85,7 @@ class Sheet:
         Raises:
             InvalidRecordError: there are some.
         """
-        for first, last in self._sheet.merged_cell_ranges or ():
+        for first, last in self._sheet.merged_cell_ranges or (self._hidden and self._hidden.merged) or ():
             if last[0] + 1 > max(header, self._skip):
                 area = f"{reference(*first)}:{reference(*last)}"
                 raise InvalidRecordError(
@@ -94,12 +96,16 @@ class Sheet:
 
     def _revealed(self, hidden: Hidden, row: int, column: int, value: Any) -> Any:
         """A cell as the workbook shows it, where the library does not tell."""
-        width = hidden.zeros.get(column)
-        if width and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return f"{value:0{width}}"
-        problem = hidden.problems.get((row, column)) if value is None else None
-        if problem is None or problem in self._nulls:
+        if (row, column) in hidden.texts:
+            return hidden.texts[row, column]
+        mask = hidden.masks.get(column)
+        if mask and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return written(value, mask)
+        problem = hidden.problems.get((row, column))
+        if problem is None:
             return value
+        if problem in self._nulls:
+            return None
         where = f"{self.where} {row:,}, cell {reference(row - 1, column)}"
         if problem.startswith("#"):
             raise InvalidRecordError(f"{where} is the error {problem}. If it means nothing, {null_option([problem])}.")
@@ -109,13 +115,19 @@ class Sheet:
         )
 
     def _look_into(self, stream: BinaryIO) -> Hidden | None:
-        hidden = look_into(stream, self.title)
         try:
+            hidden = look_into(stream, self.title) or look_into_ods(stream, self.title)
+            shows_zeros = hidden is None and may_show_zeros(stream)
             errors = errors_in(stream) if hidden is None else []
         except DAMAGES as error:
             raise InvalidRecordError(
                 f"{self._name} is damaged: {' '.join(str(error).split())}. Have it made, or sent, again."
             ) from None
+        if shows_zeros:
+            self.notes.append(
+                "The workbook has formats with leading zeros, such as 00000, and in this format it is not told which "
+                "cells have them: their numbers come without. Save it as .xlsx to have them as shown."
+            )
         if errors is None:
             self.notes.append(
                 "Cells with errors such as #N/A cannot be told from empty ones in this format. Save the workbook as "

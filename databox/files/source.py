@@ -12,6 +12,7 @@ from os import PathLike, fspath
 from typing import IO, Any, BinaryIO, cast
 
 from databox.errors import InvalidRecordError
+from databox.misuse import ArgumentTypeError
 
 __all__ = ["BLOCK", "Encoded", "Source", "missing"]
 
@@ -58,12 +59,12 @@ class Encoded(io.RawIOBase):
     """Text as UTF-8 bytes.
 
     Raises:
-        InvalidRecordError: it holds half of a surrogate pair.
+        InvalidRecordError: it holds half of a surrogate pair, as where bytes were not decoded.
     """
 
-    def __init__(self, text: IO[str], what: str) -> None:
+    def __init__(self, text: IO[str], name: str) -> None:
         self._text = text
-        self._what = what
+        self._name = name
         self._left = b""
 
     def readable(self) -> bool:
@@ -75,8 +76,8 @@ class Encoded(io.RawIOBase):
         except UnicodeEncodeError as error:
             half = error.object[error.start]
             raise InvalidRecordError(
-                f"{self._what} holds {half!r}, half of a character, which is no text. Take it out; or, if the text was "
-                "read from a file, open that with the encoding that it has."
+                f"{self._name} holds {half!r}, half of a character, as where bytes could not be decoded: open it with "
+                "the encoding that it has, or for reading bytes."
             ) from None
         self._left = data[len(buffer) :]
         data = data[: len(buffer)]
@@ -247,10 +248,10 @@ class Source:
             return open(self.name, "rb")
         if not hasattr(source, "read"):
             kind = type(source).__name__
-            raise TypeError(f'read_records takes a path, "-" or a file open for reading, not {kind}.')
+            raise ArgumentTypeError(f'read_records takes a path, "-" or a file open for reading, not {kind}.')
         named = getattr(source, "name", None)
         self.name = named if isinstance(named, str) else "the file"
-        if isinstance(source, io.TextIOBase):
+        if isinstance(source, io.TextIOBase) or isinstance(source.read(0), str):
             self.is_text = True
             return cast("IO[bytes]", io.BufferedReader(Encoded(cast("IO[str]", source), self.name), BLOCK))
         stream = cast("IO[bytes]", source)
@@ -276,6 +277,7 @@ def _size(stream: IO[bytes]) -> int | None:
     if not _can_seek(stream):
         return None
     here = stream.tell()
-    end = stream.seek(0, os.SEEK_END)
+    stream.seek(0, os.SEEK_END)
+    end = stream.tell()
     stream.seek(here)
     return end - here

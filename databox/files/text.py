@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from databox.errors import InvalidRecordError
 from databox.files.source import BLOCK, Source
+from databox.misuse import ArgumentLookupError
 
 __all__ = ["Encoding", "find_encoding", "head_text", "lines"]
 
@@ -29,6 +30,8 @@ _NO_FILE = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape"
 _GUESS = "a guess: it is not UTF-8. If letters look wrong, say which encoding it is"
 _STRAY = re.compile(r"[\udc80-\udcff]")
 """A byte that could not be decoded, as Python has it among text."""
+_SEVEN_BITS = re.compile(rb"\x1b\$[@ABC()]")
+"""How Japanese, Chinese and Korean begin where eight bits were too many."""
 _WORD = re.compile(r"[^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f\s]+")
 """Letters, digits and signs beyond ASCII in a row."""
 _SIGN = "¡¢£¤¥¦¨©«¬®¯±´¶¸»¿¼½¾¹³‚ƒ„…†‡ˆ‰‹‘“”•˜™›"
@@ -69,6 +72,12 @@ def find_encoding(source: Source, given: str | None) -> Encoding:
         )
     if b"\0" in head:
         return _without_mark(source), "found by its zero bytes"
+    if escape := _SEVEN_BITS.search(head):
+        line = head.count(b"\n", 0, escape.start()) + 1
+        raise InvalidRecordError(
+            f"{source.name}, line {line:,} has escape sequences, as of ISO-2022. Say which encoding it is, such as "
+            "encoding='iso2022_jp' (--encoding iso2022_jp); or, if they are text, encoding='utf-8' (--encoding utf-8)."
+        )
     scan = _Scan()
     scan.take(head, final=source.is_whole)
     source.check_rest(scan.take)
@@ -97,11 +106,11 @@ def _given(name: str) -> str:
         found = codecs.lookup(name).name
         io.TextIOWrapper(io.BytesIO(), found)  # refuses what is a codec, and of no text: base64, say
     except LookupError:
-        raise LookupError(
+        raise ArgumentLookupError(
             f"There is no encoding {name!r} of text. Usual ones are utf-8, windows-1252, utf-16."
         ) from None
     if found in _NO_FILE:
-        raise LookupError(f"{name!r} is no encoding of files. Usual ones are utf-8, windows-1252, utf-16.")
+        raise ArgumentLookupError(f"{name!r} is no encoding of files. Usual ones are utf-8, windows-1252, utf-16.")
     return "utf-8-sig" if found == "utf-8" else found
 
 

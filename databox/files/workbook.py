@@ -1,4 +1,4 @@
-"""What an .xlsx says of its cells beyond their values: errors, formulas without a result, leading zeros."""
+"""What .xlsx says of its cells beyond their values, and what little .xls and .xlsb do."""
 
 import re
 import struct
@@ -9,9 +9,9 @@ from posixpath import join, normpath
 from typing import BinaryIO
 from xml.etree import ElementTree
 
-import attrs
+from databox.files.hidden import DIGIT, Hidden, long_number
 
-__all__ = ["DAMAGES", "Hidden", "errors_in", "look_into", "reference"]
+__all__ = ["DAMAGES", "errors_in", "look_into", "may_show_zeros"]
 
 _CELL = re.compile(rb"<(?:\w+:)?c\s([^>]*?)(/?)>")
 _END = re.compile(rb"</(?:\w+:)?c>")
@@ -19,7 +19,12 @@ _REFERENCE = re.compile(rb'\br="([A-Z]+)(\d+)"')
 _STYLE = re.compile(rb'\bs="(\d+)"')
 _VALUE = re.compile(rb"<(?:\w+:)?v>([^<]*)")
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
-_ODS_ERROR = re.compile(rb">(#(?:N/A|DIV/0!|REF!|VALUE!|NAME\?|NUM!|NULL!)|Err:\d{3})<")
+_LONG = re.compile(rb"<(?:\w+:)?v>-?\d{16,}<")
+_FORMAT = re.compile(r"\[[^]]*\]|[_*].|\"(?P<text>[^\"]*)\"|\\(?P<sign>.)|(?P<plain>[-/ ()+:])|(?P<digit>0)", re.DOTALL)
+"""A part of a number format that consists of digits with leading zeros and of signs between them."""
+_ZEROS = re.compile(rb"\x1e\x04.{4}.\x00\x00[^\x00]{0,20}?00+[^.0]", re.DOTALL)
+"""A record FORMAT of .xls with leading zeros."""
+_WIDE_ZEROS = re.compile(rb"[^.#0]\x00(?:0\x00){2,}[^.0]")
 _XLS_ERRORS = {
     b"\x00": "#NULL!",
     b"\x07": "#DIV/0!",
@@ -43,16 +48,6 @@ DAMAGES = (
 """What reading an archive raises that is not whole, or has other contents than it says."""
 
 
-@attrs.frozen
-class Hidden:
-    """What the library does not tell of a sheet's cells."""
-
-    problems: dict[tuple[int, int], str]
-    """By row, from 1, and column, from 0: an error such as #N/A, or "formula" for one without a result."""
-    zeros: dict[int, int]
-    """By column: how many digits its numbers are shown with, leading zeros included."""
-
-
 def look_into(stream: BinaryIO, title: str) -> Hidden | None:
     """Return what a sheet's cells are beyond their values, or None when the workbook is no .xlsx."""
     try:
@@ -60,48 +55,36 @@ def look_into(stream: BinaryIO, title: str) -> Hidden | None:
             part = _part_of(archive, title)
             if part is None:
                 return None
-            widths = _zero_formats(archive)
-            problems: dict[tuple[int, int], str] = {}
-            zeros: dict[int, int] = {}
-            for attributes, content in _cells(archive, part, every=bool(widths)):
-                _look_at(attributes, content, widths, problems, zeros)
-            return Hidden(problems, zeros)
+            masks = _masks(archive)
+            hidden = Hidden()
+            for attributes, content in _cells(archive, part, every=bool(masks)):
+                _look_at(attributes, content, masks, hidden)
+            return hidden
     except DAMAGES:
         return None
 
 
 def errors_in(stream: BinaryIO) -> list[str] | None:
-    """Return the errors that a workbook of another format shows in any of its sheets, or None where nothing tells."""
+    """Return the errors that an .xls shows in any of its sheets, or None for .xlsb, which does not tell."""
     stream.seek(0)
-    start = stream.read(4)
-    if start == b"PK\x03\x04":
-        with zipfile.ZipFile(stream) as archive:
-            if "content.xml" not in archive.namelist():
-                return None  # .xlsb
-            found = _ODS_ERROR.findall(archive.read("content.xml"))
-        return sorted({error.decode() for error in found})
-    stream.seek(0)
-    codes = {code for pair in _XLS_ERROR.findall(stream.read()) for code in pair if code}
+    data = stream.read()
+    if data.startswith(b"PK\x03\x04"):
+        return None
+    codes = {code for pair in _XLS_ERROR.findall(data) for code in pair if code}
     return sorted(_XLS_ERRORS[code] for code in codes)
 
 
-def reference(row: int, column: int) -> str:
-    """Return what a workbook calls a cell, of a row and a column from 0."""
-    letters = ""
-    column += 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        letters = chr(65 + rest) + letters
-    return f"{letters}{row + 1}"
+def may_show_zeros(stream: BinaryIO) -> bool:
+    """Whether an .xls or .xlsb has number formats that show leading zeros; which cells have them is not looked for."""
+    stream.seek(0)
+    data = stream.read()
+    if not data.startswith(b"PK\x03\x04"):
+        return _ZEROS.search(data) is not None
+    with zipfile.ZipFile(stream) as archive:
+        return "xl/styles.bin" in archive.namelist() and bool(_WIDE_ZEROS.search(archive.read("xl/styles.bin")))
 
 
-def _look_at(
-    attributes: bytes,
-    content: bytes,
-    widths: dict[bytes, int],
-    problems: dict[tuple[int, int], str],
-    zeros: dict[int, int],
-) -> None:
+def _look_at(attributes: bytes, content: bytes, masks: dict[bytes, str], hidden: Hidden) -> None:
     place = _REFERENCE.search(attributes)
     if place is None:
         return
@@ -109,25 +92,28 @@ def _look_at(
     for letter in place[1]:
         column = column * 26 + letter - 64
     column -= 1
-    style = _STYLE.search(attributes) if widths else None
-    if style and style[1] in widths and content:
-        zeros[column] = max(zeros.get(column, 0), widths[style[1]])
+    here = int(place[2]), column
+    style = _STYLE.search(attributes) if masks else None
+    if style and style[1] in masks and content:
+        hidden.show_with(column, masks[style[1]])
     value = _VALUE.search(content)
     if b't="e"' in attributes:
-        problems[int(place[2]), column] = value[1].decode() if value else "#VALUE!"
+        hidden.problems[here] = value[1].decode() if value else "#VALUE!"
     elif value is None and b't="str"' not in attributes and _FORMULA.search(content):
-        problems[int(place[2]), column] = "formula"
+        hidden.problems[here] = "formula"
+    elif value and (b't="' not in attributes or b't="n"' in attributes) and long_number(value[1].decode()):
+        hidden.texts[here] = value[1].decode()
 
 
 def _cells(archive: zipfile.ZipFile, part: str, *, every: bool) -> Iterator[tuple[bytes, bytes]]:
-    """The attributes and contents of cells; without `every`, those of parts that have errors or formulas."""
+    """The attributes and contents of cells; without `every`, those of parts with errors, formulas or long numbers."""
     left = b""
     with archive.open(part) as sheet:
         while block := sheet.read(_BLOCK):
             text = left + block
             end = max(text.rfind(b"</c>"), text.rfind(b":c>")) + 4
             left = text[end:] if end >= 4 else text
-            if end >= 4 and (every or b't="e"' in text or _FORMULA.search(text, 0, end)):
+            if end >= 4 and (every or b't="e"' in text or _FORMULA.search(text, 0, end) or _LONG.search(text, 0, end)):
                 for cell in _CELL.finditer(text, 0, end):
                     closing = None if cell[2] else _END.search(text, cell.end(), end)
                     if closing:
@@ -150,19 +136,28 @@ def _part_of(archive: zipfile.ZipFile, title: str) -> str | None:
     return None
 
 
-def _zero_formats(archive: zipfile.ZipFile) -> dict[bytes, int]:
-    """The styles that show leading zeros, and with how many digits."""
+def _masks(archive: zipfile.ZipFile) -> dict[bytes, str]:
+    """The styles that show leading zeros, and how."""
     if "xl/styles.xml" not in archive.namelist():
         return {}
     styles = ElementTree.fromstring(archive.read("xl/styles.xml"))
     formats = {each.get("numFmtId"): each.get("formatCode", "") for each in styles.iter() if _tag(each) == "numFmt"}
     cells = next((each for each in styles.iter() if _tag(each) == "cellXfs"), ())
-    found: dict[bytes, int] = {}
+    found: dict[bytes, str] = {}
     for index, each in enumerate(cells):
-        code = formats.get(each.get("numFmtId"), "")
-        if re.fullmatch(r"0{2,}", code):
-            found[b"%d" % index] = len(code)
+        mask = _mask(formats.get(each.get("numFmtId"), ""))
+        if mask.count(DIGIT) > 1:
+            found[b"%d" % index] = mask
     return found
+
+
+def _mask(code: str) -> str:
+    """How a format shows a whole number that is not negative; empty where otherwise than by digits and signs."""
+    code = code.partition(";")[0]
+    parts = list(_FORMAT.finditer(code))
+    if sum(len(part[0]) for part in parts) < len(code):
+        return ""
+    return "".join(DIGIT if part["digit"] else part["text"] or part["sign"] or part["plain"] or "" for part in parts)
 
 
 def _tag(element: ElementTree.Element) -> str:

@@ -9,6 +9,7 @@ import attrs
 from databox.api.documented import MAX_RECORDS
 from databox.errors import InvalidRecordError
 from databox.ingest.encode import encode
+from databox.misuse import ArgumentTypeError, ArgumentValueError
 
 __all__ = [
     "Batch",
@@ -105,11 +106,11 @@ class Batcher:
     def __init__(self, batch_size: int, max_batch_bytes: int, ends: Iterable[End] = ()) -> None:
         for name, value in (("batch_size", batch_size), ("max_batch_bytes", max_batch_bytes)):
             if not isinstance(value, int) or isinstance(value, bool):
-                raise TypeError(f"{name} must be an int, not {type(value).__name__}.")
+                raise ArgumentTypeError(f"{name} must be an int, not {type(value).__name__}.")
         if not 1 <= batch_size <= MAX_RECORDS:
-            raise ValueError(f"batch_size must be 1 to {MAX_RECORDS}, the API's limit, not {batch_size}.")
+            raise ArgumentValueError(f"batch_size must be 1 to {MAX_RECORDS}, the API's limit, not {batch_size}.")
         if max_batch_bytes < 64:
-            raise ValueError(f"max_batch_bytes must be at least 64, not {max_batch_bytes}.")
+            raise ArgumentValueError(f"max_batch_bytes must be at least 64, not {max_batch_bytes}.")
         self._size = batch_size
         self._max_bytes = max_batch_bytes
         self._held: list[_Row] = []

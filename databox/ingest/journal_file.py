@@ -124,7 +124,7 @@ class JournalFile:
         if self.value("primary keys") or not accepted:
             return ""
         rows = "1 accepted row" if accepted == 1 else f"{accepted:,} accepted rows"
-        return f" It holds {rows}, and the dataset has no primary keys: starting anew would store them twice."
+        return f" It holds {rows}, and without primary keys starting anew would store them twice."
 
     def _unusable(self, error: sqlite3.Error) -> ConfigurationError:
         with suppress(ConfigurationError, sqlite3.Error):

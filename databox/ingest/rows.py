@@ -158,7 +158,7 @@ def _once(names: Sequence[str], values: Iterable[Any]) -> Mapping[str, Any]:
     return row
 
 
-def _of_cursor(cursor: Any) -> Iterator[dict[str, Any]] | AsyncIterator[dict[str, Any]]:
+def _of_cursor(cursor: Any) -> Iterator[Any] | AsyncIterator[Any]:
     """The rows of a DB-API cursor, under the names in its description."""
     if cursor.description is None:
         raise TypeError("records is a cursor without rows. Execute a query with it first.")
@@ -168,14 +168,20 @@ def _of_cursor(cursor: Any) -> Iterator[dict[str, Any]] | AsyncIterator[dict[str
     return (_under(names, row) for row in _fetched(cursor))
 
 
-async def _from_async_cursor(names: list[str], cursor: Any) -> AsyncIterator[dict[str, Any]]:
+async def _from_async_cursor(names: list[str], cursor: Any) -> AsyncIterator[Any]:
     async for row in cursor:
         yield _under(names, row)
 
 
-def _under(names: list[str], row: Any) -> dict[str, Any]:
-    # A cursor may be set to give mappings; iterating one would give its keys.
-    return dict(cast("Mapping[str, Any]", row)) if isinstance(row, Mapping) else dict(zip(names, row, strict=True))
+def _under(names: list[str], row: Any) -> Any:
+    """A row under the names of a cursor, or as the cursor was set to make it."""
+    if type(row) is not tuple:
+        fields = as_mapping(row)
+        if fields is not None:
+            return dict(fields)
+        if isinstance(row, str | bytes) or not hasattr(_type(row), "__len__"):
+            return row  # one value of a row, say, which is refused as any that has no names
+    return dict(zip(names, cast("Iterable[Any]", row), strict=True))
 
 
 def _fetched(relation: Any) -> Iterator[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ from databox.api.arguments import seconds_of
 from databox.api.documented import MAX_RECORDS, SAFE_BODY_BYTES
 from databox.ingest.batch import Batcher, End
 from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
+from databox.misuse import ArgumentTypeError, ArgumentValueError
 from databox.report import IngestProgress
 
 __all__ = ["Settings"]
@@ -20,7 +21,7 @@ def _path(value: object) -> Path | None:
         return None
     if isinstance(value, str | PathLike) and fspath(value):
         return Path(fspath(value))
-    raise TypeError(f"dead_letter and journal take a path, not {value!r}.")
+    raise ArgumentTypeError(f"dead_letter and journal take a path, not {value!r}.")
 
 
 def _is_one_file(one: Path, other: Path) -> bool:
@@ -50,21 +51,23 @@ class Settings:
     def __attrs_post_init__(self) -> None:
         self.batcher()
         if not isinstance(self.concurrency, int) or isinstance(self.concurrency, bool):
-            raise TypeError(f"concurrency must be an int, not {type(self.concurrency).__name__}.")
+            raise ArgumentTypeError(f"concurrency must be an int, not {type(self.concurrency).__name__}.")
         if not 1 <= self.concurrency <= 100:
-            raise ValueError(f"concurrency must be 1 to 100 requests in flight, not {self.concurrency}.")
+            raise ArgumentValueError(f"concurrency must be 1 to 100 requests in flight, not {self.concurrency}.")
         if self.verify not in ("counts", "status", None):
-            raise ValueError(f'verify must be "counts", "status" or None, not {self.verify!r}.')
+            raise ArgumentValueError(f'verify must be "counts", "status" or None, not {self.verify!r}.')
         seconds_of("verify_timeout", self.verify_timeout)
         seconds_of("patience", self.patience)
         if self.on_refusal not in ("isolate", "report"):
-            raise ValueError(f'on_refusal must be "isolate" or "report", not {self.on_refusal!r}.')
+            raise ArgumentValueError(f'on_refusal must be "isolate" or "report", not {self.on_refusal!r}.')
         if self.on_ambiguous not in ("auto", "resend", "report"):
-            raise ValueError(f'on_ambiguous must be "auto", "resend" or "report", not {self.on_ambiguous!r}.')
+            raise ArgumentValueError(f'on_ambiguous must be "auto", "resend" or "report", not {self.on_ambiguous!r}.')
         if self.progress is not None and not callable(self.progress):
-            raise TypeError(f"progress must be callable, not {type(self.progress).__name__}.")
+            raise ArgumentTypeError(f"progress must be callable, not {type(self.progress).__name__}.")
         if self.journal and any(_is_one_file(self.journal, file) for file in self._letter_files):
-            raise ValueError(f"journal and dead_letter must be different files, and both are {str(self.journal)!r}.")
+            raise ArgumentValueError(
+                f"journal and dead_letter must be different files, and both are {str(self.journal)!r}."
+            )
 
     def check_files_read(self, names: Iterable[str]) -> None:
         """Refuse to write a file that the rows come from.
@@ -74,7 +77,7 @@ class Settings:
         """
         for name in names:
             if any(_is_one_file(Path(name), file) for file in self._letter_files):
-                raise ValueError(
+                raise ArgumentValueError(
                     f"dead_letter is {str(self.dead_letter)!r}, which the rows come from: those that do not make it "
                     "would stand in it twice. Name another file."
                 )

@@ -13,6 +13,7 @@ from typing import Any, Optional, cast
 from databox import Databox, DataboxError, IngestError, OnAmbiguous, RateLimit
 from databox.integrations import REQUESTS_PER_SECOND
 from databox.integrations.transience import is_transient
+from databox.secret import Veiled
 
 try:
     import dlt
@@ -31,15 +32,6 @@ __all__ = ["databox_destination"]
 
 _one_at_a_time = threading.Lock()
 """Held while a dataset is looked up, made or purged, so that the files of one table, loaded in parallel, do it once."""
-
-
-class _Hidden(str):
-    """A key that does not show itself: a destination's repr has all arguments that it was made with."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'…'"
 
 
 def databox_destination(
@@ -81,7 +73,7 @@ def databox_destination(
     given = {
         "data_source_id": data_source_id,
         "datasets": None if datasets is None else dict(datasets),
-        "api_key": None if api_key is None else _Hidden(api_key),
+        "api_key": None if api_key is None else Veiled(api_key),  # the destination's repr has all of these
         "base_url": base_url,
         "on_ambiguous": on_ambiguous,
         "patience": patience,
@@ -116,6 +108,7 @@ def _load_file(
 ) -> None:
     """Load a file of a package; dlt calls this, on a thread of its own, with its configuration."""
     try:
+        api_key = Veiled(api_key)  # for who shows the locals of the tracebacks that follow
         limit = RateLimit(per_second=requests_per_second, store=rate_limit_store, evenly=True)
         with Databox(api_key, base_url, rate_limit=limit, app=f"dlt/{dlt.__version__}") as client:
             if not isinstance(items, str):

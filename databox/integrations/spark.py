@@ -22,6 +22,7 @@ from databox import ConfigurationError, Databox, DataboxError, IngestError, Inge
 from databox.display import visible_lines
 from databox.integrations import REQUESTS_PER_SECOND
 from databox.integrations.spark_plan import Cluster, Column, Plan, plan_of
+from databox.secret import Veiled
 
 try:
     import pyspark
@@ -77,7 +78,7 @@ def register(
         ConfigurationError: there is no key, or it or the URL cannot be used.
         ValueError, TypeError: the store or the requests a second cannot be.
     """
-    api_key = api_key or os.environ.get("DATABOX_API_KEY")
+    api_key = Veiled(api_key or os.environ.get("DATABOX_API_KEY") or "")
     base_url = base_url or os.environ.get("DATABOX_API_URL")
     if not api_key:
         raise ConfigurationError(

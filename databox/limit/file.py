@@ -1,9 +1,10 @@
 """When requests went out, kept in a file, so that all processes of a machine share one limit."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -110,6 +111,9 @@ class StoredLog:
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
         # Opened each time, which costs little at ten requests a second, and survives forks and a file that was removed.
+        if not self._path.exists():
+            with suppress(OSError):  # SQLite says better what is wrong
+                os.close(os.open(self._path.resolve(), os.O_CREAT | os.O_EXCL, 0o600))  # it is nobody else's to read
         try:
             with closing(sqlite3.connect(self._path, isolation_level=None, timeout=_PATIENCE)) as db:
                 db.execute("pragma synchronous = off")  # a power cut takes longer than a second

@@ -3,6 +3,7 @@
 Source: the API's limits page, "10 requests per second and 10,000 per hour" for each key, and its reference.
 """
 
+import re
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
@@ -14,6 +15,8 @@ import attrs
 
 from databox.api.documented import PER_HOUR, PER_SECOND
 from databox.forks import renewed_in_children
+from databox.misuse import ArgumentTypeError, ArgumentValueError
+from databox.secret import Veiled
 
 __all__ = [
     "DOCUMENTED",
@@ -41,19 +44,26 @@ EVEN = 0.75
 
 def _positive(_: object, attribute: "attrs.Attribute[int]", value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"RateLimit.{attribute.name} must be a whole number of at least 1, not {value!r}.")
+        # A text is not quoted: it may be a key in the wrong place.
+        shown = value if isinstance(value, int | float) else type(value).__name__
+        raise ArgumentValueError(f"RateLimit.{attribute.name} must be a whole number of at least 1, not {shown}.")
 
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
+_REFUSED = re.compile(r"|(rediss?|unix):.*|.*://.*", re.DOTALL)
+
+
 def _store(value: object) -> Path | str | None:
-    if value is None or (isinstance(value, str) and value.startswith(_SCHEMES)):
-        return value
-    if isinstance(value, str | Path) and str(value) and "://" not in str(value):
+    if value is None:
+        return None
+    if isinstance(value, str) and value.startswith(_SCHEMES):
+        return Veiled(value)  # it may have a password
+    if isinstance(value, str | Path) and not _REFUSED.fullmatch(str(value)):
         return Path(value).absolute()
-    shown = value.partition("://")[0] + "://…" if isinstance(value, str) and value else repr(value)
-    raise TypeError(f"RateLimit.store must be the path of a file or a redis:// address, not {shown}.")
+    kind = "another text" if isinstance(value, str) else type(value).__name__
+    raise ArgumentTypeError(f"RateLimit.store must be the path of a file or a redis:// address, not {kind}.")
 
 
 def _shown(store: Path | str | None) -> str:

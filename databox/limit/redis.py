@@ -21,6 +21,9 @@ __all__ = ["RedisLog"]
 
 _TIMEOUT = 5.0
 """Seconds for one answer of the server."""
+_UNREADABLE = (
+    "its address cannot be read. Percent-encode what is special in a password, such as %40 for @ and %2F for /"
+)
 _ATTEMPTS = 4
 """How often to ask before giving up: a restart of the server takes a few seconds."""
 
@@ -90,19 +93,22 @@ class RedisLog:
     """
 
     def __init__(self, url: str, name: str, clock: Callable[[float], float] | None = None) -> None:
-        self._url = _without_password(url)
+        self._shown, problem = _shown(url)
         self._keys = [f"databox:{{{name}}}:{part}" for part in ("times", "gone", "state")]  # one slot of a cluster
         self._clock = clock
-        try:
-            self._redis = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-                url,
-                socket_timeout=_TIMEOUT,
-                socket_connect_timeout=_TIMEOUT,
-                retry=Retry(ExponentialBackoff(cap=2.0, base=0.2), _ATTEMPTS - 1),
-                protocol=2,
-            )
-        except ValueError as error:
-            raise self._unusable(error) from None
+        if not problem:
+            try:
+                self._redis = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+                    url,
+                    socket_timeout=_TIMEOUT,
+                    socket_connect_timeout=_TIMEOUT,
+                    retry=Retry(ExponentialBackoff(cap=2.0, base=0.2), _ATTEMPTS - 1),
+                    protocol=2,
+                )
+            except ValueError:
+                problem = _UNREADABLE
+        if problem:
+            raise self._unusable(problem)
         self._take, self._correct, self._pause = (
             self._redis.register_script(_BEGIN + script) for script in (_TAKE, _CORRECT, _PAUSE)
         )
@@ -142,15 +148,31 @@ class RedisLog:
         try:
             return ask()
         except (redis.RedisError, OSError) as error:
-            raise self._unusable(error) from None
+            problem = str(error)
+        raise self._unusable(problem)  # here, where it has no context: redis-py's frames have the password
 
-    def _unusable(self, error: Exception) -> ConfigurationError:
+    def _unusable(self, problem: str) -> ConfigurationError:
         return ConfigurationError(
-            f"The store of the rate limit, {self._url}, cannot be used: {error}. Nothing is sent without it. "
+            f"The store of the rate limit, {self._shown}, cannot be used: {problem}. Nothing is sent without it. "
             "Start the server, or name another one in RateLimit(store=…)."
         )
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+def _shown(url: str) -> tuple[str, str]:
+    """What may be shown of an address, and what is wrong with it.
+
+    A password with a "/", "?" or "#" in it ends the host early: what is then taken for host, port or path is part of
+    the password.
+    """
+    scheme = url.partition("://")[0]
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return f"{scheme}://…", _UNREADABLE
+    rest = parts.path + parts.query + parts.fragment
+    if parts.netloc and ("@" in rest or (not host and scheme != "unix")):
+        return f"{scheme}://…", _UNREADABLE
+    if scheme == "unix":
+        return f"unix://{parts.path}", ""
+    return f"{scheme}://{host or 'localhost'}" + (f":{port}" if port else ""), ""

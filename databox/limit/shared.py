@@ -6,6 +6,7 @@ from pathlib import Path
 
 from databox.forks import renewed_in_children
 from databox.limit.rate import Log, RequestLog
+from databox.secret import Secret
 
 __all__ = ["shared_log"]
 
@@ -26,13 +27,13 @@ class _Logs:
 _logs = _Logs()
 
 
-def shared_log(key: str, host: str, store: Path | str | None = None) -> Log:
+def shared_log(key: Secret[str], host: str, store: Path | str | None = None) -> Log:
     """Return the log that all clients of this process with the same key, host and store share.
 
     Raises:
         ConfigurationError: the store cannot be used.
     """
-    name = hashlib.sha256(f"{host} {key}".encode()).hexdigest()
+    name = hashlib.sha256(f"{host} {key.reveal()}".encode()).hexdigest()
     with _logs.lock:
         log = _logs.known.get((name, store))
         if log is None:

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from databox.display import logger
 from databox.sandbox.faults import Fault, FaultBook
 from databox.sandbox.handlers import OPERATIONS, Call, Operation
+from databox.sandbox.masking import Mask
 from databox.sandbox.recording import RecordedRequest, Recorder
 from databox.sandbox.refusal import Refusal
 from databox.sandbox.replies import injected, refused, success
@@ -95,7 +96,7 @@ class Api:
         request = Request(scope, receive)
         body, cut = await _body(request, self._max_body_bytes)
         incoming = Incoming(request, body, cut, _matching(scope["path"]))
-        number = self._recorder.came(_recorded(incoming))
+        number = self._recorder.came(_recorded(incoming, self._key))
         try:
             response = await self._respond(incoming)
         except Refusal as refusal:
@@ -188,14 +189,15 @@ async def _body(request: Request, most: int) -> tuple[bytes, Refusal | None]:
     return bytes(parts), too_large if size > most else None
 
 
-def _recorded(incoming: Incoming) -> RecordedRequest:
+def _recorded(incoming: Incoming, key: str) -> RecordedRequest:
     request = incoming.request
+    mask = Mask(key, request.headers, request.query_params)
     return RecordedRequest(
         method=request.method,
-        path=request.scope["raw_path"].decode("latin-1"),
-        query=dict(request.query_params),
-        headers={name: "***" if name == "x-api-key" else value for name, value in request.headers.items()},
-        body=incoming.body,
+        path=mask.raw(request.scope["raw_path"]).decode("latin-1"),
+        query=mask.named(request.query_params.items()),
+        headers=mask.named(request.headers.items()),
+        body=mask.raw(incoming.body),
         received_at=time.monotonic(),
         operation=incoming.operation.name if incoming.operation else None,
     )

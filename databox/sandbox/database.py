@@ -1,6 +1,8 @@
 """The file, or the memory, that a world is kept in."""
 
+import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["emptied", "opened"]
@@ -40,6 +42,9 @@ def opened(state: str | Path | None) -> sqlite3.Connection:
         ValueError: the file cannot be used, or is something else.
     """
     db = None
+    if state and not os.path.exists(state):
+        with suppress(OSError):  # SQLite says better what is wrong
+            os.close(os.open(os.path.realpath(state), os.O_CREAT | os.O_EXCL, 0o600))  # it is nobody else's to read
     try:
         db = sqlite3.connect(state or ":memory:", check_same_thread=False)
         _prepare(db)

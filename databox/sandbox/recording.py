@@ -15,7 +15,7 @@ MOST_BYTES = 256 * 1024 * 1024
 
 @attrs.frozen(kw_only=True)
 class RecordedRequest:
-    """One request as it came, the key masked."""
+    """One request as it came, all keys masked: in headers, path, query and body."""
 
     method: str
     path: str

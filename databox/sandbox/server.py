@@ -18,6 +18,7 @@ from databox.sandbox.serving import Server
 from databox.sandbox.snapshot import exported, imported
 from databox.sandbox.throttle import Limit
 from databox.sandbox.world import World
+from databox.secret import Secret, secret_of
 
 __all__ = ["Sandbox"]
 
@@ -59,13 +60,15 @@ class Sandbox:
         host: str = "127.0.0.1",
         allow_remote: bool = False,
     ) -> None:
+        given = secret_of(api_key)
+        del api_key  # it may be a real one, and would show in the locals of a traceback
         if not processing_delay >= 0:  # nan neither
             raise ValueError(f"processing_delay must be seconds, 0 or more, not {processing_delay}.")
         if isinstance(processing_polls, bool) or processing_polls < 0:
             raise ValueError(f"processing_polls must be a whole number, 0 or more, not {processing_polls}.")
         if not allow_remote and not _is_loopback(host):
             raise ValueError(f"The sandbox listens on loopback addresses, not on {host!r}, unless allow_remote is set.")
-        self.api_key = _usable(api_key) or f"sandbox-{secrets.token_hex(16)}"
+        self.api_key = _usable(given) or f"sandbox-{secrets.token_hex(16)}"
         """The key that it accepts."""
         self._host = host
         self._port = port
@@ -196,7 +199,7 @@ class Sandbox:
         self._running().with_database(lambda db: imported(db, document))
 
     def __repr__(self) -> str:
-        return f"<Sandbox at {self.url}>"
+        return f"<Sandbox at {self.url}>" if hasattr(self, "_port") else "<Sandbox, not made>"
 
     def _running(self) -> World:
         if self._world is None:
@@ -211,12 +214,12 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _usable(api_key: str | None) -> str | None:
+def _usable(given: Secret[str] | None) -> str | None:
     """Return a caller's key if it may be used here and can stand in a header."""
-    if api_key is None:
+    if given is None:
         return None
-    if api_key.startswith("pak_"):
+    if given.reveal().startswith("pak_"):
         raise ValueError("This api_key looks like a real one. The sandbox takes any other, or makes one up.")
-    if not api_key or not all("!" <= character <= "~" for character in api_key):
+    if not given.reveal() or not all("!" <= character <= "~" for character in given.reveal()):
         raise ValueError("An api_key for the sandbox is made of printable ASCII characters, without blanks.")
-    return api_key
+    return str(given.reveal())

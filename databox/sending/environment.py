@@ -19,6 +19,7 @@ import httpx
 
 from databox.errors import ConfigurationError
 from databox.hosts import address_of, canonical, is_loopback
+from databox.secret import Veiled
 
 __all__ = ["certificates_for", "proxy_for"]
 
@@ -51,13 +52,14 @@ def proxy_for(base_url: str) -> httpx.Proxy | None:
     host = base.hostname or ""
     if is_loopback(host):
         return None
-    proxies = getproxies()
+    # A proxy's address may hold a password, which neither a message nor the locals of a traceback show.
+    proxies = {name: Veiled(address) for name, address in getproxies().items()}
     kind = base.scheme if proxies.get(base.scheme) else "all"
     if not proxies.get(kind):
         return None
     if _is_listed(base, proxies.get("no", "")) if getproxies_environment() else proxy_bypass(host):
         return None
-    return _proxy(_variable(kind), proxies[kind].strip())
+    return _proxy(_variable(kind), Veiled(proxies[kind].strip()))
 
 
 def _variable(kind: str) -> str:
@@ -110,11 +112,8 @@ def _is_below(host: str, name: str) -> bool:
     return fnmatchcase(host, name) or host.endswith(f".{name}")
 
 
-# The proxy itself. It may hold a password, so no message shows it.
-
-
 def _proxy(variable: str, value: str) -> httpx.Proxy:
-    address = value if "://" in value else f"http://{value}"
+    address = Veiled(value if "://" in value else f"http://{value}")
     problem = _problem(address)
     if problem is None:
         secured = address.lower().startswith("https:")

@@ -7,8 +7,8 @@ import re
 from typing import Any, cast
 from urllib.parse import quote
 
-from databox.config import Secret
 from databox.display import one_line
+from databox.secret import Secret
 
 __all__ = ["Redactor"]
 
@@ -27,23 +27,23 @@ _DIGITS = re.compile(r"(?<=&#)0*([0-9]{1,8})[0-9]*|(?<=&#[xX])0*([0-9a-fA-F]{1,8
 class Redactor:
     """Takes the key out of whatever a server sent before anybody sees it."""
 
-    def __init__(self, key: Secret) -> None:
-        value = key.reveal()
-        self._forms = sorted({value, quote(value, safe=""), _as_html(value)}, key=len, reverse=True)
-        self._encoded = tuple(form.encode() for form in self._forms)
+    def __init__(self, key: Secret[str]) -> None:
+        forms = {key.reveal(), quote(key.reveal(), safe=""), _as_html(key.reveal())}
+        self._forms = tuple(map(Secret, sorted(forms, key=len, reverse=True)))
+        self._encoded = tuple(Secret(form.reveal().encode()) for form in self._forms)
         # A key of a few letters is a test's; taking it out of titles would falsify data.
-        self._distinct = len(value) >= 8
+        self._distinct = len(key.reveal()) >= 8
 
     def text(self, value: str) -> str:
         """Return the text without the key."""
         for form in self._forms:
-            value = value.replace(form, "***")
+            value = value.replace(form.reveal(), "***")
         return value
 
     def document(self, value: Any, source: bytes) -> Any:
         """Return a JSON document without the key in any string or name; `source` is what it was read from."""
         hidden = b"\\" in source  # an escape may stand for any letter of the key
-        if self._distinct and (hidden or any(form in source for form in self._encoded)):
+        if self._distinct and (hidden or any(form.reveal() in source for form in self._encoded)):
             return self._data(value)
         return value
 
@@ -77,8 +77,8 @@ class Redactor:
 
     def _without_half_a_key(self, line: str) -> str:
         """A line that was cut off somewhere, which may have been in the middle of the key."""
-        for size in range(len(self._forms[0]) - 1, 0, -1):
-            if any(form.startswith(line[-size:]) for form in self._forms):
+        for size in range(len(self._forms[0].reveal()) - 1, 0, -1):
+            if any(form.reveal().startswith(line[-size:]) for form in self._forms):
                 return line[:-size]
         return line
 

@@ -1,15 +1,19 @@
 """All commands but ingest."""
 
+import io
 import json
 import os
 import stat
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from databox.cli.store import store_key
-from databox.config import Secret
+from databox.cli.store import store
+from databox.config import Config
 from databox.sandbox import Fault, Sandbox
+from databox.secret import Secret
 from tests.cli.conftest import Command
 from tests.scripted import ScriptedServer, answer
 
@@ -59,7 +63,89 @@ def test_a_key_that_cannot_be_validated_now_is_stored(command: Command, monkeypa
     done = command("auth", "login", stdin=b"some-key-0123456789\n")
     assert done.code == 0
     assert "could not be validated" in done.err
-    assert json.loads(config().read_text()) == {"apiKey": "some-key-0123456789"}
+    assert json.loads(config().read_text()) == {"apiKey": "some-key-0123456789", "apiUrl": url}
+
+
+REAL = {"apiKey": "pak_a-real-key-0123456789", "apiUrl": "https://api.databox.com"}
+
+
+@pytest.mark.parametrize("stored", [REAL, {"apiKey": REAL["apiKey"]}, REAL | {"apiUrl": "http://127.0.0.1:1"}])
+@pytest.mark.parametrize("arguments", [[], ["--api-key", "KEY"]])
+def test_a_key_for_another_address_is_not_replaced_unasked(
+    command: Command, box: Sandbox, monkeypatch: pytest.MonkeyPatch, stored: dict[str, str], arguments: list[str]
+) -> None:
+    """The official client would send the sandbox's key to the service, and the real one would be gone."""
+    config().parent.mkdir(parents=True)
+    config().write_text(json.dumps(stored))
+    monkeypatch.setenv("DATABOX_API_URL", box.url)
+    given = [box.api_key if argument == "KEY" else argument for argument in arguments]
+    done = command("auth", "login", *given, stdin=f"{box.api_key}\ny\n".encode())
+    assert done.code == 2
+    assert "holds a key for" in done.err
+    assert "--force" in done.err
+    assert "real-key" not in done.err
+    assert json.loads(config().read_text()) == stored
+    assert not box.requests
+    done = command("auth", "login", *given, "--force", stdin=f"{box.api_key}\n".encode())
+    assert done.code == 0
+    assert json.loads(config().read_text()) == {"apiKey": box.api_key, "apiUrl": box.url}
+    monkeypatch.delenv("DATABOX_API_URL")
+    assert command("auth", "validate").code == 0
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_at_a_terminal_it_asks_before_it_replaces(
+    command: Command, box: Sandbox, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    config().parent.mkdir(parents=True)
+    config().write_text(json.dumps(REAL))
+    monkeypatch.setenv("DATABOX_API_URL", box.url)
+    monkeypatch.setattr("getpass.getpass", lambda _: box.api_key)
+    monkeypatch.setattr("databox.cli.auth.sys", Terminal(f"{answer}\n"))
+    monkeypatch.setattr("databox.cli.confirmation.sys", Terminal(f"{answer}\n"))
+    done = command("auth", "login")
+    assert "Replace both?" in done.err
+    assert done.code == (0 if answer == "y" else 1)
+    assert json.loads(config().read_text())["apiKey"] == (box.api_key if answer == "y" else REAL["apiKey"])
+
+
+def test_a_key_for_the_same_address_is_replaced(command: Command, box: Sandbox) -> None:
+    config().parent.mkdir(parents=True)
+    config().write_text(json.dumps({"apiKey": "the-old-one", "apiUrl": f"{box.url}/"}))
+    assert command("auth", "login", stdin=box.api_key.encode()).code == 0
+    assert json.loads(config().read_text()) == {"apiKey": box.api_key, "apiUrl": f"{box.url}/"}
+
+
+def test_a_sandboxs_key_is_never_put_beside_the_address_of_the_service(command: Command) -> None:
+    for force in ([], ["--force"]):
+        done = command("auth", "login", *force, stdin=b"sandbox-0123456789abcdef\n")
+        assert done.code == 2
+        assert "DATABOX_API_URL" in done.err
+        assert not config().exists()
+
+
+def test_a_key_as_an_argument_is_not_repeated(command: Command) -> None:
+    for arguments in (["pak_0123456789abcdef"], ["--api-key", "https://x.org", "pak_0123456789abcdef"]):
+        done = command("auth", "login", *arguments, stdin=b"pak_0123456789abcdef\n")
+        assert done.code == 2
+        assert "pak_" not in done.out + done.err
+
+
+def test_the_help_says_who_can_see_a_key_on_the_command_line(command: Command) -> None:
+    said = " ".join(command("auth", "login", "--help").out.replace("│", " ").split())
+    assert "Every user of this machine can see it" in said
+    assert "standard input" in said
+
+
+class Terminal:
+    """`sys` with somebody at a keyboard."""
+
+    def __init__(self, typed: str) -> None:
+        self.stdin = io.StringIO(typed)
+        self.stdin.isatty = lambda: True  # type: ignore[method-assign]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
 
 
 @pytest.mark.parametrize("stdin", [b"", b"\n", b"two words\n"])
@@ -84,24 +170,25 @@ def test_a_file_that_is_something_else_is_left_alone(
 
 def test_a_key_half_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "config.json"
-    store_key(path, Secret("the-old-key"))
+    store(path, Config(Secret("the-old-key"), "https://example.org"))
+    before = path.read_bytes()
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(Exception, match="No space left"):
-        store_key(path, Secret("the-new-key"))
-    assert json.loads(path.read_text()) == {"apiKey": "the-old-key"}
+        store(path, Config(Secret("the-new-key"), "https://example.org"))
+    assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_linked_file_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real.json").write_text("{}")
     (tmp_path / "config.json").symlink_to(tmp_path / "real.json")
-    store_key(tmp_path / "config.json", Secret("the-key"))
+    store(tmp_path / "config.json", Config(Secret("the-key"), "https://example.org"))
     assert (tmp_path / "config.json").is_symlink()
-    assert json.loads((tmp_path / "real.json").read_text()) == {"apiKey": "the-key"}
+    assert json.loads((tmp_path / "real.json").read_text())["apiKey"] == "the-key"
 
 
 def test_validate(databox: Command, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from databox import IngestProgress, RateLimit
+from databox import IngestProgress, InvalidRecordError, RateLimit
+from databox.cli.inputs import Inputs
 from databox.cli.progress_line import duration, seconds_left
 from databox.sandbox import Fault, Sandbox
 from tests.cli.conftest import Command
@@ -62,6 +64,53 @@ def test_several_files_of_all_kinds(databox: Command, box: Sandbox, dataset_id: 
     assert done.json["rows"] == done.json["appended"] == 154
     assert [file["name"] for file in done.json["files"]][-1] == "standard input"
     assert {row["id"] for row in box.rows(dataset_id)} >= {0, 149, 1000, 1001, 1002, 1003}
+
+
+def test_pipes_are_read_once_and_whole(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    """As of `<(sort a.csv)`: what was looked at does not come a second time."""
+    sizes = {"a": 30_000, "b": 40_000}
+    writers: list[threading.Thread] = []
+    for name, size in sizes.items():
+        os.mkfifo(name)
+        text = "id,name\n" + "".join(f"{name}{n},{'x' * 40}\n" for n in range(size))
+        writers.append(threading.Thread(target=Path(name).write_text, args=(text,)))
+        writers[-1].start()
+    done = databox("dataset", "ingest", dataset_id, "a", "b", "--dry-run", "--json")
+    for writer in writers:
+        writer.join()
+    assert (done.code, done.json["rows"]) == (0, sum(sizes.values()))
+
+
+@pytest.mark.parametrize("again", ["a.csv", "./a.csv", "link.csv", "-"])
+def test_a_file_that_is_named_twice_is_refused(box: Sandbox, dataset_id: str, again: str) -> None:
+    Path("a.csv").write_text("id,name\n1,x\n")
+    Path("b.csv").write_text("id,name\n2,x\n")
+    Path("link.csv").symlink_to("a.csv")
+    with Path("a.csv").open("rb") as stdin:
+        first = "/dev/stdin" if again == "-" else "a.csv"
+        running = process(box, "dataset", "ingest", dataset_id, first, "b.csv", again, stdin=stdin)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 2
+    assert "are one file, whose rows would be sent twice" in " ".join(said.replace("│", " ").split())
+    assert box.rows(dataset_id) == []
+
+
+def test_a_file_that_changes_while_another_is_sent_is_an_error() -> None:
+    Path("a.csv").write_text("id,name\n1,x\n")
+    Path("b.csv").write_text("id,name\n2,x\n")
+    inputs = Inputs(["a.csv", "b.csv"], {"columns": {}, "encoding": None, "pad": False})
+    assert next(inputs)["id"] == 1
+    Path("b.csv").write_text("name,id\nx,3\n")
+    with pytest.raises(InvalidRecordError, match=r"b\.csv has other columns than when it was looked at"):
+        next(inputs)
+    inputs.close()
+
+
+def test_a_column_that_is_empty_in_one_file_and_of_several_types_in_another(command: Command) -> None:
+    Path("a.json").write_text('[{"id": 1, "x": null}]')
+    Path("b.json").write_text('[{"id": 2, "x": 1}, {"id": 3, "x": "a"}]')
+    done = command("dataset", "ingest", "x", "a.json", "b.json", "--dry-run", "--json")
+    assert (done.code, done.json["rows"]) == (0, 3)
 
 
 def test_a_column_has_one_type_in_all_files(databox: Command, box: Sandbox, dataset_id: str) -> None:
@@ -118,7 +167,7 @@ def test_options_reach_the_reader(databox: Command, box: Sandbox, dataset_id: st
         (["--records", "[1]"], b"", "not a JSON array of objects"),
         (["--records", "nonsense"], b"", "not JSON"),
         (["--records", "[]", "--file", "x"], b"", "either --records or files"),
-        (["-", "-"], b"", "can be read once"),
+        (["-", "-"], b"", "- and - are one file"),
         (["--column", "a"], b"a\n1\n", "not like amount=number"),
         (["--column", "a=int"], b"a\n1\n", "no type of column"),
         (["--column", "b=text"], b"a\n1\n", "no column 'b'"),

@@ -57,6 +57,10 @@ def test_no_password_in_what_is_shown(databox: Command, dataset_id: str, monkeyp
     assert done.code == 2
     assert "owner:***@127.0.0.1" in done.err
     assert "hush" not in done.out + done.err
+    url = "postgresql+psycopg://127.0.0.1:1/shop?user=owner&password=hush"
+    done = databox("dataset", "ingest", dataset_id, "--database", url, "--query", "select 1", "--json")
+    assert "//127.0.0.1:1/shop cannot be reached" in done.err
+    assert "hush" not in done.out + done.err
 
 
 def test_the_command_that_goes_on_has_no_password() -> None:
@@ -64,6 +68,15 @@ def test_the_command_that_goes_on_has_no_password() -> None:
 
     said = resuming(["dataset", "ingest", "--database", "postgresql://u:p%40ss:w/ord@h/d"], Path("j"))
     assert said == "databox dataset ingest --database 'postgresql://u:***@h/d' --journal j"
+    said = resuming(["dataset", "ingest", "--database=postgresql://h/d?user=u&password=hush&x=1"], Path("j"))
+    assert said == "databox dataset ingest '--database=postgresql://h/d?***' --journal j"
+
+
+def test_a_file_of_sql_in_another_encoding_is_named(databox: Command, dataset_id: str, tmp_path: Path) -> None:
+    (tmp_path / "old.sql").write_bytes('select "ü"'.encode("latin-1"))
+    done = databox("dataset", "ingest", dataset_id, "--database", "sqlite://", "--query", f"@{tmp_path}/old.sql")
+    assert done.code == 2
+    assert "old.sql is not UTF-8. Save it as UTF-8" in " ".join(done.err.replace("│", " ").split())
 
 
 def test_typed_rows_are_read_as_they_were_typed(command: Command) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from databox import APIConnectionError, APITimeoutError
 from databox._async.http1 import READ_AT_ONCE, AsyncConnection
-from databox.config import Secret
+from databox.secret import Secret
 from databox.sending.exchange import Exchange, Origin
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, Step, answer, head

@@ -16,7 +16,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from databox import InvalidRecordError, read_query, read_records
@@ -156,6 +156,31 @@ def test_csv(
 
 @pytest.mark.slow
 @often_read
+@settings(max_examples=150, deadline=None)
+@given(
+    tables(TEXT),
+    st.sampled_from([",", ";", "\t", "|", "^", ":"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from([('"', csv.QUOTE_ALL), ('"', csv.QUOTE_MINIMAL), ("'", csv.QUOTE_ALL)]),
+    st.sampled_from(["", "\ufeff"]),
+)
+@example((["0", "1", "00"], [(None, None, "^")]), "^", "\n", ("'", csv.QUOTE_ALL), "")
+@example((["0", "'", "00"], [(None, None, "0")]), ",", "\n", ("'", csv.QUOTE_ALL), "")
+def test_csv_of_which_nothing_is_said(
+    table: tuple[list[str], Rows], delimiter: str, end: str, quoting: tuple[str, Any], mark: str
+) -> None:
+    names, rows = table
+    file = io.StringIO(newline="")
+    writer = csv.writer(
+        file, delimiter=delimiter, lineterminator=end, quotechar=quoting[0], quoting=quoting[1], doublequote=True
+    )
+    writer.writerow(names)
+    writer.writerows([[repr(v) if isinstance(v, float) else v for v in row] for row in rows])
+    data = (mark + file.getvalue()).encode()
+    check(names, rows, lambda: read_records(io.BytesIO(data), format="csv"))
+
+
+@often_read
 @settings(max_examples=100, deadline=None)
 @given(tables(("words", "codes", "int", "float", "bool")), st.booleans(), st.sampled_from([None, 1]))
 def test_json(table: tuple[list[str], Rows], lines: bool, indent: int | None) -> None:
@@ -179,7 +204,7 @@ def test_parquet(table: tuple[list[str], Rows]) -> None:
 
 @pytest.mark.slow
 @often_read
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(tables(("words", "codes", "mixed", "short", "date", "datetime", "bool")))  # Excel has 15 digits
 def test_excel(table: tuple[list[str], Rows]) -> None:
     names, rows = table

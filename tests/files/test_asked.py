@@ -46,8 +46,13 @@ STRAY = "id,name\n1,Zürich\n2,Köln\n".encode() + b"3,Caf\xe9\n"
         (f"Sales report\nExported 2025-11-01\n\n{TABLE}", "line 1 has 1 field, 'Sales report'", [ROWS, None]),
         (f"\n\nSales, by day\n{TABLE}", "line 3 has", [ROWS, None]),
         (f"# made by shop 4.2\n{TABLE}", "line 1 has 1 field", [ROWS, None]),
-        (f"Sales report;;\n;;\n{TABLE}", "column 2 has no name. If the header is 3", [ROWS]),
+        (f"Sales report;;\n;;\n{TABLE}", "column 2 has no name. If the header is line 3", [ROWS]),
         ("# made by, shop\nid,amount\n1,9.5\n2,3.0\n", "has words where there are numbers", [2, 3]),
+        (
+            "Sales,2025\nid,n\n1,2\n3,4\n",
+            "'id, n' has words where there are numbers",
+            [[{"id": 1, "n": 2}, {"id": 3, "n": 4}]],
+        ),
         ("id,weight\nno,kg\n1,9.5\n2,3.0\n", "has words where there are numbers", [2, 3]),
         (
             "name\nDoe, John\nRoe, Jane\n",
@@ -61,6 +66,25 @@ STRAY = "id,name\n1,Zürich\n2,Köln\n".encode() + b"3,Caf\xe9\n"
         ("31.12.2025;Ann\n01.01.2026;Bob\n", "looks like a value", [1]),
         ("01067;Ann\n80331;Bob\n", "looks like a value", [1]),
         ("sun\nrain\nsun\nsun\n", "'sun' looks like a value", [3]),
+        # Another delimiter, or none
+        ("id^name^n\n1^Ann, Bob^3\n2^Cid^4\n", "and '^' cuts all lines alike", [2, 2]),
+        (
+            "'id'^'n'\n'1'^'a^b'\n'2'^'c'\n",
+            "and '^' cuts all lines alike",
+            [[{"id": 1, "n": "a^b"}, {"id": 2, "n": "c"}], 2],
+        ),
+        ("id~n\n1~1,5\n2~2,5\n", "and '~' cuts all lines alike", [[{"id": 1, "n": 1.5}, {"id": 2, "n": 2.5}], 2]),
+        ("id:name\n1:Ann\n2:Bob\n", "and ':' cuts all lines alike", [2, 2]),
+        (
+            "id name n\n1 Ann 3\n2 Bob 4\n",
+            "and ' ' cuts all lines alike",
+            [2, [{"id name n": "1 Ann 3"}, {"id name n": "2 Bob 4"}]],
+        ),
+        ("id    name   n\n1     Ann    3\n2     Bob    4\n", "Columns that are aligned by spaces cannot be read", [2]),
+        # Something else
+        ("<!DOCTYPE html>\n<html><title>Log in</title>\n<body></body></html>\n", "looks like a web page", [2]),
+        ("<?xml version='1.0'?>\n<rows><row/></rows>\n", "looks like XML", [1]),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 3\n", "looks like a pointer of Git LFS", [2]),
         # Lines at the end
         ("id,amount\n1,5\n2,7\nTotal,12\n", "line 4, the last: 'Total, 12'", [2, 3]),
         ("region,amount\nNorth,5\nSouth,7\nGrand total:,12\n", "'Grand total:, 12'", [2, 3]),
@@ -153,6 +177,17 @@ def test_files_put_together_are_read_as_one_and_it_is_told(text: str) -> None:
     assert records.repeated == 1
 
 
+def test_a_header_again_in_other_letters() -> None:
+    records = read_records(io.BytesIO(b"id,Full name\n1,Ann\nID,FULL NAME\n2,Bob\nId, full name\n3,Cid\n"))
+    assert [row["id"] for row in records] == [1, 2, 3]
+    assert records.repeated == 2
+
+
+def test_the_first_row_that_is_too_short_is_named() -> None:
+    assert "line 2 has 2 fields, and there are 3 columns" in asked("a,b,c\n1,2\n3,4\n")
+    assert "skip_footer" not in asked("a,b,c\n1,2\n3,4\n")
+
+
 def test_a_header_again_after_the_sample() -> None:
     text = "id,name\n" + f"1,{'x' * 2000}\n" * 600 + "id,name\n2,y\n"
     records = read_records(io.BytesIO(text.encode()))
@@ -176,6 +211,11 @@ def test_other_files_put_together_are_refused(second: str) -> None:
         "code,name\n1,NA\n2,DE\n",
         "v\n1,5\n2,5\n",
         'day\n"Jan 5, 2025"\n"Jan 6, 2025"\n',
+        "name\nAnn Lee\nBob Roe\n",
+        "full name\nAnn Lee\nBob Roe\n",
+        "start (hh:mm)\n10:30\nlate\n",
+        "note\n<b>a</b>\n{x}\n",
+        "<b>,n\na,1\nb,2\n",
         'id,note\n1,a\n2,"x, y"\n',
     ],
 )
@@ -236,3 +276,60 @@ def test_records_say_why_they_do_not_pickle() -> None:
 
     with pytest.raises(TypeError, match="Pass the path on"), read_records(io.BytesIO(b"a,b\n1,2\n")) as records:
         pickle.dumps(records)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ('{"id": 1, "n": 2}\n{"id": 2, "n": 3}\n', [{"id": 1, "n": 2}, {"id": 2, "n": 3}]),
+        ('[\n {"id": 1},\n {"id": 2}\n]\n', [{"id": 1}, {"id": 2}]),
+    ],
+)
+def test_json_under_the_name_of_a_table(text: str, rows: list[Any], tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(text)
+    with pytest.raises(InvalidRecordError, match="looks like JSON") as caught:
+        read_records(path)
+    [(argument, _), (again, _)] = remedies(str(caught.value))
+    assert list(read_records(path, **argument)) == rows
+    assert list(read_records(path, **again))
+
+
+def test_a_tsv_without_tabs_is_read_by_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "export.tsv"
+    path.write_text("id,name\n1,Ann\n")
+    assert list(read_records(path)) == [{"id": 1, "name": "Ann"}]
+    path.write_text("id^name\n1^Ann\n")
+    with pytest.raises(InvalidRecordError, match=r"delimiter='\^'"):
+        read_records(path)
+    assert list(read_records(path, delimiter="^")) == [{"id": 1, "name": "Ann"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ('id, "name"\n1, "a, b"\n2, "c"\n', {"id": 1, "name": "a, b"}),
+        ('"id"; "name"\n"1"; "a; ""b"""\n2; c\n', {"id": 1, "name": 'a; "b"'}),
+        ("'id','name'\n'1','a, b'\n2,c\n", {"id": 1, "name": "a, b"}),
+        ("'id';'name'\n'1';'O''Brien'\n2;c\n", {"id": 1, "name": "O'Brien"}),
+        ("'id','last, first'\n'1','a, b'\n2,c\n", {"id": 1, "last, first": "a, b"}),
+        ("id,name\n1,'a\n2,b'\n", {"id": 1, "name": "'a"}),
+        ('id,name\n1, "a" b\n2,c\n', {"id": 1, "name": ' "a" b'}),
+    ],
+)
+def test_quotes_of_other_programs(text: str, row: dict[str, Any]) -> None:
+    assert read(text)[0] == row
+
+
+@pytest.mark.parametrize("name", ["plain", "two words", "Bob's $HOME", "a=b", "`date`"])
+def test_columns_in_remedies_are_quoted_for_the_shell(name: str, tmp_path: Path, command: Command) -> None:
+    path, other = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_text(f"{name},n\n" + "1,1\n" * 10_001 + "x,1\n")
+    other.write_text(f"{name},n\nx,1\n")
+    for files in ([path], [path, other]):
+        done = command("dataset", "ingest", "x", *files, "--dry-run", "--quiet")
+        assert done.code == 2
+        option = re.search(r"(--column .*?=text)", done.err)
+        assert option
+        done = command("dataset", "ingest", "x", *files, *shlex.split(option[1]), "--dry-run", "--quiet")
+        assert done.code == 0

@@ -223,7 +223,7 @@ def test_a_later_value_that_does_not_fit_is_an_error_that_says_all() -> None:
         "line 10,004",
         "column 'zip'",
         "'01067'",
-        "--column 'zip'=text",
+        "--column zip=text",
         "--misfits null",
         "first 10,000 rows",
     ):
@@ -375,13 +375,28 @@ def test_on_disk_the_encoding_is_looked_for_beyond_the_sample(tmp_path: Path) ->
         {"delimiter": ";;"},
         {"delimiter": '"'},
         {"columns": {"a": "int"}},
+        {"header": ["a", " "]},
+        {"header": ["a", 2]},
+        {"header": ["a", "b", " a"]},
+        {"columns": {"a": "date:%d.%m."}},
+        {"columns": {"a": "datetime:%H:%M"}},
+        {"date_format": "%m-%d"},
     ],
 )
 def test_wrong_options(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"must be|no type"):
+    with pytest.raises(ValueError, match=r"must be|must have a year|no type"):
         read("a,b\n1,2\n", **options)
 
 
 def test_an_unknown_encoding() -> None:
     with pytest.raises(LookupError, match="no encoding 'klingon'"):
         read("a,b\n1,2\n", encoding="klingon")
+
+
+def test_an_encoding_of_seven_bits_is_asked_for() -> None:
+    text = "id,name\n1,東京\n"
+    said = problem(text.encode("iso2022_jp"))
+    assert "line 2 has escape sequences, as of ISO-2022. Say which encoding" in said
+    assert "--encoding iso2022_jp" in said
+    assert read(text.encode("iso2022_jp"), encoding="iso2022_jp") == [{"id": 1, "name": "東京"}]
+    assert read(text.encode("iso2022_jp"), encoding="utf-8")[0]["name"].startswith("\x1b$B")

@@ -276,3 +276,40 @@ def test_years_that_python_does_not_have_are_named(values: pa.Array) -> None:
 def test_long_numbers_of_parquet() -> None:
     table = pa.table({"id": pa.array([9007199254740993, 1]), "n": pa.array([Decimal("1.10"), Decimal("2.20")])})
     assert read(parquet(table)) == [{"id": "9007199254740993", "n": Decimal("1.10")}, {"id": "1", "n": Decimal("2.20")}]
+
+
+@pytest.mark.parametrize("block", [0, 65_530, 65_536 - 4000])
+def test_more_digits_than_python_reads_are_an_error(block: int) -> None:
+    """The library behind would end the process."""
+    before = f'[{{"x": "{"a" * block}"}}, ' if block else "["
+    for number in ("9" * 4301, "-" + "9" * 70_000):
+        with pytest.raises(InvalidRecordError, match="a number with too many digits"):
+            read(before + f'{{"a": {number}}}]')
+        with pytest.raises(InvalidRecordError, match="a number with too many digits"):
+            read(f'{{"meta": {number}, "records": [{{"a": 1}}]}}', format="json")
+    text = "9" * 900
+    assert read(before + f'{{"a": "{text}", "b": 0.{text}}}]')[-1] == {"a": text, "b": f"0.{text}"}
+    assert read(f'[{{"a": {text}}}]') == [{"a": text}]
+
+
+@pytest.mark.parametrize("number", ["1E9999999999", "1e-9999999999"])
+def test_a_number_as_large_as_can_be_written_takes_no_memory(number: str) -> None:
+    with pytest.raises(InvalidRecordError, match="a number with too many digits"):
+        read(f'[{{"a": {number}}}]')
+
+
+@pytest.mark.parametrize("separator", ["", "\n", "\n\n "])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_objects_one_after_the_other_over_several_lines(separator: str, indent: int | None) -> None:
+    """As `jq` and many programs write them."""
+    rows = [{"id": n, "name": "} {"} for n in range(300)]
+    text = separator.join(json.dumps(row, indent=indent) for row in rows)
+    assert read(text) == rows
+    if indent:
+        with pytest.raises(InvalidRecordError, match=r"format='json'"):
+            read(text, format="jsonl")
+    assert read(text, format="json") == rows
+    with pytest.raises(InvalidRecordError, match="after its first 300 rows"):
+        read(text + separator + '{"id": 7, "name"', format="json")
+    with pytest.raises(InvalidRecordError, match="row 300 is 7, not an object"):
+        read(text + "\n7\n", format="json")

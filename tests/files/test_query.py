@@ -131,10 +131,16 @@ def test_long_numbers_stay_exact(shop: str) -> None:
         ("postgres://u:secret@h/d", "select 1", ConfigurationError, "Write postgresql://"),
         ("nosuch://u:secret@h/d", "select 1", ConfigurationError, "no database 'nosuch'"),
         ("mysql+pymysql://u:secret@h/d", "select 1", ImportError, "pip install pymysql"),
-        ("sqlite:////no/such/file", "select 1", ConfigurationError, "cannot be reached: unable to open"),
+        ("sqlite:////no/such/file", "select 1", ConfigurationError, "There is no file /no/such/file"),
+        ("sqlite://shop.db", "select 1", ConfigurationError, "Invalid SQLite URL"),
+        ("postgresql+psycopg://u:one@secret@127.0.0.1:1/d", "select 1", ConfigurationError, "as %40"),
+        ("postgresql+psycopg://u:12/secret@127.0.0.1:1/d", "select 1", ConfigurationError, "cannot be reached"),
+        ("postgresql+psycopg://127.0.0.1:1/d?user=u&password=secret", "select 1", ConfigurationError, "be reached"),
+        ("postgresql+psycopg://127.0.0.1:1/d?sslmode=x&password=secret", "select 1", ConfigurationError, "mode.*x"),
+        ("mssql+pyodbc:///?odbc_connect=PWD%3Dsecret", "select 1", ImportError, "pip install pyodbc"),
         ("postgresql+psycopg://u:secret@127.0.0.1:1/d", "select 1", ConfigurationError, "cannot be reached"),
         ("sqlite://", "selct 1", ConfigurationError, "cannot be run by sqlite://: near"),
-        ("sqlite://", "create table t (a)", ConfigurationError, "gives no rows"),
+        ("sqlite://", "attach ':memory:' as more", ConfigurationError, "gives no rows"),
         (7, "select 1", TypeError, "must be a URL"),
         ("sqlite://", "", TypeError, "text of a query"),
     ],
@@ -148,6 +154,53 @@ def test_what_cannot_be_read(database: Any, sql: str, error: type[Exception], wo
 def test_the_parameter_that_was_forgotten(shop: str) -> None:
     with pytest.raises(ConfigurationError, match="bind parameter 'until'"):
         read_query(shop, "select * from orders where id > :since and id < :until", params={"since": 1})
+
+
+@pytest.mark.parametrize(
+    ("sql", "params", "words"),
+    [
+        ("select 1 as a where 1 = :since", None, r"give its value: params=\{'since': …\} \(--param since=…\)"),
+        ("select '12 :30' as a where 1 = :x", {"x": 1}, r"'30'.*a colon that is none.* is written \\:"),
+        ("select 1 as a where 1 = :since", {"since": 1, "sinse": 2}, "no parameter :sinse"),
+        ("select :a::text as x", {"a": 1}, r"no parameter :a\. Write cast\(:a as …\) for :a::…"),
+    ],
+)
+def test_parameters_that_do_not_fit_the_query(sql: str, params: dict[str, Any] | None, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        read_query("sqlite://", sql, params=params)
+
+
+def test_remedies_for_parameters() -> None:
+    assert list(read_query("sqlite://", r"select '12 \:30' as a where 1 = :x", params={"x": 1})) == [{"a": "12 :30"}]
+    assert list(read_query("sqlite://", "select cast(:a as text) as x", params={"a": 1})) == [{"x": "1"}]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *("drop table orders", "delete from orders", "insert into orders values (1, '', 0, '') returning id"),
+        *("create table more (a)", "pragma user_version = 7", "update orders set id = 0"),
+    ],
+)
+def test_nothing_is_written(shop: str, sql: str) -> None:
+    path = Path(shop.removeprefix("sqlite:///"))
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match=r"readonly"):
+        read_query(shop, sql)
+    assert path.read_bytes() == before
+
+
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="There is no file"):
+        read_query(f"sqlite:///{tmp_path}/nosuch.db", "select 1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_of_several_types_is_told_with_a_remedy_for_queries() -> None:
+    [column] = read_query("sqlite://", "select 1 as a union all select 'b'").columns
+    assert column.note == "mixed types: cast it in the query"
+    [column] = read_query("sqlite://", "select cast(a as text) as a from (select 1 as a union select 'b')").columns
+    assert (column.type, column.note) == ("text", "")
 
 
 def test_the_rows_of_an_open_query_do_not_pickle(shop: str) -> None:
@@ -203,6 +256,10 @@ def test_the_password_never_shows(server: PostgresServer) -> None:
     with read_query(server.url, "select 1 as a") as records:
         assert "owner:***@" in records.name
         shown = repr(records) + str(vars(records)["name"]) + records.description
+    address, _, secret = server.url.removeprefix("postgresql+psycopg://").partition("@")
+    parts = f"postgresql+psycopg://{secret}?user=owner&password={address.partition(':')[2]}"
+    with read_query(parts, "select 1 as a") as records:
+        assert records.name == f"postgresql+psycopg://{secret}"
     wrong = server.url.replace("p%40ss", "wrong%40pass")
     for url, sql in ((wrong, "select 1"), (server.url, "select nothing")):
         with pytest.raises(ConfigurationError) as caught:

@@ -1,6 +1,7 @@
 """Workbooks: .xlsx, .xls and .ods."""
 
 import io
+import zipfile
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import openpyxl
 import pytest
 import xlwt
+from odf.element import Element
 from odf.opendocument import OpenDocumentSpreadsheet
-from odf.table import Table, TableCell, TableRow
-from odf.text import P
+from odf.table import CoveredTableCell, Table, TableCell, TableRow
+from odf.text import LineBreak, P, S, Tab
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from databox import InvalidRecordError, read_records
@@ -55,8 +57,10 @@ def xls(rows: list[list[Any]], change: Any = None) -> bytes:
     return file.getvalue()
 
 
-def ods(rows: list[list[Any]], error: str | None = None) -> bytes:
+def ods(rows: list[list[Any]], error: str | None = None, before: int = 0) -> bytes:
     document, table = OpenDocumentSpreadsheet(), Table(name="A")
+    if before:
+        table.addElement(TableRow(numberrowsrepeated=str(before)))
     for row in rows:
         line = TableRow()
         for value in row:
@@ -74,6 +78,8 @@ def ods(rows: list[list[Any]], error: str | None = None) -> bytes:
 
 def ods_cell(value: Any) -> Any:
     match value:
+        case Element():
+            return value
         case None:
             return TableCell()
         case bool():
@@ -127,7 +133,7 @@ def test_the_sheet_is_asked_for(command: Command, tmp_path: Path) -> None:
 
 def test_a_title_above_the_header() -> None:
     data = xlsx([["Sales report"], [], *ROWS])
-    assert "sheet 'A', row 1: column 2 has no name. If the header is 3, say skip_lines=2 (--skip-lines 2)" in asked(
+    assert "sheet 'A', row 1: column 2 has no name. If the header is row 3, say skip_lines=2 (--skip-lines 2)" in asked(
         data
     )
     assert read(data, skip_lines=2) == READ
@@ -154,14 +160,17 @@ def test_errors_are_asked_about() -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "words"),
     [
-        xls([["id", "n"], [1, 5], [2]], lambda sheet: sheet.row(2).set_cell_error(1, 42)),
-        ods([["id", "n"], [1, 5], [2]], error="#N/A"),
+        (
+            xls([["id", "n"], [1, 5], [2]], lambda sheet: sheet.row(2).set_cell_error(1, 42)),
+            "cells with the error #N/A",
+        ),
+        (ods([["id", "n"], [1, 5], [2]], error="#N/A"), "row 3, cell B3 is the error #N/A"),
     ],
 )
-def test_errors_that_the_library_takes_for_empty_cells(data: bytes) -> None:
-    assert "cells with the error #N/A" in asked(data)
+def test_errors_that_the_library_takes_for_empty_cells(data: bytes, words: str) -> None:
+    assert words in asked(data)
     assert [row["n"] for row in read(data, nulls=["#N/A"])] == [5, None]
 
 
@@ -186,6 +195,102 @@ def test_leading_zeros_that_the_workbook_shows() -> None:
         {"zip": "01067", "n": 1},
         {"zip": "80331", "n": 2},
     ]
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "shown"),
+    [
+        ("[$-407]00000", 1067, "01067"),
+        ("00000;-00000", 1067, "01067"),
+        ("00000_)", 1067, "01067"),
+        ("00000-0000", 12345678, "01234-5678"),
+        (r"000\-00\-0000", 12345678, "012-34-5678"),
+        ('"A-"000', 7, "A-007"),
+        ("(00) 000", 1234, "(01) 234"),
+        ("00", 12345, 12345),
+        ("0", 7, 7),
+        ('0 "days"', 7, 7),
+        ("#,##0", 7, 7),
+        ("00.00", 7, 7),
+        ("[Red]0", 7, 7),
+        ("0.00E+00", 7, 7),
+        ("000,000", 7, 7),
+    ],
+)
+def test_what_a_format_of_digits_shows(form: str, value: int, shown: object) -> None:
+    data = xlsx([["id", "n"], [1, value]], change=lambda sheet: setattr(sheet["B2"], "number_format", form))
+    assert read(data) == [{"id": 1, "n": shown}]
+
+
+def number(value: str, shown: str, **more: str) -> Any:
+    cell = TableCell(valuetype="float", value=value, **more)
+    cell.addElement(P(text=shown))
+    return cell
+
+
+def test_leading_zeros_that_opendocument_shows() -> None:
+    rows = [["id", "zip"], [1, number("1067", "01067")], [2, number("80331", "80331")]]
+    assert [row["zip"] for row in read(ods(rows))] == ["01067", "80331"]
+
+
+def test_other_workbooks_say_that_they_may_show_leading_zeros() -> None:
+    zeros = xlwt.easyxf(num_format_str="00000")
+    data = xls([["id", "zip"], [1]], lambda sheet: sheet.write(1, 1, 1067, zeros))
+    records = read_records(io.BytesIO(data))
+    assert "leading zeros" in records.notes[0]
+    assert list(records) == [{"id": 1, "zip": 1067}]
+    assert read_records(io.BytesIO(xls(ROWS))).notes == []
+
+
+LONG = ["9007199254740993", "99999999999999999999", "1234567890123456", "-9007199254740993"]
+
+
+def digit_for_digit(rows: list[list[Any]], digits: list[str]) -> bytes:
+    """An .xlsx as other writers make it: openpyxl makes floats of numbers first."""
+    data = xlsx([*rows, *([700 + n, 5] for n in range(len(digits)))])
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            part = old.read(name).decode()
+            for n, text in enumerate(digits):
+                part = part.replace(f"<v>{700 + n}</v>", f"<v>{text}</v>")
+            new.writestr(name, part)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_whole_numbers_that_no_double_holds_stay_text(before: int) -> None:
+    for data in (
+        digit_for_digit([*[[]] * before, ["id", "n"]], LONG),
+        ods([["id", "n"], *([number(text, text), 5] for text in LONG)], before=before),
+    ):
+        records = read_records(io.BytesIO(data))
+        assert records.columns[0].type == "text"
+        assert [row["id"] for row in records] == LONG
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_what_opendocument_has_in_a_cell(before: int) -> None:
+    def asked_of(*rows: list[Any]) -> str:
+        return asked(ods([["id", "n"], *rows], before=before))
+
+    row = 3 + before
+    broken = number("0", "#DIV/0!", formula="of:=1/0")
+    assert f"row {row}, cell B{row} is the error #DIV/0!. If it means nothing" in asked_of([1, 5], [2, broken])
+    assert read(ods([["id", "n"], [2, broken]], before=before), nulls=["#DIV/0!"]) == [{"id": 2, "n": None}]
+    assert f"cell B{row} has a formula, and the file does not" in asked_of([1, 5], [2, TableCell(formula="of:=1+1")])
+    spanned = number("5", "5", numberrowsspanned="2", numbercolumnsspanned="1")
+    assert f"cells B{row}:B{row + 1} are merged" in asked_of([1, 5], [2, spanned], [3, CoveredTableCell()])
+    three = number("7", "7", numbercolumnsrepeated="2")
+    text = TableCell(valuetype="string")
+    paragraph = P(text="a")
+    for part in (S(c=2), Tab(), LineBreak()):
+        paragraph.addElement(part)
+        paragraph.addText("b")
+    text.addElement(paragraph)
+    text.addElement(P(text="c"))
+    data = ods([["id", "n", "text"], [three, text], [1, 2, "x"]], before=before)
+    assert read(data)[0] == {"id": 7, "n": 7, "text": "a  b\tb\nb\nc"}
 
 
 @pytest.mark.parametrize(("value", "words"), [(time(10, 30), "times of day"), (timedelta(hours=30), "durations")])

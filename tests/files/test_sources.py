@@ -1,9 +1,12 @@
 """Where bytes come from: packed, piped, handed over, damaged."""
 
+import codecs
 import gzip
 import io
 import subprocess
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +96,33 @@ def test_open_files_of_either_kind(tmp_path: Path) -> None:
     with path.open(encoding="utf-8") as text:
         text.readline()
         assert list(read_records(text)) == [{"ä": 1.5, "b": "ü"}]
+
+
+def test_open_files_of_other_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("ä;b\n1,5;ü\n", "utf-8")
+    with codecs.open(str(path), encoding="utf-8") as reader:
+        assert list(read_records(reader)) == [{"ä": 1.5, "b": "ü"}]
+    for mode in ("w+", "w+b"):
+        for make in (tempfile.TemporaryFile, tempfile.SpooledTemporaryFile, tempfile.NamedTemporaryFile):
+            with make(mode=mode, suffix=".csv") as opened:
+                file: Any = opened
+                file.write(path.read_bytes() if "b" in mode else path.read_text("utf-8"))
+                file.seek(0)
+                assert list(read_records(file)) == [{"ä": 1.5, "b": "ü"}]
+    with zipfile.ZipFile(tmp_path / "rows.zip", "w") as archive:
+        archive.write(path, "rows.csv")
+        with archive.open("rows.csv") as member:
+            assert list(read_records(member)) == [{"ä": 1.5, "b": "ü"}]
+
+
+def test_text_that_is_no_unicode_is_an_error() -> None:
+    text = "id,name\n" + "1,a\n" * 300_000 + "2,\udce4\n"
+    records = read_records(io.StringIO(text))
+    with pytest.raises(InvalidRecordError, match=r"the file holds '\\udce4', half of a character.*open it with"):
+        list(records)
+    with pytest.raises(InvalidRecordError, match="half of a character"):
+        read_records(io.StringIO("id,name\n2,\udce4\n"))
 
 
 def test_a_path_is_closed_at_the_end_and_by_with(tmp_path: Path) -> None:

@@ -31,7 +31,6 @@ from databox import (
 from databox.api import operations
 from databox.api.answers import Listing
 from databox.api.operations import Operation
-from databox.config import Secret
 from databox.errors import APIConnectionError, InvalidResponseError
 from databox.ingest.batch import Batch, Batcher, body_of_one_request
 from databox.ingest.encode import encode
@@ -41,6 +40,7 @@ from databox.ingest.settle import Shares, share_out, shares_by_status
 from databox.limit.rate import RateLimit, RequestLog, Slot
 from databox.models import ErrorDetail
 from databox.report import BatchOutcome, IngestReport
+from databox.secret import Secret
 from databox.sending.redaction import Redactor
 from databox.sending.retry import Attempts, Effect, effect_of, wait_before_retry
 from databox.sending.verdict import Response, read

@@ -1,0 +1,34 @@
+"""What to say when the vendor's older distribution is installed beside this one, as each overwrites files of the other.
+
+It is imported when something is amiss already, and imports nothing of ours, since that may be what is amiss.
+"""
+
+import importlib.metadata
+
+__all__ = ["REMEDY", "explain", "is_there"]
+
+REMEDY = (
+    "Two distributions are in each other's way: databox, the client of Databox's older push API, and databox-sdk, this "
+    "one. Both install a package named databox, and each overwrites files of the other. Take both out and put back the "
+    "one that you want: pip uninstall -y databox databox-sdk, then pip install databox-sdk. A program that needs "
+    "both has to have them in two environments."
+)
+
+
+def is_there() -> bool:
+    """Return whether the vendor's distribution is installed."""
+    try:
+        importlib.metadata.distribution("databox")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def explain(problem: ImportError) -> None:
+    """Say why an import failed, if that is why.
+
+    Raises:
+        ImportError: both distributions are installed.
+    """
+    if is_there():
+        raise ImportError(REMEDY) from problem

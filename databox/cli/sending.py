@@ -1,0 +1,96 @@
+"""Sending the rows of one ingest, and how that ended."""
+
+import contextlib
+import secrets
+import signal
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+from databox import Databox, IngestError
+from databox.cli.inputs import Inputs
+from databox.cli.progress_line import Unreachable, Watch
+from databox.cli.summary import Ending, resuming
+from databox.ingest.outcomes import Overtaken
+from databox.ingest.settings import Settings
+from databox.ingest.totals import Purged
+from databox.report import BatchOutcome, IngestReport
+
+__all__ = ["sent"]
+
+
+def sent(
+    client: Databox, dataset_id: str, inputs: Inputs, settings: Settings, watch: Watch, arguments: list[str]
+) -> Ending:
+    """Send the rows, and return how that ended."""
+    own = settings.journal is None
+    journal = settings.journal or _temporary_journal()
+    problem: str | None = None
+    interrupted = False
+    try:
+        with watch, _interruptible():
+            report = client.datasets.ingest(
+                dataset_id,
+                inputs,
+                primary_keys=settings.primary_keys,
+                concurrency=settings.concurrency,
+                verify=settings.verify,
+                verify_timeout=settings.verify_timeout,
+                patience=settings.patience,
+                on_refusal=settings.on_refusal,
+                raise_on_failure=False,
+                dead_letter=settings.dead_letter,
+                journal=journal,
+                progress=watch,
+            )
+    except IngestError as error:
+        report = error.report
+        problem = str(error.__cause__ or error)
+    except Unreachable as error:
+        report = getattr(error, "report", None) or IngestReport.of([], verify=settings.verify, requests=0, seconds=0.0)
+        problem = str(error)
+    except KeyboardInterrupt as error:
+        found: IngestReport | None = getattr(error, "report", None)
+        report = found or IngestReport.of([], verify=settings.verify, requests=0, seconds=0.0)
+        interrupted = True
+    except BaseException:
+        if own:
+            journal.unlink(missing_ok=True)
+        raise
+    unfinished = interrupted or problem is not None or not report.ok
+    left = interrupted or problem or any(map(_may_fare_better, report.batches))
+    begun = report.accepted or report.ambiguous  # else the same command does as well
+    resume = resuming(arguments, journal) if unfinished and left and begun else None
+    if own and resume is None:
+        journal.unlink(missing_ok=True)
+    return Ending(
+        report=report,
+        inputs=inputs,
+        dataset_id=dataset_id,
+        problem=problem,
+        interrupted=interrupted,
+        dead_letter=settings.dead_letter,
+        resume=resume,
+    )
+
+
+def _may_fare_better(batch: BatchOutcome) -> bool:
+    """Whether a second run of the same may help. It does not where rows were rejected or cannot be encoded."""
+    if isinstance(batch.error, Overtaken | Purged):
+        return False
+    return batch.outcome in ("failed", "unsent", "ambiguous") or bool(batch.unverified)
+
+
+def _temporary_journal() -> Path:
+    """A journal of our own, so that a run can be gone on with that nobody thought would need one."""
+    return Path(tempfile.gettempdir()) / f"databox-{secrets.token_hex(8)}.journal"
+
+
+@contextlib.contextmanager
+def _interruptible() -> Generator[None]:
+    """Let a request to terminate end as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

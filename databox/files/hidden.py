@@ -1,0 +1,56 @@
+"""What a workbook has of its cells beyond the values that the library gives."""
+
+import attrs
+
+from databox.files.numerals import EXACT
+
+__all__ = ["DIGIT", "Hidden", "Place", "long_number", "reference", "written"]
+
+Place = tuple[int, int]
+"""A cell's row, from 1, and column, from 0."""
+
+DIGIT = "\0"
+"""Where a digit goes in a mask."""
+
+
+@attrs.frozen
+class Hidden:
+    """What the library does not tell of a sheet's cells."""
+
+    problems: dict[Place, str] = attrs.field(factory=dict)
+    """An error such as #N/A, or "formula" for one without a result."""
+    texts: dict[Place, str] = attrs.field(factory=dict)
+    """What a cell holds, where the library gives something else: long whole numbers, line breaks."""
+    masks: dict[int, str] = attrs.field(factory=dict)
+    """By column: how its whole numbers are shown, where with leading zeros."""
+    merged: list[tuple[Place, Place]] = attrs.field(factory=list)
+    """The first and last cells of merged ones; rows from 0, as the library has them."""
+
+    def show_with(self, column: int, mask: str) -> None:
+        """Note how a column's whole numbers are shown: with as many digits as the longest of its masks has."""
+        if mask.count(DIGIT) > self.masks.get(column, "").count(DIGIT):
+            self.masks[column] = mask
+
+
+def written(number: int, mask: str) -> str:
+    """Return a number as a mask shows it."""
+    width = mask.count(DIGIT)
+    digits = f"{number:0{width}}"
+    more = len(digits) - width  # the first place takes what is too long
+    places = iter((digits[: more + 1], *digits[more + 1 :]))
+    return "".join(next(places) if sign == DIGIT else sign for sign in mask)
+
+
+def long_number(text: str) -> bool:
+    """Whether a whole number, as a file has it, is more than a double holds exactly."""
+    return text.removeprefix("-").isdecimal() and abs(int(text)) > EXACT
+
+
+def reference(row: int, column: int) -> str:
+    """Return what a workbook calls a cell, of a row and a column from 0."""
+    letters = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(65 + rest) + letters
+    return f"{letters}{row + 1}"
