@@ -40,7 +40,7 @@ def visible_lines(text: str) -> str:
 
 def one_line(words: str) -> str:
     """Return a quotation as one line, without what does not show; for long ones, in which the words matter alone."""
-    kept = (c if _shows(c) else " " if c.isspace() else "" for c in words)
+    kept = (c if c.isprintable() else " " if c.isspace() else "" for c in words)
     return " ".join("".join(kept).split())
 
 

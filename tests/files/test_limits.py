@@ -205,7 +205,7 @@ def test_a_file_opened_so_that_bytes_pass_for_halves(tmp_path: Path) -> None:
         list(read_records(file))
 
 
-# Growth. What is measured is the processor's time of this thread alone; a square would show as a factor of 64.
+# Growth. What is measured is the processor's time of this thread alone; a square would show as a factor of 256.
 
 
 def many(columns: int, cell: str, below: str, **options: object) -> Callable[[int], object]:
@@ -232,9 +232,9 @@ GROWING: dict[str, Callable[[int], object]] = {
     "a line of JSON": lambda k: rows(json.dumps({"a": "x" * 500_000 * k}).encode(), format="jsonl"),
     "a field": lambda k: rows(f"a,b\ny,2\n{'x' * 500_000 * k},1\n".encode(), max_field=16_000_000),
     "a quoted field": lambda k: rows(('a,b\ny,2\n"' + 'x""\n' * 100_000 * k + '",1\n').encode(), max_field=16_000_000),
-    "blanks in a cell": lambda k: rows(f"a;b\n1{' ' * 1500 * k}x;1\n2;2\n".encode(), misfits="null"),
+    "blanks in a cell": lambda k: rows(f"a;b\n2;2\n1{' ' * 1500 * k}x;1\n".encode(), misfits="null"),
     "blanks in a number": lambda k: rows(
-        f"a;b\n1{' ' * 1500 * k}x;1\n2;2\n".encode(), columns={"a": "number"}, misfits="null"
+        f"a;b\n2;2\n1{' ' * 1500 * k}x;1\n".encode(), columns={"a": "number"}, misfits="null"
     ),
     "nesting": lambda k: refused(b"[" * 20_000 * k, format="json"),
     "nested objects": lambda k: refused(b'{"a":' * 20_000 * k, format="json"),
@@ -255,7 +255,7 @@ def seconds(read: Callable[[int], object], factor: int) -> float:
 @pytest.mark.parametrize("read", GROWING.values(), ids=GROWING)
 def test_time_grows_as_the_file_does(read: Callable[[int], object]) -> None:
     read(1)
-    assert seconds(read, 8) < 24 * max(seconds(read, 1), 0.005)
+    assert seconds(read, 16) < 96 * max(seconds(read, 1), 0.005)
 
 
 def test_a_small_file_takes_little_memory() -> None:
