@@ -114,3 +114,12 @@ def test_the_walks_name_files_that_are_there() -> None:
     named = re.findall(r"`([\w/]+\.py)`", walks)
     assert len(set(named)) > 20
     assert not [name for name in named if not any((ROOT / where / name).exists() for where in ("databox", "."))]
+
+
+def test_each_promise_about_security_names_tests_that_are_there() -> None:
+    text = (ROOT / "docs" / "security.md").read_text("utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
+    named = [re.findall(r"`([\w/]+\.py)`", row.rpartition(" | ")[2] or row.rpartition("| ")[2]) for row in rows]
+    assert len(rows) > 10
+    assert all(named), [row for row, names in zip(rows, named, strict=True) if not names]
+    assert not [name for names in named for name in names if not (ROOT / "tests" / name).exists()]
