@@ -55,7 +55,7 @@ $(DEMO)/.ready: tools/locks/demo.lock pyproject.toml
 	@touch $(DEMO)/.ready
 
 test: $(READY) ## run the tests that tell soonest whether something broke; no network is needed
-	@$(RUN) $(PYTEST) -m "not slow" $(TESTS)
+	@$(RUN) $(PYTEST) -m "not slow and not node" $(TESTS)
 
 slow: $(READY) ## run all other tests, such as those of every kind of connection; TESTS= for a folder or file
 	@$(RUN) $(PYTEST) -m slow $(TESTS)
@@ -65,7 +65,7 @@ schedules: $(READY) ## ingest under faults, kills and edits drawn from SEEDS= se
 
 coverage: $(READY) ## run `make test` and say which lines and branches of databox/ it passes
 	@$(BIN)/coverage erase
-	@$(RUN) -m coverage run $(PYTEST) -m "not slow"
+	@$(RUN) -m coverage run $(PYTEST) -m "not slow and not node"
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
@@ -137,8 +137,12 @@ record: $(READY) ## record real responses; needs a key and DATABOX_RECORD=1; BAS
 contract: $(READY) ## hold description, recordings, sandbox and client against one another; MINUTES= to fuzz
 	@$(RUN) -m tests.contract --minutes $(or $(MINUTES),4)
 
-conformance: $(READY) ## hold a client against the cases: CLIENT="node conformance/clients/node/adapter.mjs"; ours without
-	@$(RUN) conformance/run.py --strict -- $(or $(CLIENT),$(RUN) conformance/clients/python/adapter.py)
+conformance: $(READY) ## hold a client against the cases, CLIENT="node adapter.mjs"; without, the one in Node, and what is planted in it
+ifdef CLIENT
+	@$(RUN) conformance/run.py --strict -- $(CLIENT)
+else
+	@$(RUN) $(PYTEST) -m node tests/conformance
+endif
 
 bench: $(READY) ## measure, as ratios against the alternatives
 	@$(RUN) -m tools.benchmarks

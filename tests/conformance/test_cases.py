@@ -73,7 +73,7 @@ def test_the_asynchronous_client(area: str, case: dict[str, Any], async_adapter:
     assert problems(async_adapter, area, case) == []
 
 
-@pytest.mark.slow
+@pytest.mark.node
 @NEEDS_NODE
 @pytest.mark.parametrize(("area", "case"), ALL)
 def test_the_client_in_node(area: str, case: dict[str, Any], node_adapter: Adapter) -> None:

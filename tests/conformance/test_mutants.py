@@ -43,18 +43,23 @@ def test_the_mutants_can_be_planted() -> None:
         assert set(mutant["cases"]) <= CASES.keys(), mutant["id"]
 
 
-@pytest.mark.slow
+@pytest.mark.node
 @NEEDS_NODE
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_mutant_is_caught(mutant: dict[str, Any], tmp_path: Path) -> None:
     copy = planted(mutant, tmp_path)
     for name in mutant["cases"]:
-        adapter = Adapter(["node", str(copy / "adapter.mjs")], timeout=10)
-        try:
-            found = problems(adapter, *CASES[name])
-        finally:
-            adapter.close()
+        # A machine so busy that everything takes its time may hide a client that does not take it. Not three times.
+        found = next(filter(None, (problems_of(copy, name) for _ in range(3))), [])
         assert found, f"missed by {name}"
         # By what it does, and not because it cannot be run.
         assert "the adapter could not" not in found[0]
         assert "it ended with status" not in found[0]
+
+
+def problems_of(client: Path, name: str) -> list[str]:
+    adapter = Adapter(["node", str(client / "adapter.mjs")], timeout=10)
+    try:
+        return problems(adapter, *CASES[name])
+    finally:
+        adapter.close()

@@ -33,7 +33,7 @@ def ingest(box: Sandbox, dataset: Dataset, options: dict[str, Any]) -> dict[str,
     return report
 
 
-@pytest.mark.slow
+@pytest.mark.node
 @NEEDS_NODE
 @pytest.mark.parametrize("keyed", [True, False])
 def test_a_client_made_from_the_guide_loses_and_doubles_nothing(box: Sandbox, keyed: bool) -> None:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -52,12 +53,19 @@ WAYS: dict[str, Callable[[bytes, bytes], Step]] = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("first", FIRST)
 def test_the_next_request_gets_its_own_answer(driver: Driver, any_server: ScriptedServer, first: str, way: str) -> None:
-    step: Step = WAYS[way](FIRST[first], STRAY)
-    any_server.will(step, wire(source(2)))
+    step, all_came = WAYS[way](FIRST[first], STRAY), threading.Event()
+
+    def first_answer(connection: Any) -> None:
+        try:
+            step(connection)
+        finally:
+            all_came.set()
+
+    any_server.will(first_answer, wire(source(2)))
     client = driver.client(KEY, any_server.url)
     with suppress(APIError):  # some are no answers that a caller could use
         client.request("GET", "/v1/x")
-    threading.Event().wait(0.03)  # what comes later has come
+    assert all_came.wait(10)
     assert client.data_sources.create("Payroll").id == 2
 
 
