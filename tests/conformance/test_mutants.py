@@ -60,6 +60,6 @@ def test_a_mutant_is_caught(mutant: dict[str, Any], tmp_path: Path) -> None:
 def problems_of(client: Path, name: str) -> list[str]:
     adapter = Adapter(["node", str(client / "adapter.mjs")], timeout=10)
     try:
-        return problems(adapter, *CASES[name])
+        return problems(adapter, *CASES[name]) or []
     finally:
         adapter.close()
