@@ -123,6 +123,12 @@ class IngestReport:
     seconds: float
     complete: bool = True
     """Whether the source was read to its end; after an interrupt or a fatal error it was not."""
+    resent: int = 0
+    """Accepted rows that this run sent again because an earlier answer to them was lost, or left it open."""
+    primary_keys: tuple[str, ...] = ()
+    """The primary keys by which rows were sent; with them, what goes again replaces itself."""
+    primary_keys_assumed: bool = False
+    """Whether that these are the dataset's keys is the caller's word: v1 cannot be asked for them."""
     batches: tuple[BatchOutcome, ...] = attrs.field(repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -196,6 +202,8 @@ class IngestReport:
             count = getattr(self, name)
             if count and (name != "unverified" or self.verify):
                 lines.append(f"{count:,} {meaning}.")
+        if self.resent:
+            lines.append(f"{self.resent:,} were sent again after a lost answer{self._rests_on}.")
         errors = [batch for batch in self.batches if batch.error]
         lines += [
             f"From row {batch.first_row:,}: {batch.error}" for batch in most_telling(errors, complete=self.complete)
@@ -203,6 +211,16 @@ class IngestReport:
         if len(errors) > _LISTED:
             lines.append(f"{len(errors) - _LISTED:,} more batches had errors; `batches` has them all.")
         return "\n".join(lines)
+
+    @property
+    def _rests_on(self) -> str:
+        """What it rests on that rows which were sent again are stored once."""
+        if not self.primary_keys:
+            return ", without primary keys: they may be stored twice"
+        if not self.primary_keys_assumed:
+            return ""
+        keys = ", ".join(self.primary_keys)
+        return f"; they are stored once if the dataset's primary keys are those you named ({keys})"
 
 
 class IngestError(DataboxError):
