@@ -16,9 +16,10 @@ import attrs
 
 from databox import IngestReport
 
-__all__ = ["Aborted", "Known", "Memory", "Package"]
+__all__ = ["DIGEST", "Aborted", "Known", "Memory", "Package"]
 
 DIGEST = 16
+"""Bytes by which a row is known again."""
 
 
 @attrs.frozen
@@ -68,7 +69,7 @@ class Package:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{job_id}.jsonl"
 
-    def plan(self, job_id: str, left_out: "array[int]", digests: bytes | None) -> None:
+    def plan(self, job_id: str, left_out: "array[int]", digests: bytes | bytearray | None) -> None:
         """Note which rows of a file are left out, and what the others are known again by, if they have no keys."""
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / f"{job_id}.left_out").write_bytes(left_out.tobytes())
@@ -153,12 +154,13 @@ class Memory:
         found = self._read()["datasets"].get(dataset_id)
         return Known(dataset_id, tuple(found["primary_keys"]), found["assumed"]) if found else None
 
-    def remember(self, dataset: Known, place: str) -> None:
-        """Remember a dataset, and that it is the one of a place."""
+    def remember(self, dataset: Known, place: str | None) -> None:
+        """Remember a dataset, and that it is the one of a place: that of a table without one named for it."""
         content = self._read()
         content["datasets"][dataset.id] = {"primary_keys": dataset.primary_keys, "assumed": dataset.assumed}
-        content["places"][place] = dataset.id
-        content["intended"].pop(place, None)
+        if place:
+            content["places"][place] = dataset.id
+            content["intended"].pop(place, None)
         self._write(content)
 
     def dataset_at(self, place: str) -> str | None:

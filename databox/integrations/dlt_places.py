@@ -1,7 +1,7 @@
 """Where the tables of a dlt pipeline go: which dataset is whose, and with which primary keys it was made."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 import attrs
@@ -51,23 +51,31 @@ class Places:
         self._options = options
         self._memory = memory
 
-    def settle(self, tables: Sequence[Table], load_id: str) -> Settled:
-        """Return where the tables of a package go; nothing is changed but what is remembered of those that are found."""
+    def settle(self, tables: Sequence[Table], load_id: str, *, emptied: Set[str]) -> Settled:
+        """Return where the tables of a package go; datasets that are found are remembered.
+
+        Args:
+            tables: those that it has rows of.
+            load_id: the package's.
+            emptied: the tables whose datasets are emptied before, so that what is there does not matter.
+        """
         settled, found = Settled(), self._listed(tables)
         for table in tables:
             name, named = str(table["name"]), self._named(table)
             there = [Dataset(id=named)] if named else found.get(name, [])
             if len(there) > 1:
                 ids = ", ".join(dataset.id for dataset in there)
-                question = f"there are {len(there)} datasets of this title: {ids}. {self._name_one(name)}"
+                question: str | None = f"there are {len(there)} datasets of this title: {ids}. {_name_one(name)}"
             elif not there and self._options.data_source_id is None:
                 question = (
-                    "it has no dataset. Set destination.databox.data_source_id, in which one is made for each table, or "
-                    f"name its id under destination.databox.datasets.{name}."
+                    "it has no dataset. Set destination.databox.data_source_id, in which one is made for each table, "
+                    f"or name its id under destination.databox.datasets.{name}."
                 )
             else:
                 settled.datasets[name] = there[0].id if there else None
-                question = self._question(table, there[0].id, load_id, settled) if there else None
+                question = self._question(table, there[0].id) if there else None
+                if there and not question and name not in emptied and not primary_keys(table):
+                    question = self._again(name, there[0].id, load_id, settled)
             if question:
                 settled.questions.append(f"Table {shown(name)}: {question}")
         return settled
@@ -124,36 +132,35 @@ class Places:
                 found.setdefault(dataset.title or "", []).append(dataset)
         return found
 
-    def _question(self, table: Table, dataset: str, load_id: str, settled: Settled) -> str | None:
+    def _question(self, table: Table, dataset: str) -> str | None:
         """What somebody has to say before a table may go to a dataset that is there."""
         name, keys = str(table["name"]), primary_keys(table)
-        place = self._place(table)
-        known = self._memory.known(dataset)
-        if known is None and self._memory.intended(place) is not None:  # the answer to that was lost
-            known = Known(dataset, self._memory.intended(place) or (), assumed=False)
-        agree = known is not None and set(known.primary_keys) == set(keys)
-        if known is None and (self._options.assume_keys or not keys):
-            known, agree = Known(dataset, keys, assumed=True), True
-        elif known and known.assumed and self._options.assume_keys and not agree:
-            known, agree = Known(dataset, keys, assumed=True), True
+        known = self._known(table, dataset)
         if known is None:
             return (
-                f"this pipeline did not make dataset {dataset}, and v1 does not tell the primary keys of a dataset. If it "
-                f"was made with {', '.join(keys)}, say so: assume_keys=True. If not, rows would be stored twice. "
-                f"{self._name_one(name)}"
+                f"this pipeline did not make dataset {dataset}, and v1 does not tell the primary keys of a dataset. If "
+                f"it was made with {', '.join(keys)}, say so: assume_keys=True. If not, rows would be stored twice. "
+                f"{_name_one(name)}"
             )
-        if not agree:
+        if set(known.primary_keys) != set(keys):
             how = "loaded as if it had been made" if known.assumed else "made"
             return (
-                f"dataset {dataset} was {how} {_with(known.primary_keys)}, and the table comes {_with(keys)}: rows would "
-                f"be stored twice, or replace others. {self._name_one(name)}"
+                f"dataset {dataset} was {how} {_with(known.primary_keys)}, and the table comes {_with(keys)}: rows "
+                f"would be stored twice, or replace others. {_name_one(name)}"
             )
-        self._memory.remember(known, None if self._named(table) else place)
-        return (
-            None
-            if keys or table.get("write_disposition") == "replace"
-            else self._again(name, dataset, load_id, settled)
-        )
+        self._memory.remember(known, None if self._named(table) else self._place(table))
+        return None
+
+    def _known(self, table: Table, dataset: str) -> Known | None:
+        """What is known of a dataset, or may be assumed."""
+        keys, known = primary_keys(table), self._memory.known(dataset)
+        intended = self._memory.intended(self._place(table))
+        if known is None and intended is not None:  # it was made, and the answer to that was lost
+            return Known(dataset, intended, assumed=False)
+        by_word = self._options.assume_keys and (known is None or known.assumed)
+        if by_word or (known is None and not keys):
+            return Known(dataset, keys, assumed=True)
+        return known
 
     def _again(self, name: str, dataset: str, load_id: str, settled: Settled) -> str | None:
         """Ask what is to be done about rows that an aborted package stored, or note which are left out."""
@@ -170,8 +177,9 @@ class Places:
             return None
         return _repeated(dataset, files)
 
-    def _name_one(self, name: str) -> str:
-        return f"Name the dataset that is meant: destination.databox.datasets.{name}, or give the table another name."
+
+def _name_one(name: str) -> str:
+    return f"Name the dataset that is meant: destination.databox.datasets.{name}, or give the table another name."
 
 
 def _with(keys: Sequence[str]) -> str:
@@ -186,8 +194,9 @@ def _repeated(dataset: str, files: Sequence[Aborted]) -> str:
     if possible:
         counted += f", and {possible:,} more may be,"
     words = (
-        f'{counted} from a package that was aborted ({", ".join(ids)}), and dlt extracts them again. aborted_rows="skip" '
-        'leaves out as many rows as are equal to those; aborted_rows="send" sends all, and stores them twice.'
+        f"{counted} from a package that was aborted ({', '.join(ids)}), and dlt extracts them again. "
+        'aborted_rows="skip" leaves out as many rows as are equal to those; aborted_rows="send" sends all, and stores '
+        "them twice."
     )
     if possible:
         words += f' The {possible:,} are left out by "skip" where give_up_rows_of="{next(iter(ids))}" says so, too.'

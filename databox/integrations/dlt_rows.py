@@ -14,12 +14,10 @@ from dlt.common.storages import FileStorage
 
 from databox import InvalidRecordError
 from databox.ingest.encode import encode  # what would be refused is found by what refuses it
+from databox.integrations.dlt_memory import DIGEST
 from databox.integrations.dlt_schema import newest_first, primary_keys, shown
 
-__all__ = ["DIGEST", "File", "Look", "look", "rows_of"]
-
-DIGEST = 16
-"""Bytes by which a row is known again."""
+__all__ = ["File", "Look", "look", "rows_of"]
 
 
 def rows_of(path: Path, columns: Iterable[str], left_out: Iterable[int] = ()) -> Iterator[dict[str, Any]]:
@@ -65,7 +63,7 @@ class Look:
     """What was seen of the rows of a table."""
 
     left_out: dict[str, "array[int]"] = attrs.field(factory=dict)
-    """The places of the rows of each file that are not to be sent: newer ones, or those stored already, stand for them."""
+    """The places of the rows of each file that are not to be sent: newer ones, or stored ones, stand for them."""
     digests: dict[str, bytearray] = attrs.field(factory=dict)
     """What the other rows of a table without keys are known again by, `DIGEST` bytes each."""
     problems: list[str] = attrs.field(factory=list)

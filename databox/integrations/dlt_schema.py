@@ -1,7 +1,7 @@
 """What a dlt schema asks of a destination, and whether the API can do it: decided before a row is sent.
 
-Nothing here needs dlt. What a hint asks for is either done, or of no consequence for rows, or refused; so a hint that is
-newer than this module is refused, too.
+Nothing here needs dlt. What a hint asks for is done, or of no consequence for rows, or refused; so a hint that is newer
+than this module is refused, too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,8 +15,8 @@ Table = Mapping[str, Any]
 _TYPES = {"text", "double", "bool", "timestamp", "date", "time", "bigint", "decimal", "wei"}
 _REMEDIES = {
     "json": (
-        "is nested, and a row must be flat. Take its parts out with add_map, make it text there (json.dumps), or give it "
-        "a table of its own with max_table_nesting=1"
+        "is nested, and a row must be flat. Take its parts out with add_map, make it text there (json.dumps), or give "
+        "it a table of its own with max_table_nesting=1"
     ),
     "binary": "is binary. Drop it or make it text with add_map",
 }
@@ -70,7 +70,7 @@ def shown(name: str) -> str:
 
 
 def primary_keys(table: Table) -> tuple[str, ...]:
-    """Return the columns that tell rows apart: by the schema's hints, or dlt's own row id where it is loaded as well."""
+    """Return the columns that tell rows apart: by the schema's hints, or dlt's own row id where it is loaded too."""
     for hint in ("primary_key", "merge_key", "row_key"):
         if keys := tuple(name for name, column in table["columns"].items() if column.get(hint)):
             return keys
@@ -78,7 +78,7 @@ def primary_keys(table: Table) -> tuple[str, ...]:
 
 
 def newest_first(table: Table) -> tuple[str, bool] | None:
-    """Return the column by which the newest of several rows of a key is found, and whether its largest value is that."""
+    """Return the column that tells which of several rows of a key is the newest, and whether its largest value does."""
     for name, column in table["columns"].items():
         if column.get("dedup_sort"):
             return name, column["dedup_sort"] == "desc"

@@ -18,8 +18,8 @@ from databox.integrations.transience import is_transient
 __all__ = ["ABORT", "DROPPED", "GO_ON", "give_up", "judge", "refuse", "tell_left_out", "told"]
 
 ABORT = (
-    "Then give the package up with pipeline.abort_packages(), which repeats nothing, as nothing of it was sent, and run "
-    "the pipeline again."
+    "Then give the package up with pipeline.abort_packages(), which repeats nothing, as nothing of it was sent, and "
+    "run the pipeline again."
 )
 GO_ON = "Then run the pipeline again; the package waits for it."
 DROPPED = (
@@ -61,7 +61,7 @@ def judge(report: IngestReport, package: Package, *, table: str, dataset: str, g
     if report.ok:
         if not keyed and report.overwritten:
             logger.warning(
-                f"Table {shown(table)}: {report.overwritten:,} rows replaced others in dataset {dataset}, so that it was "
+                f"Table {shown(table)}: {report.overwritten:,} rows replaced others in dataset {dataset}, so it was "
                 "made with primary keys, which this table does not have."
             )
         if report.resent and (report.primary_keys_assumed or not keyed):
@@ -100,10 +100,10 @@ def _ambiguity(report: IngestReport, package: Package, dataset: str) -> str:
     ]
     known = dict.fromkeys(batch.ingestion_id for batch in report.batches if batch.ingestion_id)
     words = (
-        f"Not every row was stored. {report}\nThe rows {', '.join(lost)} of this file may be stored in dataset {dataset}, "
-        "and have no keys, so sending them again may store them twice. Ingestions of the file that are known: "
-        f"{', '.join(known) or 'none'}; if the dataset has another one, it is theirs. Then run the pipeline again with "
-        f'give_up_rows_of="{package.load_id}", which gives up these rows alone, as they are stored, or with '
+        f"Not every row was stored. {report}\nThe rows {', '.join(lost)} of this file may be stored in dataset "
+        f"{dataset}, and have no keys, so sending them again may store them twice. Ingestions of the file that are "
+        f"known: {', '.join(known) or 'none'}; if the dataset has another one, it is theirs. Then run the pipeline again "
+        f'with give_up_rows_of="{package.load_id}", which gives up these rows alone, as they are stored, or with '
         'on_ambiguous="resend", which sends them again.'
     )
     if package.accepted:

@@ -5,7 +5,7 @@ import runpy
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from decimal import Decimal

@@ -89,7 +89,7 @@ def aborted(request: pytest.FixtureRequest, box: Sandbox, configured: None, monk
         pipeline.abort_packages()
     assert not pipeline.has_pending_data
     (package,) = re.findall(r'give_up_rows_of="([^"]+)"', message)
-    return package
+    return str(package)
 
 
 def test_what_an_aborted_package_stored_is_not_sent_again_without_a_word(
@@ -127,6 +127,13 @@ def test_rows_of_an_aborted_package_are_left_out_or_sent_as_is_said(
     pipeline = pipeline_with()  # it is over
     pipeline.run(events(1300))
     assert len(stored(box, client, source, "events")) == rows + 100
+
+
+def test_a_table_that_is_emptied_begins_anew(aborted: str, box: Sandbox, client: Databox, source: DataSource) -> None:
+    pipeline = pipeline_with()
+    pipeline.run(events(1200), refresh="drop_data")
+    pipeline.run(events(1300))
+    assert ids(stored(box, client, source, "events")) == list(range(1300))
 
 
 def test_what_is_left_out_stays_so_over_a_load_that_is_stopped(
