@@ -50,7 +50,7 @@ def test_ambiguous_rows_are_given_up_alone(
     pipeline = pipeline_with()
     message = refused(lambda: pipeline.run(events(1000)))
     assert "Do not abort the package: 900 of its rows are stored" in message
-    (option,) = re.findall(r'run the pipeline again with give_up_rows_of="([^"]+)"', message)
+    (option,) = re.findall(r'Run the pipeline again with give_up_rows_of="([^"]+)"', message)
     pipeline = pipeline_with(give_up_rows_of=option)
     pipeline.run(events(1000))
     assert len(sent(box)) == 10  # none again
@@ -129,8 +129,14 @@ def test_rows_of_an_aborted_package_are_left_out_or_sent_as_is_said(
     assert len(stored(box, client, source, "events")) == rows + 100
 
 
-def test_a_table_that_is_emptied_begins_anew(aborted: str, box: Sandbox, client: Databox, source: DataSource) -> None:
+def test_a_table_that_is_emptied_begins_anew(
+    box: Sandbox, client: Databox, source: DataSource, configured: None
+) -> None:
     pipeline = pipeline_with()
+    pipeline.run(events(200))
+    box.inject(Fault("create_ingestion", drop="after", times=1))
+    refused(lambda: pipeline.run(events(1000)))
+    pipeline.abort_packages()
     pipeline.run(events(1200), refresh="drop_data")
     pipeline.run(events(1300))
     assert ids(stored(box, client, source, "events")) == list(range(1300))
@@ -143,7 +149,7 @@ def test_what_is_left_out_stays_so_over_a_load_that_is_stopped(
     box.inject(Fault("create_ingestion", drop="after", times=1))
     words = {"aborted_rows": "skip", "give_up_rows_of": aborted}
     message = refused(lambda: pipeline_with(**words).run(events(1500)))
-    (package,) = re.findall(r'run the pipeline again with give_up_rows_of="([^"]+)"', message)
+    (package,) = re.findall(r'Run the pipeline again with give_up_rows_of="([^"]+)"', message)
     pipeline_with(give_up_rows_of=package).run(events(1500))
     assert ids(stored(box, client, source, "events")) == list(range(1500))
 
