@@ -101,8 +101,8 @@ def _ambiguity(report: IngestReport, package: Package, dataset: str) -> str:
     known = dict.fromkeys(batch.ingestion_id for batch in report.batches if batch.ingestion_id)
     words = (
         f"Not every row was stored. {report}\n"
-        f"The rows {', '.join(lost)} of this file may be stored in dataset {dataset}, and have no keys, so sending them "
-        "again may store them twice. Ingestions of the file that are known: "
+        f"The rows {', '.join(lost)} of this file may be stored in dataset {dataset}, and have no keys, so sending "
+        "them again may store them twice. Ingestions of the file that are known: "
         f"{', '.join(known) or 'none'}; if the dataset has another one, it is theirs. Run the pipeline again with "
         f'give_up_rows_of="{package.load_id}", which gives up these rows alone, stored or not, or with '
         'on_ambiguous="resend", which sends them again.'
