@@ -236,6 +236,9 @@ def _tell(
     again = sum(message.attempt > 0 for message in done)
     name = f"Databox, dataset {plan.dataset_id}" + ("" if batch is None else f", micro-batch {batch}")
     tasks = f"{len(done)} of {len(messages)} tasks, {again} of them tried again."
+    if again and plan.primary_keys:
+        keys = ", ".join(plan.primary_keys)
+        tasks += f" What came twice is stored once if the dataset's primary keys are those of primaryKeys ({keys})."
     lines = [f"{name}: {report}", tasks]
     if not stored:
         lines = [f"{name}: the write failed. What follows is of the tasks that succeeded.", str(report), tasks]
