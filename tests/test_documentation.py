@@ -114,3 +114,11 @@ def test_the_walks_name_files_that_are_there() -> None:
     named = re.findall(r"`([\w/]+\.py)`", walks)
     assert len(set(named)) > 20
     assert not [name for name in named if not any((ROOT / where / name).exists() for where in ("databox", "."))]
+
+
+def test_what_a_guarantee_rests_on_names_tests_that_are_there() -> None:
+    page = (ROOT / "docs" / "pipelines.md").read_text("utf-8")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    there = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "engines").rglob("test_*.py"))
+    assert named
+    assert {name for name in named if f"def {name}(" not in there} == set()
