@@ -202,7 +202,7 @@ class IngestReport:
             count = getattr(self, name)
             if count and (name != "unverified" or self.verify):
                 lines.append(f"{count:,} {meaning}.")
-        if self.resent:
+        if self.resent and (self.primary_keys_assumed or not self.primary_keys):
             lines.append(f"{self.resent:,} were sent again after a lost answer{self._rests_on}.")
         errors = [batch for batch in self.batches if batch.error]
         lines += [
@@ -217,8 +217,6 @@ class IngestReport:
         """What it rests on that rows which were sent again are stored once."""
         if not self.primary_keys:
             return ", without primary keys: they may be stored twice"
-        if not self.primary_keys_assumed:
-            return ""
         keys = ", ".join(self.primary_keys)
         return f"; they are stored once if the dataset's primary keys are those you named ({keys})"
 
