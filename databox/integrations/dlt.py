@@ -76,8 +76,6 @@ def databox_destination(
     could not be reached or was busy. The next run goes on from there.
     """
     given = {name: value for name, value in locals().items() if value is not None}
-    if api_key is not None:
-        given["api_key"] = _Hidden(api_key)
     if datasets is not None:
         given["datasets"] = dict(datasets)
     return databox(**given)
@@ -89,6 +87,8 @@ class databox(Destination[DataboxConfiguration, Client]):  # noqa: N801 - its na
     spec = DataboxConfiguration
 
     def __init__(self, destination_name: str | None = None, environment: str | None = None, **options: Any) -> None:
+        if options.get("api_key") is not None:
+            options["api_key"] = _Hidden(options["api_key"])
         super().__init__(destination_name=destination_name, environment=environment, **options)
 
     def _raw_capabilities(self) -> DestinationCapabilitiesContext:

@@ -34,7 +34,7 @@ class Known:
 
 @attrs.frozen
 class Aborted:
-    """A file of a package that was aborted after it had been sent, at least in part; its rows have no keys."""
+    """A file of a package that was aborted after it had been sent, at least in part; its rows have no lasting keys."""
 
     load_id: str
     dataset_id: str
@@ -70,15 +70,25 @@ class Package:
         return folder / f"{job_id}.jsonl"
 
     def plan(self, job_id: str, left_out: "array[int]", digests: bytes | bytearray | None) -> None:
-        """Note which rows of a file are left out, and what the others are known again by, if they have no keys."""
+        """Note which rows of a file are left out, and what the others are known again by, without lasting keys."""
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / f"{job_id}.left_out").write_bytes(left_out.tobytes())
         if digests is not None:
             (self._folder / f"{job_id}.digests").write_bytes(digests)
 
     def left_out(self, job_id: str) -> "array[int]":
-        """Return the places of the rows of a file that are left out."""
-        return array("Q", (self._folder / f"{job_id}.left_out").read_bytes())
+        """Return the places of the rows of a file that are left out.
+
+        Raises:
+            ValueError: what was noted of the package is gone.
+        """
+        try:
+            return array("Q", (self._folder / f"{job_id}.left_out").read_bytes())
+        except FileNotFoundError:
+            raise ValueError(
+                f"what was noted of this package is gone from {self._folder}, and without it rows that are stored would "
+                "be stored twice. Put it back, and run the pipeline again."
+            ) from None
 
     def ended(self, job_id: str, dataset_id: str, report: IngestReport) -> None:
         """Note what became of the rows of a file."""
@@ -97,7 +107,7 @@ class Package:
     # Once it was aborted
 
     def aborted(self, table: str, dataset_id: str) -> Iterator[Aborted]:
-        """Walk the files of a table without keys that went to a dataset, or may have."""
+        """Walk the files of a table without lasting keys that went to a dataset, or may have."""
         for job_id in self._sent(table):
             end = self._end_of(job_id)
             if end["dataset"] in (dataset_id, None):

@@ -8,7 +8,7 @@ import attrs
 
 from databox import Databox, Dataset
 from databox.integrations.dlt_memory import Aborted, Known, Memory
-from databox.integrations.dlt_schema import primary_keys, shown
+from databox.integrations.dlt_schema import lasting_keys, primary_keys, shown
 
 __all__ = ["Options", "Places", "Settled"]
 
@@ -74,8 +74,8 @@ class Places:
             else:
                 settled.datasets[name] = there[0].id if there else None
                 question = self._question(table, there[0].id) if there else None
-                if there and not question and name not in emptied and not primary_keys(table):
-                    question = self._again(name, there[0].id, load_id, settled)
+                if there and not question and name not in emptied and not lasting_keys(table):
+                    question = self._again(table, there[0].id, load_id, settled)
             if question:
                 settled.questions.append(f"Table {shown(name)}: {question}")
         return settled
@@ -144,9 +144,10 @@ class Places:
             )
         if set(known.primary_keys) != set(keys):
             how = "loaded as if it had been made" if known.assumed else "made"
+            word = f"If it was made {_with(keys)}, say so: assume_keys=True. " if known.assumed else ""
             return (
                 f"dataset {dataset} was {how} {_with(known.primary_keys)}, and the table comes {_with(keys)}: rows "
-                f"would be stored twice, or replace others. {_name_one(name)}"
+                f"would be stored twice, or replace others. {word}{_name_one(name)}"
             )
         self._memory.remember(known, None if self._named(table) else self._place(table))
         return None
@@ -162,20 +163,21 @@ class Places:
             return Known(dataset, keys, assumed=True)
         return known
 
-    def _again(self, name: str, dataset: str, load_id: str, settled: Settled) -> str | None:
+    def _again(self, table: Table, dataset: str, load_id: str, settled: Settled) -> str | None:
         """Ask what is to be done about rows that an aborted package stored, or note which are left out."""
+        name, known_again = str(table["name"]), not primary_keys(table)
         packages = self._memory.aborted(load_id)
         files = [file for package in packages for file in package.aborted(name, dataset)]
         files = [file for file in files if file.stored or file.possible]
         if not files or self._options.aborted_rows == "send":
             return None
-        if self._options.aborted_rows == "skip":
+        if self._options.aborted_rows == "skip" and known_again:
             stored: Counter[bytes] = Counter()
             for package in packages:
                 stored += package.stored(name, possible=self._options.give_up_rows_of == package.load_id)
             settled.stored[name] = stored
             return None
-        return _repeated(dataset, files)
+        return _repeated(dataset, files, known_again=known_again)
 
 
 def _name_one(name: str) -> str:
@@ -186,15 +188,21 @@ def _with(keys: Sequence[str]) -> str:
     return f"with the primary keys {', '.join(keys)}" if keys else "without primary keys"
 
 
-def _repeated(dataset: str, files: Sequence[Aborted]) -> str:
-    """Say which rows would be stored twice."""
+def _repeated(dataset: str, files: Sequence[Aborted], *, known_again: bool) -> str:
+    """Say which rows would be stored twice, and how to decide where they are known again."""
     stored, possible = sum(file.stored for file in files), sum(file.possible for file in files)
     ids = dict.fromkeys(file.load_id for file in files)
     counted = f"{stored:,} rows are in dataset {dataset}"
     if possible:
         counted += f", and {possible:,} more may be,"
+    counted += f" from a package that was aborted ({', '.join(ids)}), and dlt extracts them again"
+    if not known_again:
+        return (
+            f"{counted}, with other row ids, by which they cannot be told. Begin anew by loading it all with "
+            'write_disposition="replace", or send everything with aborted_rows="send", which stores them twice.'
+        )
     words = (
-        f"{counted} from a package that was aborted ({', '.join(ids)}), and dlt extracts them again. "
+        f"{counted}. "
         'aborted_rows="skip" leaves out as many rows as are equal to those; aborted_rows="send" sends all, and stores '
         "them twice."
     )

@@ -15,7 +15,7 @@ from dlt.common.storages import FileStorage
 from databox import InvalidRecordError
 from databox.ingest.encode import encode  # what would be refused is found by what refuses it
 from databox.integrations.dlt_memory import DIGEST
-from databox.integrations.dlt_schema import newest_first, primary_keys, shown
+from databox.integrations.dlt_schema import lasting_keys, newest_first, primary_keys, shown
 
 __all__ = ["File", "Look", "look", "rows_of"]
 
@@ -65,7 +65,7 @@ class Look:
     left_out: dict[str, "array[int]"] = attrs.field(factory=dict)
     """The places of the rows of each file that are not to be sent: newer ones, or stored ones, stand for them."""
     digests: dict[str, bytearray] = attrs.field(factory=dict)
-    """What the other rows of a table without keys are known again by, `DIGEST` bytes each."""
+    """What the other rows of a table without lasting keys are known again by, `DIGEST` bytes each."""
     problems: list[str] = attrs.field(factory=list)
     """What has to be changed first."""
 
@@ -81,7 +81,7 @@ def look(table: Mapping[str, Any], files: Sequence[File], *, stored: Mapping[byt
         stored: how many rows of a digest are stored already, and are to be left out.
         lenient: whether rows that cannot be sent are no problem.
     """
-    keys = primary_keys(table)
+    keys, lasting = primary_keys(table), lasting_keys(table)
     seen, invalid = Look(), _Invalid()
     newest = newest_first(table)
     once = _Newest(newest[0], seen.left_out, largest=newest[1]) if newest else _Once(table, len(files))
@@ -98,12 +98,14 @@ def look(table: Mapping[str, Any], files: Sequence[File], *, stored: Mapping[byt
                 continue
             if key is not None:
                 once.add(file.job_id, place, row, _digest(key))
-            elif remaining[digest := _digest(data)] > 0:
+            if lasting:
+                continue
+            if remaining[digest := _digest(data)] > 0:
                 remaining[digest] -= 1
                 without.append(place)
             else:
                 digests += digest
-        if not keys:
+        if not lasting:
             seen.digests[file.job_id] = digests
     reasons = [*once.problems(), *([] if lenient else invalid.problems())]
     seen.problems = [f"Table {shown(table['name'])}: {reason}" for reason in reasons]

@@ -7,7 +7,7 @@ than this module is refused, too.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["newest_first", "primary_keys", "refusals", "shown"]
+__all__ = ["lasting_keys", "newest_first", "primary_keys", "refusals", "shown"]
 
 Table = Mapping[str, Any]
 """A table as dlt prepares it for loading."""
@@ -75,6 +75,12 @@ def primary_keys(table: Table) -> tuple[str, ...]:
         if keys := tuple(name for name, column in table["columns"].items() if column.get(hint)):
             return keys
     return ()
+
+
+def lasting_keys(table: Table) -> bool:
+    """Return whether a row that is extracted again has the key that it had; dlt's own row ids are new each time."""
+    columns = table["columns"].values()
+    return any(column.get("primary_key") or column.get("merge_key") for column in columns)
 
 
 def newest_first(table: Table) -> tuple[str, bool] | None:

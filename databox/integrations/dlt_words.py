@@ -9,7 +9,7 @@ from typing import NoReturn
 from dlt.common import logger
 from dlt.common.destination.exceptions import DestinationTerminalException, DestinationTransientException
 
-from databox import DataboxError, IngestError, IngestReport
+from databox import APIStatusError, DataboxError, IngestError, IngestReport
 from databox.integrations.dlt_memory import Package
 from databox.integrations.dlt_rows import Look
 from databox.integrations.dlt_schema import shown
@@ -26,6 +26,8 @@ DROPPED = (
     "This run is to drop tables, which would delete datasets with what dashboards show of them. Use "
     'refresh="drop_data", which empties them, or delete the datasets yourself.'
 )
+_ABOUT_ROWS = (400, 413, 422)
+"""What the API answers when it refuses a batch for what is in it."""
 
 
 def give_up(load_id: str) -> str:
@@ -84,11 +86,11 @@ def judge(report: IngestReport, package: Package, *, table: str, dataset: str, g
 
 
 def _is_final(report: IngestReport) -> bool:
-    """Whether another try would end as this one did."""
+    """Whether all that is missing is rows that were refused or cannot be sent, or whose answer was lost."""
     if not report.complete or report.unsent or report.unverified:
         return False
-    failures = [batch.error for batch in report.batches if batch.outcome == "failed" and batch.error]
-    return not any(is_transient(failure) for failure in failures)
+    failures = [batch.error for batch in report.batches if batch.outcome == "failed"]
+    return all(isinstance(failure, APIStatusError) and failure.status_code in _ABOUT_ROWS for failure in failures)
 
 
 def _ambiguity(report: IngestReport, package: Package, dataset: str) -> str:

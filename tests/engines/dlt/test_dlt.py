@@ -247,6 +247,13 @@ def test_a_table_goes_to_the_dataset_that_is_named_for_it(
 # Configuration, limits
 
 
+def test_the_destination_is_found_by_its_name(
+    box: Sandbox, client: Databox, source: DataSource, configured: None
+) -> None:
+    dlt.pipeline("named", destination="databox.integrations.dlt.databox").run(table())
+    assert stored(box, client, source) == ROWS
+
+
 def test_the_configuration_says_what_is_missing(
     box: Sandbox, pipeline: dlt.Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,3 +118,16 @@ def test_several_datasets_of_one_title_are_told_apart_by_id(
     assert f"there are 2 datasets of this title: {first.id}, {second.id}" in message
     pipeline_with(datasets={"orders": second.id}).run()
     assert (len(list(box.rows(first))), len(list(box.rows(second)))) == (0, 250)
+
+
+def test_a_word_about_a_dataset_may_be_mended(
+    box: Sandbox, client: Databox, source: DataSource, configured: None
+) -> None:
+    client.datasets.create("orders", data_source=source, primary_keys=["id"])
+    pipeline_with().run(table(key=None))
+    message = refused(lambda: pipeline_with().run(table()))
+    assert "was loaded as if it had been made without primary keys" in message
+    assert "If it was made with the primary keys id, say so: assume_keys=True." in message
+    pipeline_with(assume_keys=True).run()
+    pipeline_with().run(table())
+    assert stored(box, client, source) == ROWS

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+import httpx
 import pyarrow
 import pytest
 from dlt.common.destination.exceptions import DestinationException, DestinationTerminalException
@@ -164,6 +165,24 @@ def test_what_a_killed_and_aborted_load_may_have_stored_is_told(
     assert "1,000 more may be" in message
 
 
+def test_rows_that_are_known_by_row_ids_of_dlt_come_with_others_after_an_abort(
+    box: Sandbox, client: Databox, source: DataSource, configured: None
+) -> None:
+    pipeline = pipeline_with(skip_dlt_columns_and_tables=False)
+    box.inject(Fault("create_ingestion", status=400, when={"column": "id", "value": 7}))
+    refused(lambda: pipeline.run(events(300)))
+    pipeline.abort_packages()
+    for word in (None, "skip"):
+        pipeline = pipeline_with(skip_dlt_columns_and_tables=False, aborted_rows=word)
+        message = refused(lambda: pipeline.run(events(300)))  # noqa: B023 - called at once
+        assert "299 rows are in dataset" in message
+        assert "with other row ids" in message
+    pipeline.abort_packages()
+    httpx.delete(f"{box.url}/_sandbox/faults").raise_for_status()
+    pipeline.run(events(300), write_disposition="replace")
+    assert ids(stored(box, client, source, "events")) == list(range(300))
+
+
 def test_an_aborted_package_of_keyed_rows_is_no_matter(
     box: Sandbox, client: Databox, source: DataSource, pipeline: dlt.Pipeline
 ) -> None:
@@ -181,6 +200,36 @@ def test_an_aborted_package_of_keyed_rows_is_no_matter(
 def arrow(rows: list[dict[str, Any]]) -> pyarrow.Table:
     """What leaves an infinite number as it is, which dlt's own JSON makes null."""
     return pyarrow.Table.from_pylist(rows)
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_rows_that_nobody_looked_at_are_not_given_up(
+    status: int, box: Sandbox, client: Databox, source: DataSource, configured: None
+) -> None:
+    box.inject(Fault("create_ingestion", status=status))
+    pipeline = pipeline_with()
+    message = refused(lambda: pipeline.run(events(50)))
+    assert "give_up_rows_of" not in message
+    (package,) = pipeline.list_normalized_load_packages()
+    refused(lambda: pipeline_with(give_up_rows_of=package).run())
+    httpx.delete(f"{box.url}/_sandbox/faults").raise_for_status()
+    pipeline_with(give_up_rows_of=package).run()
+    assert ids(stored(box, client, source, "events")) == list(range(50))
+
+
+def test_what_was_noted_of_a_package_must_be_there(
+    box: Sandbox, client: Databox, source: DataSource, configured: None
+) -> None:
+    box.inject(Fault("create_ingestion", drop="after", times=1))
+    pipeline = pipeline_with()
+    refused(lambda: pipeline.run(events(300)))
+    folder = Path(pipeline.working_dir) / "databox"
+    (folder / "packages").rename(folder / "away")
+    assert "what was noted of this package is gone" in refused(lambda: pipeline_with(on_ambiguous="resend").run())
+    assert len(sent(box)) == 3
+    (folder / "away").rename(folder / "packages")
+    pipeline_with(on_ambiguous="resend").run()
+    assert len(stored(box, client, source, "events")) == 400
 
 
 def test_refused_rows_are_given_up_and_the_rest_is_loaded(
