@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Optional, cast, get_args
 
 import dlt
+from dlt.common import logger
 from dlt.common.configuration import configspec
 from dlt.common.configuration.container import Container
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
@@ -89,6 +90,8 @@ class Client(JobClientBase):
             )
         if settled.questions:
             refuse(settled.questions, GO_ON)
+        for note in settled.notes:
+            logger.warning(note)
         lenient = self.config.give_up_rows_of == context.load_id
         looks = {
             str(table["name"]): look(

@@ -35,6 +35,8 @@ class Settled:
     """Of tables, how many rows of a digest are stored already and are to be left out."""
     questions: list[str] = attrs.field(factory=list)
     """What somebody has to say first, in the configuration."""
+    notes: list[str] = attrs.field(factory=list)
+    """What somebody may want to know."""
 
 
 class Places:
@@ -73,7 +75,7 @@ class Places:
                 )
             else:
                 settled.datasets[name] = there[0].id if there else None
-                question = self._question(table, there[0].id) if there else None
+                question = self._question(table, there[0].id, settled) if there else None
                 if there and not question and name not in emptied and not lasting_keys(table):
                     question = self._again(table, there[0].id, load_id, settled)
             if question:
@@ -132,7 +134,7 @@ class Places:
                 found.setdefault(dataset.title or "", []).append(dataset)
         return found
 
-    def _question(self, table: Table, dataset: str) -> str | None:
+    def _question(self, table: Table, dataset: str, settled: Settled) -> str | None:
         """What somebody has to say before a table may go to a dataset that is there."""
         name, keys = str(table["name"]), primary_keys(table)
         known = self._known(table, dataset)
@@ -148,6 +150,11 @@ class Places:
             return (
                 f"dataset {dataset} was {how} {_with(known.primary_keys)}, and the table comes {_with(keys)}: rows "
                 f"would be stored twice, or replace others. {word}{_name_one(name)}"
+            )
+        if known.assumed and not keys and self._memory.known(dataset) is None:
+            settled.notes.append(
+                f"Table {shown(name)}: this pipeline did not make dataset {dataset}, and without keys all rows are added "
+                "to those that it has, be they the same or not."
             )
         self._memory.remember(known, None if self._named(table) else self._place(table))
         return None

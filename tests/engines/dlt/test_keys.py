@@ -81,11 +81,16 @@ def test_a_resend_that_rests_on_a_word_says_so(
 
 
 def test_a_dataset_without_keys_that_was_found_needs_no_word(
-    box: Sandbox, client: Databox, source: DataSource, configured: None
+    box: Sandbox, client: Databox, source: DataSource, configured: None, said: list[str]
 ) -> None:
     client.datasets.create("orders", data_source=source)
     pipeline_with().run(table(key=None))
     assert stored(box, client, source) == ROWS
+    words = "without keys all rows are added to those that it has"
+    assert words in "".join(said)
+    said.clear()
+    pipeline_with().run(table([{"id": 250, "amount": 1.0}], key=None))
+    assert words not in "".join(said)
 
 
 def test_rows_without_keys_that_replace_others_are_told(
