@@ -153,8 +153,8 @@ class Places:
             )
         if known.assumed and not keys and self._memory.known(dataset) is None:
             settled.notes.append(
-                f"Table {shown(name)}: this pipeline did not make dataset {dataset}, and without keys all rows are added "
-                "to those that it has, be they the same or not."
+                f"Table {shown(name)}: this pipeline did not make dataset {dataset}, and without keys all rows are "
+                "added to those that it has, be they the same or not."
             )
         self._memory.remember(known, None if self._named(table) else self._place(table))
         return None

@@ -83,13 +83,14 @@ def look(table: Mapping[str, Any], files: Sequence[File], *, stored: Mapping[byt
     """
     keys, lasting = primary_keys(table), lasting_keys(table)
     seen, invalid = Look(), _Invalid()
+    columns = sorted(table["columns"])  # the next package may find them in another order
     newest = newest_first(table)
     once = _Newest(newest[0], seen.left_out, largest=newest[1]) if newest else _Once(table, len(files))
     remaining = Counter(stored)
     for file in files:
         without = seen.left_out.setdefault(file.job_id, array("Q"))
         digests = bytearray()
-        for place, row in enumerate(rows_of(file.path, table["columns"])):
+        for place, row in enumerate(rows_of(file.path, columns)):
             try:
                 data, key = encode(row, place, keys)
             except InvalidRecordError as error:
