@@ -95,6 +95,9 @@ class Dataset(Model):
     """Known when the dataset was made or listed through this library."""
     primary_keys: tuple[str, ...] | None = None
     """The columns that identify a row, `()` for none; None when unknown: v1 cannot be asked for them."""
+    primary_keys_assumed: bool = attrs.field(default=False, eq=False)
+    """Whether `primary_keys` are what you said of a dataset that `datasets.ensure` found, and not what it was made
+    with."""
 
 
 @attrs.frozen(repr=False)

@@ -124,6 +124,12 @@ class IngestReport:
     seconds: float
     complete: bool = True
     """Whether the source was read to its end; after an interrupt or a fatal error it was not."""
+    resent: int = 0
+    """Accepted rows that this run sent again because an earlier answer to them was lost, or left it open."""
+    primary_keys: tuple[str, ...] = ()
+    """The primary keys by which rows were sent; with them, what goes again replaces itself."""
+    primary_keys_assumed: bool = False
+    """Whether that these are the dataset's keys is the caller's word: v1 cannot be asked for them."""
     batches: tuple[BatchOutcome, ...] = attrs.field(repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -197,8 +203,18 @@ class IngestReport:
             count = getattr(self, name)
             if count and (name != "unverified" or self.verify):
                 lines.append(f"{count:,} {meaning}.")
+        if self.resent and (self.primary_keys_assumed or not self.primary_keys):
+            lines.append(f"{self.resent:,} were sent again after a lost answer{self._rests_on}.")
         lines += error_lines(self, counted_from=0, all_are_in="`batches`")
         return "\n".join(lines)
+
+    @property
+    def _rests_on(self) -> str:
+        """What it rests on that rows which were sent again are stored once."""
+        if not self.primary_keys:
+            return ", without primary keys: they may be stored twice"
+        keys = ", ".join(self.primary_keys)
+        return f"; they are stored once if the dataset's primary keys are those you named ({keys})"
 
 
 class IngestError(DataboxError):

@@ -78,7 +78,7 @@ def test_rows_without_their_key_are_invalid_and_overtake_nothing(
 ) -> None:
     """A mistyped key would make all rows the same."""
     dead = tmp_path / "dead.jsonl"
-    report = client.datasets.ingest(dataset, rows(7), primary_keys=["Id"], dead_letter=dead, raise_on_failure=False)
+    report = client.datasets.ingest(dataset.id, rows(7), primary_keys=["Id"], dead_letter=dead, raise_on_failure=False)
     assert (report.invalid, box.requests[-1].operation) == (7, "datasets.create")
     assert not dead.exists()
     assert [(each["index"], each["outcome"], each["row"]) for each in reasons(dead)] == [

@@ -93,7 +93,7 @@ def test_another_dataset(client: Any, plain: Any, box: Sandbox, journal: Path) -
 
 
 def test_other_primary_keys(client: Any, plain: Any, box: Sandbox, journal: Path) -> None:
-    said = refusal(client, plain, rows(95), journal=journal, primary_keys=["id"])
+    said = refusal(client, plain.id, rows(95), journal=journal, primary_keys=["id"])
     assert f"was begun with other primary keys: '', not 'id'. Name those. {TWICE}" in said
     assert client.datasets.ingest(plain, rows(95), journal=journal).ok
 

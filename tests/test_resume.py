@@ -350,7 +350,7 @@ def test_a_journal_of_which_nothing_was_sent_may_begin_again(
 ) -> None:
     journal = tmp_path / "journal"
     options = {"journal": journal, "dead_letter": tmp_path / "dead.jsonl", "raise_on_failure": False}
-    assert client.datasets.ingest(dataset, rows(3), primary_keys=["Id"], **options).invalid == 3  # mistyped
+    assert client.datasets.ingest(dataset.id, rows(3), primary_keys=["Id"], **options).invalid == 3  # mistyped
     assert client.datasets.ingest(plain, [], **options).ok
     assert client.datasets.ingest(dataset, rows(3), **options).ok
     assert len(box.rows(dataset)) == 3

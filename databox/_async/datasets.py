@@ -20,6 +20,7 @@ from databox.api.arguments import (
     dataset_id_of,
     ingestion_id_of,
     keys_of,
+    keys_to_ingest_by,
     page_size_of,
     seconds_of,
     text_of,
@@ -72,7 +73,8 @@ class AsyncDatasets(AsyncResource):
         Args:
             title: compared exactly.
             data_source: where to look and make it, as id or object.
-            primary_keys: for a new one. For one that is found they are taken on your word, as v1 does not tell.
+            primary_keys: for a new one. For one that is found they are taken on your word, as v1 does not tell, and the
+                result says so (`primary_keys_assumed`).
 
         Raises:
             DataboxError: several have this title; the message lists their ids.
@@ -84,7 +86,7 @@ class AsyncDatasets(AsyncResource):
         async def found() -> Dataset | None:
             listing = await self._transport.send(operations.data_sources_list_datasets(source))
             dataset = pick("dataset", title, listing.items)
-            return dataset and attrs.evolve(dataset, primary_keys=keys)
+            return dataset and attrs.evolve(dataset, primary_keys=keys, primary_keys_assumed=keys is not None)
 
         return await found_or_made(found, lambda: self.create(title, data_source=source, primary_keys=keys))
 
@@ -245,8 +247,9 @@ class AsyncDatasets(AsyncResource):
             dataset: the id or the object.
             records: rows: mappings, dataclasses, attrs and pydantic objects, named tuples, or a table of pandas,
                 polars, PyArrow or DuckDB. They are read as they are needed.
-            primary_keys: the dataset's keys; what the Dataset object knows without. Rows of one key reach the server
-                in their order.
+            primary_keys: the keys that the dataset was made with; what the Dataset object knows without. Rows of one
+                key reach the server in their order. v1 cannot be asked for a dataset's keys, so those of a dataset that
+                was not made by `create` are taken on your word.
             batch_size: rows in one request, 1 to 100.
             max_batch_bytes: bytes of one request's body at most.
             concurrency: requests in flight at most, 1 to 100.
@@ -277,11 +280,10 @@ class AsyncDatasets(AsyncResource):
         from databox._async.ingest import AsyncIngest
         from databox.ingest.settings import Settings
 
-        keys = keys_of(primary_keys)
-        if keys is None and isinstance(dataset, Dataset):
-            keys = dataset.primary_keys
+        keys, assumed = keys_to_ingest_by(dataset, primary_keys)
         settings = Settings(
-            primary_keys=keys or (),
+            primary_keys=keys,
+            keys_assumed=assumed,
             batch_size=batch_size,
             max_batch_bytes=max_batch_bytes,
             concurrency=concurrency,

@@ -148,6 +148,7 @@ class AsyncDelivery:
                 answer = await self._attempted(part, retries)
                 now = time.monotonic()
                 if answer.error is None:
+                    self._run.resent_rows += len(part.batch.rows) if part.attempts.again else 0
                     patience.passed(number, part.attempts, now)
                     return answer
                 kept = patience.keeps(number, answer.error, part.attempts, now)

@@ -106,6 +106,7 @@ class AsyncTransport:
                 raise RuntimeError("This client is closed. Make a new one, or leave its `with` block later.")
             slot = await self._slot()
             open_before, attempts.open = attempts.open, True
+            attempts.again = open_before
             attempts.started_at = time.monotonic()
             try:
                 return await self._attempt(operation, attempt, slot)

@@ -149,6 +149,7 @@ class Delivery:
                 answer = self._attempted(part, retries)
                 now = time.monotonic()
                 if answer.error is None:
+                    self._run.resent_rows += len(part.batch.rows) if part.attempts.again else 0
                     patience.passed(number, part.attempts, now)
                     return answer
                 kept = patience.keeps(number, answer.error, part.attempts, now)

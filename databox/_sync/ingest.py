@@ -114,6 +114,8 @@ class Ingest:
             requests=self._transport.requests,
             seconds=self._tally.seconds,
             complete=self._read_whole,
+            primary_keys=self._settings.primary_keys,
+            keys_assumed=self._settings.keys_assumed,
         )
         if self._writing:
             return  # an interrupt ended that, and it is not begun anew

@@ -105,6 +105,7 @@ class Transport:
                 raise RuntimeError("This client is closed. Make a new one, or leave its `with` block later.")
             slot = self._slot()
             open_before, attempts.open = attempts.open, True
+            attempts.again = open_before
             attempts.started_at = time.monotonic()
             try:
                 return self._attempt(operation, attempt, slot)

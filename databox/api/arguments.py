@@ -16,6 +16,7 @@ __all__ = [
     "dataset_id_of",
     "ingestion_id_of",
     "keys_of",
+    "keys_to_ingest_by",
     "page_size_of",
     "request_of",
     "seconds_of",
@@ -72,6 +73,26 @@ def keys_of(value: Sequence[str] | None) -> tuple[str, ...] | None:
     if len(set(names)) < len(names):
         raise ArgumentValueError(f"primary_keys names a column twice: {', '.join(map(repr, names))}.")
     return names
+
+
+def keys_to_ingest_by(dataset: str | Dataset, primary_keys: Sequence[str] | None) -> tuple[tuple[str, ...], bool]:
+    """Return the keys that rows are sent by, and whether that they are the dataset's is the caller's word alone.
+
+    Raises:
+        TypeError, ValueError: they cannot be keys, or the dataset was made with others.
+    """
+    keys = keys_of(primary_keys)
+    known = dataset.primary_keys if isinstance(dataset, Dataset) else None
+    assumed = known is None or (isinstance(dataset, Dataset) and dataset.primary_keys_assumed)
+    if keys is None:
+        keys = known or ()
+    elif keys and not assumed and set(keys) != set(known or ()):
+        made = f"with the primary keys {', '.join(known)}" if known else "without primary keys"
+        raise ValueError(
+            f"primary_keys names {', '.join(keys)}, and the dataset was made {made}: what goes again would be stored "
+            "twice, or replace other rows. Leave primary_keys out, or make another dataset."
+        )
+    return keys, assumed and bool(keys)
 
 
 def page_size_of(value: int | None) -> int | None:

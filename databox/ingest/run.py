@@ -66,6 +66,8 @@ class Run:
         """Rows of which the server has told what became of them."""
         self.uncounted_rows = 0
         """Rows of ingestions that the list calls done."""
+        self.resent_rows = 0
+        """Rows that were accepted when they went again, an earlier answer to them having been lost."""
 
     # What may be done
 
@@ -294,14 +296,26 @@ class Run:
         """Return the places of a batch's rejected rows, where it is known which they are."""
         return self._of(number).rejected
 
-    def report(self, *, verify: str | None, requests: int, seconds: float, complete: bool = True) -> IngestReport:
+    def report(
+        self,
+        *,
+        verify: str | None,
+        requests: int,
+        seconds: float,
+        complete: bool = True,
+        primary_keys: tuple[str, ...] = (),
+        keys_assumed: bool = False,
+    ) -> IngestReport:
         """Return the report, in the order of the source."""
         parts = (self._parts[number] for sent in self._sent for number in sent.parts)
         outcomes = [each for sent in (*self._sent, *parts) for each in sent.outcomes()]
         outcomes += self._invalid.outcomes()
         outcomes.sort(key=lambda outcome: outcome.first_row)
         numbered = [attrs.evolve(outcome, index=index) for index, outcome in enumerate(outcomes)]
-        return IngestReport.of(numbered, verify=verify, requests=requests, seconds=seconds, complete=complete)
+        report = IngestReport.of(numbered, verify=verify, requests=requests, seconds=seconds, complete=complete)
+        return attrs.evolve(
+            report, resent=self.resent_rows, primary_keys=primary_keys, primary_keys_assumed=keys_assumed
+        )
 
 
 def is_fatal(answer: Answer) -> bool:

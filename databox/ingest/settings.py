@@ -36,6 +36,8 @@ class Settings:
     """The arguments of `datasets.ingest`."""
 
     primary_keys: tuple[str, ...] = ()
+    keys_assumed: bool = False
+    """Whether the caller says so, and nothing else does."""
     batch_size: int = MAX_RECORDS
     max_batch_bytes: int = SAFE_BODY_BYTES
     concurrency: int = 4

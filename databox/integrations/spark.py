@@ -234,10 +234,13 @@ def _tell(
     done = sorted(
         (message for message in messages if isinstance(message, _Written)), key=lambda message: message.partition
     )
-    report = _together(done)
+    report = _together(plan, done)
     again = sum(message.attempt > 0 for message in done)
     name = f"Databox, dataset {plan.dataset_id}" + ("" if batch is None else f", micro-batch {batch}")
     tasks = f"{len(done)} of {len(messages)} tasks, {again} of them tried again."
+    if again and plan.primary_keys:
+        keys = ", ".join(plan.primary_keys)
+        tasks += f" What came twice is stored once if the dataset's primary keys are those of primaryKeys ({keys})."
     lines = [f"{name}: {report}", tasks]
     if not stored:
         lines = [f"{name}: the write failed. What follows is of the tasks that succeeded.", str(report), tasks]
@@ -246,7 +249,8 @@ def _tell(
             + (
                 "What is stored would be stored twice by running this again."
                 if not plan.primary_keys
-                else "Running this again replaces what is stored."
+                else "Running this again replaces what is stored, if the dataset was made with the primary keys "
+                f"{', '.join(plan.primary_keys)}."
             )
         )
     if plan.report_path:
@@ -270,7 +274,7 @@ def _tell(
     sys.stderr.flush()
 
 
-def _together(done: Iterable[_Written]) -> IngestReport:
+def _together(plan: Plan, done: Iterable[_Written]) -> IngestReport:
     """The counts of all tasks, over the time from the first one's start to the last one's end."""
     done = list(done)
     counts = {
@@ -280,7 +284,14 @@ def _together(done: Iterable[_Written]) -> IngestReport:
     }
     seconds = max((message.ended for message in done), default=0.0) - min((m.started for m in done), default=0.0)
     verify = done[0].report.verify if done else None
-    return IngestReport(**counts, verify=verify, seconds=seconds, batches=())
+    return IngestReport(
+        **counts,
+        verify=verify,
+        seconds=seconds,
+        primary_keys=plan.primary_keys,
+        primary_keys_assumed=bool(plan.primary_keys),  # an option, with nothing to compare it with
+        batches=(),
+    )
 
 
 def _ingestions(report: IngestReport) -> list[str]:

@@ -42,6 +42,8 @@ class Attempts:
 
     open: bool = False
     """Whether one may have taken effect, its answer not having been read."""
+    again: bool = False
+    """Whether the last one left when an earlier one may have taken effect."""
     started_at: float | None = None
     """When the last one left, on the monotonic clock."""
     failed_at: float | None = None

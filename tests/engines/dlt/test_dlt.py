@@ -5,7 +5,7 @@ import runpy
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from decimal import Decimal
@@ -23,59 +23,8 @@ from databox import Databox, DataSource, RateLimit
 from databox.integrations import REQUESTS_PER_SECOND
 from databox.integrations.dlt import databox_destination
 from databox.sandbox import Fault, Sandbox
+from tests.engines.dlt.loads import NOW, ROWS, cause, sent, stored, table
 from tests.engines.page import ROOT, block
-
-ROWS = [{"id": n, "amount": n * 1.5} for n in range(250)]
-NOW = {"Retry-After": "0"}
-
-
-@pytest.fixture
-def client(box: Sandbox) -> Iterator[Databox]:
-    with Databox(box.api_key, box.url, rate_limit=None) as client:
-        yield client
-
-
-@pytest.fixture
-def source(client: Databox) -> DataSource:
-    return client.data_sources.create("Warehouse")
-
-
-@pytest.fixture
-def configured(box: Sandbox, source: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The configuration as dlt finds it."""
-    monkeypatch.setenv("DESTINATION__DATABOX__API_KEY", box.api_key)
-    monkeypatch.setenv("DESTINATION__DATABOX__BASE_URL", box.url)
-    monkeypatch.setenv("DESTINATION__DATABOX__DATA_SOURCE_ID", str(source.id))
-    monkeypatch.setenv("DESTINATION__DATABOX__REQUESTS_PER_SECOND", "1000")  # this sandbox has no limit
-
-
-@pytest.fixture
-def pipeline(configured: None) -> dlt.Pipeline:
-    return dlt.pipeline("test", destination=databox_destination())
-
-
-def table(rows: Any = ROWS, *, name: str = "orders", key: str | None = "id", **hints: Any) -> Any:
-    hints |= {"primary_key": key} if key else {}
-    return dlt.resource(rows, name=name, **({"write_disposition": "merge" if key else "append"} | hints))
-
-
-def stored(box: Sandbox, client: Databox, source: DataSource, name: str = "orders") -> list[dict[str, Any]]:
-    (dataset,) = (dataset for dataset in client.data_sources.list_datasets(source) if dataset.title == name)
-    return sorted(box.rows(dataset), key=lambda row: row.get("id", 0))
-
-
-def sent(box: Sandbox) -> list[bytes]:
-    return [request.body for request in box.requests if request.method == "POST" and request.path.endswith("/data")]
-
-
-def cause(failure: pytest.ExceptionInfo[PipelineStepFailed], kind: type[Exception]) -> str:
-    """What the destination raised."""
-    error: BaseException | None = failure.value
-    while error is not None and not isinstance(error, kind):
-        error = error.__cause__ or error.__context__
-    assert error is not None, f"{failure.value!r} does not stem from {kind.__name__}"
-    return str(error)
-
 
 # Rows
 
@@ -288,12 +237,21 @@ def test_a_table_goes_to_the_dataset_that_is_named_for_it(
     box: Sandbox, client: Databox, source: DataSource, configured: None
 ) -> None:
     dataset = client.datasets.create("Elsewhere", data_source=source, primary_keys=["id"])
-    pipeline = dlt.pipeline("mapped", destination=databox_destination(datasets={"orders": dataset.id}))
+    pipeline = dlt.pipeline(
+        "mapped", destination=databox_destination(datasets={"orders": dataset.id}, assume_keys=True)
+    )
     pipeline.run(table())
     assert stored(box, client, source, "Elsewhere") == ROWS
 
 
 # Configuration, limits
+
+
+def test_the_destination_is_found_by_its_name(
+    box: Sandbox, client: Databox, source: DataSource, configured: None
+) -> None:
+    dlt.pipeline("named", destination="databox.integrations.dlt.databox").run(table())
+    assert stored(box, client, source) == ROWS
 
 
 def test_the_configuration_says_what_is_missing(
@@ -339,8 +297,8 @@ def test_eight_tables_at_once_keep_the_limit() -> None:
             datasets = client.data_sources.list_datasets(source).items
         statuses, _ = process.communicate()
     assert sorted(dataset.title or "" for dataset in datasets) == [f"orders_{n}" for n in range(8)]
-    # A data source and at last a list; for each table a list, a dataset, two batches and the outcomes of both.
-    assert statuses.split() == ["200"] * (2 + 8 * 6)
+    # A data source and two lists; for each table a list, a dataset, two batches and the outcomes of both.
+    assert statuses.split() == ["200"] * (3 + 8 * 6)
 
 
 # Crashes

@@ -9,6 +9,10 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import SparkSession
 
+from databox import Databox, Dataset, DataSource
+from databox.integrations.spark import register
+from databox.sandbox import Sandbox
+
 
 def needs_java() -> None:
     """Skip the test where Spark cannot run."""
@@ -35,6 +39,33 @@ def session() -> Iterator[SparkSession]:
     yield spark
     spark.stop()
     logging.getLogger("py4j").setLevel(logging.ERROR)  # it says goodbye when the streams are closed
+
+
+@pytest.fixture
+def client(box: Sandbox) -> Iterator[Databox]:
+    with Databox(box.api_key, box.url, rate_limit=None) as client:
+        yield client
+
+
+@pytest.fixture
+def source(client: Databox) -> DataSource:
+    return client.data_sources.create("Warehouse")
+
+
+@pytest.fixture
+def keyed(client: Databox, source: DataSource) -> Dataset:
+    return client.datasets.create("Keyed", data_source=source, primary_keys=["id"])
+
+
+@pytest.fixture
+def unkeyed(client: Databox, source: DataSource) -> Dataset:
+    return client.datasets.create("Unkeyed", data_source=source)
+
+
+@pytest.fixture
+def spark(session: SparkSession, box: Sandbox) -> SparkSession:
+    register(session, box.api_key, box.url, requests_per_second=10)
+    return session
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,65 +16,13 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from databox import ConfigurationError, Databox, Dataset, DataSource
+from databox import ConfigurationError, Databox, Dataset
 from databox.integrations.spark import register
 from databox.sandbox import Fault, Sandbox
 from tests.engines.page import ROOT, blocks_of
+from tests.engines.spark.writes import NOW, ROWS, frame, sent, stored, told, write
 
-ROWS = [{"id": n, "amount": n * 1.5} for n in range(1000)]
-NOW = {"Retry-After": "0"}
 LIMITED = ROOT / "tests" / "engines" / "dlt" / "limited.py"
-
-
-@pytest.fixture
-def client(box: Sandbox) -> Iterator[Databox]:
-    with Databox(box.api_key, box.url, rate_limit=None) as client:
-        yield client
-
-
-@pytest.fixture
-def source(client: Databox) -> DataSource:
-    return client.data_sources.create("Warehouse")
-
-
-@pytest.fixture
-def keyed(client: Databox, source: DataSource) -> Dataset:
-    return client.datasets.create("Keyed", data_source=source, primary_keys=["id"])
-
-
-@pytest.fixture
-def unkeyed(client: Databox, source: DataSource) -> Dataset:
-    return client.datasets.create("Unkeyed", data_source=source)
-
-
-@pytest.fixture
-def spark(session: SparkSession, box: Sandbox) -> SparkSession:
-    register(session, box.api_key, box.url, requests_per_second=10)
-    return session
-
-
-def frame(spark: SparkSession, rows: int = 1000, tasks: int = 4) -> DataFrame:
-    return spark.range(0, rows, 1, tasks).selectExpr("id", "double(id * 1.5) as amount")
-
-
-def write(frame: DataFrame, dataset: Dataset, **options: str) -> None:
-    writer = frame.write.format("databox").option("datasetId", dataset.id)
-    if dataset.primary_keys:
-        writer = writer.option("primaryKeys", ",".join(dataset.primary_keys))
-    writer.options(**options).mode("append").save()
-
-
-def stored(box: Sandbox, dataset: Dataset) -> list[dict[str, Any]]:
-    return sorted(box.rows(dataset), key=lambda row: row["id"])
-
-
-def sent(box: Sandbox) -> int:
-    return sum(request.operation == "datasets.create_ingestion" for request in box.requests)
-
-
-def told(path: Path) -> dict[str, Any]:
-    """The last line of a report's file."""
-    return dict(json.loads(path.read_text("utf-8").splitlines()[-1]))
 
 
 # Batches
