@@ -2,7 +2,6 @@
 
 import json
 import runpy
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -258,7 +257,6 @@ def test_the_page_runs_as_printed(connection: None, box: Sandbox, client: Databo
 
 
 def test_the_example_runs(connection: None, box: Sandbox) -> None:
-    shutil.copytree(ROOT / "examples" / "data", HOME / "dags" / "data")
     code = (ROOT / "examples" / "airflow_dag.py").read_text("utf-8")
     file = HOME / "dags" / "airflow_dag.py"
     file.write_text(code.replace("\nseattle_weather()", "\nshown = seattle_weather()"))
