@@ -15,7 +15,17 @@ from databox.cli.values import Keys, keys_of
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Datasets and the rows in them.")
-app.command()(ingest)
+app.command(
+    epilog="\n\n".join(
+        (
+            "Examples:",
+            "databox dataset ingest ID orders.csv --dry-run",
+            "databox dataset ingest ID orders.csv --primary-keys order",
+            "databox dataset ingest ID *.csv --journal sent.journal",
+            "gunzip -c a.jsonl.gz | databox dataset ingest ID -",
+        )
+    )
+)(ingest)
 
 Id = Annotated[str, typer.Argument(metavar="DATASET_ID", help="The dataset's id.")]
 
