@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from databox import Databox, Dataset
 from databox.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,9 +36,35 @@ CODE = [
 SCRIPTS = [page for page in PAGES if blocks(page, "sh") and page.name not in {"README.md"}]
 
 
+ACCOUNT = 123456
+
+
+def _others(box: Sandbox) -> dict[str, list[dict[str, Any]]]:
+    """Fill the account with what is not the reader's own of today; return the rows of each dataset."""
+    with Databox(box.api_key, box.url) as client:
+        for title in ("ERP", "Accounting"):
+            source = client.data_sources.create(title, account_id=ACCOUNT)
+            for name in ("Orders", "Returns"):
+                dataset = client.datasets.create(name, data_source=source, primary_keys=["order"])
+                client.datasets.ingest(dataset, [{"order": n, "of": title} for n in range(3)], verify=None)
+    found = {dataset.id: box.rows(dataset.id) for dataset in _datasets(box)}
+    assert [len(rows) for rows in found.values()] == [3] * 4
+    return found
+
+
+def _datasets(box: Sandbox) -> list[Dataset]:
+    with Databox(box.api_key, box.url) as client:
+        sources = client.accounts.list_data_sources(ACCOUNT).items
+        return [dataset for source in sources for dataset in client.data_sources.list_datasets(source.id).items]
+
+
 @pytest.fixture
 def surroundings(box: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """An empty directory, the sandbox's key and address in the environment, and nothing of the limit used up."""
+    """An empty directory, the sandbox's key and address in the environment, and nothing of the limit used up.
+
+    The account has other data sources with datasets and rows, which no page may touch.
+    """
+    others = _others(box)
     logger = logging.getLogger("databox")
     level = logger.level  # a page sets it
     monkeypatch.chdir(tmp_path)
@@ -45,6 +73,9 @@ def surroundings(box: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setattr("databox.limit.shared._logs.known", {})
     yield tmp_path
     logger.setLevel(level)
+    assert {dataset: box.rows(dataset) for dataset in others} == others
+    kept = {dataset.id for dataset in _datasets(box)}
+    assert kept >= set(others)
 
 
 @pytest.mark.parametrize(("page", "code"), CODE)

@@ -7,7 +7,7 @@ import typer
 from databox import Databox
 from databox.api.answers import DATA_SOURCE, DATASET
 from databox.cli.confirmation import Force, confirm
-from databox.cli.output import Json, as_wire, show_list, show_one
+from databox.cli.output import Json, OnlyId, as_wire, one_form, show_list, show_made, show_one
 
 __all__ = ["app"]
 
@@ -21,12 +21,14 @@ def create(
     title: Annotated[str, typer.Option(help="For people; titles need not be unique.")],
     account_id: Annotated[int | None, typer.Option(help="Where to make it; the key's own account without.")] = None,
     timezone: Annotated[str | None, typer.Option(help="An IANA name such as Europe/Berlin.")] = None,
+    only_id: OnlyId = False,
     as_json: Json = False,
 ) -> None:
     """Create a data source."""
+    one_form(as_json=as_json, only_id=only_id)
     with Databox() as client:
         made = client.data_sources.create(title, account_id=account_id, timezone=timezone)
-    show_one(as_wire(DATA_SOURCE, made), as_json=as_json)
+    show_made(as_wire(DATA_SOURCE, made), as_json=as_json, only_id=only_id)
 
 
 @app.command()

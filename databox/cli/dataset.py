@@ -9,13 +9,23 @@ from databox import Databox
 from databox.api.answers import DATASET, INGESTION, INGESTION_SUMMARY
 from databox.cli.confirmation import Force, confirm
 from databox.cli.ingest import ingest
-from databox.cli.output import Json, as_wire, show_list, show_one
+from databox.cli.output import Json, OnlyId, as_wire, one_form, show_list, show_made, show_one
 from databox.cli.values import Keys, keys_of
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Datasets and the rows in them.")
-app.command()(ingest)
+app.command(
+    epilog="\n\n".join(
+        (
+            "Examples:",
+            "databox dataset ingest ID orders.csv --dry-run",
+            "databox dataset ingest ID orders.csv --primary-keys order",
+            "databox dataset ingest ID *.csv --journal sent.journal",
+            "gunzip -c a.jsonl.gz | databox dataset ingest ID -",
+        )
+    )
+)(ingest)
 
 Id = Annotated[str, typer.Argument(metavar="DATASET_ID", help="The dataset's id.")]
 
@@ -25,15 +35,17 @@ def create(
     title: Annotated[str, typer.Option(help="For people; titles need not be unique.")],
     data_source_id: Annotated[int, typer.Option(help="The data source to make it in.")],
     primary_keys: Keys = None,
+    only_id: OnlyId = False,
     as_json: Json = False,
 ) -> None:
     """Create a dataset. Its primary keys cannot be changed or asked for later."""
+    one_form(as_json=as_json, only_id=only_id)
     with Databox() as client:
         made = client.datasets.create(title, data_source=data_source_id, primary_keys=keys_of(primary_keys))
     document = as_wire(DATASET, made)
     if primary_keys:
         document["primaryKeys"] = keys_of(primary_keys)
-    show_one(document, as_json=as_json)
+    show_made(document, as_json=as_json, only_id=only_id)
 
 
 @app.command()

@@ -38,9 +38,11 @@ class Estimate:
         """Show it to a person."""
         console.print(("Nothing was sent.", "bold"))
         console.print(
-            f"{counted(self.rows, 'row')}, {self.bytes / 1e6:,.1f} MB, {counted(self.requests, 'request')} at least."
+            f"{counted(self.rows, 'row')}, {_size(self.bytes)}, "
+            f"{counted(self.requests, 'request')}{' at least' if self.requests else ''}."
         )
-        console.print(f"At the limit this takes {duration(self.seconds)} at least.")
+        if self.requests:
+            console.print(f"At the limit this takes {duration(self.seconds)} at least.")
         if self.isolates:
             console.print("Each row for which a batch is refused takes up to 15 requests more.")
         if self.invalid:
@@ -52,6 +54,13 @@ class Estimate:
         """Return it for programs."""
         counts = attrs.asdict(self, filter=attrs.filters.exclude("isolates"))
         return {"status": "error" if self.invalid else "success", "dryRun": True, **counts}
+
+
+def _size(number: int) -> str:
+    """Return a number of bytes as people say it."""
+    if number < 1000:
+        return counted(number, "byte")
+    return f"{number / 1e3:,.0f} kB" if number < 99_500 else f"{number / 1e6:,.1f} MB"
 
 
 def estimate(inputs: Inputs, settings: Settings, limit: RateLimit | None) -> Estimate:

@@ -12,9 +12,10 @@ from databox.api.reading import Field, Shape
 from databox.cli.terminal import Head, console, echo_json, errors, width_of
 from databox.models import DatasetMetrics, Model
 
-__all__ = ["Json", "as_wire", "counted", "show_list", "show_one"]
+__all__ = ["Json", "OnlyId", "as_wire", "counted", "one_form", "show_list", "show_made", "show_one"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+OnlyId = Annotated[bool, typer.Option("--id", help="Print the new id alone, for scripts.")]
 
 
 def as_wire(shape: Shape[Any], model: Model) -> dict[str, Any]:
@@ -59,6 +60,20 @@ def show_one(document: Mapping[str, Any], *, as_json: bool) -> None:
     width = max(map(width_of, lines), default=0)
     for name, value in lines.items():
         console().print((name + " " * (width - width_of(name) + 2), "bold"), _shown(value), whole=True)
+
+
+def one_form(*, as_json: bool, only_id: bool) -> None:
+    """Refuse two forms of one result; called before anything is created."""
+    if as_json and only_id:
+        raise typer.BadParameter("choose one: --id prints the id alone, --json the document.", param_hint="--id")
+
+
+def show_made(document: Mapping[str, Any], *, as_json: bool, only_id: bool) -> None:
+    """Show what was created, or its id alone."""
+    if only_id:
+        console().print(str(document["id"]), whole=True)
+    else:
+        show_one(document, as_json=as_json)
 
 
 def counted(number: int, what: str) -> str:

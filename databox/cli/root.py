@@ -10,7 +10,8 @@ import typer
 from databox.cli import account, auth, data_source, dataset
 from databox.cli.doctor import doctor
 from databox.cli.failures import REFUSED, USAGE, as_document, exit_code, is_foreseen, words
-from databox.cli.terminal import LogFormatter, console, echo_error, echo_fault, echo_json, errors, prepare
+from databox.cli.streams import lasting
+from databox.cli.terminal import LogFormatter, console, echo_error, echo_fault, echo_json, errors
 from databox.version import VERSION
 
 __all__ = ["run"]
@@ -28,17 +29,24 @@ app.command()(doctor)
 
 def run(arguments: Sequence[str]) -> None:
     """Run the command and leave with its exit code: one message, no traceback, unless it is a fault of the program."""
-    prepare()
-    # What the library warns of is for the person as well, and what its libraries do.
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LogFormatter("%(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.captureWarnings(True)
-    sys.exit(_code_of(list(arguments)))
+    with lasting() as streams:
+        # What the library warns of is for the person as well, and what its libraries do.
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(LogFormatter("%(message)s"))
+        logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+        logging.captureWarnings(True)
+        code = _code_of(list(arguments))
+        problem = streams.problem()
+        if problem:
+            echo_error(
+                f"Standard output could not be written: {problem.strerror}. What it lacks was done all the same."
+            )
+    # The code of `ingest` tells what became of the rows. Of others, which return none, the output is the result.
+    sys.exit((REFUSED if problem else 0) if code is None else code)
 
 
-def _code_of(arguments: list[str]) -> int:
-    """Run the command; return its exit code."""
+def _code_of(arguments: list[str]) -> int | None:
+    """Run the command; return its exit code, or None when it only printed its result."""
     try:
         code: int | None = _app_for(arguments)(
             args=arguments, prog_name="databox", obj=arguments, standalone_mode=False
@@ -56,7 +64,7 @@ def _code_of(arguments: list[str]) -> int:
             echo_json(as_document(error))
         echo_error(words(error))
         return exit_code(error)
-    return code or 0
+    return code
 
 
 def _told(error: Any, *, as_json: bool) -> int:

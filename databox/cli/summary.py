@@ -66,7 +66,7 @@ class Ending:
                 "listed as done, but not counted: rejected ones would not show",
             ),
             ("  unverified", report.unverified, bool(report.unverified and verified), "their outcome is not known"),
-            ("failed", report.failed, True, "refused, or attempts exhausted"),
+            ("failed", report.failed, bool(report.failed or report.complete), "refused, or attempts exhausted"),
             ("invalid", report.invalid, bool(report.invalid), "could not be encoded, and were not sent"),
             (
                 "ambiguous",
@@ -76,9 +76,12 @@ class Ending:
             ),
             ("unsent", report.unsent, bool(report.unsent), "not tried"),
         ]
-        head = ("Interrupted.", "bold yellow") if self.interrupted else ("Done.", "bold green")
-        if not self.ok and not self.interrupted:
-            head = ("Not every row is stored.", "bold red")
+        if self.ok:
+            head = ("Done.", "bold green")
+        elif self.interrupted:
+            head = (f"Interrupted. {self._verdict()}", "bold yellow")
+        else:
+            head = (self._verdict(), "bold red")
         seconds = f" {duration(report.seconds)}, {counted(report.requests, 'request')}." if report.rows else ""
         console.print(head, seconds)
         width = max(len(f"{count:,}") for _, count, _, _ in lines)
@@ -91,11 +94,21 @@ class Ending:
         for line in self._notes():
             console.print(line, whole=True)
 
+    def _verdict(self) -> str:
+        """How much is stored, of a run that did not end well."""
+        report = self.report
+        stored = report.appended + report.overwritten + report.uncounted
+        unknown = report.ambiguous + report.unverified
+        if stored:
+            known = stored + unknown < report.rows or not report.complete
+            return "Not every row is stored." if known else "It is not known of every row whether it is stored."
+        return "It is not known whether any row is stored." if unknown else "None of the rows is stored."
+
     def _notes(self) -> list[str]:
         lines = self.problem.split("\n") if self.problem else []
         lines += error_lines(self.report, counted_from=1, all_are_in="--json")
-        if not self.report.complete and self.report.rows and not self.interrupted:
-            lines.append("The input was not read to its end.")
+        if not self.report.complete and self.report.rows:
+            lines.append(f"Reading stopped after row {self.report.rows:,}. The rest of the input was not read.")
         if self.inputs.blank:
             lines.append(f"Passed over: {counted(self.inputs.blank, 'line')} without any value.")
         if self.inputs.repeated:
@@ -110,6 +123,8 @@ class Ending:
             lines.append(f"  {self.resume}")
             if ":***@" in self.resume:
                 lines.append("Give the password in place of ***, or the URL in DATABOX_DATABASE_URL.")
+        elif (self.interrupted or self.problem) and not self.report.accepted and not self.report.ambiguous:
+            lines.append("No row was accepted, so there is nothing to go on from: run the same command again.")
         return lines
 
     def _letters(self) -> list[str]:

@@ -4,7 +4,6 @@ Whatever a title, a cell, a file's name or a server says is shown as it is: neve
 belongs, and without a character that does something to the terminal.
 """
 
-import io
 import json
 import logging
 import re
@@ -34,7 +33,6 @@ __all__ = [
     "echo_fault",
     "echo_json",
     "errors",
-    "prepare",
     "width_of",
 ]
 
@@ -161,13 +159,6 @@ class LogFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of a record."""
         return visible_lines(super().format(record))
-
-
-def prepare() -> None:
-    """Let the streams take any character, also one that the terminal's encoding lacks, and any answer."""
-    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace"), (sys.stderr, "backslashreplace")):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=errors)
 
 
 def width_of(text: str) -> int:

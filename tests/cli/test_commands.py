@@ -260,6 +260,26 @@ def test_the_whole_life_of_a_data_source(databox: Command, box: Sandbox) -> None
     assert databox("account", "data-sources", "123456", "--json").json == []
 
 
+def test_a_script_gets_the_new_id_and_nothing_else(databox: Command) -> None:
+    source = databox("data-source", "create", "--title", "[b]1[/b]", "--account-id", "123456", "--id")
+    assert (source.code, source.err) == (0, "")
+    found = databox("account", "data-sources", "123456", "--json").json
+    assert [str(each["id"]) for each in found] == [source.out.removesuffix("\n")]
+    create = ("dataset", "create", "--title", "Set", "--data-source-id", source.out.strip(), "--primary-keys", "id")
+    dataset = databox(*create, "--id")
+    (listed,) = databox("data-source", "datasets", source.out.strip(), "--json").json
+    assert dataset.out == f"{listed['id']}\n"
+
+
+def test_two_forms_of_one_result_are_refused_before_anything_is_created(databox: Command, box: Sandbox) -> None:
+    before = len(box.requests)
+    for create in (("data-source", "create"), ("dataset", "create", "--data-source-id", "1")):
+        done = databox(*create, "--title", "T", "--id", "--json")
+        assert (done.code, done.json["status"]) == (2, "error")
+        assert "--json" in done.err
+    assert len(box.requests) == before
+
+
 def test_pages_of_ingestions(databox: Command, dataset_id: str) -> None:
     for n in range(5):
         databox("dataset", "ingest", dataset_id, "-q", "--records", json.dumps([{"id": n}]))

@@ -209,12 +209,30 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(command: Command, box: Sandbox
     done = command("dataset", "ingest", "some-id", "a.csv", "--dry-run")
     assert done.code == 0
     assert "Nothing was sent." in done.out
-    assert "2,501 rows, 0.1 MB, 52 requests at least." in done.out
+    assert "2,501 rows, 76 kB, 52 requests at least." in done.out
     found = command("dataset", "ingest", "some-id", "a.csv", "--dry-run", "--json", "--verify", "none").json
     assert (found["rows"], found["requests"], found["columns"][0]["type"]) == (2501, 26, "number")
     slower = command("dataset", "ingest", "some-id", "a.csv", "--dry-run", "--json", "--limit-share", "10%").json
     assert slower["seconds"] == 52.0
     assert box.requests == ()
+
+
+def test_an_estimate_has_no_size_of_nothing_and_no_time_for_nothing(command: Command) -> None:
+    done = command("dataset", "ingest", "some-id", "--dry-run", "--records", '[{"id": 1}]')
+    assert re.search(r"^1 row, \d\d bytes, 2 requests at least\.$", done.out, re.MULTILINE)
+    done = command("dataset", "ingest", "some-id", "--dry-run", "--records", "[]", "--allow-empty")
+    assert "0 rows, 0 bytes, 0 requests.\n" in done.out
+    assert "At the limit" not in done.out
+    csv(Path("a.csv"), 400)
+    assert re.search(r"400 rows, \d+ kB, ", command("dataset", "ingest", "some-id", "a.csv", "--dry-run").out)
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_the_help_has_examples_each_in_a_line(command: Command, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = [line.strip() for line in command("dataset", "ingest", "--help").out.splitlines()]
+    assert "databox dataset ingest ID orders.csv --primary-keys order" in lines
+    assert not [line for line in lines if "<bool>" in line]
 
 
 def test_a_dry_run_finds_rows_that_cannot_be_sent(command: Command) -> None:
