@@ -86,7 +86,7 @@ class Package:
             return array("Q", (self._folder / f"{job_id}.left_out").read_bytes())
         except FileNotFoundError:
             raise ValueError(
-                f"what was noted of this package is gone from {self._folder}, and without it rows that are stored "
+                f"what was noted of this package is gone from {str(self._folder)!r}, and without it rows that are stored "
                 "would be stored twice. Put it back, and run the pipeline again."
             ) from None
 

@@ -76,7 +76,7 @@ def test_a_column_has_one_type(rows: list[list[str]], dialect: dict[str, Any]) -
     try:
         records = read_records(io.BytesIO(data), encoding="utf-8", delimiter=dialect["delimiter"])
     except ValueError as error:
-        assert "--d" in str(error)  # asks for the decimal mark or the order of days
+        assert "(--" in str(error)  # asks, and names the option that answers
         return
     read = list(records)
     for place, column in enumerate(records.columns):
