@@ -89,8 +89,8 @@ def keys_to_ingest_by(dataset: str | Dataset, primary_keys: Sequence[str] | None
     elif keys and not assumed and set(keys) != set(known or ()):
         made = f"with the primary keys {', '.join(map(repr, known))}" if known else "without primary keys"
         raise ArgumentValueError(
-            f"primary_keys names {', '.join(map(repr, keys))}, and the dataset was made {made}: what goes again would be stored "
-            "twice, or replace other rows. Leave primary_keys out, or make another dataset."
+            f"primary_keys names {', '.join(map(repr, keys))}, and the dataset was made {made}: what goes again "
+            "would be stored twice, or replace other rows. Leave primary_keys out, or make another dataset."
         )
     return keys, assumed and bool(keys)
 

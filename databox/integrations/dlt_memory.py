@@ -86,8 +86,8 @@ class Package:
             return array("Q", (self._folder / f"{job_id}.left_out").read_bytes())
         except FileNotFoundError:
             raise ValueError(
-                f"what was noted of this package is gone from {str(self._folder)!r}, and without it rows that are stored "
-                "would be stored twice. Put it back, and run the pipeline again."
+                f"what was noted of this package is gone from {str(self._folder)!r}, and without it rows that are "
+                "stored would be stored twice. Put it back, and run the pipeline again."
             ) from None
 
     def ended(self, job_id: str, dataset_id: str, report: IngestReport) -> None:
