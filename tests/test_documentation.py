@@ -91,6 +91,18 @@ def test_code_that_is_not_run_here_is_run_elsewhere(name: str) -> None:
         assert any(f'"{name}"' in text for text in tests)
 
 
+def test_code_is_narrow_enough_to_be_read_without_scrolling() -> None:
+    """A page of 1,280 pixels has 76 columns; what a program prints, a block of text, may be wider."""
+    wide: list[str] = []
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        if page.name == "cli.md":
+            continue
+        for language, code in re.findall(r"^```(\w*)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+            lines = [] if language == "text" else code.splitlines()
+            wide += [f"{page.name}: {line}" for line in lines if len(line) > 76]
+    assert not wide
+
+
 def test_the_readme_shows_what_its_example_prints() -> None:
     assert [len(blocks(ROOT / "README.md", language)) for language in ("python", "text")] == [2, 1]
 
