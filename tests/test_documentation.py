@@ -19,7 +19,7 @@ ELSEWHERE = {  # whose code needs more than a sandbox and a shell
     "sandbox.md": "tests/sandbox",
     "spark.md": "tests/engines",
 }
-PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name not in ELSEWHERE)]
+PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.name not in ELSEWHERE)]
 
 
 def blocks(page: Path, language: str) -> list[str]:
