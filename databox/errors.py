@@ -17,6 +17,9 @@ All of them pickle, and none ever holds the key: the transport redacts before it
     │       └── ServerError 5xx
     ├── IngestError                   in `report`, which it carries
     └── IngestionTimeoutError         also a TimeoutError
+
+`docs/errors.md` has a section for each, with an example of its message, the cause and the remedy. Its anchor is the
+name in lower case: `databox.errors#ratelimiterror`; so have outcomes of rows, as in `databox.errors#ambiguous`.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """What became of every row of an ingest, and how far it is."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 import attrs
 
@@ -223,6 +223,10 @@ class IngestError(DataboxError):
     def __init__(self, message: str, *, report: IngestReport) -> None:
         Exception.__init__(self, visible_lines(message))  # several lines: those of the report
         self.report = report
+        words = [word for word in get_args(Outcome)[1:] if getattr(report, word)]
+        words += ["rejected"] if report.rejected else []
+        if words:  # what a traceback shows, and the message need not
+            self.add_note(f"What to do: {', '.join(f'databox.errors#{word}' for word in words)}")
 
 
 def error_lines(report: IngestReport, *, counted_from: int, all_are_in: str) -> list[str]:

@@ -21,7 +21,7 @@ ELSEWHERE = {  # whose code needs more than a sandbox and a shell
     "sandbox.md": "tests/sandbox",
     "spark.md": "tests/engines",
 }
-PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name not in ELSEWHERE)]
+PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.name not in ELSEWHERE)]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -120,6 +120,18 @@ def test_code_that_is_not_run_here_is_run_elsewhere(name: str) -> None:
     if (ROOT / "docs" / name).exists():
         tests = (path.read_text("utf-8") for path in (ROOT / ELSEWHERE[name]).rglob("*.py"))
         assert any(f'"{name}"' in text for text in tests)
+
+
+def test_code_is_narrow_enough_to_be_read_without_scrolling() -> None:
+    """A page of 1,280 pixels has 76 columns; what a program prints, a block of text, may be wider."""
+    wide: list[str] = []
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        if page.name == "cli.md":
+            continue
+        for language, code in re.findall(r"^```(\w*)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+            lines = [] if language == "text" else code.splitlines()
+            wide += [f"{page.name}: {line}" for line in lines if len(line) > 76]
+    assert not wide
 
 
 def test_the_readme_shows_what_its_example_prints() -> None:

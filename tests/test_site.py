@@ -142,3 +142,27 @@ def test_every_page_has_its_place_in_the_navigation() -> None:
 def test_the_description_for_other_generators_can_be_downloaded(site: Path) -> None:
     assert (site / "databox-v1.yaml").read_bytes() == (ROOT / "conformance" / "databox-v1.yaml").read_bytes()
     assert 'href="databox-v1.yaml"' in (site / "port.html").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_the_reference_names_methods_as_they_are_called(site: Path) -> None:
+    page = (site / "reference" / "resources.html").read_text("utf-8")
+    whole = (site / "llms-full.txt").read_text("utf-8")
+    assert "(self" not in whole
+    source = (ROOT / "docs" / "reference" / "resources.md").read_text("utf-8")
+    with databox.Databox("a-key") as client:
+        for name in ("accounts", "auth", "data_sources", "datasets"):
+            methods = [each for each in vars(type(getattr(client, name))) if not each.startswith("_")]
+            assert methods
+            for method in methods:
+                assert f"client.{name}.{method}()" in page
+                assert f"client.{name}.{method}(" in source.replace(f'client.{name}.{method}()"', ""), "an example"
+    for target in ("models.html#databox.Account", "errors.html#databox.APIError", "clients.html#databox.Page"):
+        assert f'href="{target}"' in page
+
+
+@pytest.mark.slow
+def test_the_site_names_its_version_and_has_the_changelog(site: Path) -> None:
+    assert f"Version {databox.__version__}" in (site / "index.html").read_text("utf-8")
+    assert f'id="{databox.__version__.replace(".", "")}' in (site / "changelog.html").read_text("utf-8")
+    assert f"## {databox.__version__}" in (site / "changelog.md").read_text("utf-8")

@@ -5,8 +5,8 @@ A hook of the site builder, named in tools/mkdocs.yml, that writes them beside t
 llms.txt of the repository. llmstxt.org says what the files are.
 """
 
-import importlib
 import inspect
+import pydoc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +15,18 @@ from typing import Any
 import yaml
 from properdocs.structure.files import File
 
+from databox.version import VERSION
+
 ROOT = Path(__file__).resolve().parent.parent
-_DIRECTIVE = re.compile(r"^::: (\S+)\n(?: {4}.*\n)*", re.MULTILINE)
+CHANGELOG = "changelog.md"
+_DIRECTIVE = re.compile(r"^::: (\S+)\n((?: {4}.*\n)*)", re.MULTILINE)
+_HEADING = re.compile(r'heading: "(.+?)\(\)"')
+
+
+def on_config(config: Any) -> Any:
+    """Let the foot of each page say which version it is about."""
+    config["copyright"] = f"Version {VERSION}"
+    return config
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -24,6 +34,11 @@ def on_files(files: Any, config: Any) -> Any:
     name = "databox-v1.yaml"
     files.append(File.generated(config, name, content=(ROOT / "conformance" / name).read_bytes()))
     return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Put the repository's changelog into its page."""
+    return markdown + _versions() if page.file.src_uri == CHANGELOG else markdown
 
 
 def on_post_build(config: Any) -> None:
@@ -53,7 +68,14 @@ def of_repository() -> str:
 
 def _in_words(path: str) -> str:
     """A page, with what its directives stand for."""
-    return _DIRECTIVE.sub(lambda found: _described(found[1]), (ROOT / "docs" / path).read_text("utf-8"))
+    text = _DIRECTIVE.sub(lambda found: _described(found[1], found[2]), (ROOT / "docs" / path).read_text("utf-8"))
+    return text + _versions() if path == CHANGELOG else text
+
+
+def _versions() -> str:
+    """What the changelog says of each version, with links as they are from beside the pages."""
+    _, heading, versions = (ROOT / "CHANGELOG.md").read_text("utf-8").partition("\n## ")
+    return heading + versions.replace("](docs/", "](")
 
 
 def _sections(nav: list[dict[str, Any]]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -70,16 +92,18 @@ def _gist(text: str) -> str:
     return re.split(r"(?<=[.:])\s", text, maxsplit=1)[0].rstrip(".:") + "."
 
 
-def _described(name: str) -> str:
-    """What a name of the reference is, from its docstrings."""
-    module, _, attribute = name.rpartition(".")
-    return "\n".join(_lines(attribute, getattr(importlib.import_module(module), attribute)))
+def _described(name: str, options: str) -> str:
+    """What a name of the reference is, from its docstrings, under the name that users call it by."""
+    heading = _HEADING.search(options)
+    title, level = (heading[1], 3) if heading else (name.rpartition(".")[2], 2)
+    return "\n".join(_lines(title, pydoc.locate(name), level)) + "\n"
 
 
 def _lines(name: str, thing: Any, level: int = 2) -> Iterator[str]:
     yield f"{'#' * level} {name}\n"
     if not (inspect.isclass(thing) and issubclass(thing, BaseException)):  # nobody but us makes those
         signature = re.sub(r" = <[^>]*>", " = …", str(inspect.signature(thing)))
+        signature = re.sub(r"^\(self(, )?", "(", signature)
         yield f"```text\n{name}{signature}\n```\n"
     yield f"{inspect.getdoc(thing)}\n"
     if inspect.isclass(thing):

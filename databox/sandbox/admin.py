@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from databox.display import visible
 from databox.sandbox import strict
 from databox.sandbox.faults import Fault, FaultBook
-from databox.sandbox.overview import overview, rows_of
+from databox.sandbox.overview import ingestions_of, overview, rows_of
 from databox.sandbox.recording import RecordedRequest, Recorder
 from databox.sandbox.world import World
 
@@ -74,6 +74,7 @@ class Admin:
                 self._route("/state", GET=self._export, PUT=self._import),
                 self._route("/process", POST=self._process),
                 self._route("/rows/{dataset}", GET=self._rows),
+                self._route("/ingestions/{dataset}", GET=self._ingestions),
                 self._route("/requests", GET=self._requests, DELETE=self._forget_requests),
                 self._route("/faults", GET=self._list_faults, POST=self._add_fault, DELETE=self._clear_faults),
                 self._route("/clock", GET=self._clock, POST=self._advance),
@@ -129,10 +130,13 @@ class Admin:
 
     async def _rows(self, request: Request) -> Response:
         offset, limit = _number(request, "offset", 0), _number(request, "limit", 100)
-        found = self._world.with_database(lambda db: rows_of(db, request.path_params["dataset"], offset, limit))
-        if found is None:
-            raise LookupError("There is no such dataset.")
-        return _answer(found)
+        every, dataset = _number(request, "every", 1), request.path_params["dataset"]
+        if every == 0:
+            raise ValueError("'every' must be 1 or more.")
+        return _found(self._world.with_database(lambda db: rows_of(db, dataset, offset, limit, every)))
+
+    async def _ingestions(self, request: Request) -> Response:
+        return _found(self._world.with_database(lambda db: ingestions_of(db, request.path_params["dataset"])))
 
     async def _reset(self, request: Request) -> Response:
         self._box.reset()
@@ -222,6 +226,12 @@ def _number(request: Request, name: str, default: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 16):
         raise ValueError(f"{name!r} must be a whole number, 0 or more.")
     return int(text)
+
+
+def _found(fields: dict[str, Any] | None) -> Response:
+    if fields is None:
+        raise LookupError("There is no such dataset.")
+    return _answer(fields)
 
 
 def _answer(fields: dict[str, Any], status: int = 200) -> Response:

@@ -6,34 +6,47 @@ from typing import Any
 
 from databox.sandbox.intake import columns_of
 
-__all__ = ["overview", "rows_of"]
+__all__ = ["ingestions_of", "overview", "rows_of"]
 
 INGESTIONS = 50
+_ROWS = "select record from rows where dataset_id = :id order by number limit :n offset :at"
+_SAMPLE = """
+    select record from rows join (
+        select number as sampled, row_number() over (order by number) - 1 as place from rows where dataset_id = :id)
+    on number = sampled where place >= :at and (place - :at) % :every = 0 order by number limit :n"""
 
 
 def overview(db: sqlite3.Connection) -> dict[str, Any]:
-    """Return all data sources with their datasets, and the latest ingestions."""
+    """Return all data sources with their datasets, the newest dataset that has rows, and the latest ingestions."""
     sources = [
         {"id": source["id"], "title": source["title"], "datasets": _datasets(db, source["id"])}
         for source in db.execute("select * from data_sources order by id").fetchall()
     ]
     query = "select * from ingestions order by number desc limit ?"
     latest = [_ingestion(row) for row in db.execute(query, (INGESTIONS,))]
-    return {"dataSources": sources, "ingestions": latest}
+    newest = db.execute("select id from datasets order by row_count > 0 desc, rowid desc limit 1").fetchone()
+    return {"dataSources": sources, "newest": newest["id"] if newest else None, "ingestions": latest}
 
 
-def rows_of(db: sqlite3.Connection, dataset_id: str, offset: int, limit: int) -> dict[str, Any] | None:
-    """Return some of a dataset's rows, or None when there is no such dataset."""
+def rows_of(db: sqlite3.Connection, dataset_id: str, offset: int, limit: int, every: int = 1) -> dict[str, Any] | None:
+    """Return some of a dataset's rows, each `every`-th of them, or None when there is no such dataset."""
     dataset = db.execute("select * from datasets where id = ?", (dataset_id,)).fetchone()
     if dataset is None:
         return None
-    query = "select record from rows where dataset_id = ? order by number limit ? offset ?"
-    found = db.execute(query, (dataset_id, limit, offset))
+    found = db.execute(_ROWS if every == 1 else _SAMPLE, {"id": dataset_id, "at": offset, "n": limit, "every": every})
     return {
         "dataset": _dataset(db, dataset),
         "offset": offset,
         "rows": [json.loads(row["record"]) for row in found],
     }
+
+
+def ingestions_of(db: sqlite3.Connection, dataset_id: str) -> dict[str, Any] | None:
+    """Return a dataset's latest ingestions, or None when there is no such dataset."""
+    if db.execute("select 1 from datasets where id = ?", (dataset_id,)).fetchone() is None:
+        return None
+    query = "select * from ingestions where dataset_id = ? order by number desc limit ?"
+    return {"ingestions": [_ingestion(row) for row in db.execute(query, (dataset_id, INGESTIONS))]}
 
 
 def _datasets(db: sqlite3.Connection, source_id: int) -> list[dict[str, Any]]:

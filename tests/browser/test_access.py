@@ -41,7 +41,8 @@ def filled(page: Chromium, sender: Sender) -> Chromium:
     first = sender.dataset("First", keys=["on"])
     sender.rows(first, [{"on": f"2025-10-{n:02}", "n": n, "note": None} for n in range(1, 29)])
     sender.client.request("GET", "/v1/accounts")
-    shows(page, "First", "nav")
+    shows(page, "28", "nav")
+    page.run("location.hash = document.querySelector('nav a').hash;")
     shows(page, "Second", "h2#dataset")
     return page
 

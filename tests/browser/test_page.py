@@ -47,8 +47,8 @@ def test_rows_counts_and_requests_appear_by_themselves(page: Chromium, sender: S
     sender.rows(orders, [{"id": 1, "total": 99.25}, {"id": 11, "total": None}, {"id": 12, "total": "dear"}])
     page.until("the second ingestion is shown", lambda: len(cells(page, "#ingestions")) == 2)
     newest = cells(page, "#ingestions")[0]
-    assert newest[1:7] == ["Orders", "success", "3", "1", "1", "1"]
-    assert "Column 'total' is of type number" in newest[7]
+    assert newest[1:6] == ["success", "3", "1", "1", "1"]
+    assert "Column 'total' is of type number" in newest[6]
     shows(page, "99.25", "#rows")
     shows(page, "11 rows", "#about")
     box.inject(Fault("purge", status=503))
@@ -71,11 +71,102 @@ def test_a_large_dataset_is_leafed_through(page: Chromium, sender: Sender) -> No
     sender.rows(sender.dataset("Weather", keys=["date"]), list(read_records(WEATHER)))
     shows(page, "1,461 rows")
     shows(page, "1 to 50 of 1,461", "#place")
-    assert page.run("return document.getElementById('earlier').disabled;")
-    page.click("#later")
+    assert page.run("return document.getElementById('older').disabled;")
+    page.click("#newer")
     shows(page, "51 to 100 of 1,461", "#place")
-    page.click("#earlier")
+    page.click("#older")
     shows(page, "1 to 50 of 1,461", "#place")
+
+
+def heading(page: Chromium, text: str) -> None:
+    page.until(f"the dataset shown is {text!r}", lambda: page.text("h2#dataset") == text)
+
+
+def test_it_opens_on_the_newest_dataset_that_has_rows(window: Chromium, sender: Sender, box: Sandbox) -> None:
+    for title in ("Old", "New"):
+        sender.rows(sender.dataset(title), [{"n": 1}])
+    sender.dataset("Empty")
+    window.open(f"{box.url}/_sandbox/")
+    heading(window, "New")
+    sender.rows(sender.dataset("Newest"), [{"n": 1}])
+    shows(window, "Newest", "nav")
+    assert window.text("h2#dataset") == "New"  # which somebody may be reading
+    window.open(f"{box.url}/_sandbox/")
+    heading(window, "Newest")
+    window.open("about:blank")
+
+
+def test_a_dataset_without_rows_gives_way_to_the_first_that_gets_some(page: Chromium, sender: Sender) -> None:
+    sender.dataset("Empty")
+    heading(page, "Empty")
+    sender.rows(sender.dataset("Full"), [{"n": 1}])
+    heading(page, "Full")
+
+
+def test_each_dataset_has_an_address(page: Chromium, sender: Sender, box: Sandbox) -> None:
+    first, second = sender.dataset("First"), sender.dataset("Second")
+    for dataset in (first, second):
+        sender.rows(dataset, [{"n": n} for n in range(60)])
+    shows(page, "60", f'nav [data-id="{second.id}"]')
+    page.click(f'nav [data-id="{first.id}"]')
+    heading(page, "First")
+    assert page.run("return location.hash;") == f"#/datasets/{first.id}"
+    page.click("#newer")
+    shows(page, "51 to 60 of 60", "#place")
+    page.click(f'nav [data-id="{second.id}"]')
+    heading(page, "Second")
+    shows(page, "1 to 50 of 60", "#place")
+    page.run("history.back();")
+    heading(page, "First")
+    page.run("history.forward();")
+    heading(page, "Second")
+    page.run("history.go(-2);")
+    heading(page, "Second")  # the newest, as nothing is asked for
+    page.open("about:blank")
+    page.open(f"{box.url}/_sandbox/#/datasets/{first.id}")
+    heading(page, "First")
+    sender.client.datasets.delete(first)
+    shows(page, f"There is no dataset {first.id}. Choose another.", "#about")
+    assert page.text("#rows") == ""
+    page.click(f'nav [data-id="{second.id}"]')
+    heading(page, "Second")
+
+
+@pytest.mark.parametrize("hash_", ["#/datasets/%", "#/datasets/none", "#/datasets/<b>x</b>", "#/datasets/%E2%80%AE"])
+def test_an_address_of_no_dataset(page: Chromium, sender: Sender, box: Sandbox, hash_: str) -> None:
+    sender.rows(sender.dataset("D"), [{"n": 1}])
+    page.open("about:blank")
+    page.open(f"{box.url}/_sandbox/{hash_}")
+    shows(page, "There is no dataset", "#about")
+    shows(page, "None yet.", "#ingestions")
+    assert page.run("return document.querySelectorAll('main b').length;") == 0
+    assert wild(page.text().replace("\t", " "), lines=True) == ""
+
+
+def test_the_ingestions_are_those_of_the_dataset_that_is_shown(page: Chromium, sender: Sender) -> None:
+    rare, busy = sender.dataset("Rare"), sender.dataset("Busy")
+    sender.rows(rare, [{"n": 1}, {"n": 2}, {"n": 3}])
+    sender.rows(busy, [{"n": n} for n in range(55)], batch_size=1)
+    shows(page, "55", f'nav [data-id="{busy.id}"]')
+    page.click(f'nav [data-id="{rare.id}"]')
+    page.until("its one ingestion is shown", lambda: [row[2] for row in cells(page, "#ingestions")] == ["3"])
+    page.click(f'nav [data-id="{busy.id}"]')
+    page.until("the latest are shown", lambda: [row[2] for row in cells(page, "#ingestions")] == ["1"] * 50)
+
+
+def test_where_titles_repeat_the_ids_are_shown(page: Chromium, sender: Sender) -> None:
+    twins = [sender.dataset("Orders", source=source) for source in ("North", "South")]
+    alone = sender.dataset("Returns", source="South")
+    shows(page, "Returns", "nav")
+    said = page.text("nav")
+    assert all(twin.id in said for twin in twins)
+    assert alone.id not in said
+    sources = [
+        str(each.id) for each in sender.client.accounts.list_data_sources(sender.client.accounts.list().items[0].id)
+    ]
+    small = page.run("return [...document.querySelectorAll('nav h2 small')].map((each) => each.textContent);")
+    assert len(sources) == 3
+    assert small == sources[1:]
 
 
 def test_a_chart_says_what_it_shows(page: Chromium, sender: Sender) -> None:
@@ -95,6 +186,16 @@ def test_the_chart_is_of_all_rows_in_their_order_in_time(page: Chromium, sender:
     rows = [{"on": f"{1900 + n}-01-01", "total": n} for n in range(1200)]
     sender.rows(sender.dataset("Long"), rows[600:] + rows[:600])
     shows(page, "total by on, 1900-01-01 to 3099-01-01", "#chart")
+
+
+def test_the_chart_of_more_rows_than_it_draws_says_which_it_shows(page: Chromium, sender: Sender) -> None:
+    sender.rows(sender.dataset("Long"), [{"total": n if n % 4 == 0 else -n} for n in range(4100)])
+    shows(page, "total, row 1 to row 4099: -4098 to 4092 (one row in 3 of 4,100)", "#chart")
+
+
+def test_the_chart_says_how_many_rows_it_cannot_show(page: Chromium, sender: Sender) -> None:
+    sender.rows(sender.dataset("Gaps"), [{"total": 1}, {"total": None}, {"total": 3}])
+    shows(page, "total, row 1 to row 3: 1 to 3 (1 without a value left out)", "#chart")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +306,7 @@ def test_what_waits_is_processed_at_the_press_of_a_button(window: Chromium) -> N
         http.post(f"/v1/datasets/{dataset}/data", json={"records": [{"n": 1}, {"n": 2}]})
         window.open(f"{box.url}/_sandbox/")
         shows(window, "processing", "#ingestions")
-        assert cells(window, "#ingestions")[0][3:7] == ["2", "–", "–", "–"]
+        assert cells(window, "#ingestions")[0][2:6] == ["2", "–", "–", "–"]
         window.click("#process")
         shows(window, "success", "#ingestions")
         shows(window, "2 rows", "#about")

@@ -86,6 +86,27 @@ def test_a_test_in_any_language(admin: Admin, box: Sandbox) -> None:
     assert overview["ingestions"][0]["appended"] == 1
 
 
+@pytest.mark.parametrize("every", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("offset", [0, 1, 20, 21])
+def test_one_row_in_so_many(admin: Admin, box: Sandbox, every: int, offset: int) -> None:
+    first, second = dataset_in(box), dataset_in(box)
+    for n in range(20):
+        for dataset in (first, second):
+            ask(box, "POST", f"/v1/datasets/{dataset}/data", json={"records": [{"n": n}]})
+    found = admin("GET", f"/rows/{second}", params={"every": every, "offset": offset, "limit": 5})["rows"]
+    assert [row["n"] for row in found] == list(range(20))[offset::every][:5]
+
+
+def test_the_newest_dataset_and_its_ingestions(admin: Admin, box: Sandbox) -> None:
+    assert admin("GET", "/overview")["newest"] is None
+    first, second = dataset_in(box), dataset_in(box)
+    assert admin("GET", "/overview")["newest"] == second
+    ask(box, "POST", f"/v1/datasets/{first}/data", json={"records": [{"n": 1}]})
+    assert admin("GET", "/overview")["newest"] == first
+    assert [each["datasetId"] for each in admin("GET", f"/ingestions/{first}")["ingestions"]] == [first]
+    assert admin("GET", f"/ingestions/{second}") == {"ingestions": []}
+
+
 def test_chances_can_be_repeated(admin: Admin, box: Sandbox) -> None:
     admin("POST", "/faults", 201, json={"operation": "*", "status": 500, "probability": 0.5})
 
@@ -140,6 +161,7 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "/clock", {"json": {"advance": "1"}}, "must be seconds"),
     ("GET", "/requests", {"params": {"after": "x"}}, "'after' must be a whole number"),
     ("GET", "/rows/d", {"params": {"limit": "-1"}}, "'limit' must be a whole number"),
+    ("GET", "/rows/d", {"params": {"every": "0"}}, "'every' must be 1 or more"),
 ]
 
 
@@ -197,6 +219,8 @@ EVERYTHING: list[tuple[str, str, int, dict[str, Any]]] = [
     ("GET", "/rows/d", 200, {}),
     ("GET", "/rows/d", 400, {"params": {"offset": "x"}}),
     ("GET", "/rows/none", 404, {}),
+    ("GET", "/ingestions/d", 200, {}),
+    ("GET", "/ingestions/none", 404, {}),
     ("POST", "/process", 200, {}),
     ("GET", "/requests", 200, {}),
     ("GET", "/requests", 400, {"params": {"limit": "x"}}),
@@ -225,6 +249,7 @@ def test_every_answer_that_is_described_is_given(admin: Admin) -> None:
         for status in operation["responses"]
     }
     given = {
-        (re.sub("/rows/.*", "/rows/{dataset}", path), method, str(status)) for method, path, status, _ in EVERYTHING
+        (re.sub("/(rows|ingestions)/.*", r"/\1/{dataset}", path), method, str(status))
+        for method, path, status, _ in EVERYTHING
     }
     assert described == given | {(path, method, "403") for path, method, _ in given}

@@ -2,7 +2,7 @@
 // Shows what is in the sandbox, anew every second. Texts go into the page as texts, never as markup.
 
 const PAGE = 50;
-const CHARTED = 1000;
+const CHARTED = 2000;
 const at = (id) => document.getElementById(id);
 const shown = { dataset: null, offset: 0, last: null, signature: "", overview: null };
 
@@ -66,17 +66,46 @@ function datasets() {
   return shown.overview.dataSources.flatMap((source) => source.datasets);
 }
 
+// The dataset that the address names, or null.
+function addressed() {
+  const [, id] = /^#\/datasets\/(.+)$/.exec(location.hash) ?? [];
+  try {
+    return id === undefined ? null : decodeURIComponent(id);
+  } catch {
+    return id;
+  }
+}
+
+// Without one in the address it is the newest that has rows, and it stays, so that nobody reads on in another.
+function select() {
+  const current = datasets().find((each) => each.id === shown.dataset);
+  const chosen = addressed() ?? (current?.rowCount ? current.id : shown.overview.newest);
+  if (chosen !== shown.dataset) shown.offset = 0;
+  shown.dataset = chosen;
+}
+
+function repeated(titles) {
+  return new Set(titles.filter((title, place) => titles.indexOf(title) !== place));
+}
+
+// Titles need not be unique; where one repeats, the id tells which is meant.
+function named(thing, titles) {
+  return titles.has(thing.title) ? [thing.title, element("small", {}, String(thing.id))] : [thing.title];
+}
+
 function showSources() {
   const focused = document.activeElement?.dataset?.id;
+  const sources = repeated(shown.overview.dataSources.map((source) => source.title));
+  const titles = repeated(datasets().map((dataset) => dataset.title));
   const parts = shown.overview.dataSources.flatMap((source) => [
-    element("h2", {}, source.title),
+    element("h2", {}, ...named(source, sources)),
     source.datasets.length
       ? element("ul", {}, ...source.datasets.map((dataset) => {
           const current = dataset.id === shown.dataset;
-          const button = element("button", { type: "button", "aria-current": current ? "true" : "false", "data-id": dataset.id },
-            element("span", {}, dataset.title), element("span", {}, dataset.rowCount.toLocaleString("en")));
-          button.addEventListener("click", () => choose(dataset.id));
-          return element("li", {}, button);
+          const link = element("a", { "aria-current": current ? "true" : "false", "data-id": dataset.id },
+            element("span", {}, ...named(dataset, titles)), element("span", {}, dataset.rowCount.toLocaleString("en")));
+          link.href = `#/datasets/${encodeURIComponent(dataset.id)}`;
+          return element("li", {}, link);
         }))
       : element("p", { class: "quiet" }, "No datasets."),
   ]);
@@ -84,31 +113,27 @@ function showSources() {
   if (focused) at("sources").querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
 }
 
-async function choose(id) {
-  shown.dataset = id;
-  shown.offset = 0;
-  shown.signature = "";
-  showSources();
-  await showRows();
-}
-
-async function showRows() {
+async function showDataset() {
   const dataset = datasets().find((each) => each.id === shown.dataset);
   at("pages").hidden = !dataset;
   if (!dataset) {
     write("dataset", "Rows");
-    write("about", "Choose a dataset.");
+    write("about", shown.dataset === null ? "There is no dataset yet." : `There is no dataset ${shown.dataset}. Choose another.`);
     at("chart").hidden = true;
     at("rows").replaceChildren();
+    showIngestions([]);
     return;
   }
   shown.offset = Math.max(0, Math.min(shown.offset, Math.floor((dataset.rowCount - 1) / PAGE) * PAGE));
-  const first = Math.max(0, dataset.rowCount - CHARTED);
-  const [page, charted] = await Promise.all([
-    ask(`rows/${encodeURIComponent(dataset.id)}?offset=${shown.offset}&limit=${PAGE}`),
-    ask(`rows/${encodeURIComponent(dataset.id)}?offset=${first}&limit=${CHARTED}`),
+  const { offset } = shown;
+  const id = encodeURIComponent(dataset.id);
+  const every = Math.max(1, Math.ceil(dataset.rowCount / CHARTED));
+  const [page, charted, { ingestions }] = await Promise.all([
+    ask(`rows/${id}?offset=${offset}&limit=${PAGE}`),
+    ask(`rows/${id}?limit=${CHARTED}&every=${every}`),
+    ask(`ingestions/${id}`),
   ]);
-  if (dataset.id !== shown.dataset) return;
+  if (dataset.id !== shown.dataset || offset !== shown.offset) return; // somebody went on meanwhile
   const names = [...new Set(page.rows.flatMap((row) => Object.keys(row)))];
   const types = dataset.columns;
   const keys = dataset.primaryKeys;
@@ -119,17 +144,18 @@ async function showRows() {
     names.map((name) => [name, own(types, name) === "number" ? "number" : null, (own(types, name) || "null") + (keys.includes(name) ? ", key" : "")]),
     page.rows.map((row) => element("tr", {}, ...names.map((name) => value(own(row, name)))))));
   write("place", page.rows.length ? `${shown.offset + 1} to ${shown.offset + page.rows.length} of ${dataset.rowCount.toLocaleString("en")}` : "no rows");
-  at("earlier").disabled = shown.offset === 0;
-  at("later").disabled = shown.offset + PAGE >= dataset.rowCount;
-  showChart(charted.rows, first, types, keys);
+  at("older").disabled = shown.offset === 0;
+  at("newer").disabled = shown.offset + PAGE >= dataset.rowCount;
+  showChart(charted.rows, every, dataset);
+  showIngestions(ingestions);
 }
 
-function showChart(rows, first, types, keys) {
+function showChart(rows, every, { columns: types, primaryKeys: keys, rowCount }) {
   const time = Object.keys(types).find((name) => types[name] === "datetime");
   const column = Object.keys(types).find((name) => types[name] === "number" && !keys.includes(name));
   const points = rows
     .map((row, place) => [time === undefined ? place : Date.parse(own(row, time)), own(row, column),
-      time === undefined ? `row ${first + place + 1}` : String(own(row, time)).slice(0, 10)])
+      time === undefined ? `row ${place * every + 1}` : String(own(row, time)).slice(0, 10)])
     .filter(([when, number]) => Number.isFinite(when) && typeof number === "number")
     .sort((a, b) => a[0] - b[0]);
   at("chart").hidden = points.length < 2 || points[0][0] === points[points.length - 1][0];
@@ -142,7 +168,10 @@ function showChart(rows, first, types, keys) {
   const x = (when) => ((when - from[0]) / (to[0] - from[0])) * 1000;
   const y = (number) => 100 - ((number / scale - low / scale) / (high / scale - low / scale)) * 96;
   const line = points.map(([when, number]) => `${x(when).toFixed(1)} ${y(number).toFixed(1)}`).join(" L ");
-  const caption = `${column}${time === undefined ? "" : ` by ${time}`}, ${from[2]} to ${to[2]}: ${Math.min(...numbers)} to ${Math.max(...numbers)}`;
+  const without = rows.length - points.length;
+  const caption = `${column}${time === undefined ? "" : ` by ${time}`}, ${from[2]} to ${to[2]}: ${Math.min(...numbers)} to ${Math.max(...numbers)}` +
+    (every > 1 ? ` (one row in ${every} of ${rowCount.toLocaleString("en")})` : "") +
+    (without ? ` (${without.toLocaleString("en")} without a value left out)` : "");
   const draw = (tag, attributes) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [name, text] of Object.entries(attributes)) made.setAttribute(name, text);
@@ -153,17 +182,15 @@ function showChart(rows, first, types, keys) {
   at("chart").replaceChildren(picture, element("figcaption", {}, caption));
 }
 
-function showIngestions() {
-  const titles = new Map(datasets().map((dataset) => [dataset.id, dataset.title]));
+function showIngestions(ingestions) {
   const count = (number, kind) => element("td", { class: `number ${number ? kind : ""}` }, number == null ? "–" : String(number));
-  const rows = shown.overview.ingestions.map((each) => element("tr", {},
+  const rows = ingestions.map((each) => element("tr", {},
     element("td", {}, each.timestamp.slice(11, 19)),
-    element("td", {}, titles.get(each.datasetId) ?? each.datasetId),
     element("td", { class: each.status === "success" ? "good" : "wait" }, each.status),
     count(each.received, ""), count(each.appended, "good"), count(each.overwritten, ""), count(each.rejected, "bad"),
     element("td", {}, each.errors.map((error) => error.message).join(" "))));
   at("ingestions").replaceChildren(rows.length
-    ? table("Ingestions", [["Time"], ["Dataset"], ["Status"], ["Received", "number"], ["Appended", "number"], ["Overwritten", "number"], ["Rejected", "number"], ["Errors"]], rows)
+    ? table("Ingestions", [["Time"], ["Status"], ["Received", "number"], ["Appended", "number"], ["Overwritten", "number"], ["Rejected", "number"], ["Errors"]], rows)
     : element("p", { class: "quiet" }, "None yet."));
 }
 
@@ -194,20 +221,38 @@ async function refresh() {
     say("Connected", `· ${overview.requests.toLocaleString("en")} requests · clock ${clock.slice(0, 19).replace("T", " ")} UTC`);
     if (signature !== shown.signature) {
       shown.overview = overview;
-      if (!datasets().some((dataset) => dataset.id === shown.dataset)) shown.dataset = datasets()[0]?.id ?? null;
+      select();
       showSources();
-      showIngestions();
       showRequests((await ask("requests?bodies=false&limit=50")).requests);
-      await showRows();
+      await showDataset();
       shown.signature = signature;
     }
   } catch (error) {
-    say(`No answer from the sandbox (${error.message}). Trying again.`, "");
+    complain(error);
   }
 }
 
-at("earlier").addEventListener("click", () => { shown.offset -= PAGE; showRows(); });
-at("later").addEventListener("click", () => { shown.offset += PAGE; showRows(); });
+function complain(error) {
+  shown.signature = ""; // show all of it when there is an answer again
+  say(`No answer from the sandbox (${error.message}). Trying again.`, "");
+}
+
+function leaf(rows) {
+  shown.offset += rows;
+  showDataset().catch(complain);
+}
+
+at("older").addEventListener("click", () => leaf(-PAGE));
+at("newer").addEventListener("click", () => leaf(PAGE));
+// The address is the dataset's, so this link must not change it.
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); at("main").focus(); });
+addEventListener("hashchange", () => {
+  if (!shown.overview) return;
+  if (addressed() === null) shown.dataset = null;
+  select();
+  showSources();
+  showDataset().catch(complain);
+});
 at("process").addEventListener("click", async () => { await ask("process", { method: "POST" }); await refresh(); });
 at("live").addEventListener("click", () => {
   const on = at("live").getAttribute("aria-pressed") !== "true";
