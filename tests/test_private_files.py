@@ -1,5 +1,6 @@
 """Files with rows or keys in them are their owner's alone, whatever the umask; those that are there keep their mode."""
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -25,7 +26,12 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def modes(folder: Path) -> dict[str, int]:
-    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    """What may be done with the files of a folder, but for those that go away meanwhile."""
+    found: dict[str, int] = {}
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[path.name] = stat.S_IMODE(path.stat().st_mode)
+    return found
 
 
 def lossy(driver: Driver, box: Sandbox, folder: Path, **options: Any) -> None:
