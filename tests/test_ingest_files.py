@@ -264,6 +264,7 @@ with Databox(rate_limit=None, max_retries=0) as client:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["journal", "dead_letter"])
 def test_a_full_disk(box: Sandbox, client: Any, plain: Any, tmp_path: Path, file: str) -> None:
     environ = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}

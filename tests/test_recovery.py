@@ -351,6 +351,7 @@ def test_words_that_name_a_column_are_about_rows(driver: Driver, server: Scripte
     assert all(batch.rows == 1 for batch in report.batches if batch.outcome == "failed")
 
 
+@pytest.mark.slow
 def test_after_100_rows_refused_batches_fail_as_a_whole(driver: Driver, box: Sandbox, plain: Any) -> None:
     client = driver.client(box.api_key, box.url)
     box.inject(Fault("create_ingestion", when=lambda row: row["id"] % 5 == 0))

@@ -115,6 +115,7 @@ def test_plain_words_are_left_alone(words: str) -> None:
     assert Redactor(Secret("k" * 400)).excerpt(words.encode()) == words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

@@ -131,6 +131,7 @@ def odd_files(directory: Path) -> list[Path]:
     return [*directory.iterdir(), directory / f"{name}.missing"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [

@@ -32,6 +32,7 @@ print(interrupted)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="this system has no timer signals")
 @pytest.mark.parametrize("longest", [0.0003, *slow([0.003])])
 def test_interrupts_of_the_synchronous_client(box: Sandbox, longest: float) -> None:

@@ -113,6 +113,7 @@ def spaces(megabytes: int) -> bytes:
     return b"".join(packer.compress(b" " * 1_000_000) for _ in range(megabytes)) + packer.flush()
 
 
+@pytest.mark.slow
 def test_a_little_that_stands_for_very_much(driver: Driver, any_server: ScriptedServer) -> None:
     """260 kB of gzip, which would take half a gigabyte: it is given up where an answer is too large anyway."""
     any_server.will(answer(200, spaces(260), {"content-encoding": "gzip"}))

@@ -140,6 +140,7 @@ ENDLESS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENDLESS)
 def test_what_never_ends_ends_with_the_time(driver: Driver, any_server: ScriptedServer, name: str) -> None:
     """Also where there is always something to read, so that nothing ever waits."""

@@ -321,6 +321,7 @@ def test_quotes_of_other_programs(text: str, row: dict[str, Any]) -> None:
     assert read(text)[0] == row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "two words", "Bob's $HOME", "a=b", "`date`"])
 def test_columns_in_remedies_are_quoted_for_the_shell(name: str, tmp_path: Path, command: Command) -> None:
     path, other = tmp_path / "a.csv", tmp_path / "b.csv"

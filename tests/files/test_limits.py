@@ -121,6 +121,7 @@ def test_long_numbers_that_can_be_kept_are_text_with_all_their_digits() -> None:
     assert rows(f'{{"a": 0.{digits}}}\n'.encode(), format="jsonl") == [{"a": f"0.{digits}"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("digits", [400, 4_301, 100_000])
 @pytest.mark.parametrize("number", ["{}", "-{}", "{},5", "{}.5", "1e{}", "1e-{}", "1E+{}", "+{}", "({})", "0{}"])
 def test_cells_of_thousands_of_digits(number: str, digits: int) -> None:
@@ -136,6 +137,7 @@ def test_cells_of_thousands_of_digits(number: str, digits: int) -> None:
         assert number == "1e-{}" or float(str(row["a"])) == float(cell)
 
 
+@pytest.mark.slow
 def test_a_text_without_an_end() -> None:
     assert "text of more than 16,000,000 bytes" in refused(b'[{"a": "' + b"x" * (LONGEST_TEXT + 200_000), format="json")
     assert "longer than 16,000,000" in refused(b'{"a": "' + b"x" * (LONGEST_TEXT + 200_000), format="jsonl")
@@ -158,6 +160,7 @@ def test_a_row_that_is_long_is_read() -> None:
 # Columns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [MOST_COLUMNS + 1, 20_000])
 def test_too_many_columns(columns: int, tmp_path: Path) -> None:
     names = [f"c{n}" for n in range(columns)]
@@ -179,6 +182,7 @@ def test_too_many_columns(columns: int, tmp_path: Path) -> None:
         read_records(tmp_path / "a.parquet")
 
 
+@pytest.mark.slow
 def test_as_many_columns_as_there_can_be() -> None:
     names = [f"c{n}" for n in range(MOST_COLUMNS)]
     assert rows(f"{','.join(names)}\n{','.join('1' for _ in names)}\n".encode()) == [dict.fromkeys(names, 1)]

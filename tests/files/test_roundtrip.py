@@ -5,6 +5,7 @@ import io
 from datetime import date, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +70,7 @@ def test_what_is_plain_is_found(rows: list[tuple[Any, ...]], dialect: dict[str, 
     assert [tuple(row.values()) for row in read] == rows
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(TEXTS, min_size=3, max_size=3), min_size=1, max_size=8), DIALECTS)
 def test_a_column_has_one_type(rows: list[list[str]], dialect: dict[str, Any]) -> None:
     """Whatever a column is found to be, all of its values are that, and text is as it was."""

@@ -308,6 +308,7 @@ def test_a_facade_that_does_not_import_is_named(
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_an_edited_description_is_found(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.description.write_bytes(project.description.read_bytes() + b"\n")
     assert check(project) == 1

@@ -108,6 +108,7 @@ def test_each_new_field_shows(key: str) -> None:
         assert named_in(changed, key) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", BEFORE)
 def test_what_is_required_shows(key: str) -> None:
     original, _ = read_by_the_generator(alone(key))

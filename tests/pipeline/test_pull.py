@@ -43,6 +43,7 @@ def test_the_file_arrives_byte_for_byte(
     assert len(lock["date"]) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_the_api_is_accepted(project: Project, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source = project.root / "published.yaml"

@@ -399,6 +399,7 @@ def test_schemas_that_nothing_refers_to_are_named() -> None:
     assert told == ["left out: schemas that nothing refers to (C, D)"]
 
 
+@pytest.mark.slow
 def test_schemas_without_end_are_refused() -> None:
     twice = {
         f"S{n}": {

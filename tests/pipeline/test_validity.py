@@ -164,6 +164,7 @@ def test_what_can_be_lived_with_is_a_warning_that_names_the_place(
         assert any(line.startswith("warning: ") and said in line for line in told.splitlines()), (command, told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_is_refused_by_all_in_one_line_with_the_place(
     name: str, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

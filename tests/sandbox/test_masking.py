@@ -24,6 +24,7 @@ def forms(key: str) -> list[str]:
     return [key, quote(key, safe=""), json.dumps(key)[1:-1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["OWN", REAL])
 @pytest.mark.parametrize(
     "request_",

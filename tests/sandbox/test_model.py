@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -139,6 +140,7 @@ class Model(RuleBasedStateMachine):
             assert [each["id"] for each in datasets] == [each for each in within if each in self.rows]
 
 
+@pytest.mark.slow
 def test_any_order_of_operations(box: Sandbox) -> None:
     Model.box = box
     run_state_machine_as_test(Model, settings=settings(max_examples=20, stateful_step_count=15))

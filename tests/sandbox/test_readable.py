@@ -112,6 +112,7 @@ HOSTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("path", [b"/_sandbox/overview", b"/v1/accounts", b"/_sandbox/rows/%ff%00%ed%a0%80"])
 def test_after_any_host(box: Sandbox, host: bytes, path: bytes) -> None:
@@ -250,6 +251,7 @@ def test_the_clock_does_not_leave_the_calendar() -> None:
         all_is_readable(box)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60), st.sampled_from([b"GET", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"\xff"]))
 def test_after_any_bytes(box: Sandbox, sent: bytes, method: bytes) -> None:
