@@ -10,7 +10,7 @@ from databox.files.column import MOST_COLUMNS, too_many
 from databox.files.dialect import DELIMITERS, Layout, layout_of
 from databox.files.doubts import Line
 from databox.files.source import Source
-from databox.files.text import LONGEST_LINE, head_text, lines
+from databox.files.text import LONGEST_LINE, blocks, head_text
 from databox.files.unsplit import ask_about_markup
 
 __all__ = ["Delimited"]
@@ -64,7 +64,7 @@ class Delimited:
     def sample(self, most: int) -> tuple[list[Line], bool]:
         """Return the first rows, without one that is cut off, and whether they are all."""
         found: list[Line] = []
-        records = self._records(iter(io.StringIO(self._head, newline="")))
+        records = self._records(iter([list(io.StringIO(self._head, newline=""))]))
         is_whole = self._source.is_whole
         try:
             found.extend(islice(records, most))
@@ -83,34 +83,35 @@ class Delimited:
         Raises:
             InvalidRecordError: one is malformed, or cannot be decoded.
         """
-        return self._records(lines(self._source, self._source.stream(), self._encoding))
+        return self._records(blocks(self._source, self._source.stream(), self._encoding))
 
-    def _records(self, text: Iterator[str]) -> Iterator[Line]:
+    def _records(self, text: Iterator[list[str]]) -> Iterator[Line]:
         """Lines to cells; empty lines are passed over, and line numbers are those of a row's first line."""
         skipped = self._layout.skip_lines
         line = skipped + 1
-        length = 0
 
-        def limited() -> Iterator[str]:
+        def limited() -> Iterator[list[str]]:
             """Lines, until those of one row are too many: a quote may go on and on."""
-            nonlocal length
-            for each in _without_mark(islice(text, skipped, None)):
-                length += len(each)
+            length, begun = 0, line
+            for block in text:
+                if begun != line:  # other rows have come since
+                    length, begun = 0, line
+                length += sum(map(len, block))
                 if length > LONGEST_LINE:
                     raise InvalidRecordError(
                         f"{self.where} {line:,}: the row from there on is longer than {LONGEST_LINE:,} characters. Is "
                         "there a quote that is never closed?"
                     )
-                yield each
+                yield block
 
-        reader = csv.reader(limited(), delimiter=self.delimiter, strict=True, **self._layout.quoting)
+        rows = _without_mark(islice(chain.from_iterable(limited()), skipped, None))
+        reader = csv.reader(rows, delimiter=self.delimiter, strict=True, **self._layout.quoting)
         try:
             for cells in reader:
-                length = 0
-                if len(cells) > MOST_COLUMNS:
-                    raise too_many(f"{self.where} {line:,}", len(cells))
-                if len(cells) > 1 or (cells and cells[0] != "\x1a"):  # Ctrl-Z, once the end of a file
+                if 1 < len(cells) <= MOST_COLUMNS or (len(cells) == 1 and cells[0] != "\x1a"):  # once the end of a file
                     yield line, cells
+                elif len(cells) > MOST_COLUMNS:
+                    raise too_many(f"{self.where} {line:,}", len(cells))
                 else:
                     self.blank += 1
                 line = reader.line_num + skipped + 1

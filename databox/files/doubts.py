@@ -175,7 +175,9 @@ def is_total(cells: Sequence[Any]) -> bool:
 def _heads(cells: Sequence[Any], below: Sequence[Line], declared: Collection[int] = ()) -> bool:
     """Whether a row is all words, and below it at least one column is all numbers, or all dates."""
     words = [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]
-    if len(below) < 2 or not words:
+    no_values = not any(map(_is_value, words))
+    all_words = not any(any(map(str.isdigit, word)) or len(word) < 2 for word in words)
+    if len(below) < 2 or not words or not (no_values or all_words):
         return False
     heads = [
         cell.strip()
@@ -185,9 +187,9 @@ def _heads(cells: Sequence[Any], below: Sequence[Line], declared: Collection[int
         and cell.strip()
         and _is_of_values([row[place] for _, row in below if place < len(row)])
     ]
-    if len(heads) == len(words) > 1 and not any(map(_is_value, words)):
+    if no_values and len(heads) == len(words) > 1:
         return True
-    if any(any(map(str.isdigit, word)) or len(word) < 2 for word in words):
+    if not all_words:
         return False
     # AB above 12 and 34 may be a code like them, unless all of the row is such.
     return len(heads) == len(words) or not all(word.isupper() and len(word) <= 3 for word in heads)

@@ -121,10 +121,13 @@ class Frame:
             elif not is_last:
                 chunk, held = chunk[: len(chunk) - keep], chunk[len(chunk) - keep :]
             fitting: list[Line] = []
-            try:
-                fitting.extend((line, row if len(row) == width else self._fitted(row, line)) for line, row in chunk)
-            except InvalidRecordError as error:
-                problem, is_last = error, True
+            if all(len(row) == width for _, row in chunk):
+                fitting = chunk
+            else:
+                try:
+                    fitting.extend((line, self._fitted(row, line)) for line, row in chunk)
+                except InvalidRecordError as error:
+                    problem, is_last = error, True
             if fitting:
                 yield fitting
             if problem:

@@ -11,7 +11,7 @@ from databox.errors import InvalidRecordError
 from databox.files.source import BLOCK, Source
 from databox.misuse import ArgumentLookupError
 
-__all__ = ["Encoding", "find_encoding", "head_text", "lines"]
+__all__ = ["Encoding", "blocks", "find_encoding", "head_text", "lines"]
 
 LONGEST_LINE = 16_000_000
 """Characters. A request holds a sixteenth of that, so a longer line is no row."""
@@ -158,11 +158,15 @@ def lines(source: Source, stream: BinaryIO, encoding: str) -> Iterator[str]:
     Raises:
         InvalidRecordError: a line cannot be decoded, is endless, or holds a zero byte.
     """
-    return chain.from_iterable(_blocks(source, stream, encoding))
+    return chain.from_iterable(blocks(source, stream, encoding))
 
 
-def _blocks(source: Source, stream: BinaryIO, encoding: str) -> Iterator[list[str]]:
-    """Some lines at a time: as many as there are, so that a pipe is passed on as it flows."""
+def blocks(source: Source, stream: BinaryIO, encoding: str) -> Iterator[list[str]]:
+    """Yield some lines at a time: as many as there are, so that a pipe is passed on as it flows.
+
+    Raises:
+        InvalidRecordError: as `lines` does.
+    """
     decoder = codecs.getincrementaldecoder(encoding)()
     number = 0
     left: list[str] = []
