@@ -125,8 +125,8 @@ def test_a_sandboxs_key_is_never_put_beside_the_address_of_the_service(command: 
 
 
 def test_a_key_as_an_argument_is_not_repeated(command: Command) -> None:
-    for arguments in (["pak_0123456789abcdef"], ["--api-key", "https://x.org", "pak_0123456789abcdef"]):
-        done = command("auth", "login", *arguments, stdin=b"pak_0123456789abcdef\n")
+    for arguments in (["pak_made_up"], ["--api-key", "https://x.org", "pak_made_up"]):
+        done = command("auth", "login", *arguments, stdin=b"pak_made_up\n")
         assert done.code == 2
         assert "pak_" not in done.out + done.err
 
