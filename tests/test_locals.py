@@ -25,7 +25,7 @@ from tests.locals import frames, leaks, rendered
 from tests.scripted import Received, ScriptedServer, Step, answer, drop, reset, silence, wire
 
 EVERY_CONNECTION = True
-KEY = "made-up-for-tests-k3y-abcdefghij"
+KEY = "pak_" + "made-up-for-tests-k3y"
 ECHO = f"You sent {KEY}, you know"
 FAILURES: dict[str, Step] = {
     "no JSON": answer(200, ECHO),
