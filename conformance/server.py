@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from email.utils import formatdate
 from typing import Any, Self
 
@@ -169,13 +169,15 @@ class Server:
     def _answer(self, connection: socket.socket, request: Request) -> bool:
         """Answer a request; return whether the connection stays open."""
         step, number = self._step_for(request)
-        try:
-            return self._do(step, number, request, connection)
-        finally:
-            with self._lock:
-                self._under_way -= 1
+        with ExitStack() as under_way:
+            under_way.callback(self._no_longer_under_way)
+            return self._do(step, number, request, connection, under_way)
 
-    def _do(self, step: Json, number: int, request: Request, connection: socket.socket) -> bool:
+    def _no_longer_under_way(self) -> None:
+        with self._lock:
+            self._under_way -= 1
+
+    def _do(self, step: Json, number: int, request: Request, connection: socket.socket, under_way: ExitStack) -> bool:
         """Do what the script says; return whether the connection stays open."""
         if "together" in step:
             self._wait_for(step["together"])
@@ -196,6 +198,8 @@ class Server:
         closes = self._refuse_if_next() or bool(step.get("close") or "truncate" in step)
         written = _written(step, number, closes=closes and step.get("close") != "silently")
         request.answered = time.monotonic()
+        # Before the answer goes: once it is there, the client's next request may be quicker than this thread.
+        under_way.close()
         if "trickle" in step:
             head, blank, body = written.partition(b"\r\n\r\n")
             connection.sendall(head + blank)

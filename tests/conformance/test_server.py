@@ -127,6 +127,21 @@ def test_an_answer_that_waits_for_others() -> None:
         assert first.answered >= second.arrived
 
 
+def test_requests_one_after_the_other_are_never_counted_together() -> None:
+    request = b"GET /v1/x HTTP/1.1\r\nhost: x\r\n\r\n"
+    with (
+        serving({"status": 200, "body": {}, "times": "always"}) as (server, _),
+        socket.create_connection(("127.0.0.1", server.port)) as one,
+        socket.create_connection(("127.0.0.1", server.port)) as other,
+    ):
+        for connection in [one, other] * 1_000:
+            connection.sendall(request)
+            said = b""
+            while not said.endswith(b"{}"):
+                said += connection.recv(65_536)
+        assert (len(server.requests), server.at_once) == (2_000, 1)
+
+
 def test_rows_are_stored_and_counted() -> None:
     world = World(["id"], [{"id": 0, "n": 0}])
     with serving({"effect": True, "drop": True}, {"status": 503}, world=world) as (_, client):
