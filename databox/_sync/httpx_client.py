@@ -86,6 +86,7 @@ class HttpxConnections:
                     response.close()
         except BaseException as error:
             exchange.sent = steps.may_have_sent(error)
+            steps.abandon()
             if type(error).__module__.startswith("socksio."):  # httpx lets these through; the package need not be there
                 raise httpx.ProxyError(f"the SOCKS proxy: {error}") from error
             raise
@@ -127,6 +128,8 @@ class _Steps:
         self._seen: list[str] = []
         self._socket: socket.socket | None = None
         """What the exchange goes through."""
+        self._stream: Any = None
+        """The same as httpx has it."""
         self._is_over = False
 
     def note(self, event: str, info: dict[str, Any]) -> None:
@@ -160,8 +163,15 @@ class _Steps:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
+    def abandon(self) -> None:
+        """End a connection on which an exchange failed: httpx leaves it open when it is cancelled in the handshake."""
+        self.end_connection()
+        with suppress(Exception):  # a transport may give anything for a stream
+            self._stream.close()
+
     def close(self) -> None:
         """Let go of the connection."""
+        self._stream = None
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -171,7 +181,7 @@ class _Steps:
             # A copy of ours, since event loops and TLS do not let everybody shut down theirs.
             copy = socket.fromfd(stream.get_extra_info("socket").fileno(), socket.AF_INET, socket.SOCK_STREAM)
             self.close()
-            self._socket = copy
+            self._socket, self._stream = copy, stream
         if self._is_over:  # while it was connecting
             self.end_connection()
 

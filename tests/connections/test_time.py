@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from typing import Any
 
@@ -159,6 +159,28 @@ def test_a_server_that_reads_nothing(driver: Driver, authority: Any) -> None:
         with pytest.raises(APITimeoutError, match="may have taken effect"):
             driver.client(KEY, url, timeout=0.5).request("POST", "/v1/x", json={"x": "y" * 20_000_000})
         assert time.monotonic() - started < 10
+
+
+def test_a_server_that_never_finishes_the_handshake_is_let_go(driver: Driver) -> None:
+    """The server learns that the client is gone, however little of the connection was made."""
+    gone = threading.Event()
+
+    def greeted_by_nobody(listener: socket.socket) -> None:
+        with suppress(OSError), closing(listener.accept()[0]) as connection:
+            connection.settimeout(30)
+            with suppress(ConnectionResetError):
+                while connection.recv(65_536):
+                    pass
+            gone.set()
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        thread = threading.Thread(target=greeted_by_nobody, args=(listener,), daemon=True)
+        thread.start()
+        client = driver.client(KEY, f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=0.5, max_retries=0)
+        with pytest.raises(APITimeoutError):
+            client.accounts.list()
+        assert gone.wait(20)
+        thread.join()
 
 
 async def turns_beside(call: Callable[[], Awaitable[object]]) -> int:
