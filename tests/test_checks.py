@@ -42,7 +42,7 @@ def test_a_hook_says_what_make_check_says(hook: dict[str, Any]) -> None:
 def test_a_hook_runs(hook: dict[str, Any]) -> None:
     files = [] if hook.get("pass_filenames") is False else [__file__, str(ROOT / "generated")]
     done = subprocess.run(
-        [*shlex.split(hook["entry"]), *files], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
+        [*shlex.split(hook["entry"]), *files], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -441,7 +441,7 @@ def test_on_a_full_disk_the_files_are_as_they_were(tmp_path: Path, way: str, con
         dead.with_name("dead.jsonl.reasons.jsonl").write_bytes(b"{}\n")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     command = [sys.executable, "-W", "error", "-c", FULL, str(dead), way]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert (done.stdout, done.stderr) == ("File too large\n", "")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -460,7 +460,7 @@ with Databox(rate_limit=None) as client:
         plain = client.datasets.create("D", data_source=client.data_sources.create("S"))
     environ = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
     command = [sys.executable, "-c", program, plain.id, str(tmp_path / "dead.jsonl")]
-    assert subprocess.run(command, env=environ, timeout=30, check=False).returncode == -9
+    assert subprocess.run(command, env=environ, timeout=120, check=False).returncode == -9
     assert list(tmp_path.iterdir()) == []
 
 

@@ -184,7 +184,7 @@ class Both:
         # Everything else that is needed is where the tests have it; this package is not there, only on their path.
         environ = {"PYTHONPATH": sysconfig.get_path("purelib"), "PATH": os.environ["PATH"], "HOME": "/nonexistent"}
         where = self._folder  # Python would take the package from the work tree
-        return subprocess.run(command, cwd=where, env=environ, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, cwd=where, env=environ, capture_output=True, text=True, check=False, timeout=120)
 
 
 WAY_OUT = "pip uninstall -y databox databox-sdk, then pip install databox-sdk"

@@ -269,7 +269,7 @@ with Databox(rate_limit=None, max_retries=0) as client:
 def test_a_full_disk(box: Sandbox, client: Any, plain: Any, tmp_path: Path, file: str) -> None:
     environ = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
     command = [sys.executable, "-W", "error", "-c", FULL, plain.id, file, str(tmp_path / "file")]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
     assert done.stderr == ""
     read, accepted, ambiguous, kind, words = done.stdout.split(" ", 4)
     assert kind == "ConfigurationError"

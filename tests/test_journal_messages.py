@@ -250,7 +250,7 @@ def test_a_full_disk(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> N
     path = tmp_path / "journal"
     environ = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
     command = [sys.executable, "-W", "error", "-c", FULL, plain.id, str(path)]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=True)
     assert done.stderr == ""
     accepted, ambiguous, words = done.stdout.split(" ", 2)
     assert 0 < int(accepted) < 3000

@@ -240,7 +240,7 @@ faulthandler.dump_traceback()
 """
     environ = {**os.environ, "DATABOX_API_KEY": KEY, "DATABOX_API_URL": server.url}
     command = [sys.executable, "-X", "dev", "-c", program]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "validate-key" in done.stderr
     assert "k3y+with" not in done.stdout + done.stderr

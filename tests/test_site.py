@@ -24,7 +24,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("site")
     build = [sys.executable, "-m", "properdocs", "build", "--strict", "--config-file", "tools/mkdocs.yml"]
     done = subprocess.run(
-        [*build, "--site-dir", str(target)], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
+        [*build, "--site-dir", str(target)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return target

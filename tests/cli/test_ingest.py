@@ -89,7 +89,7 @@ def test_a_file_that_is_named_twice_is_refused(box: Sandbox, dataset_id: str, ag
     with Path("a.csv").open("rb") as stdin:
         first = "/dev/stdin" if again == "-" else "a.csv"
         running = process(box, "dataset", "ingest", dataset_id, first, "b.csv", again, stdin=stdin)
-        _, said = running.communicate(timeout=60)
+        _, said = running.communicate(timeout=120)
     assert running.returncode == 2
     assert "are one file, whose rows would be sent twice" in " ".join(said.replace("│", " ").split())
     assert box.rows(dataset_id) == []
@@ -369,7 +369,7 @@ def test_what_is_not_known_in_time_is_said_with_its_reason(verify: str) -> None:
         arguments = ["dataset", "ingest", dataset_in(slow), "a.csv", "--verify", verify, "--verify-timeout", "0.1"]
         csv(Path("a.csv"), 5)
         with process(slow, *arguments) as running:
-            out, _ = running.communicate(timeout=30)
+            out, _ = running.communicate(timeout=120)
     assert running.returncode == 1
     assert re.search(r"accepted +5 *\n +unverified +5  their outcome is not known", out)
     assert "was not known after 0.1 seconds; its status was 'processing'" in out

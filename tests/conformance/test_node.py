@@ -26,7 +26,7 @@ def ingest(box: Sandbox, dataset: Dataset, options: dict[str, Any]) -> dict[str,
     )
     command = ["node", "--input-type=module", "-e", program, dataset.id, json.dumps(options)]
     environ = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url, "PATH": "/usr/local/bin:/usr/bin:/bin"}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert box.api_key not in done.stdout + done.stderr
     report: dict[str, Any] = json.loads(done.stdout)

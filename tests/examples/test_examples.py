@@ -67,7 +67,7 @@ def database(tmp_path: Path) -> Path:
 
 def nightly(database: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = program("nightly.py", database, "--state", database.parent / "state", "--today", TODAY)
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_nightly_job_is_quiet_when_all_is_well_and_does_nothing_twice(
@@ -145,7 +145,7 @@ def test_pandas_and_polars_send_the_same_rows(box: Sandbox, tmp_path: Path, envi
         "2026-01-31 11:00:00,Boston,12.50,3,00:02:00\n"
     )
     command = program("dataframe.py", sales)
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["pandas: 3 appended, 0 overwritten", "polars: 0 appended, 3 overwritten"]
     assert rows(box) == [
@@ -231,7 +231,7 @@ def test_a_suite_of_a_users_own_passes() -> None:
     suite = EXAMPLES / "own_suite"
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-c", os.devnull]
     done = subprocess.run(
-        [*command, "--rootdir", str(suite), str(suite)], capture_output=True, text=True, timeout=50, check=False
+        [*command, "--rootdir", str(suite), str(suite)], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout
     assert "6 passed" in done.stdout

@@ -79,7 +79,7 @@ def run(project: Path, tests: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-W", "error", "--strict-config"]
     command += ["-p", "no:cacheprovider", *(part for name in others for part in ("-p", f"no:{name}"))]
     environ = {"PATH": "", "HOME": str(project), "DATABOX_API_URL": "https://example.invalid"}
-    return subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.slow
