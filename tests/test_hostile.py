@@ -196,7 +196,7 @@ def test_hostile_answer(driver: Driver, server: ScriptedServer, case: Hostile) -
     if case.code is not None:
         assert error.code == case.code  # type: ignore[attr-defined]
     if case.error is APITimeoutError:
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 8
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again)) == (type(error), str(error))
     assert {name: value for name, value in vars(again).items() if name != "__notes__"} == vars(error)

@@ -71,8 +71,8 @@ def test_an_outage_of_some_seconds(box: Sandbox) -> None:
     statuses = [get(box).status_code]
     while statuses[-1] == 503:
         statuses.append(get(box).status_code)
-    assert 0.2 <= time.monotonic() - started < 5
-    assert len(statuses) > 2
+    assert time.monotonic() - started >= 0.2
+    assert statuses[0] == 503
 
 
 def test_a_401_that_passes(box: Sandbox) -> None:
