@@ -105,7 +105,7 @@ def test_the_commands_run_as_printed(page: Path, surroundings: Path) -> None:
     environ = os.environ | {"COLUMNS": "100", "PATH": f"{shim.parent}{os.pathsep}{os.environ['PATH']}"}
     script = "set -e\n" + "".join(blocks(page, "sh"))
     done = subprocess.run(
-        ["sh", "-c", script], cwd=surroundings, env=environ, capture_output=True, text=True, timeout=55, check=False
+        ["sh", "-c", script], cwd=surroundings, env=environ, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

@@ -170,7 +170,7 @@ def test_after_a_fork(program: str, kind: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -195,6 +195,6 @@ with Sandbox() as box:
 
 def test_a_pool_of_processes_uses_a_global_client() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", POOLS], cwd=ROOT, capture_output=True, text=True, timeout=55, check=False
+        [sys.executable, "-c", POOLS], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr

@@ -43,7 +43,7 @@ def test_interrupts_of_the_synchronous_client(box: Sandbox, longest: float) -> N
         env=unmeasured,
         capture_output=True,
         text=True,
-        timeout=58,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -132,7 +132,7 @@ def test_a_client_that_is_never_closed_ends_with_its_program(box: Sandbox) -> No
         [sys.executable, "-c", NEVER_CLOSED.replace("test-key-0123456789", box.api_key), box.url],
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["3"] * 3, "")
