@@ -492,7 +492,7 @@ def test_walking_the_pages_of_a_list_ends(driver: Driver, api: Api, kind: str) -
     if kind == "ignores the page":
         assert len(driver.collect(pages)) == 100
     else:
-        with pytest.raises(InvalidResponseError, match="same page again when page"):
+        with pytest.raises(InvalidResponseError, match="same page again for page"):
             driver.collect(pages)
     assert api.polls <= 4
 
