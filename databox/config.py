@@ -26,7 +26,7 @@ URL_VARIABLE = "DATABOX_API_URL"
 _PLACE = re.compile(r"\[[^\[\]]*:[^\[\]]*\](:[0-9]*)?|[^\[\]]*")  # urlsplit lets more pass between and behind brackets
 _NO_KEY = (
     "No API key. Pass api_key=…, set DATABOX_API_KEY, or log in with the official client. "
-    "Keys are made in Databox under Account Management > Profile > Password & Security > API key."
+    "Create a key in Databox under Account Management > Profile > Password & Security > API key."
 )
 _DISTINCT = 8
 """Characters of a key that is found nowhere by chance."""
@@ -108,7 +108,7 @@ def _argument(name: str, given: Secret[str] | None) -> Secret[str] | None:
     if not isinstance(given.reveal(), str):
         raise ArgumentTypeError(f"{name} must be a string, not {type(given.reveal()).__name__}.")
     if not given.reveal().strip():
-        raise ConfigurationError(f"{name} is empty. Leave it out to use the environment or the stored value.")
+        raise ConfigurationError(f"{name} is empty. Omit it to use the environment or the stored value.")
     return given
 
 
@@ -119,12 +119,12 @@ def _stored(path: Path, *, required: bool) -> dict[str, Secret[str]]:
     except OSError as error:
         problem = f"Cannot read {path}: {error.strerror}."
     else:
-        problem = f"{path} is not a JSON object. Mend or delete it, or pass api_key=…."
+        problem = f"{path} is not a JSON object. Correct or delete it, or pass api_key=…."
         if found is not None:
             values = {name: secret_of(found.reveal().get(name)) for name in ("apiKey", "apiUrl")}
             for name, value in values.items():
                 if value is not None and not isinstance(value.reveal(), str):
-                    raise ConfigurationError(f"{path}: {name} is not a string. Mend or delete the file.")
+                    raise ConfigurationError(f"{path}: {name} is not a string. Correct or delete the file.")
             return {name: value for name, value in values.items() if value is not None and value.reveal()}
     if required:
         raise ConfigurationError(problem)
@@ -135,7 +135,7 @@ def _checked_key(key: Secret[str]) -> Secret[str]:
     key = Secret(key.reveal().strip())
     if not (key.reveal().isascii() and key.reveal().isprintable() and " " not in key.reveal()):
         raise ConfigurationError(
-            "The API key holds a space, a line break or a character that no header can carry. Copy it again."
+            "The API key contains a space, a line break or a character that is not allowed in a header. Copy it again."
         )
     if "://" in key.reveal():
         raise ConfigurationError("The API key is an address. Were api_key and base_url swapped?")
@@ -145,7 +145,7 @@ def _checked_key(key: Secret[str]) -> Secret[str]:
 def _checked_url(url: Secret[str], key: Secret[str], place: str) -> str:
     base_url, problem = address_in(url)
     if len(key.reveal()) >= _DISTINCT and key.reveal() in base_url:
-        base_url, problem = "", "holds the API key, and would be shown"
+        base_url, problem = "", "contains the API key, and would be shown"
     if problem:
         raise ConfigurationError(f"The base URL{place} {problem}. Write it like {DEFAULT_BASE_URL}.")
     return base_url
@@ -160,16 +160,16 @@ def address_in(url: Secret[str]) -> tuple[str, str]:
     except ValueError:
         return "", "is not a URL"
     if parts.scheme not in {"http", "https"}:
-        return "", "does not begin with http:// or https://, so it is not an http(s) address with a host"
+        return "", "does not start with http:// or https://, so it is not an http(s) address with a host"
     if parts.username is not None or parts.password is not None:
-        return "", "must not hold a user name or password"
+        return "", "must not contain a user name or password"
     if not parts.hostname or port == 0 or not text.isprintable() or not _PLACE.fullmatch(parts.netloc):
         return "", "is not an http(s) address with a host"
     if parts.query or parts.fragment:
-        return "", "must not hold a query or fragment"
+        return "", "must not contain a query or fragment"
     try:
         host = canonical(parts.hostname)
     except ValueError as error:
-        return "", f"has a host that there cannot be: {error}"
+        return "", f"has an invalid host: {error}"
     place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
     return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")), ""

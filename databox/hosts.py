@@ -27,9 +27,9 @@ def canonical(host: str) -> str:
             if label.startswith("xn--"):
                 idna.decode(label)
     except UnicodeError:
-        raise ValueError("it is no internationalised name") from None
+        raise ValueError("it is not an internationalised name") from None
     if len(name.removesuffix(".")) > 253 or not _NAME.fullmatch(name):
-        raise ValueError("between its dots, a name has 1 to 63 letters, digits and hyphens")
+        raise ValueError("each part of a host name must have 1 to 63 letters, digits and hyphens")
     if _FOUR_NUMBERS.fullmatch(name):
         return _in_its_usual_form(IPv4Address, name)
     address = address_of(name)
@@ -40,7 +40,7 @@ def _in_its_usual_form(kind: type[IPv4Address] | type[IPv6Address], address: str
     try:
         return str(kind(address))
     except ValueError:
-        raise ValueError("its numbers are none of an IP address") from None
+        raise ValueError("its numbers are not an IP address") from None
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:

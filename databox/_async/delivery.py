@@ -196,4 +196,4 @@ class AsyncDelivery:
         """Refuse a receipt whose ingestion id another batch has got: something in between repeats answers."""
         if not self._run.claims.may_have(number, receipt.ingestion_id):
             shown = receipt.ingestion_id[:100]
-            raise UnexpectedAnswer(f"it has the id of an ingestion that was there before, {shown!r}")
+            raise UnexpectedAnswer(f"it has the id of an earlier ingestion, {shown!r}")

@@ -97,7 +97,7 @@ class AsyncHttpxConnections:
             self._stays_here = False
             log.warning(
                 "The key crosses the network unencrypted: the httpx client sends requests to %s through the proxy %s. "
-                "Make it with trust_env=False, or put the host into NO_PROXY.",
+                "Create it with trust_env=False, or add the host to NO_PROXY.",
                 self._base_url,
                 host,
             )

@@ -101,7 +101,7 @@ class AsyncIngest:
         except BaseException as error:  # noqa: BLE001 - another interrupt, in a hurry; the report is nearly there
             problem = problem or error
             if self._writing and self._settings.dead_letter:
-                problem.add_note(f"It came while {self._settings.dead_letter} was written, which may lack rows.")
+                problem.add_note(f"It interrupted the writing of {self._settings.dead_letter}, which may be incomplete.")
             self._conclude(problem)
         self._raise(problem or self._files.error or self._source_error)
 
@@ -157,7 +157,7 @@ class AsyncIngest:
             except InvalidRecordError as error:
                 self._invalid(index, record, error)
             except MemoryError:  # which stopped the run; this row shall not keep the others from being told
-                lacking = InvalidRecordError(f"Row {index}: there was not enough memory to look at it.", index=index)
+                lacking = InvalidRecordError(f"Row {index}: there was not enough memory to read it.", index=index)
                 self._invalid(index, f"a {type(record).__name__}", lacking)
         if item:
             self._run.rows = item[0] + 1
@@ -168,7 +168,7 @@ class AsyncIngest:
                 self._files.fail(error)
 
     def _explain_what_is_open(self, problem: BaseException) -> None:
-        """Say of accepted rows why their outcome was not asked for, or not to the end."""
+        """Say of accepted rows why their outcome was not requested, or not to the end."""
         ended = f"was stopped by {problem!r}" if isinstance(problem, Exception) else "was interrupted"
         for number, ingestion_id, _ in list(self._run.accepted()):
             _, shares, error = self._run.outcome(number)

@@ -103,7 +103,7 @@ class AsyncTransport:
         attempts = attempts or Attempts()
         while True:
             if self.closed or self._connections.is_closed:
-                raise RuntimeError("This client is closed. Make a new one, or leave its `with` block later.")
+                raise RuntimeError("This client is closed. Create a new one, or use it inside its `with` block.")
             slot = await self._slot()
             open_before, attempts.open = attempts.open, True
             attempts.again = open_before
@@ -230,7 +230,7 @@ class AsyncTransport:
         return bytes(answer)
 
     def _lost(self, operation: Operation[T], problem: Exception, exchange: Exchange) -> APIError:
-        """The error for an answer that did not arrive whole."""
+        """The error for an answer that did not arrive completely."""
         method, path = operation.method, self._redactor.text(operation.path)
         what = f"{method} {path}"
         reason = self._redactor.line(str(problem)).rstrip(".") or type(problem).__name__
@@ -244,15 +244,16 @@ class AsyncTransport:
                 self._redactor.text(message), status_code=exchange.status, method=method, path=path
             )
         sent = exchange.sent or exchange.status is not None
-        effect = "It may have taken effect." if sent else "It did not reach the API."
+        effect = "It may have taken effect." if sent else "Nothing was sent."
         if isinstance(problem, httpx.TimeoutException | TimeoutError):
             message = (
-                f"{what} got no whole answer within {self.options.timeout} seconds. {effect} "
-                "Try again later, or give the client a longer timeout."
+                f"{what} timed out after {self.options.timeout} seconds. {effect} "
+                "Try again later, or set a longer timeout for the client."
             )
             return APITimeoutError(self._redactor.text(message), request_sent=sent, method=method, path=path)
+        failed = "received no complete answer from" if sent else "could not connect to"
         message = (
-            f"{what} got no whole answer from {self.config.base_url}: {reason}. {effect} "
+            f"{what} {failed} {self.config.base_url}: {reason}. {effect} "
             "Check base_url, the network and any proxy on the way."
         )
         return APIConnectionError(
@@ -265,7 +266,7 @@ class AsyncTransport:
 
 
 def _is_certificate(problem: BaseException | None) -> bool:
-    """Whether the server's certificate is at fault, which another attempt will not mend."""
+    """Whether the server's certificate is at fault, which a retry cannot fix."""
     while problem is not None:
         if isinstance(problem, ssl.SSLCertVerificationError):
             return True

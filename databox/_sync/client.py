@@ -26,7 +26,7 @@ class Databox:
         api_key: the API key; if omitted, `DATABOX_API_KEY`, or the key that the official client stored.
         base_url: the API's address; if omitted, `DATABOX_API_URL`, the official client's `apiUrl`, or
             `https://api.databox.com`.
-        timeout: seconds for one attempt as a whole, from connecting to the last byte; None for no limit.
+        timeout: seconds for one attempt as a whole, from connecting to the last byte; use None for no limit.
         max_retries: further attempts after the first; 0 makes a single attempt.
         rate_limit: the maximum number of requests per second and per hour, shared by all clients in the process with
             the same key and host; None turns it off.
@@ -110,6 +110,6 @@ class Databox:
 
     def __repr__(self) -> str:
         if not hasattr(self, "_transport"):  # during construction, and if it failed
-            return f"{type(self).__name__}(not made)"
+            return f"{type(self).__name__}(not initialised)"
         config = self._transport.config
         return f"{type(self).__name__}(base_url={config.base_url!r}, api_key={config.key!r})"

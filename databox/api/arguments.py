@@ -59,7 +59,7 @@ def text_of(name: str, value: str) -> str:
     if not value.strip():
         raise ArgumentValueError(f"{name} is empty.")
     if not value.isascii() and _HALF.search(value):
-        raise ArgumentValueError(f"{name} holds half of a surrogate pair, which is no text: {value!r}.")
+        raise ArgumentValueError(f"{name} contains half of a surrogate pair, which is not valid text: {value!r}.")
     return value
 
 
@@ -89,8 +89,8 @@ def keys_to_ingest_by(dataset: str | Dataset, primary_keys: Sequence[str] | None
     elif keys and not assumed and set(keys) != set(known or ()):
         made = f"with the primary keys {', '.join(map(repr, known))}" if known else "without primary keys"
         raise ArgumentValueError(
-            f"primary_keys names {', '.join(map(repr, keys))}, and the dataset was made {made}: what goes again "
-            "would be stored twice, or replace other rows. Leave primary_keys out, or make another dataset."
+            f"primary_keys names {', '.join(map(repr, keys))}, but the dataset was created {made}: rows that are sent again "
+            "would be stored twice, or replace other rows. Omit primary_keys, or create another dataset."
         )
     return keys, assumed and bool(keys)
 
@@ -103,9 +103,9 @@ def page_size_of(value: int | None) -> int | None:
 def seconds_of(name: str, value: float) -> float:
     """Return a length of time to wait at most."""
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name} must be seconds, not {_kind(value)}.")
+        raise ArgumentTypeError(f"{name} must be a number of seconds, not {_kind(value)}.")
     if not 0 <= value < math.inf:
-        raise ArgumentValueError(f"{name} must be 0 or more seconds, and not without end: {value!r}.")
+        raise ArgumentValueError(f"{name} must be a finite number of seconds, 0 or more: {value!r}.")
     return value
 
 
@@ -118,7 +118,7 @@ def app_of(given: Secret[str] | None, key: Secret[str]) -> str:
     if not re.fullmatch(rf"{_TOKEN}(/{_TOKEN})?", given.reveal(), re.ASCII):
         raise ArgumentValueError("app must be a name, or a name and a version such as 'nightly-export/2.1'.")
     if given.reveal().startswith("pak_") or (len(key.reveal()) >= 8 and key.reveal() in given.reveal()):
-        raise ArgumentValueError("app is the API key, and would be sent as your program's name. Pass it as api_key.")
+        raise ArgumentValueError("app is the API key, which would be sent as your program's name. Pass it as api_key.")
     return f" {given.reveal()}"
 
 
@@ -129,10 +129,10 @@ def request_of(method: str, path: str, params: Mapping[str, Any] | None) -> tupl
         raise ArgumentValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}.")
     if not text_of("path", path).startswith("/"):
         raise ArgumentValueError(
-            f"path must start with '/', such as '/v1/accounts', not {path!r}: the host is base_url's."
+            f"path must start with '/', such as '/v1/accounts', not {path!r}; the host comes from base_url."
         )
     if not path.isprintable() or not path.isascii() or set(path) & set(' #\\"<>^`{|}'):
-        raise ArgumentValueError(f"path holds a character that must be percent-encoded: {path!r}.")
+        raise ArgumentValueError(f"path contains a character that must be percent-encoded: {path!r}.")
     if params is not None and not isinstance(params, Mapping):
         raise ArgumentTypeError(f"params must be a mapping, not {_kind(params)}.")
     return verb, path

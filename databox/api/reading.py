@@ -166,7 +166,7 @@ class Shape(Generic[T]):
 
     def _read(self, answer: object, where: str, request_id: str | None, envelope: Sequence[str]) -> T:
         if not isinstance(answer, dict):
-            raise UnexpectedAnswer(f"{where} is {_json_type(answer)} where an object belongs")
+            raise UnexpectedAnswer(f"{where} is {_json_type(answer)} where an object is expected")
         document = cast("dict[str, Any]", answer)
         extra = {name: value for name, value in document.items() if name not in envelope}
         values: dict[str, Any] = {}
@@ -201,7 +201,7 @@ def items(answer: Json, name: str) -> list[object]:
     """Return the list that an answer must hold under a name."""
     value = answer.get(name)
     if not isinstance(value, list):
-        raise UnexpectedAnswer(f"{name!r} is {_json_type(value)} where a list belongs")
+        raise UnexpectedAnswer(f"{name!r} is {_json_type(value)} where a list is expected")
     return cast("list[object]", value)
 
 

@@ -22,7 +22,7 @@ __all__ = ["RedisLog"]
 _TIMEOUT = 5.0
 """Seconds for one answer of the server."""
 _UNREADABLE = (
-    "its address cannot be read. Percent-encode what is special in a password, such as %40 for @ and %2F for /"
+    "its address cannot be read. Percent-encode special characters in a password, such as %40 for @ and %2F for /"
 )
 _ATTEMPTS = 4
 """How often to ask before giving up: a restart of the server takes a few seconds."""
@@ -154,7 +154,7 @@ class RedisLog:
     def _unusable(self, problem: str) -> ConfigurationError:
         return ConfigurationError(
             f"The store of the rate limit, {self._shown}, cannot be used: {problem}. Nothing is sent without it. "
-            "Start the server, or name another one in RateLimit(store=…)."
+            "Start the server, or use another one in RateLimit(store=…)."
         )
 
 

@@ -91,7 +91,7 @@ class Admin:
 
     async def _administer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._is_trusted(Request(scope)):
-            message = "The administration answers to this machine only: use a loopback address, and no other site."
+            message = "The administration is available on this machine only: use a loopback address, and not from another site."
             response: ASGIApp = _error(403, message)
         else:
             response = self._router
@@ -160,7 +160,7 @@ class Admin:
     async def _advance(self, request: Request) -> Response:
         seconds = (await _object(request)).get("advance")
         if not isinstance(seconds, int | float) or isinstance(seconds, bool):
-            raise TypeError("'advance' must be seconds.")
+            raise TypeError("'advance' must be a number of seconds.")
         self._box.advance(seconds)
         return await self._clock(request)
 
@@ -181,8 +181,8 @@ class Admin:
         asked = await _object(request)
         unknown = sorted(asked.keys() - set(_FAULT_FIELDS))
         if unknown or "operation" not in asked:
-            wrong = f"There is no {unknown[0]!r}" if unknown else "'operation' is missing"
-            raise ValueError(f"{wrong}; a fault has: {', '.join(_FAULT_FIELDS)}.")
+            wrong = f"Unknown field {unknown[0]!r}" if unknown else "'operation' is missing"
+            raise ValueError(f"{wrong}; the fields of a fault are: {', '.join(_FAULT_FIELDS)}.")
         self._faults.add(Fault(**asked))
         return _answer({}, 201)
 

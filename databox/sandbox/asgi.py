@@ -130,10 +130,10 @@ class Api:
     def _perform(self, incoming: Incoming) -> Response:
         request = incoming.request
         if not incoming.matching:
-            raise Refusal(404, "There is nothing here.")
+            raise Refusal(404, "Not found.")
         if request.method not in incoming.matching:
             allowed = {"allow": ", ".join(incoming.matching)}
-            raise Refusal(405, "The method is not allowed here.", headers=allowed)
+            raise Refusal(405, "Method not allowed.", headers=allowed)
         self._admit(incoming)
         operation, match = incoming.matching[request.method]
         call = Call(match.groupdict(), request.query_params, incoming.body)

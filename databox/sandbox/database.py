@@ -65,7 +65,7 @@ def emptied(db: sqlite3.Connection) -> None:
 def _prepare(db: sqlite3.Connection) -> None:
     if db.execute("pragma application_id").fetchone()[0] != _OURS:
         if db.execute("select count(*) from sqlite_master").fetchone()[0]:
-            raise ValueError("it is no sandbox's, or another version's")
+            raise ValueError("it was not written by a sandbox, or by another version")
         db.executescript(f"{_SCHEMA} pragma application_id = {_OURS};")
         with db:
             emptied(db)

@@ -25,7 +25,7 @@ _NAMES = tuple(operation.name for operation in OPERATIONS)
 def _known(_: object, __: "attrs.Attribute[str]", value: str) -> None:
     names = {*_NAMES, *(name.partition(".")[2] for name in _NAMES), "*"}
     if value not in names:
-        raise ValueError(f"There is no operation {value!r}. There are: {', '.join(map(repr, sorted(names)))}.")
+        raise ValueError(f"There is no operation {value!r}. The operations are: {', '.join(map(repr, sorted(names)))}.")
 
 
 def _can_be_sent(_: object, attribute: "attrs.Attribute[Any]", body: Any) -> None:
@@ -34,7 +34,7 @@ def _can_be_sent(_: object, attribute: "attrs.Attribute[Any]", body: Any) -> Non
             json.dumps(body)
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(
-                f"Fault.{attribute.name} is not JSON: {visible(str(error))}. Give text or bytes."
+                f"Fault.{attribute.name} is not JSON: {visible(str(error))}. Pass text or bytes."
             ) from None
 
 
@@ -45,7 +45,7 @@ def _are_headers(_: object, attribute: "attrs.Attribute[Any]", headers: Any) -> 
     for name, value in pairs:
         if not (isinstance(name, str) and _NAME.fullmatch(name) and isinstance(value, str) and _VALUE.fullmatch(value)):
             raise ValueError(
-                f"Fault.{attribute.name} must be a dict of names to values, as HTTP has them, both text: {name!r}."
+                f"Fault.{attribute.name} must be a dict of valid HTTP header names and values, both text: {name!r}."
             )
 
 

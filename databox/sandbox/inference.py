@@ -23,14 +23,14 @@ def misfit(record: Mapping[str, Any], types: Mapping[str, str]) -> str | None:
     """Return why a record does not fit columns of these types, or None when it does."""
     for column, value in record.items():
         if isinstance(value, dict | list):
-            return f"Column '{column}' holds a nested value."
+            return f"Column '{column}' contains a nested value."
         if isinstance(value, str) and len(value) > LONGEST_TEXT // 4 and len(value.encode()) > LONGEST_TEXT:
-            return f"Column '{column}' holds a text of more than {LONGEST_TEXT} bytes."
+            return f"Column '{column}' contains a text of more than {LONGEST_TEXT} bytes."
         if value is not None and not _fits(value, types.get(column, "")):
             return f"Column '{column}' is of type {types[column]}, and the value is a {_type_name(value)}."
     new = sum(column not in types for column in record)
     if len(types) + new > MOST_COLUMNS:
-        return f"The dataset has {len(types)} columns and would have {new} more, of {MOST_COLUMNS} at most."
+        return f"The dataset has {len(types)} columns and would get {new} more; the maximum is {MOST_COLUMNS}."
     return None
 
 

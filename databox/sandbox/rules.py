@@ -89,7 +89,7 @@ def records(body: dict[str, Any]) -> list[dict[str, Any]]:
     if not all(isinstance(record, dict) for record in found):
         raise Refusal(400, "'records' must be a list of objects.", code="schema_mismatch", field="records")
     if not 1 <= len(found) <= MAX_RECORDS:
-        message = f"'records' must hold 1 to {MAX_RECORDS} records, not {len(found)}."
+        message = f"'records' must contain 1 to {MAX_RECORDS} records, not {len(found)}."
         raise Refusal(400, message, code="invalid_field_value", field="records")
     return cast("list[dict[str, Any]]", found)
 
@@ -98,7 +98,7 @@ def problem_of(record: dict[str, Any], keys: Sequence[str]) -> str | None:
     """Return why a single record is rejected, or None when it is not."""
     for column, value in record.items():
         if isinstance(value, dict | list):
-            return f"Column '{column}' holds a nested value."
+            return f"Column '{column}' contains a nested value."
     missing = [key for key in keys if record.get(key) is None]
     if missing:
         return f"Primary key column '{missing[0]}' has no value."

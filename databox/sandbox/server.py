@@ -63,7 +63,7 @@ class Sandbox:
         given = secret_of(api_key)
         del api_key  # it may be a real one, and would show in the locals of a traceback
         if not processing_delay >= 0:  # nan neither
-            raise ValueError(f"processing_delay must be seconds, 0 or more, not {processing_delay}.")
+            raise ValueError(f"processing_delay must be a number of seconds, 0 or more, not {processing_delay}.")
         if isinstance(processing_polls, bool) or processing_polls < 0:
             raise ValueError(f"processing_polls must be a whole number, 0 or more, not {processing_polls}.")
         if not allow_remote and not _is_loopback(host):
@@ -172,7 +172,7 @@ class Sandbox:
             ValueError: backward, no number, or beyond the year 9999.
         """
         if not 0 <= seconds <= 1e9:
-            raise ValueError(f"The clock goes forward, by 0 to 1e9 seconds, not by {seconds}.")
+            raise ValueError(f"The clock can be advanced by 0 to 1e9 seconds, not by {seconds}.")
         self._running().advance(seconds)
         if self._limit:
             self._limit.advance(seconds)
@@ -199,7 +199,7 @@ class Sandbox:
         self._running().with_database(lambda db: imported(db, document))
 
     def __repr__(self) -> str:
-        return f"<Sandbox at {self.url}>" if hasattr(self, "_port") else "<Sandbox, not made>"
+        return f"<Sandbox at {self.url}>" if hasattr(self, "_port") else "<Sandbox, not initialised>"
 
     def _running(self) -> World:
         if self._world is None:
@@ -219,7 +219,7 @@ def _usable(given: Secret[str] | None) -> str | None:
     if given is None:
         return None
     if given.reveal().startswith("pak_"):
-        raise ValueError("This api_key looks like a real one. The sandbox takes any other, or makes one up.")
+        raise ValueError("This api_key looks like a real one. Use any other key, or omit it.")
     if not given.reveal() or not all("!" <= character <= "~" for character in given.reveal()):
-        raise ValueError("An api_key for the sandbox is made of printable ASCII characters, without blanks.")
+        raise ValueError("An api_key for the sandbox must consist of printable ASCII characters without spaces.")
     return str(given.reveal())

@@ -36,7 +36,7 @@ class Server:
         settled.wait()
         if not server.started:
             self.close()
-            raise RuntimeError("The sandbox could not start; its thread has said why.")
+            raise RuntimeError("The sandbox could not start; the error of its thread says why.")
 
     def close(self) -> None:
         """Stop, at once; requests under way lose their connection."""

@@ -42,10 +42,10 @@ def imported(db: sqlite3.Connection, document: Mapping[str, Any]) -> None:
     try:
         strict.check(document if isinstance(document, dict) else dict(document))
     except ValueError as error:
-        raise ValueError(f"The document cannot be kept: {visible(str(error))}.") from None
+        raise ValueError(f"The document cannot be imported: {visible(str(error))}.") from None
     reader = _Reader(document, "the document")
     if reader.get("format", str, FORMAT) != FORMAT:
-        raise ValueError(f"This sandbox imports documents of the format {FORMAT!r}, not {document['format']!r}.")
+        raise ValueError(f"This sandbox imports documents in the format {FORMAT!r}, not {document['format']!r}.")
     emptied(db)
     try:
         for source in reader.each("dataSources"):
@@ -122,7 +122,7 @@ def _put_source(db: sqlite3.Connection, source: _Reader) -> None:
         raise ValueError(f"{source.place}: there is no account {account}.")
     zone = source.get("timezone", str, "UTC")
     if not is_time_zone(zone):
-        raise ValueError(f"{source.place}: {zone!r} is no time zone.")
+        raise ValueError(f"{source.place}: {zone!r} is not a time zone.")
     new = (source.get("id", int, None), account, source.need("title", str), source.get("created", str, _now()), zone)
     made = db.execute("insert into data_sources values (?, ?, ?, ?, ?)", new).lastrowid
     for dataset in source.each("datasets"):
@@ -132,7 +132,7 @@ def _put_source(db: sqlite3.Connection, source: _Reader) -> None:
 def _put_dataset(db: sqlite3.Connection, source_id: int, dataset: _Reader) -> None:
     keys: list[str] = dataset.get("primaryKeys", list, [])
     if not all(isinstance(name, str) and name for name in keys):
-        raise ValueError(f"{dataset.place}: primaryKeys must be names of columns.")
+        raise ValueError(f"{dataset.place}: primaryKeys must be column names.")
     dataset_id = dataset.get("id", str, str(uuid.uuid4()))
     types: dict[str, str] = {}
     rows: list[tuple[str, str | None, str]] = []

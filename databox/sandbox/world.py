@@ -174,7 +174,7 @@ class World:
         """Let the clock go forward."""
         with self._lock:
             if time.time() + self._ahead + seconds > _LAST:
-                raise ValueError("The clock does not go beyond the year 9999. Start another sandbox.")
+                raise ValueError("The clock does not go beyond the year 9999. Start a new sandbox.")
             self._ahead += seconds
 
     @property

@@ -29,7 +29,7 @@ def decoded(coding: str, body: bytes) -> Iterator[bytes]:
     """
     names = [name.strip().lower() for name in coding.split(",")]
     if len(names) > MOST_CODINGS:
-        raise httpx.DecodingError(f"it has {len(names)} content codings, more than the {MOST_CODINGS} that make sense")
+        raise httpx.DecodingError(f"it has {len(names)} content codings, more than the {MOST_CODINGS} allowed")
     parts: Iterator[bytes] = (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
     for name in reversed(names):
         if name in ("gzip", "x-gzip"):
@@ -37,7 +37,7 @@ def decoded(coding: str, body: bytes) -> Iterator[bytes]:
         elif name == "deflate":
             parts = _inflated(parts, None)
         elif name not in ("", "identity"):
-            raise httpx.DecodingError(f"its content coding {name[:40]!r} was not asked for")
+            raise httpx.DecodingError(f"its content coding {name[:40]!r} was not requested")
     return parts
 
 

@@ -76,8 +76,8 @@ def _is_listed(base: SplitResult, no_proxy: str) -> bool:
         # Somebody may have put a proxy's address here, password and all.
         shown = "" if "@" in no_proxy else f", {entries[number]!r},"
         raise ConfigurationError(
-            f"{_variable('no')} cannot be used: its entry {number + 1}{shown} cannot be read. Mend it or take it out; "
-            "an entry is like example.com, .example.com:8443, 10.0.0.0/8 or [::1]."
+            f"{_variable('no')} cannot be used: its entry {number + 1}{shown} cannot be read. Correct or remove it; "
+            "write it like example.com, .example.com:8443, 10.0.0.0/8 or [::1]."
         )
     return True in covered
 
@@ -121,7 +121,7 @@ def _proxy(variable: str, value: str) -> httpx.Proxy:
             return httpx.Proxy(address, ssl_context=_certificates() if secured else None)
         except (ValueError, httpx.InvalidURL):
             problem = f"it cannot be read. {_LIKE}"
-    raise ConfigurationError(f"{variable} cannot be used: {problem}, or unset it to go without a proxy.")
+    raise ConfigurationError(f"{variable} cannot be used: {problem}, or unset it to connect without a proxy.")
 
 
 def _problem(address: str) -> str | None:
@@ -137,7 +137,7 @@ def _problem(address: str) -> str | None:
         port = parts.port
         canonical(parts.hostname or "")
     except ValueError:
-        return f"its host or port is none that there can be. {_LIKE}"
+        return f"its host or port is invalid. {_LIKE}"
     if port == 0 or not address.isprintable() or "@" in parts.path + parts.query + parts.fragment:
         return f"it cannot be read. {_LIKE}"
     return None
@@ -164,7 +164,7 @@ def _certificates() -> ssl.SSLContext:
 
 @lru_cache(maxsize=4)  # reading them takes longer than many a request
 def _read_certificates(file: str, folder: str, key_log: str) -> ssl.SSLContext:
-    variable, value, mend = _FILE, file, "Name a file of certificates in PEM form"
+    variable, value, mend = _FILE, file, "Use a file of certificates in PEM format"
     try:
         if file:
             return ssl.create_default_context(cafile=file)
@@ -173,14 +173,14 @@ def _read_certificates(file: str, folder: str, key_log: str) -> ssl.SSLContext:
         if _has_certificates(folder):
             return ssl.create_default_context(capath=folder)
         # OpenSSL would say nothing, and then trust nobody.
-        variable, value, why = _FOLDER, folder, "holds no certificates under their hashes"
-        mend = "Run `openssl rehash` on it, name another folder"
+        variable, value, why = _FOLDER, folder, "contains no certificates named by their hash"
+        mend = "Run `openssl rehash` on it, use another folder"
     except ssl.SSLError:
-        why = "holds no certificates in PEM form"
+        why = "contains no certificates in PEM format"
     except OSError as error:
         why = f"cannot be opened: {error.strerror}"
         if error.filename == key_log:
-            variable, value, mend = _KEY_LOG, key_log, "Name a file that can be written"
+            variable, value, mend = _KEY_LOG, key_log, "Use a file that can be written"
         elif not file:
             raise  # certifi has lost its own
     raise ConfigurationError(f"{variable} cannot be used: {value!r} {why}. {mend}, or unset it.")

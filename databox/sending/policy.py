@@ -33,7 +33,7 @@ class Options:
     def __attrs_post_init__(self) -> None:
         number = isinstance(self.timeout, int | float) and not isinstance(self.timeout, bool)
         if self.timeout is not None and not number:
-            raise TypeError(f"timeout must be seconds or None, not {type(self.timeout).__name__}.")
+            raise TypeError(f"timeout must be a number of seconds or None, not {type(self.timeout).__name__}.")
         if self.timeout is not None and not (0 < self.timeout <= LONGEST_TIMEOUT):
             raise ValueError(
                 f"timeout must be more than 0 and at most {LONGEST_TIMEOUT:,} seconds, not {self.timeout!r}; "
@@ -42,7 +42,7 @@ class Options:
         if not isinstance(self.max_retries, int) or isinstance(self.max_retries, bool):
             raise TypeError(f"max_retries must be a whole number, not {type(self.max_retries).__name__}.")
         if self.max_retries < 0:
-            raise ValueError(f"max_retries must be 0 or more, not {self.max_retries}; 0 is exactly one attempt.")
+            raise ValueError(f"max_retries must be 0 or more, not {self.max_retries}; 0 means a single attempt.")
         if self.rate_limit is not None and not isinstance(self.rate_limit, RateLimit):
             kind = type(self.rate_limit).__name__
             raise TypeError(f"rate_limit must be a databox.RateLimit or None, not {kind}.")

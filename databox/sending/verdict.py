@@ -57,13 +57,13 @@ _STATUS_OF_CODE = {
     "service_unavailable": 503,
 }
 _ADVICE: dict[type[APIStatusError], str] = {
-    BadRequestError: "Mend the request; sending it again as it is will fail again.",
+    BadRequestError: "Correct the request; the same request will fail again.",
     AuthenticationError: "Check the key: it may be wrong, expired, or limited to other IP addresses.",
-    PermissionDeniedError: "The key's user may not do this; ask an administrator of the account.",
+    PermissionDeniedError: "The key's user does not have permission; ask an administrator of the account.",
     NotFoundError: "Check the id: it may be deleted, mistyped, or in an account that this key cannot see.",
-    ConflictError: "Something that must be unique is there already.",
+    ConflictError: "Something that must be unique already exists.",
     RequestTooLargeError: "Send less at once: lower batch_size or max_batch_bytes.",
-    RateLimitError: "The key's 10 requests a second or 10,000 an hour are used up; wait, or let fewer share it.",
+    RateLimitError: "The key's 10 requests a second or 10,000 an hour are used up; wait, or share the key with fewer programs.",
     ServerError: "The service failed; try again later, and quote the request id to support.",
 }
 LARGEST_EXPLANATION = 2 * 1024 * 1024
@@ -115,7 +115,7 @@ def _json(body: bytes, redactor: Redactor) -> tuple[Any, str | None]:
             check(body)
         return redactor.document(orjson.loads(body.removeprefix(b"\xef\xbb\xbf")), body), None
     except Unreadable as error:
-        return None, f"the body is not JSON that can be read: it has {error}"
+        return None, f"the body is not readable JSON: it has {error}"
     except orjson.JSONDecodeError:
         return None, ""
 
@@ -144,7 +144,7 @@ def _refusal(operation: Operation[Any], response: Response, document: object, re
     words = [_in_words(entry, redactor) for entry in entries[:3]] + (["…"] if len(entries) > 3 else [])
     said = "; ".join(words) or _plain_words(answer, redactor) or redactor.excerpt(response.body)
     message = f"{operation.method} {operation.path} failed with status {status}"
-    message += f": {said}" if said else ", without a word of explanation"
+    message += f": {said}" if said else ", without an explanation"
     message += f" (request id {request_id})." if request_id else "."
     message += f" {_advice(kind, status)}"
     return kind(
@@ -164,7 +164,7 @@ def _error_class(status: int) -> type[APIStatusError]:
 
 def _advice(kind: type[APIStatusError], status: int) -> str:
     if 300 <= status < 400:
-        return "Redirects are not followed, so that the key goes to one host alone. Check base_url."
+        return "Redirects are not followed, so that the key is sent to one host only. Check base_url."
     return _ADVICE.get(kind, "Sending the same request again will probably fail again.")
 
 

@@ -154,7 +154,7 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("PUT", "/state", {"data": {"a": "b"}}, "must be application/json"),
     ("POST", "/faults", {"json": {"operation": "nothing"}}, "There is no operation 'nothing'"),
     ("POST", "/faults", {"json": {"status": 500}}, "'operation' is missing"),
-    ("POST", "/faults", {"json": {"operation": "*", "color": "red"}}, "There is no 'color'"),
+    ("POST", "/faults", {"json": {"operation": "*", "color": "red"}}, "Unknown field 'color'"),
     ("POST", "/faults", {"json": {"operation": "*", "status": "500"}}, ""),
     ("POST", "/faults", {"json": {"operation": "*", "when": {"column": 1}}}, "Fault.when must be"),
     ("POST", "/clock", {"json": {"advance": -1}}, "clock goes forward"),
