@@ -1,6 +1,6 @@
-"""What to say when the vendor's older distribution is installed beside this one, as each overwrites files of the other.
+"""The message when the vendor's older distribution is installed too, because each overwrites files of the other.
 
-It is imported when something is amiss already, and imports nothing of ours, since that may be what is amiss.
+This module is imported when something is already wrong, so it imports none of our modules, which may be the cause.
 """
 
 import importlib.metadata
@@ -25,7 +25,7 @@ def is_there() -> bool:
 
 
 def explain(problem: ImportError) -> None:
-    """Say why an import failed, if that is why.
+    """Explain a failed import, if this is the reason.
 
     Raises:
         ImportError: both distributions are installed.

@@ -1,4 +1,4 @@
-"""What callers may pass for ids, titles and keys: refused here, before anything is sent."""
+"""Checks of ids, titles and keys that callers pass, before anything is sent."""
 
 import math
 import re
@@ -44,7 +44,7 @@ def dataset_id_of(value: str | Dataset) -> str:
 
 
 def ingestion_id_of(value: str | Ingestion | IngestionSummary | IngestionReceipt) -> str:
-    """Return an ingestion's id, from the id or any object that stands for it."""
+    """Return an ingestion's id, from the id or any object that has it."""
     if isinstance(value, IngestionReceipt):
         value = value.ingestion_id
     elif isinstance(value, Ingestion | IngestionSummary):
@@ -53,7 +53,7 @@ def ingestion_id_of(value: str | Ingestion | IngestionSummary | IngestionReceipt
 
 
 def text_of(name: str, value: str) -> str:
-    """Return a text that must not be empty."""
+    """Return a text, which must not be empty."""
     if not isinstance(value, str):
         raise ArgumentTypeError(f"{name} must be a str, not {_kind(value)}.")
     if not value.strip():
@@ -64,7 +64,7 @@ def text_of(name: str, value: str) -> str:
 
 
 def keys_of(value: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return the names of primary key columns; None when they were not given."""
+    """Return the names of primary key columns; None if they were not passed."""
     if value is None:
         return None
     if isinstance(value, str) or not isinstance(value, Sequence):
@@ -76,10 +76,10 @@ def keys_of(value: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def keys_to_ingest_by(dataset: str | Dataset, primary_keys: Sequence[str] | None) -> tuple[tuple[str, ...], bool]:
-    """Return the keys that rows are sent by, and whether that they are the dataset's is the caller's word alone.
+    """Return the primary keys of the rows, and whether they are only assumed to be the dataset's because the caller says so.
 
     Raises:
-        TypeError, ValueError: they cannot be keys, or the dataset was made with others.
+        TypeError, ValueError: they are not valid, or the dataset was created with others.
     """
     keys = keys_of(primary_keys)
     known = dataset.primary_keys if isinstance(dataset, Dataset) else None
@@ -96,12 +96,12 @@ def keys_to_ingest_by(dataset: str | Dataset, primary_keys: Sequence[str] | None
 
 
 def page_size_of(value: int | None) -> int | None:
-    """Return the number of items to ask for in a page."""
+    """Return the number of items to request per page."""
     return None if value is None else _number("page_size", value, "an int")
 
 
 def seconds_of(name: str, value: float) -> float:
-    """Return a length of time to wait at most."""
+    """Return the maximum time to wait."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ArgumentTypeError(f"{name} must be a number of seconds, not {_kind(value)}.")
     if not 0 <= value < math.inf:
@@ -110,7 +110,7 @@ def seconds_of(name: str, value: float) -> float:
 
 
 def app_of(given: Secret[str] | None, key: Secret[str]) -> str:
-    """Return what to add to the User-Agent for a program that has a name (RFC 9110, section 10.1.5)."""
+    """Return what to append to the User-Agent for the name of a program (RFC 9110, section 10.1.5)."""
     if given is None:
         return ""
     if not isinstance(given.reveal(), str):
@@ -123,7 +123,7 @@ def app_of(given: Secret[str] | None, key: Secret[str]) -> str:
 
 
 def request_of(method: str, path: str, params: Mapping[str, Any] | None) -> tuple[str, str]:
-    """Return the method in capitals and the path, both fit to be sent."""
+    """Return the method in capitals and the path, both valid."""
     verb = text_of("method", method).upper()
     if verb not in _METHODS:
         raise ArgumentValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}.")
