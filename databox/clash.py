@@ -8,10 +8,10 @@ import importlib.metadata
 __all__ = ["REMEDY", "explain", "is_there"]
 
 REMEDY = (
-    "Two distributions are in conflict: databox, the client for Databox's older push API, and databox-sdk, this "
-    "one. Both install a package named databox, and each overwrites files of the other. Uninstall both and reinstall the "
-    "one you want: pip uninstall -y databox databox-sdk, then pip install databox-sdk. If you need "
-    "both, install them in separate environments."
+    "Two distributions conflict: databox, the client for Databox's older push API, and databox-sdk, this one. Both "
+    "install a package named databox, and each overwrites files of the other. Uninstall both and reinstall the one you "
+    "want: pip uninstall -y databox databox-sdk, then pip install databox-sdk. If you need both, install them in "
+    "separate environments."
 )
 
 

@@ -1,4 +1,4 @@
-"""Renews what a forked child must not share: its parent's connections, and locks that only the parent's threads release.
+"""Resets what a forked child must not share: its parent's connections, and locks held by the parent's threads.
 
 A program may create its client before it forks (gunicorn with `preload_app`, Celery, multiprocessing).
 """

@@ -35,7 +35,7 @@ class _VeiledBytes(bytes):
 
 
 class Secret(Generic[T]):
-    """Holds a value where nothing shows it: no repr, no local variables of a traceback, no dump of attributes, no pickle.
+    """Holds a value where nothing shows it: no repr, no locals of a traceback, no dump of attributes, no pickle.
 
     Args:
         value: a key; or something that may contain one, such as an argument that has not been checked yet.

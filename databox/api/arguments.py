@@ -76,7 +76,7 @@ def keys_of(value: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def keys_to_ingest_by(dataset: str | Dataset, primary_keys: Sequence[str] | None) -> tuple[tuple[str, ...], bool]:
-    """Return the primary keys of the rows, and whether they are only assumed to be the dataset's because the caller says so.
+    """Return the primary keys of the rows, and whether it is only assumed that they are the dataset's.
 
     Raises:
         TypeError, ValueError: they are not valid, or the dataset was created with others.
@@ -89,8 +89,8 @@ def keys_to_ingest_by(dataset: str | Dataset, primary_keys: Sequence[str] | None
     elif keys and not assumed and set(keys) != set(known or ()):
         made = f"with the primary keys {', '.join(map(repr, known))}" if known else "without primary keys"
         raise ArgumentValueError(
-            f"primary_keys names {', '.join(map(repr, keys))}, but the dataset was created {made}: rows that are sent again "
-            "would be stored twice, or replace other rows. Omit primary_keys, or create another dataset."
+            f"primary_keys names {', '.join(map(repr, keys))}, but the dataset was created {made}: rows that are sent "
+            "again would be stored twice, or replace other rows. Omit primary_keys, or create another dataset."
         )
     return keys, assumed and bool(keys)
 

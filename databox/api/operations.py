@@ -2,9 +2,9 @@
 # `_get_kwargs` is private by name, but it is what the generator offers for building a request without sending it.
 """The 13 operations: how each request is built and its answer read. The only module that knows `generated/`.
 
-Methods, paths, arguments and body fields come from the generated code, imported on first use because it is many modules.
-Answers are read with our own tables, because our models should stay stable when the description changes; `make check`
-looks up every name in them. Nothing in this module does I/O, so both clients share it.
+Methods, paths, arguments and body fields come from the generated code, imported on first use: there are many modules.
+Answers are read with our own tables, because our models should stay stable when the description changes; `make
+check` looks up every name in them. Nothing in this module does I/O, so both clients share it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +54,7 @@ class Operation(Generic[T_co]):
 
 
 def _request(generated: Mapping[str, Any], encoded: bytes | None = None) -> dict[str, Any]:
-    """Take method, path, query and body from the result of a generated `_get_kwargs`; an encoded body takes precedence."""
+    """Take method, path, query and body from a generated `_get_kwargs`; an encoded body takes precedence."""
     body = generated.get("json")
     return {
         "method": generated["method"].upper(),

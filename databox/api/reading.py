@@ -1,4 +1,4 @@
-"""Reads JSON answers into models, tolerantly: required fields must be present, all others may be null, new or malformed.
+"""Reads JSON answers into models, tolerantly: required fields must be present; others may be null, new or malformed.
 
 A table of `Field`s maps the wire names of each model to attributes. A value that cannot be read as expected is
 None in the model, and is kept as received in `extra`.

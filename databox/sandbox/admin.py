@@ -91,7 +91,7 @@ class Admin:
 
     async def _administer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._is_trusted(Request(scope)):
-            message = "The administration is available on this machine only: use a loopback address, and not from another site."
+            message = "The administration answers only this machine: use a loopback address, from no other site."
             response: ASGIApp = _error(403, message)
         else:
             response = self._router

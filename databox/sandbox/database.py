@@ -43,8 +43,8 @@ def opened(state: str | Path | None) -> sqlite3.Connection:
     """
     db = None
     if state and not os.path.exists(state):
-        with suppress(OSError):  # SQLite says better what is wrong
-            os.close(os.open(os.path.realpath(state), os.O_CREAT | os.O_EXCL, 0o600))  # it is nobody else's to read
+        with suppress(OSError):  # SQLite's error is more precise
+            os.close(os.open(os.path.realpath(state), os.O_CREAT | os.O_EXCL, 0o600))  # nobody else may read it
     try:
         db = sqlite3.connect(state or ":memory:", check_same_thread=False)
         _prepare(db)

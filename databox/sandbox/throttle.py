@@ -21,7 +21,7 @@ class Limit:
     def __init__(self, rate: float | tuple[float, float]) -> None:
         pair = rate if isinstance(rate, tuple) else (rate, HOURLY)
         if len(pair) != 2 or not all(0 < each < math.inf for each in pair):
-            raise ValueError(f"rate_limit must be a number of requests per second, or a pair (per second, per hour), not {rate!r}.")
+            raise ValueError(f"rate_limit must be requests per second, or a pair (per second, per hour), not {rate!r}.")
         self._ahead = 0.0
         self._windows = [_window(pair[0], 1.0), _window(pair[1], 3600.0)]
 

@@ -1,4 +1,4 @@
-"""How a client sends: its time-out, attempts and limit, checked once."""
+"""The options of a client: its time-out, attempts and rate limit, checked once."""
 
 from enum import Enum
 from typing import Final
@@ -10,11 +10,11 @@ from databox.limit.rate import DOCUMENTED, RateLimit
 __all__ = ["UNSET", "Options", "Unset"]
 
 LONGEST_TIMEOUT = 1_000_000
-"""Seconds; some systems can wait for no longer."""
+"""Seconds; some systems cannot wait longer."""
 
 
 class Unset(Enum):
-    """Stands for an argument that was not given, where None has a meaning of its own."""
+    """Stands for an argument that was not passed, where None has its own meaning."""
 
     UNSET = "unset"
 
@@ -54,7 +54,7 @@ class Options:
         max_retries: int | Unset = UNSET,
         rate_limit: RateLimit | None | Unset = UNSET,
     ) -> "Options":
-        """Return the options with those changed that are given."""
+        """Return a copy with the given options changed."""
         return Options(
             self.timeout if timeout is UNSET else timeout,
             self.max_retries if max_retries is UNSET else max_retries,
