@@ -1,7 +1,7 @@
 """Administration over HTTP, under `/_sandbox/`, for people and for tests in any language.
 
-`admin.openapi.json` describes it. It asks for no key, so it answers only to those who name a loopback address: a page
-from elsewhere, open in a browser of this machine, must not get at it.
+`admin.openapi.json` describes it. It needs no key, so it answers only requests to a loopback address: a page
+from elsewhere, open in a browser on this machine, must not be able to use it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -41,7 +41,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Box(Protocol):
-    """The sandbox, as far as it is administered."""
+    """The parts of the sandbox that the administration uses."""
 
     def reset(self) -> None: ...
     def process(self) -> int: ...
@@ -51,7 +51,7 @@ class Box(Protocol):
 
 
 class Admin:
-    """Answers what is under `/_sandbox/` and hands on everything else."""
+    """Answers requests under `/_sandbox/` and passes on everything else."""
 
     def __init__(
         self, box: Box, api: ASGIApp, world: World, faults: FaultBook, recorder: Recorder, *, any_host: bool
@@ -98,14 +98,14 @@ class Admin:
         await response(scope, receive, send)
 
     def _is_trusted(self, request: Request) -> bool:
-        """Whether a request is not one that another site makes a browser send."""
+        """Whether a request was not sent by a browser on behalf of another site."""
         origin = request.headers.get("origin")
         host = request.headers.get("host", "")
         try:
             if origin is not None and urlsplit(origin).netloc != host:
                 return False
             return self._any_host or urlsplit(f"//{host}").hostname in _LOOPBACK
-        except ValueError:  # neither is an address
+        except ValueError:  # neither is an IP address
             return False
 
     def _route(self, path: str, **handlers: Handler) -> Route:
@@ -152,7 +152,7 @@ class Admin:
     async def _process(self, request: Request) -> Response:
         return _answer({"processed": self._box.process()})
 
-    # Time and chance
+    # Time and randomness
 
     async def _clock(self, request: Request) -> Response:
         return _answer({"now": self._world.now.isoformat()})
@@ -209,7 +209,7 @@ async def _file(path: Path, request: Request) -> Response:
 
 
 async def _object(request: Request) -> dict[str, Any]:
-    """Return the JSON object in a body; a content type of JSON is asked for, which no form can send."""
+    """Return the JSON object in a body; it requires a JSON content type, which no form can send."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ValueError("The body must be application/json.")
     try:
@@ -245,7 +245,7 @@ def _error(status: int, message: str) -> Response:
 def _fault(fault: Fault) -> dict[str, Any]:
     fields = {name: getattr(fault, name) for name in _FAULT_FIELDS}
     if callable(fault.when):
-        fields["when"] = "a function"  # of the program that runs the sandbox
+        fields["when"] = "a function"  # in the program that runs the sandbox
     return {name: strict.shown(value) for name, value in fields.items()}
 
 
