@@ -210,9 +210,7 @@ def _end_of(run: Run, number: int, *, keyed: bool) -> tuple[str, str, str, bool]
         return outcome or "unsent", said or _MEANING[outcome or "unsent"], "no", outcome != "ambiguous" or keyed
     if not shares.rejected or rejected:
         return "rejected", said, "yes", True
-    if shares.rejected == run.rows_of(
-        number
-    ):  # only according to the status, which without keys is not enough to send them again
+    if shares.rejected == run.rows_of(number):  # by the status alone; not enough to send them again without keys
         return "rejected", said, "no", keyed
     some = (
         f"Of this batch's {run.rows_of(number)} rows {shares.rejected} were rejected, and the API does not say which."

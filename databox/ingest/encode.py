@@ -56,8 +56,8 @@ def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tupl
     try:
         row: dict[Any, Any] = record if type(record) is dict else _fields(record, index)  # pyright: ignore[reportUnknownVariableType]
         values = row.values()
-        # Nearly all rows hold nothing but what orjson takes as it is, and need no look at each value by itself.
-        # Infinity it would make null.
+        # Nearly all rows contain only values that orjson accepts unchanged, and need no check of each value.
+        # orjson would turn infinity into null.
         if row and _SIMPLE.issuperset(map(type, values)) and _INFINITIES.isdisjoint(values):
             try:
                 data = orjson.dumps(row)
@@ -93,7 +93,7 @@ def _is_plain(values: Any) -> bool:
 
 
 def _in_minutes(moment: datetime) -> bool:
-    """Whether orjson writes a datetime's zone correctly: it rounds the offset to minutes, and a zone that raises crashes
+    """Whether orjson writes a zone correctly: it rounds the offset to minutes, and a zone that raises crashes
     the process."""
     zone = moment.tzinfo
     if zone is None or zone is UTC:

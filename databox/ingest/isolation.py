@@ -153,7 +153,7 @@ class Isolation:
         return found
 
     def answered(self, part: Part, answer: Answer) -> tuple[Answer | None, list[Replaced]]:
-        """Process the result of sending a part; return its outcome, or that of the whole, and the parts that replace it."""
+        """Process the result of sending a part; return its outcome, or that of the whole, and its replacements."""
         error = answer.error
         if not (self._isolate and error and is_about_rows(error)):
             return self._ends(part, answer), []
@@ -236,7 +236,7 @@ class Isolation:
 
 
 def _rank(part: Part) -> int:
-    """All quarters go first, which may show that the request is at fault; then one part at a time, within the budget."""
+    """All quarters go first, which may show that the request is at fault; then part by part, within the budget."""
     return min(part.depth, QUARTERS + 1)
 
 

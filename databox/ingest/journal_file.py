@@ -1,4 +1,4 @@
-"""A journal's file: how it is made and opened, and what may be wrong with it, with the one remedy for each."""
+"""The file of a journal: creates and opens it, and explains what may be wrong with it, with a remedy for each."""
 
 import os
 import secrets
@@ -45,7 +45,7 @@ _DAMAGED = (
 
 
 class JournalFile:
-    """The file of a journal, open for this run alone. Safe to use from any thread.
+    """The file of a journal, open for this run only. Safe to use from any thread.
 
     Raises:
         ConfigurationError: it cannot be used, and why.
