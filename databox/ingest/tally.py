@@ -38,7 +38,7 @@ class Tally:
         limit: RateLimit | None,
         parts: int,
     ) -> IngestProgress:
-        """Return the progress of the run; `parts` is the minimum number of requests still needed for batches in flight."""
+        """Return the progress of the run; `parts` is the minimum number of requests left for batches in flight."""
         run, seconds = self._run, self.seconds
         waiting = run.patience.waiting(time.monotonic()) if waiting_for == "answers" else None
         left: float | None = None
