@@ -77,7 +77,7 @@ def _facade_problems(project: Project, document: dict[str, Any]) -> Iterator[str
 
         relied = of_the_client()
     except Exception as error:  # noqa: BLE001 - code that is being edited can raise anything
-        yield f"databox.api.operations cannot be imported: {type(error).__name__}: {error}. Mend it first."
+        yield f"databox.api.operations cannot be imported: {type(error).__name__}: {error}. Fix it first."
         return
     yield from unmet(relied, facts_of(corrected(document, load(project.overlay))))
 

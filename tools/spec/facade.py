@@ -83,7 +83,7 @@ def unmet(relied: Mapping[str, Reliance], wire: Wire) -> Iterator[str]:
     """Yield what the client relies on and a description does not have, by operation and place, each with the remedy."""
     for key, ours in relied.items():
         if ours.broken:
-            yield f"{ours.title}: the client cannot build this request: {ours.broken}. Mend databox/api/operations.py."
+            yield f"{ours.title}: the client cannot build this request: {ours.broken}. Fix databox/api/operations.py."
         facts = wire.get(key)
         if facts is None:
             yield f"{ours.title}: the description does not have this operation. The client has to follow."

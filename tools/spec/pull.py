@@ -105,7 +105,7 @@ def _noted(project: Project, content: bytes, date: str) -> bytes:
     try:
         old = read(project.description).document
         told = in_words(compare(old, published(content, "the new description").document), most=MOST_TOLD)
-    except SpecError as error:  # a pull is how a spoilt description is mended
+    except SpecError as error:  # a pull is how a broken description is repaired
         told = f"It could not be compared with the one before. {error}"
     before = project.changelog.read_bytes().decode()
     newest = re.search(r"^## .*\n", before, re.MULTILINE)
