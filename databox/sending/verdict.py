@@ -63,7 +63,8 @@ _ADVICE: dict[type[APIStatusError], str] = {
     NotFoundError: "Check the id: it may be deleted, mistyped, or in an account that this key cannot see.",
     ConflictError: "Something that must be unique already exists.",
     RequestTooLargeError: "Send less at once: lower batch_size or max_batch_bytes.",
-    RateLimitError: "The key's 10 requests a second or 10,000 an hour are used up; wait, or let fewer share it.",
+    RateLimitError: "The key's 10 requests a second or 10,000 an hour are used up; "
+    "wait, or share the key with fewer programs.",
     ServerError: "The service failed; try again later, and quote the request id to support.",
 }
 LARGEST_EXPLANATION = 2 * 1024 * 1024
