@@ -24,7 +24,7 @@ def test_a_deep_answer_is_none(driver: Driver, server: ScriptedServer, body: str
     client = driver.client(base_url=server.url)
     server.will(answer(200, body % nested(levels)))
     with pytest.raises(
-        InvalidResponseError, match="not JSON that can be read: it has values nested more than 100 levels"
+        InvalidResponseError, match="not readable JSON: it has values nested more than 100 levels"
     ):
         client.accounts.list()
     server.will(answer(400, body % nested(levels)))
