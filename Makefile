@@ -30,7 +30,7 @@ COMPILE := $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '  %-18s %s\n' "$$name" "$$does"; done
 
-setup: $(READY) ## make .venv with everything that the other targets need
+setup: $(READY) ## create .venv with everything that the other targets need
 
 $(READY): $(VENV)/.locked pyproject.toml
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -43,7 +43,7 @@ $(VENV)/.locked: tools/locks/dev.lock
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/locks/dev.lock
 	@touch $(VENV)/.locked
 
-demo: $(DEMO)/.ready ## send 1,461 real rows to a sandbox that fails in the middle, and go on after it; installs 55 MB
+demo: $(DEMO)/.ready ## send 1,461 real rows to a sandbox that fails in the middle, and resume; installs 55 MB
 	@$(DEMO_BIN)/databox demo
 
 $(DEMO)/.ready: tools/locks/demo.lock pyproject.toml
@@ -54,7 +54,7 @@ $(DEMO)/.ready: tools/locks/demo.lock pyproject.toml
 	@$(DEMO_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(DEMO)/.ready
 
-test: $(READY) ## run the tests that tell soonest whether something broke; no network is needed
+test: $(READY) ## run the tests that find a break soonest; no network is needed
 	@$(RUN) $(PYTEST) -m "not slow and not node" $(TESTS)
 
 slow: $(READY) ## run all other tests, such as those of every kind of connection; TESTS= for a folder or file
@@ -63,7 +63,7 @@ slow: $(READY) ## run all other tests, such as those of every kind of connection
 schedules: $(READY) ## ingest under faults, kills and edits drawn from SEEDS= seeds, and compare report, files and server
 	@DATABOX_SEEDS=$(or $(SEEDS),120) $(RUN) $(PYTEST) tests/test_any_schedule.py tests/test_good_rows.py
 
-coverage: $(READY) ## run `make test` and say which lines and branches of databox/ it passes
+coverage: $(READY) ## run `make test` and report the coverage of databox/
 	@$(BIN)/coverage erase
 	@$(RUN) -m coverage run $(PYTEST) -m "not slow and not node"
 	@$(BIN)/coverage combine --quiet
@@ -83,7 +83,7 @@ $(ENGINES)/.ready: tools/locks/engines.lock pyproject.toml
 browser: $(READY) ## test the sandbox's page in a headless Chromium, which must be installed
 	@$(RUN) -m pytest -q tests/browser
 
-pictures: $(READY) ## make the pictures of README and documentation anew, from a real run; needs a Chromium
+pictures: $(READY) ## renew the pictures in README and documentation from a real run; needs Chromium
 	@$(RUN) -m tests.browser.pictures
 
 docs: $(READY) ## build the documentation into build/docs, with broken links as errors
@@ -91,7 +91,7 @@ docs: $(READY) ## build the documentation into build/docs, with broken links as 
 	@$(BIN)/properdocs build --strict --config-file tools/mkdocs.yml
 	@echo "The documentation is in build/docs; open build/docs/index.html."
 
-check: $(READY) ## whether generated code is what its sources say, lint, types, layers, workflows
+check: $(READY) ## check that generated code is up to date, lint, types, layers, workflows
 	@$(RUN) -m tools.spec.check
 	@$(RUN) -m tools.unasync --check
 	@$(RUN) -m ruff check --no-cache --quiet .
@@ -104,17 +104,17 @@ check: $(READY) ## whether generated code is what its sources say, lint, types, 
 pull: $(READY) ## fetch the published description; SPEC_URL= overrides the address
 	@SPEC_URL="$(SPEC_URL)" $(RUN) -m tools.spec.pull
 
-diff: $(READY) ## how two descriptions differ, in words: OLD=file NEW=file; the last commit and the work tree without
+diff: $(READY) ## describe how two descriptions differ: OLD=file NEW=file; defaults to the last commit and the work tree
 	@$(RUN) -m tools.spec.diff $(if $(OLD),"$(OLD)") $(if $(NEW),"$(NEW)")
 
-generate: $(READY) ## rebuild generated/, databox/_sync, and conformance/databox-v1.yaml; SPEC= takes another description
+generate: $(READY) ## rebuild generated/, databox/_sync, and conformance/databox-v1.yaml; SPEC= sets another description
 	@$(RUN) -m tools.spec.generate $(if $(SPEC),--spec "$(SPEC)")
 	@$(RUN) -m tools.unasync
 
 description: $(READY) ## write build/databox-v1.yaml, the description in one plain form for other generators
 	@$(RUN) -m tools.spec.describe
 
-description-check: $(READY) $(DESCRIPTION)/.ready ## hold it against two linters and three generators of others; needs Node
+description-check: $(READY) $(DESCRIPTION)/.ready ## test it with two linters and three generators of others; needs Node
 	@$(RUN) -m tests.description --python $(abspath $(DESCRIPTION_BIN))/python
 
 $(DESCRIPTION)/.ready: tools/locks/description.lock
@@ -134,17 +134,17 @@ public: $(READY) ## renew tests/public.txt, the names and signatures that users 
 record: $(READY) ## record real responses; needs a key and DATABOX_RECORD=1; BASE_URL= for another server
 	@$(RUN) -m tools.contract.record $(if $(BASE_URL),--base-url "$(BASE_URL)") $(if $(ACCOUNT),--account "$(ACCOUNT)")
 
-contract: $(READY) ## hold description, recordings, sandbox and client against one another; MINUTES= to fuzz
+contract: $(READY) ## check description, recordings, sandbox and client against each other; MINUTES= to fuzz
 	@$(RUN) -m tests.contract --minutes $(or $(MINUTES),4)
 
-conformance: $(READY) ## hold a client against the cases, CLIENT="node adapter.mjs"; without, the one in Node, and what is planted in it
+conformance: $(READY) ## test a client with the cases, CLIENT="node adapter.mjs"; defaults to the one in Node, with its planted mistakes
 ifdef CLIENT
 	@$(RUN) conformance/run.py --strict -- $(CLIENT)
 else
 	@$(RUN) $(PYTEST) -m node tests/conformance
 endif
 
-bench: $(READY) ## measure, as ratios against the alternatives
+bench: $(READY) ## measure ratios to the alternatives
 	@$(RUN) -m tools.benchmarks
 
 lock: $(READY) ## renew the lock files from pyproject.toml (needs the network)
@@ -155,6 +155,6 @@ lock: $(READY) ## renew the lock files from pyproject.toml (needs the network)
 	@$(COMPILE) --group description -o tools/locks/description.lock
 	@if command -v npm > /dev/null; then $(RUN) -m tests.description --lock; fi
 
-clean: ## remove what was built
+clean: ## remove build output
 	@rm -rf $(VENV) $(DEMO) $(ENGINES) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

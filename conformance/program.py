@@ -1,4 +1,4 @@
-"""The adapter: a program that is asked one case at a time, and started again after it broke."""
+"""The adapter: a program that receives one case at a time, and is restarted after it broke."""
 
 import json
 import queue
@@ -10,14 +10,14 @@ __all__ = ["Adapter", "Broken"]
 
 
 class Broken(Exception):
-    """The adapter did not answer as the protocol says."""
+    """The adapter did not answer according to the protocol."""
 
 
 class Adapter:
     """A client behind standard input and output.
 
     Args:
-        command: what starts it.
+        command: the command that starts it.
         timeout: seconds for one answer.
     """
 
@@ -31,7 +31,7 @@ class Adapter:
         """Return its answer to a case.
 
         Raises:
-            Broken: it crashed, hangs, or said something else.
+            Broken: it crashed, hangs, or answered something else.
             OSError: it cannot be started.
         """
         process = self._process or self._start()
@@ -54,12 +54,12 @@ class Adapter:
         except ValueError:
             answer = None
         if not isinstance(answer, dict) or answer.get("id") != question["id"]:
-            self.close()  # whatever else it says belongs to no case
+            self.close()  # anything else that it writes belongs to no case
             raise Broken(f"it said {line[:200]!r}, which is no answer to {question['id']}")
         return answer
 
     def kill(self) -> None:
-        """End the program at once, from any thread; whoever asked it something learns that it ended."""
+        """End the program immediately, from any thread; callers that wait for an answer learn that it ended."""
         process = self._process
         if process:
             process.kill()

@@ -1,4 +1,4 @@
-"""Reads requests from a connection, and says what is wrong with them."""
+"""Reads requests from a connection, and reports what is wrong with them."""
 
 import re
 import socket
@@ -14,7 +14,7 @@ _REQUEST_LINE = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.1")
 
 @dataclass
 class Request:
-    """A request as it came, and when."""
+    """A request as received, and when."""
 
     method: str
     target: str
@@ -26,11 +26,11 @@ class Request:
 
 
 class Malformed(Exception):
-    """What came is no HTTP request; the message says why."""
+    """The received data is not an HTTP request; the message says why."""
 
 
 def received(connection: socket.socket, data: bytearray) -> Request | None:
-    """Return the next request, or None when the client has closed the connection."""
+    """Return the next request, or None if the client has closed the connection."""
     while b"\r\n\r\n" not in data:
         part = connection.recv(65_536)
         if not part:

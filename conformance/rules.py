@@ -1,4 +1,4 @@
-"""The rules of the guide, each with its cases and the mistakes that these catch.
+"""The rules of the guide, each with its cases and the mistakes that they catch.
 
     python conformance/rules.py
 
@@ -23,7 +23,7 @@ _TABLE = re.compile(r"(?<=<!-- rules )(\d+)( -->\n).*?(?=<!-- end -->)", re.DOTA
 
 
 def sections() -> dict[str, list[dict[str, Any]]]:
-    """Return the rules by section: in words, and with patterns of the ids of their cases."""
+    """Return the rules by section, with patterns of the ids of their cases."""
     return {each["section"]: each["rules"] for each in json.loads((FOLDER / "rules.json").read_text("utf-8"))}
 
 
@@ -56,7 +56,7 @@ def problems() -> list[str]:
 
 
 def renewed(guide: str) -> str:
-    """Return the guide with its tables as they should be."""
+    """Return the guide with its tables renewed."""
     mutants = [
         mutant
         for path in sorted((FOLDER / "mutants").glob("*.json"))

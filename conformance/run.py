@@ -1,13 +1,13 @@
-"""Hold a client in any language against the cases in `cases/`.
+"""Test a client in any language with the cases in `cases/`.
 
     python conformance/run.py [--strict] [--area AREA]... [--case ID]... [--timeout SECONDS] -- COMMAND...
 
 COMMAND starts an adapter: a program that reads a line of JSON from standard input for each case and writes one to
-standard output. Asked {"id", "area", "input"} it answers {"id", "result"}, or {"id", "unsupported": true} where its
-language or client has no such thing, or {"id", "error": "why it could not"}. What it writes to standard error is shown.
+standard output. For {"id", "area", "input"} it answers {"id", "result"}, or {"id", "unsupported": true} if its
+language or client does not have the feature, or {"id", "error": "the reason"}. Its standard error is shown.
 
-What is unsupported fails in the areas that every client has; with --strict in all. The exit status is 0 when no case
-failed, 1 when one did, and 2 when nothing could be run. Needs Python 3.11 alone.
+Unsupported cases fail in the areas that every client has; with --strict, in all. The exit status is 0 if no case
+failed, 1 if one did, and 2 if nothing could be run. Needs only Python 3.11.
 """
 
 import argparse
@@ -31,11 +31,11 @@ CASES = Path(__file__).resolve().parent / "cases"
 SERVED = {"calls", "ingest", "recovery", "wire", "pace", "files"}
 """Areas whose cases need a server."""
 OPTIONAL = {"limits", "pace", "order", "keys", "patience", "recovery", "files", "encoding"}
-"""Areas that a small client may leave out, which sends one batch after the other and keeps no files."""
+"""Areas that a small client may omit, which sends one batch after the other and keeps no files."""
 PREFIX = "/v1/datasets/dataset"
-"""Where the rows of an ingest go."""
+"""The dataset for the rows of an ingest."""
 KEY = "conformance-key-0123456789"
-"""What adapters send, and nothing that they say may hold."""
+"""The key that adapters send, and that nothing they write may contain."""
 
 
 def cases(area: str | None = None) -> Iterator[tuple[str, Json]]:
@@ -48,7 +48,7 @@ def cases(area: str | None = None) -> Iterator[tuple[str, Json]]:
 
 
 def problems(adapter: Adapter, area: str, case: Json) -> list[str] | None:
-    """Return what is wrong with an adapter's answer to a case, or None when it does not support it."""
+    """Return what is wrong with an adapter's answer to a case, or None if it does not support it."""
     try:
         if area in SERVED:
             return _problems_when_served(adapter, area, case)
@@ -92,7 +92,7 @@ def _problems_when_served(adapter: Adapter, area: str, case: Json) -> list[str] 
                 return None
             if wrong := _told(answer):
                 return wrong
-            # Without the folder, whose name may hold any number that a message is to name.
+            # Without the folder, whose name may contain any number that a message should name.
             result = json.loads(json.dumps(answer["result"]).replace(name, ""))
             results.append(result | _files(folder))
         for path in folder.iterdir():
@@ -109,7 +109,7 @@ def _merged(given: Json, changes: Json) -> Json:
 
 
 def _question(given: Json, folder: Path, url: str) -> Json:
-    """What the adapter is asked: without what is the runner's affair, and with paths for files."""
+    """The input for the adapter: without the runner's own members, and with paths for files."""
     kept = {name: value for name, value in given.items() if name not in ("script", "then", "found", "serves", "stored")}
     options = dict(kept.pop("options", {}))
     for name, file in (("journal", "journal"), ("dead_letter", "dead.jsonl")):
@@ -119,14 +119,14 @@ def _question(given: Json, folder: Path, url: str) -> Json:
 
 
 def _write_files(folder: Path, found: Json) -> None:
-    """Lay out the files that a case finds."""
+    """Create the files that a case starts with."""
     names = {"dead_letters": "dead.jsonl", "reasons": "dead.jsonl.reasons.jsonl", "journal": "journal"}
     for name, text in found.items():
         (folder / names[name]).write_text(text, "utf-8")
 
 
 def _files(folder: Path) -> Json:
-    """What stands in the dead letters, and beside them."""
+    """The contents of the dead letters, and of the files next to them."""
     letters, reasons = folder / "dead.jsonl", folder / "dead.jsonl.reasons.jsonl"
     lines = letters.read_text("utf-8").splitlines() if letters.exists() else []
     told = reasons.read_text("utf-8").splitlines() if reasons.exists() else []
@@ -145,7 +145,7 @@ def _row(line: str) -> Any:
 
 
 def _seen(server: Server, world: World | None) -> Json:
-    """What came, as the cases expect it."""
+    """The received requests, in the form of the cases."""
     came = server.requests
     bodies = [request.body.decode("utf-8", "replace") for request in came if request.body]
     return {
@@ -162,7 +162,7 @@ def _seen(server: Server, world: World | None) -> Json:
 def late(server: Server, to: int, at_least: float, after: int | None = None) -> list[str]:
     """Whether a request came too soon, counted from another one's answer, or from the start of the case.
 
-    A busy machine makes all that later, and never sooner.
+    A busy machine makes it later, and never sooner.
     """
     came = server.requests
     if to >= len(came) or (after is not None and (after >= len(came) or came[after].answered is None)):

@@ -1,4 +1,4 @@
-"""A server that does what a case's script says, byte for byte where it has to, and notes what came and when."""
+"""A server that follows a case's script, byte for byte if necessary, and records what arrived and when."""
 
 import json
 import re
@@ -17,11 +17,11 @@ __all__ = ["Server"]
 
 Json = dict[str, Any]
 TOGETHER = 2.0
-"""Seconds for which a request waits for others; a client may always send fewer at once."""
+"""Seconds for which a request waits for others; a client may always send fewer at a time."""
 TOO_MANY: Json = {"status": 418, "body": {"message": "The script has no more steps."}}
-"""One request too many is told by an answer that no client takes for a good one."""
+"""The answer to a request too many, which no client mistakes for a success."""
 _IN = re.compile(r"\{in (\d+)\}")
-"""Stands for the date in so many seconds."""
+"""A placeholder for the date in a number of seconds."""
 
 
 class Server:
@@ -29,7 +29,7 @@ class Server:
 
     Args:
         script: the steps. A request takes the first one that is meant for it.
-        world: answers where a step leaves that open, and when there are no more.
+        world: answers if a step does not, and after the last step.
         kill: ends the client's process.
     """
 
@@ -45,18 +45,18 @@ class Server:
         self._waiting = 0
         self._under_way = 0
         self.at_once = 0
-        """How many requests waited for their answers together, at most."""
+        """The maximum number of requests that waited for their answers at the same time."""
         self.killed = False
         """Whether the script ended the client's process since this was last set to False."""
         self.requests: list[Request] = []
         self.problems: list[str] = []
-        """What came and was no request of this API."""
+        """Received data that was not a request of this API."""
         self.started = time.monotonic()
         self.port = 0
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The address it listens on."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
@@ -86,7 +86,7 @@ class Server:
     def _close_listener(self) -> None:
         if self._listener:
             with suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)  # which ends the waiting for a connection
+                self._listener.shutdown(socket.SHUT_RDWR)  # which ends the wait for a connection
             self._listener.close()
             self._listener = None
 
@@ -122,7 +122,7 @@ class Server:
     # Refusing connections
 
     def _refuse_if_next(self) -> bool:
-        """Let no connection in for the time that the next step says, if it says so."""
+        """Refuse connections for the time in the next step, if it has one."""
         with self._lock:
             if not self._steps or "refuse" not in self._steps[0]:
                 return False
@@ -150,7 +150,7 @@ class Server:
         return request
 
     def _step_for(self, request: Request) -> tuple[Json, int]:
-        """Return what is to be done with a request, and which one it is; and note it."""
+        """Record a request; return what to do with it, and its number."""
         with self._lock:
             self.requests.append(request)
             self._under_way += 1
@@ -178,7 +178,7 @@ class Server:
             self._under_way -= 1
 
     def _do(self, step: Json, number: int, request: Request, connection: socket.socket, under_way: ExitStack) -> bool:
-        """Do what the script says; return whether the connection stays open."""
+        """Follow the script; return whether the connection stays open."""
         if "together" in step:
             self._wait_for(step["together"])
         if self._stopping.wait(step.get("delay", 0)):
@@ -198,7 +198,7 @@ class Server:
         closes = self._refuse_if_next() or bool(step.get("close") or "truncate" in step)
         written = _written(step, number, closes=closes and step.get("close") != "silently")
         request.answered = time.monotonic()
-        # Before the answer goes: once it is there, the client's next request may be quicker than this thread.
+        # Before the answer is sent: after that, the client's next request may be quicker than this thread.
         under_way.close()
         if "trickle" in step:
             head, blank, body = written.partition(b"\r\n\r\n")
@@ -208,13 +208,13 @@ class Server:
         return not closes
 
     def _effect_of(self, request: Request, step: Json) -> Json | None:
-        """Let a request take effect, if the step leaves the answer open or says so."""
+        """Let a request take effect, if the step has no answer or says so."""
         if self._world and (step.get("effect") or not step.keys() & {"status", "raw", "drop", "hang", "kill"}):
             return self._world.answer(request.method, request.target, request.body)
         return None
 
     def _wait_for(self, count: int) -> None:
-        """Wait until so many requests wait here, or it has been long enough."""
+        """Wait until enough requests wait here, or time runs out."""
         with self._lock:
             self._waiting += 1
             self._lock.notify_all()
@@ -233,7 +233,7 @@ def _date(found: re.Match[str]) -> str:
 
 
 def _written(step: Json, number: int, *, closes: bool) -> bytes:
-    """The bytes of an answer; `{n}` in its body is the number of the request, from 1."""
+    """The bytes of an answer; `{n}` in its body is the number of the request, starting at 1."""
     if "raw" in step:
         return str(step["raw"]).replace("{n}", str(number)).encode("latin-1")
     text = step.get("text")

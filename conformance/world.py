@@ -1,4 +1,4 @@
-"""One dataset, as far as a case needs it: rows are stored at once, and each ingestion counts its own."""
+"""One dataset, as far as a case needs it: rows are stored immediately, and each ingestion counts its own."""
 
 import json
 import threading
@@ -10,18 +10,18 @@ Json = dict[str, Any]
 
 
 class World:
-    """Takes ingestions and tells what became of them.
+    """Accepts ingestions and returns their outcomes.
 
     Args:
-        primary_keys: the columns that identify a row; a later row of the same values replaces it.
-        stored: the rows that are there already.
+        primary_keys: the columns that identify a row; a later row with the same values replaces it.
+        stored: the rows that already exist.
     """
 
     def __init__(self, primary_keys: list[str], stored: list[Json] | None = None) -> None:
         self._lock = threading.Lock()
         self._keys = primary_keys
         self.stored: list[Json] = list(stored or [])
-        """The rows, in the order in which they came first."""
+        """The rows, in the order of their first arrival."""
         self._ingestions: dict[str, tuple[int, int]] = {}
 
     def answer(self, method: str, target: str, body: bytes) -> Json:

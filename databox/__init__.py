@@ -66,13 +66,13 @@ _LATER = {
     "read_query": "databox.files.query",
     "read_records": "databox.files.reader",
 }
-"""What is imported when it is first asked for, since few programs need all of it."""
+"""Names that are imported on first use, because few programs need all of them."""
 
 
 def __getattr__(name: str) -> typing.Any:
     if name not in _LATER:
         raise AttributeError(f"module 'databox' has no attribute {name!r}")
-    import importlib  # here, so that the package has no such name
+    import importlib  # here, so that the name is not part of the package
 
     return getattr(importlib.import_module(_LATER[name]), name)
 

@@ -1,6 +1,6 @@
-"""What to say when the vendor's older distribution is installed beside this one, as each overwrites files of the other.
+"""The message when the vendor's older distribution is installed too, because each overwrites files of the other.
 
-It is imported when something is amiss already, and imports nothing of ours, since that may be what is amiss.
+This module is imported when something is already wrong, so it imports none of our modules, which may be the cause.
 """
 
 import importlib.metadata
@@ -8,10 +8,10 @@ import importlib.metadata
 __all__ = ["REMEDY", "explain", "is_there"]
 
 REMEDY = (
-    "Two distributions are in each other's way: databox, the client of Databox's older push API, and databox-sdk, this "
-    "one. Both install a package named databox, and each overwrites files of the other. Take both out and put back the "
-    "one that you want: pip uninstall -y databox databox-sdk, then pip install databox-sdk. A program that needs "
-    "both has to have them in two environments."
+    "Two distributions conflict: databox, the client for Databox's older push API, and databox-sdk, this one. Both "
+    "install a package named databox, and each overwrites files of the other. Uninstall both and reinstall the one you "
+    "want: pip uninstall -y databox databox-sdk, then pip install databox-sdk. If you need both, install them in "
+    "separate environments."
 )
 
 
@@ -25,7 +25,7 @@ def is_there() -> bool:
 
 
 def explain(problem: ImportError) -> None:
-    """Say why an import failed, if that is why.
+    """Explain a failed import, if this is the reason.
 
     Raises:
         ImportError: both distributions are installed.

@@ -1,7 +1,7 @@
-"""Which key to use and where to send it: argument, environment, or the official client's file, in that order.
+"""Which key and address to use: from the arguments, the environment, or the official client's file, in that order.
 
-What was given may be a key in the wrong place. So it is looked at inside `Secret`, and what is refused is described
-and never quoted.
+Any value may be a key in the wrong place. So values are checked inside `Secret`, and refused ones are described,
+never quoted.
 """
 
 import os
@@ -23,17 +23,17 @@ DEFAULT_BASE_URL = "https://api.databox.com"
 KEY_HEADER = "x-api-key"
 KEY_VARIABLE = "DATABOX_API_KEY"
 URL_VARIABLE = "DATABOX_API_URL"
-_PLACE = re.compile(r"\[[^\[\]]*:[^\[\]]*\](:[0-9]*)?|[^\[\]]*")  # urlsplit lets more pass between and behind brackets
+_PLACE = re.compile(r"\[[^\[\]]*:[^\[\]]*\](:[0-9]*)?|[^\[\]]*")  # urlsplit accepts more between and after brackets
 _NO_KEY = (
     "No API key. Pass api_key=…, set DATABOX_API_KEY, or log in with the official client. "
-    "Keys are made in Databox under Account Management > Profile > Password & Security > API key."
+    "Create a key in Databox under Account Management > Profile > Password & Security > API key."
 )
 _DISTINCT = 8
-"""Characters of a key that is found nowhere by chance."""
+"""The minimum length of a key that does not occur anywhere by chance."""
 
 
 class Config:
-    """The key and the address that a client was made with."""
+    """The key and the address of a client."""
 
     __slots__ = ("base_url", "key")
 
@@ -46,12 +46,12 @@ class Config:
 
     @property
     def host(self) -> str:
-        """The host and port that the key goes to."""
+        """The host and port that the key is sent to."""
         return urlsplit(self.base_url).netloc
 
     @property
     def exposes_key(self) -> bool:
-        """Whether the key would cross a network unencrypted."""
+        """Whether the key would be sent unencrypted over a network."""
         parts = urlsplit(self.base_url)
         return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
@@ -64,12 +64,12 @@ def load_config(api_key: str | Secret[str] | None, base_url: str | Secret[str] |
         TypeError: the key or the URL is not a string.
     """
     given = secret_of(api_key), secret_of(base_url)
-    del api_key, base_url  # whoever shows the locals of a traceback does not show them
+    del api_key, base_url  # so that a traceback with local variables does not show them
     key, url = _argument("api_key", given[0]), _argument("base_url", given[1])
     key = key or secret_of(os.environ.get(KEY_VARIABLE) or None)
     place = "" if url else f" in {URL_VARIABLE}"
     url = url or secret_of(os.environ.get(URL_VARIABLE) or None)
-    # The file is not even opened when nothing is wanted from it, so that a broken one harms nobody else.
+    # The file is not opened if nothing is needed from it, so that a broken one does no harm.
     if not key or not url:
         path = config_file()
         stored = _stored(path, required=not key)
@@ -82,13 +82,13 @@ def load_config(api_key: str | Secret[str] | None, base_url: str | Secret[str] |
 
 
 def config_file() -> Path:
-    """Return where the official client keeps its key."""
+    """Return the path of the official client's configuration file."""
     home = os.environ.get("HOME") or os.environ.get("USERPROFILE")
     return Path(home or Path.home()) / ".config" / "databox-cli" / "config.json"
 
 
 def read_config_file(path: Path) -> Secret[dict[str, Any]] | None:
-    """Return what is in the official client's file; nothing at all where there is none, and None if it is no object.
+    """Return the contents of the official client's file; empty if there is no file, and None if it is not an object.
 
     Raises:
         OSError: it cannot be read.
@@ -108,23 +108,23 @@ def _argument(name: str, given: Secret[str] | None) -> Secret[str] | None:
     if not isinstance(given.reveal(), str):
         raise ArgumentTypeError(f"{name} must be a string, not {type(given.reveal()).__name__}.")
     if not given.reveal().strip():
-        raise ConfigurationError(f"{name} is empty. Leave it out to use the environment or the stored value.")
+        raise ConfigurationError(f"{name} is empty. Omit it to use the environment or the stored value.")
     return given
 
 
 def _stored(path: Path, *, required: bool) -> dict[str, Secret[str]]:
-    """The key and address in the file, as far as they are there."""
+    """The key and address from the file, if present."""
     try:
         found = read_config_file(path)
     except OSError as error:
         problem = f"Cannot read {path}: {error.strerror}."
     else:
-        problem = f"{path} is not a JSON object. Mend or delete it, or pass api_key=…."
+        problem = f"{path} is not a JSON object. Correct or delete it, or pass api_key=…."
         if found is not None:
             values = {name: secret_of(found.reveal().get(name)) for name in ("apiKey", "apiUrl")}
             for name, value in values.items():
                 if value is not None and not isinstance(value.reveal(), str):
-                    raise ConfigurationError(f"{path}: {name} is not a string. Mend or delete the file.")
+                    raise ConfigurationError(f"{path}: {name} is not a string. Correct or delete the file.")
             return {name: value for name, value in values.items() if value is not None and value.reveal()}
     if required:
         raise ConfigurationError(problem)
@@ -135,7 +135,7 @@ def _checked_key(key: Secret[str]) -> Secret[str]:
     key = Secret(key.reveal().strip())
     if not (key.reveal().isascii() and key.reveal().isprintable() and " " not in key.reveal()):
         raise ConfigurationError(
-            "The API key holds a space, a line break or a character that no header can carry. Copy it again."
+            "The API key contains a space, a line break or a character that is not allowed in a header. Copy it again."
         )
     if "://" in key.reveal():
         raise ConfigurationError("The API key is an address. Were api_key and base_url swapped?")
@@ -145,14 +145,14 @@ def _checked_key(key: Secret[str]) -> Secret[str]:
 def _checked_url(url: Secret[str], key: Secret[str], place: str) -> str:
     base_url, problem = address_in(url)
     if len(key.reveal()) >= _DISTINCT and key.reveal() in base_url:
-        base_url, problem = "", "holds the API key, and would be shown"
+        base_url, problem = "", "contains the API key, and would be shown"
     if problem:
         raise ConfigurationError(f"The base URL{place} {problem}. Write it like {DEFAULT_BASE_URL}.")
     return base_url
 
 
 def address_in(url: Secret[str]) -> tuple[str, str]:
-    """Return a base URL in its one form, and what is wrong with it, without quoting it; one of them is empty."""
+    """Return a normalised base URL, and what is wrong with it, without quoting it; one of them is empty."""
     text = url.reveal().strip()
     try:
         parts = urlsplit(text)
@@ -160,16 +160,16 @@ def address_in(url: Secret[str]) -> tuple[str, str]:
     except ValueError:
         return "", "is not a URL"
     if parts.scheme not in {"http", "https"}:
-        return "", "does not begin with http:// or https://, so it is not an http(s) address with a host"
+        return "", "does not start with http:// or https://, so it is not an http(s) address with a host"
     if parts.username is not None or parts.password is not None:
-        return "", "must not hold a user name or password"
+        return "", "must not contain a user name or password"
     if not parts.hostname or port == 0 or not text.isprintable() or not _PLACE.fullmatch(parts.netloc):
         return "", "is not an http(s) address with a host"
     if parts.query or parts.fragment:
-        return "", "must not hold a query or fragment"
+        return "", "must not contain a query or fragment"
     try:
         host = canonical(parts.hostname)
     except ValueError as error:
-        return "", f"has a host that there cannot be: {error}"
+        return "", f"has an invalid host: {error}"
     place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
     return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")), ""

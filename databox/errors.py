@@ -1,25 +1,25 @@
-r"""Everything that can go wrong, as one tree of exceptions.
+r"""All exceptions, in one hierarchy.
 
-A message says what failed (method and path), the status and code, the API's own words, the request id and what
-to do next. It is one line, whatever it quotes: control characters and the like are shown as `\x1b`, not passed on.
-All of them pickle, and none ever holds the key: the transport redacts before it raises.
+A message says what failed (method and path), the status and code, the API's own message, the request id and what
+to do next. It is one line, whatever it quotes: control characters are shown as escapes such as `\x1b`.
+All exceptions can be pickled, and none ever contains the key: the transport redacts before it raises.
 
     DataboxError
     ├── ConfigurationError
     ├── InvalidRecordError            also a ValueError
     ├── APIError
-    │   ├── APIConnectionError        no whole answer
+    │   ├── APIConnectionError        no complete answer
     │   │   └── APITimeoutError       also a TimeoutError
-    │   ├── InvalidResponseError      2xx, and not what the API promises
-    │   └── APIStatusError            the API said no
+    │   ├── InvalidResponseError      2xx, but not a valid answer
+    │   └── APIStatusError            the API refused the request
     │       ├── BadRequestError 400, AuthenticationError 401, PermissionDeniedError 403, NotFoundError 404
     │       ├── ConflictError 409, RequestTooLargeError 413, RateLimitError 429
     │       └── ServerError 5xx
-    ├── IngestError                   in `report`, which it carries
+    ├── IngestError                   defined in `databox.report`, which it carries
     └── IngestionTimeoutError         also a TimeoutError
 
 `docs/errors.md` has a section for each, with an example of its message, the cause and the remedy. Its anchor is the
-name in lower case: `databox.errors#ratelimiterror`; so have outcomes of rows, as in `databox.errors#ambiguous`.
+name in lower case: `databox.errors#ratelimiterror`. Outcomes of rows have anchors too: `databox.errors#ambiguous`.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ __all__ = [
 
 
 class DataboxError(Exception):
-    """Any error that this library raises on its own account."""
+    """The base class of all errors that this library raises."""
 
     def __init__(self, message: str) -> None:
         super().__init__(visible(message))
@@ -68,13 +68,13 @@ def _restore(kind: type[DataboxError], args: tuple[Any, ...], state: dict[str, A
 
 
 class ConfigurationError(DataboxError):
-    """The key, base URL, configuration file or a variable of the environment is missing or cannot be used."""
+    """The key, base URL, configuration file or an environment variable is missing or cannot be used."""
 
 
 class InvalidRecordError(DataboxError, ValueError):
-    """A row, or a batch of rows, cannot be sent as it is.
+    """A row, or a batch of rows, contains something that cannot be sent.
 
-    `index` is the row's place in the input, from 0, and `column` the column at fault, where there is one.
+    `index` is the row's position in the input, starting at 0, and `column` the column at fault, if there is one.
     """
 
     def __init__(self, message: str, *, index: int | None = None, column: str | None = None) -> None:
@@ -84,7 +84,7 @@ class InvalidRecordError(DataboxError, ValueError):
 
 
 class APIError(DataboxError):
-    """A request that did not end in the promised answer."""
+    """A request failed. The base class of all errors of a request."""
 
     def __init__(self, message: str, *, method: str, path: str) -> None:
         super().__init__(message)
@@ -93,10 +93,10 @@ class APIError(DataboxError):
 
 
 class APIConnectionError(APIError):
-    """No whole answer arrived.
+    """The client could not connect, or did not receive a complete answer.
 
-    `request_sent` is False when the request surely never reached the API, and True when it may have taken
-    effect. `retryable` is False when trying again cannot help, as with a certificate that does not fit.
+    `request_sent` is False if the request certainly did not reach the API, and True if it may have taken
+    effect. `retryable` is False if a retry cannot help, as with an invalid certificate.
     """
 
     def __init__(self, message: str, *, method: str, path: str, request_sent: bool, retryable: bool = True) -> None:
@@ -106,11 +106,11 @@ class APIConnectionError(APIError):
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
-    """No whole answer arrived within `timeout` seconds."""
+    """No complete answer arrived within `timeout` seconds."""
 
 
 class InvalidResponseError(APIError):
-    """A 2xx answer that is not what the API promises: HTML, broken JSON, a missing id."""
+    """A 2xx answer does not match the API: HTML, broken JSON, a missing id."""
 
     def __init__(
         self, message: str, *, method: str, path: str, status_code: int, request_id: str | None = None
@@ -121,11 +121,11 @@ class InvalidResponseError(APIError):
 
 
 class APIStatusError(APIError):
-    """The API said no.
+    """The API refused the request.
 
-    `status_code` is the HTTP status as it came (2xx when the refusal was in the body), `errors` are the API's
-    entries (10,000 at most), `code` and `field` those of the first, `retry_after` the seconds that the server asked
-    to wait (a year at most).
+    `status_code` is the HTTP status as received (2xx if the refusal was in the body), `errors` are the API's
+    error entries (at most 10,000), `code` and `field` those of the first entry, and `retry_after` is the number of
+    seconds that the server asked to wait (at most a year).
     """
 
     def __init__(
@@ -157,15 +157,15 @@ class AuthenticationError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the key is known, but not allowed to do this."""
+    """403: the key is valid, but does not have permission."""
 
 
 class NotFoundError(APIStatusError):
-    """404: there is no such thing, or it is not visible to this key."""
+    """404: the object does not exist, or is not visible to this key."""
 
 
 class ConflictError(APIStatusError):
-    """409: something that must be unique is there already."""
+    """409: something that must be unique already exists."""
 
 
 class RequestTooLargeError(APIStatusError):
@@ -177,7 +177,7 @@ class RateLimitError(APIStatusError):
 
 
 class ServerError(APIStatusError):
-    """5xx: the service failed, or something between here and it."""
+    """5xx: the service failed, or something between the client and the service."""
 
 
 class IngestionTimeoutError(DataboxError, TimeoutError):

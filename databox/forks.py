@@ -1,6 +1,6 @@
-"""What a forked child must not go on with: its parent's connections, and locks that only the parent's threads let go.
+"""Resets what a forked child must not share: its parent's connections, and locks held by the parent's threads.
 
-A program may make its client before it forks (gunicorn with `preload_app`, Celery, multiprocessing).
+A program may create its client before it forks (gunicorn with `preload_app`, Celery, multiprocessing).
 """
 
 import os
@@ -12,7 +12,7 @@ __all__ = ["renewed_in_children"]
 
 class Renewable(Protocol):
     def after_fork(self) -> None:
-        """Start anew in a child, before anything else runs there."""
+        """Reset in a child, before anything else runs there."""
         ...
 
 
@@ -20,7 +20,7 @@ _renewables: WeakSet[Renewable] = WeakSet()
 
 
 def renewed_in_children(renewable: Renewable) -> None:
-    """Have an object's `after_fork` called in every child, for as long as the object lives."""
+    """Call an object's `after_fork` in every child, for as long as the object lives."""
     _renewables.add(renewable)
 
 

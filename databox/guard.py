@@ -1,6 +1,6 @@
-"""What is asked of a JSON document before it is read: parsers take the depth of one in memory, or its square.
+"""Checks a JSON document before it is parsed: a parser's memory may grow with the depth, or with its square.
 
-Some also end the whole process at a number of thousands of digits, or take minutes for it.
+Some parsers also crash the process on a number of thousands of digits, or take minutes for it.
 """
 
 import re
@@ -9,22 +9,22 @@ from itertools import accumulate
 __all__ = ["DEEPEST", "LONGEST_TEXT", "Guard", "Unreadable", "check"]
 
 DEEPEST = 100
-"""Levels. Neither a row nor an answer of the API has more than a handful."""
+"""Levels. Rows and answers of the API have only a handful."""
 LONGEST_TEXT = 16_000_000
-"""Bytes. A request holds a sixteenth of that."""
+"""Bytes. The body of a request is limited to a sixteenth of that."""
 
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _OF_NUMBERS = b"-+0123456789.eE"
 _TOO_LONG = re.compile(rb"(?<![-+0-9.eE])[-+0-9.eE]{1001}|[eE][-+]?[0-9]{5}")
-"""What may be a number, and which nothing holds."""
+"""A possible number that is too long for any type."""
 
 
 _BLOCK = 1 << 16
 
 
 class Unreadable(ValueError):
-    """A document that is better not read; the message says what it has, and `remedy` what to do about it."""
+    """A document that is not safe to parse; the message says why, and `remedy` what to do."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
@@ -32,27 +32,27 @@ class Unreadable(ValueError):
 
 
 class Guard:
-    """Looks at a JSON document, block by block, in time that its length alone decides."""
+    """Checks a JSON document block by block, in linear time."""
 
     def __init__(self) -> None:
         self.depth = 0
         self.text = 0
-        """Bytes of the text in whose middle the last block ended; 0 for none."""
+        """Bytes of the string in which the last block ended; 0 if it ended outside a string."""
         self._carried = b""
-        """What the next block has to be read with: half of an escape, or the beginning of a number."""
+        """The end of the last block that belongs to the next: half of an escape, or the beginning of a number."""
 
     def check(self, block: bytes) -> None:
-        """Do nothing when what follows can be read.
+        """Check the next block.
 
         Raises:
-            Unreadable: it cannot, and what may come after it neither.
+            Unreadable: it is not safe to parse, and neither is anything after it.
         """
         block, self._carried = self._carried + block, b""
         if b"\\" in block:
             if (len(block) - len(block.rstrip(b"\\"))) % 2:
                 block, self._carried = block[:-1], b"\\"
             block = block.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-        # Now each quote begins a text or ends one.
+        # Now each quote begins or ends a string.
         parts = block.split(b'"')
         within = self.text > 0
         outside = b"".join(parts[within::2])
@@ -77,10 +77,10 @@ class Guard:
 
 
 def check(document: bytes) -> None:
-    """Do nothing when a whole document can be read. It surely can where it has no more than `DEEPEST` brackets.
+    """Check a whole document. One with no more than `DEEPEST` brackets is always safe.
 
     Raises:
-        Unreadable: it cannot.
+        Unreadable: it is not safe to parse.
     """
     guard = Guard()
     for start in range(0, len(document), _BLOCK):

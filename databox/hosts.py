@@ -1,4 +1,4 @@
-"""Hosts as they are looked up: which there can be, and which never leave this machine."""
+"""Host names: which are valid, and which never leave this machine."""
 
 import re
 import socket
@@ -14,10 +14,10 @@ _FOUR_NUMBERS = re.compile(r"([0-9]+\.){3}[0-9]+")
 
 
 def canonical(host: str) -> str:
-    """Return a host as it is looked up: in lower case and ASCII, and an address in its usual form.
+    """Return a host in its canonical form: in lower case and ASCII, and an address in its usual form.
 
     Raises:
-        ValueError: there can be no such host; the message says why without quoting it, as it may be a key.
+        ValueError: the host is not valid; the message says why without quoting it, because it may be a key.
     """
     if ":" in host:
         return _in_its_usual_form(IPv6Address, host)
@@ -27,9 +27,9 @@ def canonical(host: str) -> str:
             if label.startswith("xn--"):
                 idna.decode(label)
     except UnicodeError:
-        raise ValueError("it is no internationalised name") from None
+        raise ValueError("it is not an internationalised name") from None
     if len(name.removesuffix(".")) > 253 or not _NAME.fullmatch(name):
-        raise ValueError("between its dots, a name has 1 to 63 letters, digits and hyphens")
+        raise ValueError("each part of a host name must have 1 to 63 letters, digits and hyphens")
     if _FOUR_NUMBERS.fullmatch(name):
         return _in_its_usual_form(IPv4Address, name)
     address = address_of(name)
@@ -40,11 +40,11 @@ def _in_its_usual_form(kind: type[IPv4Address] | type[IPv6Address], address: str
     try:
         return str(kind(address))
     except ValueError:
-        raise ValueError("its numbers are none of an IP address") from None
+        raise ValueError("its numbers are not an IP address") from None
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the address that a host is written as, also in the short forms that systems take; None for a name."""
+    """Return the IP address that a host represents, also in the short forms that systems accept; None for a name."""
     if ":" in host:
         return IPv6Address(host)
     with suppress(OSError):
@@ -53,12 +53,12 @@ def address_of(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def is_address(host: str) -> bool:
-    """Return whether a host, in its canonical form, is an address, so that there is nothing to look up."""
+    """Return whether a host, in its canonical form, is an IP address, which needs no DNS lookup."""
     return address_of(host) is not None
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host, in its canonical form, is always this machine, so that nothing crosses a network."""
+    """Return whether a host, in its canonical form, is always this machine, so that nothing leaves it."""
     name = host.removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True

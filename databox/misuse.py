@@ -1,19 +1,19 @@
-"""Arguments that cannot be right: built-in exceptions that the command can tell from a fault of ours."""
+"""Exceptions for invalid arguments: built-in types that the command can distinguish from our bugs."""
 
 __all__ = ["ArgumentLookupError", "ArgumentTypeError", "ArgumentValueError", "Misuse"]
 
 
 class Misuse(Exception):
-    """The caller's mistake, found before anything was done."""
+    """A mistake of the caller's, found before anything was done."""
 
 
 class ArgumentValueError(Misuse, ValueError):
-    """A value that is out of bounds, or that there is not."""
+    """A value that is out of range, or does not exist."""
 
 
 class ArgumentTypeError(Misuse, TypeError):
-    """A value of another type."""
+    """A value of the wrong type."""
 
 
 class ArgumentLookupError(Misuse, LookupError):
-    """A name that nothing has."""
+    """A name that does not exist."""

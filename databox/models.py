@@ -1,7 +1,7 @@
-"""The things the API knows, as frozen objects of plain types.
+"""The API's objects, as frozen objects with plain types.
 
-Every model carries `request_id`, the id to quote to support, and `extra`, the fields that the server sent and
-the model does not know. Neither takes part in comparisons: two readings of one dataset are equal.
+Every model has `request_id`, the id to quote to support, and `extra`, the fields that the server sent and
+the model does not know. Neither is part of comparisons: two readings of the same dataset are equal.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ __all__ = [
 
 @attrs.frozen(kw_only=True, repr=False)
 class Model:
-    """What all models share: where the answer came from, and what else it said."""
+    """The base class of all models: the request id, and fields that the model does not know."""
 
     request_id: str | None = attrs.field(default=None, eq=False)
     extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any], eq=False)
@@ -41,9 +41,9 @@ class ErrorDetail:
     """One entry of the API's `errors`, or of an ingestion's."""
 
     code: str | None = None
-    """The machine code to act on, such as `invalid_input`; new codes may appear at any time."""
+    """The machine-readable code, such as `invalid_input`; new codes may appear at any time."""
     message: str | None = None
-    """The API's words for people; their wording is not stable."""
+    """The API's message for people; its wording may change."""
     field: str | None = None
     """The request field that the entry is about."""
     type: str | None = None
@@ -52,12 +52,12 @@ class ErrorDetail:
 
 @attrs.frozen(repr=False)
 class Account(Model):
-    """An account that the key's user can reach."""
+    """An account that the key's user can access."""
 
     id: int
     name: str | None = None
     account_type: str | None = None
-    """`organization`, `agency`, `client`, `standard`, or a word that is newer than this library."""
+    """`organization`, `agency`, `client`, `standard`, or a value that is newer than this library."""
 
 
 @attrs.frozen(repr=False)
@@ -70,9 +70,9 @@ class DataSource(Model):
     timezone: str | None = None
     """An IANA name such as `Europe/Berlin`."""
     key: str | None = None
-    """The kind of source; `ingestion` for those that take rows."""
+    """The kind of source; `ingestion` for those that accept rows."""
     ingestion_supported: bool | None = None
-    """Whether rows can be sent to it; None where the server does not say."""
+    """Whether rows can be sent to it; None if the server does not say."""
 
 
 @attrs.frozen(repr=False)
@@ -92,17 +92,17 @@ class Dataset(Model):
     title: str | None = None
     created: datetime | None = None
     data_source_id: int | None = None
-    """Known when the dataset was made or listed through this library."""
+    """Known if the dataset was created or listed through this library."""
     primary_keys: tuple[str, ...] | None = None
-    """The columns that identify a row, `()` for none; None when unknown: v1 cannot be asked for them."""
+    """The columns that identify a row, `()` for none; None if unknown: v1 does not report them."""
     primary_keys_assumed: bool = attrs.field(default=False, eq=False)
-    """Whether `primary_keys` are what you said of a dataset that `datasets.ensure` found, and not what it was made
-    with."""
+    """Whether `primary_keys` are the ones you passed for a dataset that `datasets.ensure` found, rather than those it
+    was created with."""
 
 
 @attrs.frozen(repr=False)
 class IngestionReceipt(Model):
-    """The API's word that it took a batch. Accepted is not stored: ask for the ingestion's outcome."""
+    """The API's receipt for an accepted batch. Accepted is not stored: ask for the ingestion's outcome."""
 
     ingestion_id: str
     message: str | None = None
@@ -110,12 +110,12 @@ class IngestionReceipt(Model):
 
 @attrs.frozen(repr=False)
 class IngestionSummary(Model):
-    """One line of a dataset's list of ingestions."""
+    """An entry in a dataset's list of ingestions."""
 
     id: str
     timestamp: datetime | None = None
     status: str | None = None
-    """An open word; no list of them is documented."""
+    """Any string; the possible values are not documented."""
 
 
 @attrs.frozen(repr=False)
@@ -130,12 +130,12 @@ class DatasetMetrics(Model):
 
 @attrs.frozen(repr=False)
 class Ingestion(Model):
-    """What became of one batch. Counts are None until the API knows them."""
+    """The outcome of one batch. Counts are None until the API knows them."""
 
     id: str
     timestamp: datetime | None = None
     status: str | None = None
-    """An open word (`success`, `processing` and `failed` have been seen); judge by counts and errors."""
+    """Any string (`success`, `processing` and `failed` have been seen); rely on counts and errors instead."""
     received: int | None = None
     appended: int | None = None
     overwritten: int | None = None

@@ -1,4 +1,4 @@
-"""What became of every row of an ingest, and how far it is."""
+"""The outcome of every row of an ingest, and its progress."""
 
 from collections.abc import Iterable
 from typing import Literal, get_args
@@ -27,19 +27,19 @@ _ACCEPTED = ("appended", "overwritten", "rejected", "uncounted", "unverified")
 
 @attrs.frozen(kw_only=True)
 class IngestProgress:
-    """How far an ingest is; passed to `progress` after each answer."""
+    """The progress of an ingest; passed to `progress` after each answer."""
 
     rows: int
     """Rows taken from the source so far."""
     total_rows: int | None
-    """Rows that the source has, when it says so."""
+    """Number of rows in the source, if known."""
     accepted: int
     failed: int
     """Rows that failed, are ambiguous, or could not be encoded."""
     verified: int
-    """Accepted rows of which the server has told the outcome."""
+    """Accepted rows whose outcome is known."""
     uncounted: int = 0
-    """Accepted rows of ingestions that the list calls done, without counting them; with `verify="status"`."""
+    """Accepted rows of ingestions that the list calls done but does not count; with `verify="status"`."""
     batches: int
     """Batches answered so far."""
     requests: int
@@ -47,36 +47,36 @@ class IngestProgress:
     seconds: float
     rows_per_second: float
     waiting_for: Literal["source", "answers", "service", "outcomes", "nothing"]
-    """What it waits for now; `answers` includes waiting for the rate limit, and `service` says that nothing goes
-    through."""
+    """What the run is waiting for; `answers` includes waiting for the rate limit, and `service` means that no request
+    succeeds."""
     seconds_left: float | None
-    """The least time that the limits leave for the rest; None when the number of rows is not known."""
+    """The minimum time that the limits require for the rest; None if the number of rows is unknown."""
     error: APIError | None = None
-    """Why nothing went through last, while `waiting_for` is `service`."""
+    """Why the last request failed, while `waiting_for` is `service`."""
     waited: float = 0.0
-    """For how many seconds nothing has gone through."""
+    """For how many seconds no request has succeeded."""
     patience_left: float | None = None
-    """For how many seconds the service will be waited for yet; None while it takes something."""
+    """For how many more seconds the run waits for the service; None while requests succeed."""
 
 
 @attrs.frozen(kw_only=True)
 class BatchOutcome:
-    """What became of rows that follow one another in the input.
+    """The outcome of consecutive rows of the input.
 
-    Rows that went together, and are parted in the input by others, have several entries with one ingestion id. The
-    last five counts share out the rows of an accepted entry and are 0 for all others; as the API counts an ingestion as
-    a whole, they are dealt out among its entries.
+    If rows that were sent together are separated in the input by others, they have several entries with the same
+    ingestion id. The last five counts add up to the rows of an accepted entry and are 0 for all others; because the API
+    counts an ingestion as a whole, its counts are distributed among its entries.
     """
 
     index: int
-    """The entry's place in the report, from 0."""
+    """The entry's position in the report, starting at 0."""
     first_row: int
-    """The place of its first row in the input, from 0."""
+    """The position of its first row in the input, starting at 0."""
     rows: int
     outcome: Outcome
     ingestion_id: str | None = None
     error: DataboxError | None = None
-    """Why the rows are not stored, or why that is not known; of several invalid rows, the first one's error."""
+    """Why the rows are not stored, or why that is unknown; for several invalid rows, the error of the first."""
     appended: int = 0
     overwritten: int = 0
     rejected: int = 0
@@ -91,7 +91,7 @@ class BatchOutcome:
 
 @attrs.frozen(kw_only=True)
 class IngestReport:
-    """What became of every row that was read.
+    """The outcome of every row that was read.
 
     Always `rows == accepted + failed + invalid + ambiguous + unsent`, and
     `accepted == appended + overwritten + rejected + uncounted + unverified`.
@@ -111,25 +111,25 @@ class IngestReport:
     appended: int
     overwritten: int
     rejected: int
-    """Accepted rows that the API rejected: as it counted, or all that it did not count of an ingestion that failed."""
+    """Accepted rows that the API rejected: by its count, or all uncounted rows of an ingestion that failed."""
     uncounted: int
-    """Accepted rows of ingestions that the list calls done (`verify="status"`); it counts no rows, so rejected ones
-    among them would not show."""
+    """Accepted rows of ingestions that the list calls done (`verify="status"`); it counts no rows, so any rejected
+    ones among them would not show."""
     unverified: int
-    """Accepted rows of which the server has not told what became of them."""
+    """Accepted rows whose outcome is unknown."""
     verify: str | None
-    """How the accepted rows were verified; None for not at all."""
+    """How the accepted rows were verified; None if they were not."""
     requests: int
-    """HTTP requests that the run cost, repeated attempts and polls included."""
+    """HTTP requests that the run made, including retries and polls."""
     seconds: float
     complete: bool = True
-    """Whether the source was read to its end; after an interrupt or a fatal error it was not."""
+    """Whether the source was read to its end; False after an interruption or a fatal error."""
     resent: int = 0
-    """Accepted rows that this run sent again because an earlier answer to them was lost, or left it open."""
+    """Accepted rows that this run sent again because an earlier answer was lost or inconclusive."""
     primary_keys: tuple[str, ...] = ()
-    """The primary keys by which rows were sent; with them, what goes again replaces itself."""
+    """The primary keys used for sending; with them, a row that is sent again replaces itself."""
     primary_keys_assumed: bool = False
-    """Whether that these are the dataset's keys is the caller's word: v1 cannot be asked for them."""
+    """Whether the keys were passed by the caller and could not be checked: v1 does not report a dataset's keys."""
     batches: tuple[BatchOutcome, ...] = attrs.field(repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -148,7 +148,7 @@ class IngestReport:
         seconds: float,
         complete: bool = True,
     ) -> "IngestReport":
-        """Return the report that adds up some batches."""
+        """Return the report for the given batches."""
         batches = tuple(sorted(batches, key=lambda batch: batch.index))
 
         def rows(outcome: str) -> int:
@@ -175,15 +175,15 @@ class IngestReport:
 
     @property
     def ok(self) -> bool:
-        """Whether the source was read to its end and every row of it is stored, as far as the run was to verify it."""
+        """Whether the source was read to its end and every row of it is stored, as far as the run verified it."""
         stored = self.accepted == self.rows and not self.rejected and not (self.verify and self.unverified)
         return stored and self.complete
 
     def raise_for_failures(self) -> None:
-        """Do nothing when the report is `ok`.
+        """Raise an error unless the report is `ok`.
 
         Raises:
-            IngestError: it is not; the message says how many rows are missing and why.
+            IngestError: the report is not `ok`; the message says how many rows are missing and why.
         """
         if not self.ok:
             raise IngestError(f"Not every row was stored. {self}", report=self)
@@ -195,7 +195,7 @@ class IngestReport:
         if self.unverified and not self.verify:
             lines.append(f"{self.unverified:,} of them were not verified: accepted is not stored.")
         if self.appended or self.overwritten or self.rejected:
-            # Beside rows that nobody counted a 0 would be nobody's count.
+            # Next to uncounted rows, a 0 would look like a count.
             counts = {name: getattr(self, name) for name in ("appended", "overwritten", "rejected", "unverified")}
             shown = [f"{count:,} {name}" for name, count in counts.items() if count or not self.uncounted]
             lines.append(f"{', '.join(shown)}.")
@@ -210,7 +210,7 @@ class IngestReport:
 
     @property
     def _rests_on(self) -> str:
-        """What it rests on that rows which were sent again are stored once."""
+        """Why rows that were sent again are stored once, or may not be."""
         if not self.primary_keys:
             return ", without primary keys: they may be stored twice"
         keys = ", ".join(self.primary_keys)
@@ -218,19 +218,19 @@ class IngestReport:
 
 
 class IngestError(DataboxError):
-    """Not every row arrived. `report` says which did, which did not, and why."""
+    """Not every row was stored. `report` says which were, which were not, and why."""
 
     def __init__(self, message: str, *, report: IngestReport) -> None:
         Exception.__init__(self, visible_lines(message))  # several lines: those of the report
         self.report = report
         words = [word for word in get_args(Outcome)[1:] if getattr(report, word)]
         words += ["rejected"] if report.rejected else []
-        if words:  # what a traceback shows, and the message need not
+        if words:  # shown by a traceback, and not needed in the message
             self.add_note(f"What to do: {', '.join(f'databox.errors#{word}' for word in words)}")
 
 
 def error_lines(report: IngestReport, *, counted_from: int, all_are_in: str) -> list[str]:
-    """Return a line for each of the first errors, and for the one that ended a run early; each error is told once.
+    """Return a line for each of the first errors, and for the one that ended a run early; each error appears once.
 
     Args:
         report: the report.
@@ -261,6 +261,6 @@ def _more(number: int) -> str:
 
 
 def _without_request_id(error: DataboxError) -> str:
-    """What errors of one kind have in common."""
+    """Return the part of the message that errors of one kind share."""
     request_id = getattr(error, "request_id", None)
     return str(error).replace(request_id, "") if request_id else str(error)

@@ -1,4 +1,4 @@
-"""The key, out of sight: what holds it, and what it looks like on its way into a header."""
+"""Hides the key: the object that holds it, and its form on the way into a header."""
 
 from collections.abc import Callable
 from typing import Generic, Never, Self, SupportsIndex, TypeVar, cast
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Veiled(str):
-    """Text that is used as any other, but whose repr is not what it says: a store's password, a key in a header."""
+    """Text that works like any other, but whose repr hides it: a store's password, a key in a header."""
 
     __slots__ = ()
 
@@ -17,12 +17,12 @@ class Veiled(str):
         return "'…'"
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Return bytes that do not show either."""
+        """Return bytes whose repr hides them, too."""
         return _VeiledBytes(super().encode(encoding, errors))
 
 
 class _VeiledBytes(bytes):
-    """Bytes of a header. HTTP libraries hand on the very object until they write it to the wire."""
+    """Bytes of a header. HTTP libraries pass on the same object until they write it to the wire."""
 
     def __repr__(self) -> str:
         return "b'…'"
@@ -38,13 +38,13 @@ class Secret(Generic[T]):
     """Holds a value where nothing shows it: no repr, no locals of a traceback, no dump of attributes, no pickle.
 
     Args:
-        value: a key; or what may hold one, such as an argument that has not been looked at yet.
+        value: a key; or something that may contain one, such as an argument that has not been checked yet.
     """
 
     __slots__ = ("reveal",)
 
     reveal: Callable[[], T]
-    """Return the value, for an expression. A name for it would show it wherever local variables are shown."""
+    """Return the value, for use in an expression. A variable would show it wherever local variables are shown."""
 
     def __init__(self, value: T) -> None:
         hidden = cast("T", Veiled(value) if isinstance(value, str) else value)

@@ -19,7 +19,7 @@ WEATHER = Path(databox.__file__).parent / "cli" / "seattle-weather.csv"
 
 @dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False)
 def seattle_weather() -> None:
-    """Find or make the dataset, then ingest the file."""
+    """Find or create the dataset, then ingest the file."""
 
     @task
     def dataset() -> str:
@@ -32,7 +32,7 @@ def seattle_weather() -> None:
         task_id="ingest",
         dataset_id=dataset(),
         path=str(WEATHER),
-        primary_keys=["date"],  # so that a further try stores no row twice
+        primary_keys=["date"],  # so that a retry stores no row twice
         retries=3,
         retry_delay=timedelta(minutes=1),
     )

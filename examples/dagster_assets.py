@@ -1,7 +1,7 @@
 """An asset that keeps a dataset up to date with a file: Seattle's weather.
 
 pip install "databox-sdk[dagster,sandbox]"
-python examples/dagster_assets.py                                  into a sandbox of its own
+python examples/dagster_assets.py                                  into its own sandbox
 DATABOX_API_KEY=… dagster dev -f examples/dagster_assets.py        into the real service
 """
 
@@ -20,7 +20,7 @@ WEATHER = Path(databox.__file__).parent / "cli" / "seattle-weather.csv"
 
 @asset(retry_policy=RetryPolicy(max_retries=3, delay=60))
 def seattle_weather(databox: DataboxResource) -> MaterializeResult[None]:
-    """Find or make the dataset, then ingest the file."""
+    """Find or create the dataset, then ingest the file."""
     with databox.get_client() as client:
         account = client.accounts.list().items[0]
         source = client.data_sources.ensure("Dagster", account_id=account.id)

@@ -1,9 +1,9 @@
-"""DataFrames into Databox: what a day's sales come to, once with pandas and once with Polars.
+"""Send DataFrames to Databox: daily sales totals, once with pandas and once with Polars.
 
 python dataframe.py sales.csv
 
-Numbers, dates, categories and what is missing arrive as what they are. A column that the API has no type for is refused
-before anything is sent, and the message says what to do; here that is done beforehand, with the durations.
+Numbers, dates, categories and missing values keep their meaning. A column for which the API has no type is refused
+before anything is sent, and the message says what to do; this example does so in advance for the durations.
 """
 
 import sys
@@ -16,18 +16,18 @@ from databox import Databox, Dataset
 
 
 def with_pandas(path: Path) -> pd.DataFrame:
-    """Sum up the sales of each day and shop."""
+    """Sum the sales of each day and shop."""
     sales = pd.read_csv(path, dtype={"shop": "category", "pieces": "Int64"}, parse_dates=["at"])
     sales["took"] = pd.to_timedelta(sales["took"])
     days = sales.groupby([sales["at"].dt.date.rename("day"), "shop"], observed=True).agg(
         amount=("amount", "sum"), pieces=("pieces", "sum"), took=("took", "mean")
     )
     days["took_s"] = days.pop("took").dt.total_seconds()  # a duration as seconds: the API has no type for it
-    return days.reset_index()  # the index is not sent, columns are
+    return days.reset_index()  # the index is not sent, but columns are
 
 
 def with_polars(path: Path) -> pl.DataFrame:
-    """Do the same, lazily; `ingest` takes it collected."""
+    """Do the same, lazily; `ingest` takes the collected result."""
     sales = pl.scan_csv(path, try_parse_dates=True, schema_overrides={"shop": pl.Categorical})
     clock = pl.col("took").cast(pl.String).str.to_time("%H:%M:%S").cast(pl.Duration)
     days = sales.group_by(pl.col("at").dt.date().alias("day"), "shop").agg(
@@ -37,13 +37,13 @@ def with_polars(path: Path) -> pl.DataFrame:
 
 
 def send(client: Databox, dataset: Dataset, frame: pd.DataFrame | pl.DataFrame) -> None:
-    """Send a frame, and say what became of it."""
+    """Send a frame, and print the outcome."""
     report = client.datasets.ingest(dataset, frame)
     print(f"{type(frame).__module__.partition('.')[0]}: {report.appended} appended, {report.overwritten} overwritten")
 
 
 def main(path: Path) -> None:
-    """Send both into one dataset: they come to the same rows, so the second ones overwrite the first."""
+    """Send both to one dataset: they have the same rows, so the second ones overwrite the first."""
     with Databox() as client:
         account = client.accounts.list().items[0]
         source = client.data_sources.ensure("Shops", account_id=account.id)

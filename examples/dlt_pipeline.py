@@ -1,7 +1,7 @@
 """Load four years of Seattle's weather with dlt.
 
 pip install "databox-sdk[dlt,sandbox]"
-python examples/dlt_pipeline.py         twice, into a sandbox of its own, to show that no row is doubled
+python examples/dlt_pipeline.py         twice, into its own sandbox, to show that no row is duplicated
 DESTINATION__DATABOX__API_KEY=… DESTINATION__DATABOX__DATA_SOURCE_ID=… python examples/dlt_pipeline.py
 """
 
@@ -22,18 +22,18 @@ WEATHER = Path(databox.__file__).parent / "cli" / "seattle-weather.csv"
 
 @dlt.resource(name="seattle_weather", primary_key="date", write_disposition="merge")
 def weather() -> Iterator[dict[str, Any]]:
-    """Read the file; its column of dates tells rows apart."""
+    """Read the file; its date column identifies the rows."""
     with read_records(WEATHER) as records:
         yield from records
 
 
 def load() -> None:
-    """Run the pipeline, with what dlt finds in its configuration."""
+    """Run the pipeline, with dlt's configuration."""
     print(dlt.pipeline("weather", destination=databox_destination()).run(weather()))
 
 
 def main() -> None:
-    """Load once where the environment says, or twice into a sandbox."""
+    """Load once into the service from the environment, or twice into a sandbox."""
     if "DESTINATION__DATABOX__API_KEY" in os.environ:
         load()
         return

@@ -1,9 +1,9 @@
-"""A nightly job: yesterday's orders out of a database into Databox, as cron would run it.
+"""A nightly job: sends yesterday's orders from a database to Databox, for cron.
 
 15 2 * * *  DATABOX_API_KEY=… python nightly.py orders.sqlite --state /var/lib/orders
 
-It says nothing and exits with 0 when all is well; else it says what is wrong, which cron mails, and exits with 1. Run
-it again after a failure, a kill or a power cut: it goes on where it stopped, and days that are missing come first.
+It prints nothing and exits with 0 on success; otherwise it prints the error, which cron mails, and exits with 1. Run
+it again after a failure, a kill or a power cut: it resumes where it stopped, starting with missing days.
 """
 
 import argparse
@@ -17,11 +17,11 @@ from pathlib import Path
 from databox import Databox, DataboxError, Dataset
 
 DAYS_BACK = 7
-"""A job that failed is made up for, as long ago as that."""
+"""How many days back failed jobs are caught up on."""
 
 
 def orders(database: Path, day: date) -> Iterator[dict[str, object]]:
-    """Read a day's orders. Their order is fixed, so that a second run finds the same rows in the same places."""
+    """Read a day's orders. Their order is fixed, so that a second run finds the same rows in the same positions."""
     with closing(sqlite3.connect(database)) as db:
         query = "select id, day, customer, amount from orders where day = ? order by id"
         for number, at, customer, amount in db.execute(query, (day.isoformat(),)):
@@ -29,7 +29,7 @@ def orders(database: Path, day: date) -> Iterator[dict[str, object]]:
 
 
 def send_day(client: Databox, dataset: Dataset, database: Path, day: date, state: Path) -> None:
-    """Send a day, unless that was done before."""
+    """Send a day, unless it was already sent."""
     done = state / f"{day}.done"
     if done.exists():
         return
@@ -57,7 +57,7 @@ def main() -> int:
                 day = arguments.today - timedelta(days=back)
                 try:
                     send_day(client, dataset, arguments.database, day, arguments.state)
-                except DataboxError as error:  # one day's trouble is not the next one's
+                except DataboxError as error:  # a failed day does not affect the next
                     problems += 1
                     print(f"{day}: {error}", file=sys.stderr)
     except DataboxError as error:

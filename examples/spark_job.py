@@ -1,7 +1,7 @@
 """A Spark job that writes a file's rows into a dataset: Seattle's weather.
 
 pip install "databox-sdk[spark,sandbox]"                      and a Java 17 or later
-python examples/spark_job.py                                  into a sandbox of its own
+python examples/spark_job.py                                  into its own sandbox
 DATABOX_API_KEY=… DATASET_ID=… python examples/spark_job.py   into the real service
 """
 
@@ -20,7 +20,7 @@ WEATHER = Path(databox.__file__).parent / "cli" / "seattle-weather.csv"
 
 
 def write(spark: SparkSession, dataset_id: str) -> None:
-    """Write the file; the report comes on standard error."""
+    """Write the file; the report goes to standard error."""
     register(spark)
     frame = spark.read.csv(str(WEATHER), header=True, inferSchema=True)
     writer = frame.repartition(4).write.format("databox")
@@ -28,7 +28,7 @@ def write(spark: SparkSession, dataset_id: str) -> None:
 
 
 def main() -> None:
-    """Write once where the environment says, or twice into a sandbox."""
+    """Write once into the service from the environment, or twice into a sandbox."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     spark = SparkSession.builder.appName("weather").getOrCreate()
     if "DATABOX_API_KEY" in os.environ:

@@ -1,6 +1,6 @@
-"""Send four years of Seattle's weather to Databox, twice, and show that no row is lost or doubled.
+"""Send four years of Seattle's weather to Databox, twice, and show that no row is lost or duplicated.
 
-make demo                               against a sandbox of its own
+make demo                               against its own sandbox
 LIVE=1 DATABOX_API_KEY=… make demo      against the real service, in a data source that you delete afterwards
 """
 
@@ -36,7 +36,7 @@ def weather() -> Iterator[dict[str, str | float]]:
 
 
 def send(client: Databox, dataset: Dataset, occasion: str) -> IngestReport:
-    """Ingest the file, verified, and print a line about it."""
+    """Ingest and verify the file, and print a line about it."""
     print(f"{occasion:<12}", end="", flush=True)
     report = client.datasets.ingest(dataset, weather())
     print(

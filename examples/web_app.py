@@ -1,15 +1,16 @@
-"""A web application that takes events and sends them on in the background, and loses none when it is stopped.
+"""A web application that receives events and sends them in the background, and loses none when it is stopped.
 
 pip install "databox-sdk[sandbox]"      (for Starlette and uvicorn)
 DATABOX_API_KEY=… python web_app.py --spool events.jsonl
 curl -d '{"id": "a1", "kind": "signup"}' http://127.0.0.1:8000/events
 
-- An event that was answered with 202 is in a queue of bounded length. When that is full, the answer is 503: nothing is
-  dropped in silence.
-- On SIGTERM no more events are taken, and those in the queue are sent before the process ends.
-- What cannot be sent, at that time or before, is kept in the spool, and goes out at the next start.
+- An event that was answered with 202 is in a queue of limited length. If it is full, the answer is 503: nothing is
+  dropped silently.
+- On SIGTERM, no more events are accepted, and those in the queue are sent before the process ends.
+- Events that cannot be sent, then or earlier, are kept in the spool, and sent at the next start.
 
-Only what is in the queue when the process is killed hard is lost; whoever cannot have that writes to a disk before 202.
+Only events in the queue are lost if the process is killed with SIGKILL; if you cannot accept that, write them to a
+disk before the 202.
 """
 
 import argparse
@@ -30,15 +31,15 @@ from starlette.routing import Route
 from databox import AsyncDatabox, DataboxError, Dataset, read_records
 
 ROWS = 100
-"""Rows in a request to Databox at most."""
+"""The maximum number of rows in a request to Databox."""
 SECONDS = 0.5
-"""How long an event waits for others to go with it."""
+"""How long an event waits for others to be sent together, in seconds."""
 
 log = logging.getLogger("events")
 
 
 class Outbox:
-    """Sends rows in the background, in the order in which they came."""
+    """Sends rows in the background, in order of arrival."""
 
     def __init__(self, client: AsyncDatabox, dataset: Dataset, spool: Path) -> None:
         self._client = client
@@ -47,7 +48,7 @@ class Outbox:
         self._queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(maxsize=10_000)
 
     def put(self, row: dict[str, Any]) -> bool:
-        """Take a row; False when there is no room."""
+        """Add a row; return False if there is no room."""
         try:
             self._queue.put_nowait(row)
         except asyncio.QueueFull:
@@ -55,11 +56,11 @@ class Outbox:
         return True
 
     async def close(self) -> None:
-        """Take no more; `run` ends when all has been sent, or kept in the spool."""
+        """Accept no more rows; `run` ends when all are sent, or kept in the spool."""
         await self._queue.put(None)
 
     async def run(self) -> None:
-        """Send what the spool holds, then rows as they come."""
+        """Send the rows in the spool, then rows as they arrive."""
         await self._send_spool()
         ended = False
         while not ended:
@@ -67,7 +68,7 @@ class Outbox:
             await self._send(rows)
 
     async def _next_rows(self) -> tuple[list[dict[str, Any]], bool]:
-        """The rows of half a second, and whether there are no more."""
+        """The rows of half a second, and whether they are the last."""
         rows: list[dict[str, Any]] = []
         row = await self._queue.get()
         with contextlib.suppress(TimeoutError):
@@ -93,13 +94,13 @@ class Outbox:
             with read_records(under_way, format="jsonl") as records:
                 while rows := list(
                     itertools.islice(records, ROWS)
-                ):  # all of them are read, whatever becomes of the first
+                ):  # all of them are read, whatever the outcome of the first
                     await self._send(rows)
-            under_way.unlink()  # what did not make it is in the spool again
+            under_way.unlink()  # rows that were not stored are in the spool again
 
 
 def make_app(spool: Path) -> Starlette:
-    """Make the application."""
+    """Create the application."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -119,7 +120,7 @@ def make_app(spool: Path) -> Starlette:
         except ValueError:
             event = None
         if not isinstance(event, dict) or not isinstance(event.get("id"), str):
-            return JSONResponse({"error": "An event is an object with an id, a text."}, 400)
+            return JSONResponse({"error": "An event is an object with an id, which is text."}, 400)
         if not request.app.state.outbox.put(event):
             return JSONResponse({"error": "Too many events. Try again."}, 503, {"retry-after": "1"})
         return JSONResponse({"taken": event["id"]}, 202)
@@ -128,7 +129,7 @@ def make_app(spool: Path) -> Starlette:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Take events at /events, and send them to Databox.")
+    parser = argparse.ArgumentParser(description="Accept events at /events, and send them to Databox.")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--spool", type=Path, default=Path("events.jsonl"))
     arguments = parser.parse_args()

@@ -194,7 +194,7 @@ IMPORTS = ["import databox; databox.Databox", "from databox import Account", "im
 @pytest.mark.slow
 @pytest.mark.parametrize("ours_last", [True, False])
 def test_beside_the_vendors_distribution(wheel: Path, vendors_wheel: Path, tmp_path: Path, ours_last: bool) -> None:
-    """Whatever code of ours runs says which two are in each other's way; what it advises helps."""
+    """Whatever code of ours runs names the two distributions that conflict, and its advice works."""
     wheels = [vendors_wheel, wheel] if ours_last else [wheel, vendors_wheel]
     both = Both(tmp_path, wheels)
     # With the vendor's last, only what is imported from below its package is ours.
@@ -202,7 +202,7 @@ def test_beside_the_vendors_distribution(wheel: Path, vendors_wheel: Path, tmp_p
         done = both.run(program)
         assert done.returncode == 1
         last = done.stderr.splitlines()[-1]
-        assert last.startswith("ImportError: Two distributions are in each other's way: databox, ")
+        assert last.startswith("ImportError: Two distributions conflict: databox, ")
         assert WAY_OUT in last
     for arguments in (["doctor"], ["auth", "validate"], ["--version"]):
         done = both.command(*arguments)
@@ -210,7 +210,7 @@ def test_beside_the_vendors_distribution(wheel: Path, vendors_wheel: Path, tmp_p
             assert WAY_OUT in done.stderr
         else:
             assert (done.returncode, done.stdout) == (2, "")
-            assert done.stderr.startswith("Two distributions are in each other's way: databox, ")
+            assert done.stderr.startswith("Two distributions conflict: databox, ")
             assert WAY_OUT in done.stderr
     both.mend(wheel)
     assert both.run("import databox; print(databox.Databox('some-key-0123456789'))").returncode == 0
@@ -226,4 +226,4 @@ def test_doctor_tells_of_the_vendors_distribution_where_the_command_still_runs(
     shutil.rmtree(next(tmp_path.glob("lib/*/site-packages/databox/models")))
     done = both.command("doctor")
     assert done.returncode == 1
-    assert "!! packages     Two distributions are in each other's way" in done.stdout
+    assert "!! packages     Two distributions conflict" in done.stdout

@@ -71,7 +71,7 @@ def test_nothing_is_said_where_nothing_went_again(client: Any, box: Sandbox) -> 
 def test_keys_that_the_dataset_was_not_made_with_are_refused(made_with: Any, client: Any, box: Sandbox) -> None:
     source = client.data_sources.create("Keys")
     dataset = client.datasets.create("Orders", data_source=source, primary_keys=made_with)
-    with pytest.raises(ValueError, match="primary_keys names 'id', and the dataset was made with"):
+    with pytest.raises(ValueError, match="primary_keys names 'id', but the dataset was created with"):
         client.datasets.ingest(dataset, ROWS, primary_keys=["id"])
     assert box.rows(dataset) == []
 

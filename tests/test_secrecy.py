@@ -198,7 +198,7 @@ def test_a_client_whose_making_failed_has_a_repr(kind: Any, arguments: Any) -> N
 
     with pytest.raises((ConfigurationError, TypeError, ValueError)):
         Kept(**({"api_key": KEY} | arguments))
-    assert repr(made[0]) == "Kept(not made)"
+    assert repr(made[0]) == "Kept(not initialised)"
 
 
 @pytest.mark.parametrize("logger", ["databox", "httpx", "httpcore", "h11", "anyio", "asyncio", ""])

@@ -195,7 +195,7 @@ def test_the_answer_to_another_batch_is_no_answer(driver: Driver, api: Api) -> N
     assert (report.appended, report.ambiguous, report.ok) == (2, 4, False)
     assert [batch.outcome for batch in report.batches] == ["accepted", "ambiguous", "ambiguous"]
     assert isinstance(report.batches[1].error, InvalidResponseError)
-    assert "it has the id of an ingestion that was there before, 'i-0'" in str(report.batches[1].error)
+    assert "it has the id of an earlier ingestion, 'i-0'" in str(report.batches[1].error)
 
 
 def test_with_keys_such_a_batch_is_sent_again(driver: Driver, api: Api) -> None:
@@ -492,7 +492,7 @@ def test_walking_the_pages_of_a_list_ends(driver: Driver, api: Api, kind: str) -
     if kind == "ignores the page":
         assert len(driver.collect(pages)) == 100
     else:
-        with pytest.raises(InvalidResponseError, match="same page again when page"):
+        with pytest.raises(InvalidResponseError, match="same page again for page"):
             driver.collect(pages)
     assert api.polls <= 4
 

@@ -1,8 +1,8 @@
-"""Adds to the built documentation: the description for other generators, and for programs that read llms.txt,
+"""Adds to the built documentation: the description for other generators, and, for programs, llms.txt,
 llms-full.txt, and each page as Markdown.
 
-A hook of the site builder, named in tools/mkdocs.yml, that writes them beside the built pages. As a program it renews
-llms.txt of the repository. llmstxt.org says what the files are.
+A hook of the site builder, configured in tools/mkdocs.yml, that writes them next to the built pages. As a program, it
+renews llms.txt in the repository. llmstxt.org describes these files.
 """
 
 import inspect
@@ -24,25 +24,25 @@ _HEADING = re.compile(r'heading: "(.+?)\(\)"')
 
 
 def on_config(config: Any) -> Any:
-    """Let the foot of each page say which version it is about."""
+    """Show the version at the bottom of each page."""
     config["copyright"] = f"Version {VERSION}"
     return config
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the description for other generators, to be downloaded."""
+    """Add the description for other generators as a download."""
     name = "databox-v1.yaml"
     files.append(File.generated(config, name, content=(ROOT / "conformance" / name).read_bytes()))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Put the repository's changelog into its page."""
+    """Insert the repository's changelog into its page."""
     return markdown + _versions() if page.file.src_uri == CHANGELOG else markdown
 
 
 def on_post_build(config: Any) -> None:
-    """Write the files beside the pages."""
+    """Write the files next to the pages."""
     site = Path(config["site_dir"])
     pages = {path: _in_words(path) for _, entries in _sections(config["nav"]) for _, path in entries}
     for path, text in pages.items():
@@ -67,13 +67,13 @@ def of_repository() -> str:
 
 
 def _in_words(path: str) -> str:
-    """A page, with what its directives stand for."""
+    """A page, with its directives replaced by their content."""
     text = _DIRECTIVE.sub(lambda found: _described(found[1], found[2]), (ROOT / "docs" / path).read_text("utf-8"))
     return text + _versions() if path == CHANGELOG else text
 
 
 def _versions() -> str:
-    """What the changelog says of each version, with links as they are from beside the pages."""
+    """The changelog of all versions, with links relative to the pages."""
     _, heading, versions = (ROOT / "CHANGELOG.md").read_text("utf-8").partition("\n## ")
     return heading + versions.replace("](docs/", "](")
 
@@ -86,14 +86,14 @@ def _sections(nav: list[dict[str, Any]]) -> Iterator[tuple[str, list[tuple[str, 
 
 
 def _gist(text: str) -> str:
-    """The first sentence of a page, which has to begin with one."""
+    """The first sentence of a page, which must start with one."""
     paragraph = next(part for part in text.split("\n\n")[1:] if not part.startswith(("#", "```", "|")))
     text = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", " ".join(paragraph.split()))  # links lead elsewhere from there
     return re.split(r"(?<=[.:])\s", text, maxsplit=1)[0].rstrip(".:") + "."
 
 
 def _described(name: str, options: str) -> str:
-    """What a name of the reference is, from its docstrings, under the name that users call it by."""
+    """A name of the reference with its docstrings, under the name that users use."""
     heading = _HEADING.search(options)
     title, level = (heading[1], 3) if heading else (name.rpartition(".")[2], 2)
     return "\n".join(_lines(title, pydoc.locate(name), level)) + "\n"
@@ -101,7 +101,7 @@ def _described(name: str, options: str) -> str:
 
 def _lines(name: str, thing: Any, level: int = 2) -> Iterator[str]:
     yield f"{'#' * level} {name}\n"
-    if not (inspect.isclass(thing) and issubclass(thing, BaseException)):  # nobody but us makes those
+    if not (inspect.isclass(thing) and issubclass(thing, BaseException)):  # only we create those
         signature = re.sub(r" = <[^>]*>", " = …", str(inspect.signature(thing)))
         signature = re.sub(r"^\(self(, )?", "(", signature)
         yield f"```text\n{name}{signature}\n```\n"

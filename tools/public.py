@@ -1,6 +1,6 @@
-"""The public surface as text: a line for each name with its signature, so that a change of it is seen in review.
+"""The public API as text: a line for each name with its signature, so that a change shows in review.
 
-`make public` writes it anew. A line that goes away or changes is a break for somebody, and belongs into the CHANGELOG.
+`make public` renews it. A line that is removed or changed is a breaking change, and belongs in the CHANGELOG.
 """
 
 import inspect
@@ -18,11 +18,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SNAPSHOT = ROOT / "tests" / "public.txt"
 _SHOWN = {"__init__", "__iter__", "__aiter__", "__enter__", "__aenter__"}
 _MADE_FOR_YOU = {"Page", "AsyncPage", "Resource", "AsyncResource"}
-"""Nobody else calls their constructors."""
+"""Classes whose constructors only we call."""
 
 
 def surface() -> str:
-    """Return what the package promises, in the order in which it is exported."""
+    """Return the public API, in the order of its exports."""
     package = griffe.load("databox", search_paths=[ROOT], resolve_aliases=True)
     assert isinstance(package, griffe.Module)
     lines: list[str] = []
@@ -37,7 +37,7 @@ def surface() -> str:
 
 
 def _found(package: griffe.Module, value: object, name: str) -> griffe.Object:
-    """Return what griffe knows of a class or function; of a constant, by its name."""
+    """Return what griffe knows about a class or function; for a constant, its name."""
     where = f"{value.__module__}.{value.__qualname__}" if inspect.isclass(value) or inspect.isfunction(value) else name
     return _target(package[where.removeprefix("databox.")])
 
@@ -63,7 +63,7 @@ def _lines(path: str, thing: griffe.Object) -> Iterator[str]:
 
 
 def _is_public(owner: griffe.Class, name: str, member: griffe.Object) -> bool:
-    """Whether a member belongs to the promise, and is not told already with an exported class that it comes from."""
+    """Whether a member is public, and not already listed with an exported class that it comes from."""
     source = member.parent.name if member.parent else owner.name
     if source != owner.name and source in databox.__all__:
         return False

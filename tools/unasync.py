@@ -3,8 +3,8 @@
     python -m tools.unasync           write databox/_sync
     python -m tools.unasync --check   say what differs, and exit 1 if anything does
 
-Tokens are replaced by the table below and nothing else, and ruff formats the result. The modules `runtime` and
-`pool` of both are written by hand: they are what really differs.
+Only the tokens in the table below are replaced, and ruff formats the result. The modules `runtime` and
+`pool` are written by hand in both: they contain the real differences.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def derive(source: str) -> str:
         lines[row - 1] = line[:start] + replacement + line[end:]
     derived = "".join(lines)
     derived = re.sub(r"\bAwaitable\[([^\[\]]*)\]", r"\1", derived)
-    # What was "either kind of iterable" is one kind now.
+    # "Either kind of iterable" becomes one kind.
     return re.sub(r"\b(Iterable\[(?:[^\[\]]|\[[^\]]*\])*\]) \| \1", r"\1", derived)
 
 
@@ -69,7 +69,7 @@ def _text(text: str) -> str:
 
 
 def derived_files() -> dict[Path, str]:
-    """Return what each derived module must hold."""
+    """Return the expected content of each derived module."""
     files = sorted(path for path in SOURCE.glob("*.py") if path.name not in BY_HAND)
     return {TARGET / path.name: _formatted(_header(path) + derive(path.read_text("utf-8"))) for path in files}
 
@@ -79,7 +79,7 @@ def _header(path: Path) -> str:
 
 
 def _formatted(source: str) -> str:
-    """Duplicate imports, import order and line breaks are ruff's business."""
+    """Leave duplicate imports, import order and line breaks to ruff."""
     ruff = [sys.executable, "-m", "ruff"]
     options = ["--config", str(ROOT / "pyproject.toml"), "--no-cache", "--stdin-filename", "derived.py", "-"]
     fixed = _run(

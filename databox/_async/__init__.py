@@ -1,1 +1,1 @@
-"""The asynchronous client, and the source that `tools/unasync.py` derives the synchronous one from."""
+"""The asynchronous client, from which `tools/unasync.py` derives the synchronous one."""

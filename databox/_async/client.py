@@ -1,4 +1,4 @@
-"""The client: puts the parts together."""
+"""The client, which assembles the parts."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -19,24 +19,24 @@ __all__ = ["AsyncDatabox"]
 
 
 class AsyncDatabox:
-    """A client of the Databox API v1, for any number of tasks at once.
+    """A client for the Databox API v1, safe to use from any number of tasks at once.
 
     Args:
-        api_key: the key; else `DATABOX_API_KEY`, else the one that the official client stored.
-        base_url: where to send; else `DATABOX_API_URL`, else the official client's `apiUrl`, else
+        api_key: the API key; if omitted, `DATABOX_API_KEY`, or the key that the official client stored.
+        base_url: the API's address; if omitted, `DATABOX_API_URL`, the official client's `apiUrl`, or
             `https://api.databox.com`.
-        timeout: seconds for one attempt as a whole, from connecting to the last byte; None for no limit.
-        max_retries: further attempts after the first; 0 means exactly one.
-        rate_limit: the most requests a second and an hour, shared by all clients in the process with the same key
-            and host; None switches it off.
-        http_client: an `httpx.AsyncClient` of your own, for proxies, certificates or transports; it is not closed here.
-            Each request then has a connection of its own, since httpx cannot tell which are safe to keep.
-        app: what your program is called, for the User-Agent: a name, or a name and a version such as `export/2.1`.
+        timeout: seconds for one attempt as a whole, from connecting to the last byte; use None for no limit.
+        max_retries: further attempts after the first; 0 makes a single attempt.
+        rate_limit: the maximum number of requests per second and per hour, shared by all clients in the process with
+            the same key and host; None turns it off.
+        http_client: your own `httpx.AsyncClient`, for proxies, certificates or transports; you close it yourself.
+            Each request then has its own connection, because httpx cannot tell which are safe to reuse.
+        app: the name of your program for the User-Agent, with an optional version: `export` or `export/2.1`.
 
     Raises:
-        ConfigurationError: there is no key, or the key, the URL or the stored file cannot be used, or the environment
-            names a proxy or certificates that cannot be.
-        TypeError, ValueError: an argument is of the wrong type or out of range.
+        ConfigurationError: there is no key; or the key, the URL, the stored file, or a proxy or certificates from the
+            environment cannot be used.
+        TypeError, ValueError: an argument has the wrong type or is out of range.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class AsyncDatabox:
         app: str | None = None,
     ) -> None:
         given = secret_of(api_key), secret_of(base_url), secret_of(app)
-        del api_key, base_url, app  # whoever shows the locals of a traceback does not show what may be the key
+        del api_key, base_url, app  # so that a traceback with local variables does not show what may be the key
         options = Options(timeout, max_retries, rate_limit)
         config = load_config(*given[:2])
         self._assemble(AsyncTransport(config, options, http_client, app_of(given[2], config.key)))
@@ -70,7 +70,7 @@ class AsyncDatabox:
         max_retries: int | Unset = UNSET,
         rate_limit: RateLimit | None | Unset = UNSET,
     ) -> Self:
-        """Return a client with other options on the same connections, which stay this client's to close."""
+        """Return a client with other options that shares this client's connections; close this client to close them."""
         options = self._transport.options.but(timeout=timeout, max_retries=max_retries, rate_limit=rate_limit)
         other = type(self).__new__(type(self))
         other._assemble(self._transport.with_options(options))
@@ -79,19 +79,19 @@ class AsyncDatabox:
     async def request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
     ) -> Any:
-        """Return the JSON answer to a request of your own, for what the published description does not list.
+        """Return the JSON answer to any request, for endpoints that the published description does not list.
 
-        It has the same key, retries, limits and errors as all others; GET, PUT and DELETE are sent again when an
+        The same key, retries, limits and errors apply as for all other methods; GET, PUT and DELETE are retried if an
         answer was lost.
 
         Args:
             method: GET, POST, PUT, PATCH or DELETE.
-            path: from the host on, such as `/v1/accounts`, percent-encoded where necessary.
-            params: the query; entries that are None are left out.
+            path: the path after the host, such as `/v1/accounts`, percent-encoded where necessary.
+            params: the query parameters; None values are omitted.
             json: the body.
 
         Raises:
-            TypeError, ValueError: an argument cannot be sent; nothing was.
+            TypeError, ValueError: an argument cannot be sent; nothing was sent.
             APIError: the request failed.
         """
         verb, path = request_of(method, path, params)
@@ -110,7 +110,7 @@ class AsyncDatabox:
         await self.aclose()
 
     def __repr__(self) -> str:
-        if not hasattr(self, "_transport"):  # while it is made, and when that has failed
-            return f"{type(self).__name__}(not made)"
+        if not hasattr(self, "_transport"):  # during construction, and if it failed
+            return f"{type(self).__name__}(not initialised)"
         config = self._transport.config
         return f"{type(self).__name__}(base_url={config.base_url!r}, api_key={config.key!r})"

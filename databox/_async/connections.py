@@ -1,4 +1,4 @@
-"""The connections of a client: its own, kept for a while, or those of an httpx client."""
+"""The connections of a client: its own, which are reused, or those of an httpx client."""
 
 import time
 from collections import deque
@@ -24,15 +24,15 @@ __all__ = ["AsyncConnections", "connections_for"]
 
 MOST_IDLE = 20
 IDLE_SECONDS = 5.0
-"""How long a connection is kept for another request; servers close theirs sooner or later as well."""
+"""How long an idle connection is kept, in seconds; servers close theirs sooner or later as well."""
 
 
 def connections_for(config: Config, http_client: HttpClient) -> "AsyncConnections | AsyncHttpxConnections":
-    """Return connections: the caller's, or new ones with proxies and certificates as the environment has them.
+    """Return connections: the caller's, or new ones with proxies and certificates from the environment.
 
     Raises:
         ConfigurationError: the environment names a proxy or certificates that cannot be used.
-        TypeError: what the caller gave has none.
+        TypeError: the caller's object is not an httpx client.
     """
     if isinstance(http_client, httpx.AsyncClient):
         return AsyncHttpxConnections(config, http_client)
@@ -46,9 +46,9 @@ def connections_for(config: Config, http_client: HttpClient) -> "AsyncConnection
 
 
 class AsyncConnections:
-    """Connections of our own, for any number of tasks, in whatever event loops; each serves one exchange at a time.
+    """Our own connections, for any number of tasks in any event loops; each serves one exchange at a time.
 
-    They are sockets and nothing else, so no event loop owns them; who takes one from the idle ones has it alone.
+    They are plain sockets, so no event loop owns them; a task that takes an idle one has it to itself.
     """
 
     def __init__(self, config: Config, trusted: SSLContext) -> None:
@@ -61,14 +61,14 @@ class AsyncConnections:
         renewed_in_children(self)
 
     def after_fork(self) -> None:
-        """Leave the parent's connections to it, those in use as well."""
+        """Leave the parent's connections alone, including those in use."""
         for connection in list(self._open):
             connection.close()
         self._idle = deque()
         self._open = WeakSet()
 
     async def aclose(self) -> None:
-        """Close all connections; those in use, when their request has ended."""
+        """Close all connections; those in use close when their request has ended."""
         self.is_closed = True
         while self._idle:
             self._idle.pop().close()
@@ -77,7 +77,7 @@ class AsyncConnections:
         """Send a request and fill in its answer.
 
         Raises:
-            httpx.RequestError: something kept the answer from arriving whole.
+            httpx.RequestError: the answer did not arrive completely.
             TimeoutError: it did not arrive in time.
         """
         exchange.begin()
@@ -90,14 +90,14 @@ class AsyncConnections:
         self._keep(connection)
 
     async def _new_connection(self, exchange: Exchange) -> "AsyncConnection":
-        from databox._async.http1 import open_connection  # h11 is not needed before, and takes its time to import
+        from databox._async.http1 import open_connection  # h11 is not needed earlier, and is slow to import
 
         connection = await open_connection(self._origin, self._trusted, exchange)
         self._open.add(connection)
         return connection
 
     def _idle_connection(self) -> "AsyncConnection | None":
-        """The connection that was used last, if it still is one."""
+        """The connection that was used last, if it can be reused."""
         while True:
             try:
                 connection = self._idle.pop()
@@ -114,5 +114,5 @@ class AsyncConnections:
         connection.idle_since = time.monotonic()
         self._idle.append(connection)
         if self.is_closed or len(self._idle) > MOST_IDLE:
-            with suppress(IndexError):  # another thread was quicker
+            with suppress(IndexError):  # another thread took it
                 self._idle.popleft().close()

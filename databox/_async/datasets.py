@@ -1,6 +1,7 @@
-"""Datasets and their ingestions: one short method an operation, and the two that stand on several.
+"""Datasets and their ingestions: one short method for each operation, and the two that combine several.
 
-What encodes and ingests is imported where it is used: not every program does so, and each would pay for the import.
+The modules that encode and ingest are imported where they are used, so that programs that do not need them do not
+pay for the import.
 """
 
 import time
@@ -44,17 +45,17 @@ class AsyncDatasets(AsyncResource):
     ) -> Dataset:
         """Return a new, empty dataset (API: Create a dataset).
 
-        It is sent again only when the first request surely took no effect, since titles are not unique.
+        It is retried only if the first request certainly had no effect, because titles are not unique.
 
         Args:
-            title: for people; any number of datasets may share one.
-            data_source: the data source to make it in, as id or object.
-            primary_keys: the columns that identify a row. With them a row sent twice is stored once; they cannot
-                be changed or asked for later.
+            title: a name for people; any number of datasets may share one.
+            data_source: the data source to create it in, as an id or an object.
+            primary_keys: the columns that identify a row. With them, a row that is sent twice is stored once. They
+                cannot be changed or retrieved later.
 
         Raises:
-            TypeError, ValueError: an argument cannot be sent; nothing was.
-            APIError: the request failed. After a lost answer or a 5xx, look whether it exists before trying again,
+            TypeError, ValueError: an argument cannot be sent; nothing was sent.
+            APIError: the request failed. After a lost answer or a 5xx, check whether it exists before you try again,
                 or use `ensure`.
         """
         return await self._transport.send(
@@ -68,13 +69,13 @@ class AsyncDatasets(AsyncResource):
     async def ensure(
         self, title: str, *, data_source: int | DataSource, primary_keys: Sequence[str] | None = None
     ) -> Dataset:
-        """Return the data source's dataset of this title, made if there is none.
+        """Return the data source's dataset with this title, and create it if there is none.
 
         Args:
             title: compared exactly.
-            data_source: where to look and make it, as id or object.
-            primary_keys: for a new one. For one that is found they are taken on your word, as v1 does not tell, and the
-                result says so (`primary_keys_assumed`).
+            data_source: the data source to search, and to create it in, as an id or an object.
+            primary_keys: for a new one. For an existing one they cannot be checked, because v1 does not report them;
+                the client trusts them, and the result says so (`primary_keys_assumed`).
 
         Raises:
             DataboxError: several have this title; the message lists their ids.
@@ -91,25 +92,25 @@ class AsyncDatasets(AsyncResource):
         return await found_or_made(found, lambda: self.create(title, data_source=source, primary_keys=keys))
 
     async def delete(self, dataset: str | Dataset) -> None:
-        """Delete a dataset with its rows, for good (API: Delete a dataset).
+        """Delete a dataset with its rows, permanently (API: Delete a dataset).
 
         Args:
             dataset: the id or the object.
 
         Raises:
-            TypeError, ValueError: the id cannot be one; nothing was sent.
+            TypeError, ValueError: the id is not valid; nothing was sent.
             APIError: the request failed.
         """
         await self._transport.send(operations.datasets_delete(dataset_id_of(dataset)))
 
     async def purge(self, dataset: str | Dataset) -> None:
-        """Remove all rows of a dataset, for good, and keep the dataset (API: Purge a dataset).
+        """Remove all rows of a dataset permanently, and keep the dataset (API: Purge a dataset).
 
         Args:
             dataset: the id or the object.
 
         Raises:
-            TypeError, ValueError: the id cannot be one; nothing was sent.
+            TypeError, ValueError: the id is not valid; nothing was sent.
             APIError: the request failed.
         """
         await self._transport.send(operations.datasets_purge(dataset_id_of(dataset)))
@@ -117,16 +118,16 @@ class AsyncDatasets(AsyncResource):
     async def create_ingestion(self, dataset: str | Dataset, records: Iterable[Mapping[str, Any]]) -> IngestionReceipt:
         """Return the API's receipt for one batch of rows, sent in one request (API: Create an ingestion).
 
-        Accepted is not stored: `wait_for_ingestion` tells what became of it. A request whose answer was lost is
-        never sent again. For more rows, retries and a report, use `ingest`.
+        Accepted is not stored: `wait_for_ingestion` returns the outcome. A request whose answer was lost is
+        never retried. For more rows, retries and a report, use `ingest`.
 
         Args:
             dataset: the id or the object.
             records: 1 to 100 rows, each a mapping from column to value.
 
         Raises:
-            InvalidRecordError: a row cannot be encoded, or there are none or too many; nothing was sent.
-            TypeError, ValueError: the id cannot be one; nothing was sent.
+            InvalidRecordError: a row cannot be encoded, or there are no or too many rows; nothing was sent.
+            TypeError, ValueError: the id is not valid; nothing was sent.
             APIError: the request failed.
         """
         from databox.ingest.batch import body_of_one_request
@@ -141,10 +142,10 @@ class AsyncDatasets(AsyncResource):
 
         Args:
             dataset: the id or the object.
-            page_size: items to ask for in each request; the API's default, about 100, without.
+            page_size: items per request; defaults to the API's default, about 100.
 
         Raises:
-            TypeError, ValueError: an argument cannot be sent; nothing was.
+            TypeError, ValueError: an argument cannot be sent; nothing was sent.
             APIError: a request failed.
         """
         dataset_id = dataset_id_of(dataset)
@@ -161,14 +162,14 @@ class AsyncDatasets(AsyncResource):
     async def get_ingestion(
         self, dataset: str | Dataset, ingestion_id: str | IngestionReceipt | IngestionSummary | Ingestion
     ) -> Ingestion:
-        """Return what is known of one ingestion now (API: Retrieve an ingestion).
+        """Return the current state of an ingestion (API: Retrieve an ingestion).
 
         Args:
             dataset: the id or the object.
-            ingestion_id: the id, or the receipt or summary that carries it.
+            ingestion_id: the id, or a receipt or summary that contains it.
 
         Raises:
-            TypeError, ValueError: an id cannot be one; nothing was sent.
+            TypeError, ValueError: an id is not valid; nothing was sent.
             APIError: the request failed, or its answer is about another ingestion (InvalidResponseError).
         """
         return await self._transport.send(
@@ -184,17 +185,17 @@ class AsyncDatasets(AsyncResource):
     ) -> Ingestion:
         """Return an ingestion once its outcome is known: rows counted, or errors.
 
-        It asks at growing intervals, since each time costs one request of the key's limit.
+        It polls at growing intervals, because each poll counts towards the key's limit.
 
         Args:
             dataset: the id or the object.
-            ingestion_id: the id, or the receipt or summary that carries it. For a receipt a 404 is waited out, as
-                what was just accepted may not be visible yet.
-            timeout: seconds to wait at most.
+            ingestion_id: the id, or a receipt or summary that contains it. For a receipt, a 404 is retried, because
+                an ingestion that was just accepted may not be visible yet.
+            timeout: the maximum number of seconds to wait.
 
         Raises:
-            IngestionTimeoutError: it was still open at the end; the error carries the last state.
-            TypeError, ValueError: an argument cannot be; nothing was sent.
+            IngestionTimeoutError: the outcome was still open when time ran out; the error contains the last state.
+            TypeError, ValueError: an argument is invalid; nothing was sent.
             APIError: a request failed, or its answer is about another ingestion (InvalidResponseError).
         """
         from databox.ingest.settle import is_settled, poll_waits
@@ -208,7 +209,7 @@ class AsyncDatasets(AsyncResource):
             except NotFoundError as error:
                 if not isinstance(ingestion_id, IngestionReceipt):
                     raise
-                problem = error  # what has a receipt is there, and perhaps not to be seen yet
+                problem = error  # an ingestion with a receipt exists, but may not be visible yet
             else:
                 if is_settled(ingestion):
                     return ingestion
@@ -241,41 +242,41 @@ class AsyncDatasets(AsyncResource):
         on_ambiguous: OnAmbiguous = "auto",
         progress: "Callable[[IngestProgress], object] | None" = None,
     ) -> "IngestReport":
-        """Return a report on rows sent in batches, each verified to be stored; any number, at constant memory.
+        """Send any number of rows in batches, verify that they are stored, and return a report; memory use is constant.
 
         Args:
             dataset: the id or the object.
-            records: rows: mappings, dataclasses, attrs and pydantic objects, named tuples, or a table of pandas,
-                polars, PyArrow or DuckDB. They are read as they are needed.
-            primary_keys: the keys that the dataset was made with; what the Dataset object knows without. Rows of one
-                key reach the server in their order. v1 cannot be asked for a dataset's keys, so those of a dataset that
-                was not made by `create` are taken on your word.
-            batch_size: rows in one request, 1 to 100.
-            max_batch_bytes: bytes of one request's body at most.
-            concurrency: requests in flight at most, 1 to 100.
-            verify: "counts" fetches what became of each batch; "status" reads the list of ingestions, one request a
-                page, which tells less; None stops at accepted.
-            verify_timeout: seconds to wait for outcomes after the last batch. Each is asked for at least once,
-                however long that takes at the limits; 0 waits for none.
-            patience: seconds to wait out a service that takes nothing: then everything is held back, and one batch is
-                tried again at growing intervals. When they are over, the run stops, and the rest stays unsent. 0 waits
-                for nothing: a batch fails when its own attempts are used up.
-            on_refusal: what to do when a batch is refused for what is in it (400, 413, 422): "isolate" sends it again
-                in ever smaller parts, so that only the rows at fault fail, up to 100 in a run; "report" lets the batch
-                fail as a whole.
-            raise_on_failure: whether a report that is not `ok` is raised.
-            dead_letter: a file for the rows that did not make it and may be sent again as they are, which `ingest`
-                takes back. `<dead_letter>.reasons.jsonl` has all rows that did not make it, and why. Both are appended
+            records: the rows: mappings, dataclasses, attrs and pydantic objects, named tuples, or a pandas, Polars,
+                PyArrow or DuckDB table. They are read as they are needed.
+            primary_keys: the keys that the dataset was created with; defaults to those of the Dataset object. Rows with
+                the same key reach the server in order. v1 does not report a dataset's keys, so unless it was created
+                with `create`, the client trusts the keys that you pass.
+            batch_size: rows per request, 1 to 100.
+            max_batch_bytes: the maximum size of a request body, in bytes.
+            concurrency: the maximum number of requests in flight, 1 to 100.
+            verify: "counts" fetches the outcome of each batch; "status" reads the list of ingestions, one request per
+                page, which says less; None stops at accepted.
+            verify_timeout: seconds to wait for outcomes after the last batch. Each outcome is requested at least once,
+                however long that takes at the limits; 0 does not wait.
+            patience: seconds to wait while the service is down: sending pauses, and one batch is retried at growing
+                intervals. When time runs out, the run stops, and the rest stays unsent. 0 does not wait: a batch fails
+                when its own attempts are used up.
+            on_refusal: what to do if a batch is refused because of its content (400, 413, 422): "isolate" sends it
+                again in smaller and smaller parts, so that only the rows at fault fail, up to 100 per run; "report"
+                lets the batch fail as a whole.
+            raise_on_failure: whether to raise an error if the report is not `ok`.
+            dead_letter: a file for the rows that were not stored and may be sent again unchanged; pass it to `ingest`
+                later. `<dead_letter>.reasons.jsonl` lists all rows that were not stored, and why. Both are appended
                 to.
-            journal: a file that keeps what was sent, so that a second run goes on where the first stopped.
-            on_ambiguous: what to do when the answer to a batch was lost: "resend" it, "report" it, or "auto": resend
-                when there are primary keys, which make that harmless.
+            journal: a file that records what was sent, so that a second run resumes where the first stopped.
+            on_ambiguous: what to do if the answer to a batch was lost: "resend" it, "report" it, or "auto": resend
+                if there are primary keys, which make that harmless.
             progress: called with an IngestProgress after each answer.
 
         Raises:
-            IngestError: not every row arrived, or the source raised; its `report` says which rows did.
+            IngestError: not every row was stored, or the source raised; its `report` says which rows were.
             ConfigurationError: the journal belongs to another input or dataset, or a file cannot be written.
-            TypeError, ValueError: an argument is wrong; nothing was sent.
+            TypeError, ValueError: an argument is invalid; nothing was sent.
         """
         from databox._async.ingest import AsyncIngest
         from databox.ingest.settings import Settings

@@ -1,4 +1,4 @@
-"""Sends the batches of an ingest: through outages, and in parts where some of their rows are refused."""
+"""Sends the batches of an ingest: through outages, and in parts if some of their rows are refused."""
 
 import time
 from collections import deque
@@ -25,20 +25,20 @@ from databox.sending.retry import Attempts, Effect, effect_of
 __all__ = ["AsyncDelivery"]
 
 STOPPED = Answer()
-"""Nothing more is sent."""
+"""Sending is over."""
 QUICK = 0.004
-"""Seconds of an answer that comes so fast that sending beside the caller costs more than it gains."""
+"""Answers that arrive within this many seconds make concurrent sending slower than sending one at a time."""
 
 
 class AsyncDelivery:
-    """The batches that are under way.
+    """The batches in flight.
 
     Args:
-        transport: sends, and waits as the run's pool does.
+        transport: sends, and waits in the same way as the run's pool.
         dataset_id: the dataset.
-        settings: what to do about refusals and lost answers.
-        run: decides.
-        files: are told what goes out and what comes of it.
+        settings: how to handle refusals and lost answers.
+        run: makes the decisions.
+        files: record what is sent and what comes of it.
         pause: waits, unless the run is stopped.
     """
 
@@ -62,19 +62,19 @@ class AsyncDelivery:
 
     @property
     def is_quick(self) -> bool:
-        """Whether answers come so fast that it is best to send one batch after the other."""
+        """Whether answers arrive so fast that it is best to send one batch after the other."""
         return min(self._latencies, default=QUICK) < QUICK
 
     @property
     def parts(self) -> int:
-        """How many requests the batches under way take at least."""
+        """The minimum number of requests that the batches in flight still need."""
         return sum(isolation.pending for isolation in list(self._under_way.values()))
 
     def begin(self, number: int, rows: Batch, whole: Batch, *, lost: bool) -> None:
-        """A batch is about to go; `lost` says that an earlier run may have stored it.
+        """Record that a batch is about to be sent; `lost` says that an earlier run may have stored it.
 
         Raises:
-            ConfigurationError: that cannot be noted, so it must not go.
+            ConfigurationError: the record cannot be written, so the batch must not be sent.
         """
         part = Part(number, rows, whole, Attempts(open=lost))
         if self._run.patience.is_out:
@@ -91,12 +91,12 @@ class AsyncDelivery:
         )
 
     async def send(self, number: int) -> int:
-        """Send a batch to its end, and return its number."""
+        """Send a batch until its outcome is known, and return its number."""
         await self._send(number, beside=True)
         return number
 
     async def send_here(self, number: int) -> bool:
-        """Send a batch in the caller's own task; return whether it came to its end before it had to wait."""
+        """Send a batch in the caller's own task; return whether it finished before it had to wait."""
         return await self._send(number, beside=False)
 
     async def _send(self, number: int, *, beside: bool) -> bool:
@@ -105,12 +105,12 @@ class AsyncDelivery:
             answer = await self._delivered(number, part, beside=beside)
             if answer is None:
                 return False
-            if answer is STOPPED or self._run.outcome(number)[0]:  # a second interrupt ended the waiting for it
+            if answer is STOPPED or self._run.outcome(number)[0]:  # a second interrupt ended the wait
                 break
             became, replaced = isolation.answered(part, answer)
             for change in replaced:
                 self._files.replaced(change, became or answer)
-            # Noted at once, by whoever sent: the caller's own task may be waiting for the source, for hours.
+            # Recorded immediately, by the sending task: the caller's own task may be waiting for the source, for hours.
             if became and not replaced:
                 self._files.answered(part.number, became.outcome, became.ingestion_id, became.error)
             if is_fatal(answer):
@@ -119,22 +119,22 @@ class AsyncDelivery:
 
     @property
     def under_way(self) -> list[int]:
-        """The batches whose end was not taken in."""
+        """The batches whose result has not been processed."""
         return list(self._under_way)
 
     def end_of(self, number: int) -> Answer:
-        """Return how the sending of a batch ended, or what is known when it does not end any more."""
+        """Return the result of sending a batch, or what is known if it will not finish."""
         parts = self._under_way[number].rest()
         for part, answer in parts:
             self._files.answered(part.number, answer.outcome, answer.ingestion_id, answer.error)
         return parts[0][1] if len(parts) == 1 else Answer(parts=parts)
 
     def forget(self, number: int) -> None:
-        """The end of a batch was taken in."""
+        """Record that the result of a batch was processed."""
         self._under_way.pop(number, None)
 
     async def _delivered(self, number: int, part: Part, *, beside: bool) -> Answer | None:
-        """Send a part, as often as it takes; None where there is something to wait for first."""
+        """Send a part, with as many attempts as it takes; return None if it has to wait first."""
         patience = self._run.patience
         try:
             while (wait := patience.turn(number, time.monotonic())) is not None:
@@ -187,13 +187,13 @@ class AsyncDelivery:
             part.noted = True
 
     def _explained(self, error: APIError) -> APIError:
-        """Say for how long a batch was waited for in vain, and how to go on."""
+        """Add to an error how long the run waited for the batch, and how to resume."""
         words = self._run.patience.words
         passing = effect_of(error) is not Effect.REFUSED or isinstance(error, DENIALS)
         return amended(error, f"{words} {self._settings.going_on}") if words and passing else error
 
     def _check(self, number: int, receipt: IngestionReceipt) -> None:
-        """Refuse a receipt whose ingestion id another batch has got: something in between repeats answers."""
+        """Refuse a receipt whose ingestion id belongs to another batch: something in between repeats answers."""
         if not self._run.claims.may_have(number, receipt.ingestion_id):
             shown = receipt.ingestion_id[:100]
-            raise UnexpectedAnswer(f"it has the id of an ingestion that was there before, {shown!r}")
+            raise UnexpectedAnswer(f"it has the id of an earlier ingestion, {shown!r}")

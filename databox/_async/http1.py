@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection of our own: h11 knows the protocol, and a socket that never blocks does the rest.
+"""One HTTP/1.1 connection of our own: h11 knows the protocol, and a non-blocking socket does the rest.
 
-Nothing is read ahead. What a server has sent lies in h11, or else a read gives it at once, from the socket or from the
-TLS layer above it. So it can be told whether anything followed an answer, which the next request must not get.
+Nothing is read ahead. What a server has sent is either in h11, or a read returns it immediately from the socket or the
+TLS layer above it. So the connection knows whether anything followed an answer, which the next request must not get.
 """
 
 import errno
@@ -33,7 +33,7 @@ _UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLO
 
 
 class AsyncConnection:
-    """A connection to the API, for one exchange after another."""
+    """A connection to the API, for one exchange at a time."""
 
     def __init__(self, stream: socket.socket, origin: Origin) -> None:
         self._stream = stream
@@ -43,11 +43,11 @@ class AsyncConnection:
         """When its last exchange ended, on the monotonic clock."""
 
     def close(self) -> None:
-        """Close it at once; in a forked child, the parent's stays open."""
+        """Close it immediately; in a forked child, the parent's stays open."""
         self._stream.close()
 
     def is_quiet(self) -> bool:
-        """Whether nothing has come since the last answer, not even the end."""
+        """Whether nothing has arrived since the last answer, not even the end of the connection."""
         try:
             self._stream.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -57,10 +57,10 @@ class AsyncConnection:
         return False
 
     def may_serve_again(self) -> bool:
-        """Whether the last exchange is over, with nothing left of it that the next one could take for its answer."""
+        """Whether the last exchange is over, and left nothing that the next one could take for its answer."""
         http = self._http
-        # What h11 has left is seen nowhere else. It also notes the end of a connection, which under TLS comes
-        # before that of the socket and would not be seen there yet.
+        # Data left in h11 is visible nowhere else. h11 also records the end of a connection, which under TLS arrives
+        # before that of the socket, where it would not be visible yet.
         is_over = http.our_state is h11.DONE and http.their_state is h11.DONE and http.trailing_data == (b"", False)
         if is_over:
             http.start_next_cycle()
@@ -70,9 +70,9 @@ class AsyncConnection:
         """Send a request and fill in its answer.
 
         Raises:
-            httpx.RemoteProtocolError: the answer is no HTTP, or breaks off.
+            httpx.RemoteProtocolError: the answer is not HTTP, or is incomplete.
             httpx.ReadError: the connection broke.
-            TimeoutError: the time for the exchange is over.
+            TimeoutError: the exchange timed out.
         """
         with _told_as(httpx.ReadError):
             try:
@@ -80,7 +80,7 @@ class AsyncConnection:
             except OSError as error:
                 if _is_over(error):
                     raise
-                # A server may answer before it has read all, as with 413, and close.
+                # A server may answer before it has read everything, as with 413, and close.
                 self._http.send_failed()
             await self._receive(exchange)
 
@@ -92,7 +92,7 @@ class AsyncConnection:
         headers.append((KEY_HEADER, _IN_PLACE_OF_THE_KEY))
         request = h11.Request(method=exchange.method, target=self._origin.target(exchange.target), headers=headers)
         head = self._http.send(request) or b""
-        # Head and body go in one packet. The key comes in last, in a view whose repr does not show it.
+        # Head and body go in one packet. The key is inserted last, in a view whose repr does not show it.
         rest = memoryview(head.removesuffix(b"?\r\n\r\n") + key.reveal().encode("ascii") + b"\r\n\r\n" + body)
         self._http.send(h11.Data(data=body))
         self._http.send(h11.EndOfMessage())
@@ -104,7 +104,7 @@ class AsyncConnection:
         answer = bytearray()
         for count in itertools.count(1):
             event = await self._next_event(exchange)
-            if not count % EVENTS_AT_ONCE:  # where data never runs out, nothing ever waits, yet others want their turn
+            if not count % EVENTS_AT_ONCE:  # if data never runs out, nothing ever waits, but other tasks need a turn
                 exchange.time_left()
                 await breathe()
             if isinstance(event, h11.Response):
@@ -126,11 +126,11 @@ class AsyncConnection:
 
 
 async def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exchange) -> AsyncConnection:
-    """Return a new connection; nothing of the exchange has been sent yet.
+    """Return a new connection; no part of the exchange has been sent yet.
 
     Raises:
-        httpx.ConnectError: there is none to be had, or TLS fails.
-        TimeoutError: it took too long.
+        httpx.ConnectError: the connection or TLS failed.
+        TimeoutError: connecting timed out.
     """
     with _told_as(httpx.ConnectError):
         stream = await _connected(origin, exchange)
@@ -145,7 +145,7 @@ async def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exc
 
 
 async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
-    """A socket to the first address that lets us in, in the order in which the system gives them."""
+    """A socket to the first address that accepts a connection, in the order given by the system."""
     problem = OSError(f"{origin.host} has no address")
     addresses = await lookup(origin.host, origin.port, exchange.time_left())
     for place, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -157,7 +157,7 @@ async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             code = stream.connect_ex(address)
             if code in _UNDER_WAY:
-                # Each address gets its share, so that a dead one leaves time for those after it.
+                # Each address gets a share of the time, so that a dead one leaves time for the others.
                 await until_ready(stream, left and left / (len(addresses) - place), writing=True)
                 code = stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
@@ -174,7 +174,7 @@ async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
 
 
 async def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T], *, writing: bool = False) -> T:
-    """Return what a step on a socket gives, once it can be done."""
+    """Return the result of a step on a socket, once it can be done without blocking."""
     while True:
         left = exchange.time_left()
         try:
@@ -189,7 +189,7 @@ async def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T]
 
 @contextmanager
 def _told_as(kind: type[httpx.TransportError]) -> Generator[None, None, None]:
-    """Let what goes wrong out as httpx would, so that the transport knows one kind of errors."""
+    """Raise errors as httpx would, so that the transport handles one kind of errors."""
     try:
         yield
     except h11.RemoteProtocolError as error:
@@ -201,5 +201,5 @@ def _told_as(kind: type[httpx.TransportError]) -> Generator[None, None, None]:
 
 
 def _is_over(error: OSError) -> bool:
-    """Whether the time for the exchange is over. A time-out of the system's has a number, and is about one step."""
+    """Whether the exchange timed out. A time-out from the system has an errno, and is about a single step."""
     return isinstance(error, TimeoutError) and error.errno is None

@@ -1,4 +1,4 @@
-"""Drives an ingest: reads rows, sends batches, asks what became of them, reports."""
+"""Drives an ingest: reads rows, sends batches, verifies their outcomes, and reports."""
 
 import time
 from collections.abc import AsyncIterable, Callable, Iterable
@@ -30,12 +30,12 @@ __all__ = ["AsyncIngest"]
 log = logger("databox")
 
 EVERY = 1.0
-"""Seconds after which progress is told again while nothing goes through."""
+"""Interval of progress reports while no request succeeds, in seconds."""
 MOMENT = 0.1
-"""Seconds after which it is looked again whether another batch may go."""
+"""Interval, in seconds, at which to check again whether another batch may be sent."""
 
 STOP = Batch((), (), ())
-"""Says that no more rows are wanted."""
+"""Signals that no more rows are needed."""
 
 
 class AsyncIngest:
@@ -52,14 +52,14 @@ class AsyncIngest:
         self._writing = False
         self._source_error: BaseException | None = None
         self._tells_at: float | None = None
-        """When progress is to be told again, if it has been since the last answer."""
+        """When to report progress again, if it was reported since the last answer."""
 
     async def __call__(self, records: Iterable[Any] | AsyncIterable[Any]) -> IngestReport:
         """Run and return the report.
 
         Raises:
-            IngestError: the source of the rows raised, or a file could not be written; what had been read was sent.
-            ConfigurationError: the journal belongs to something else.
+            IngestError: the source of the rows raised, or a file could not be written; the rows read so far were sent.
+            ConfigurationError: the journal belongs to another dataset or input.
         """
         settings = self._settings
         settings.check_files_read(files_of(records))
@@ -73,7 +73,7 @@ class AsyncIngest:
                 self._batcher = settings.batcher(self._files.ends)
                 await self._through(rows)
         except BaseException as error:
-            self._files.close()  # once more, as that may be what was interrupted
+            self._files.close()  # again, because that may be what was interrupted
             if self._report and not isinstance(error, Exception):
                 error.add_note(f"An ingest was interrupted. {self._report}")
                 error.report = self._report  # type: ignore[attr-defined]
@@ -82,7 +82,7 @@ class AsyncIngest:
         return self._report
 
     async def _through(self, rows: Any) -> None:
-        """Send and verify; whatever happens, there is a report in the end."""
+        """Send and verify; there is always a report at the end."""
         problem: BaseException | None = None
         pool: Pool[Any] = Pool(self._run.most_under_way)
         transport = self._transport
@@ -101,7 +101,7 @@ class AsyncIngest:
         except BaseException as error:  # noqa: BLE001 - another interrupt, in a hurry; the report is nearly there
             problem = problem or error
             if self._writing and self._settings.dead_letter:
-                problem.add_note(f"It came while {self._settings.dead_letter} was written, which may lack rows.")
+                problem.add_note(f"It interrupted writing {self._settings.dead_letter}, which may be incomplete.")
             self._conclude(problem)
         self._raise(problem or self._files.error or self._source_error)
 
@@ -119,14 +119,14 @@ class AsyncIngest:
             keys_assumed=self._settings.keys_assumed,
         )
         if self._writing:
-            return  # an interrupt ended that, and it is not begun anew
+            return  # an interrupt ended this step, which is not repeated
         self._writing = True
         if not isinstance(problem, ConfigurationError) or self._report.requests:
-            self._files.write_dead_letters()  # else nothing was sent, and it is as if nothing had been asked for
+            self._files.write_dead_letters()  # otherwise nothing was sent, and there is nothing to report
         log.info("Ingested into %s: %s", self._dataset_id, str(self._report).partition("\n")[0])
 
     def _raise(self, problem: BaseException | None) -> None:
-        """Raise what stopped the run, if anything did."""
+        """Raise the error that stopped the run, if any."""
         report = self._report
         assert report
         if isinstance(problem, ConfigurationError) and not report.requests:
@@ -138,7 +138,7 @@ class AsyncIngest:
             raise problem
 
     def _account_for_the_rest(self) -> None:
-        """Give a place to each row that has none yet, whatever moment an interrupt came at."""
+        """Account for each row that has no place yet, at whatever moment an interrupt came."""
         self._cut_the_rest()
         for number in self._delivery.under_way:
             self._settle(number)
@@ -147,17 +147,17 @@ class AsyncIngest:
         self._withdraw()
 
     def _cut_the_rest(self) -> None:
-        """Cut the rows that were taken and are in no batch; they stay unsent."""
+        """Put rows that were taken but are in no batch into batches; they stay unsent."""
         start, more = self._run.end_row, None
         item = self._source.item if self._source else None
-        if item and self._run.rows <= item[0] != self._run.last_invalid:  # perhaps it has no place yet
+        if item and self._run.rows <= item[0] != self._run.last_invalid:  # it may have no place yet
             index, record = item
             try:
                 more = (index, *encode(record, index, self._settings.primary_keys))
             except InvalidRecordError as error:
                 self._invalid(index, record, error)
-            except MemoryError:  # which stopped the run; this row shall not keep the others from being told
-                lacking = InvalidRecordError(f"Row {index}: there was not enough memory to look at it.", index=index)
+            except MemoryError:  # which stopped the run; this row must not prevent the others from being reported
+                lacking = InvalidRecordError(f"Row {index}: there was not enough memory to read it.", index=index)
                 self._invalid(index, f"a {type(record).__name__}", lacking)
         if item:
             self._run.rows = item[0] + 1
@@ -168,7 +168,7 @@ class AsyncIngest:
                 self._files.fail(error)
 
     def _explain_what_is_open(self, problem: BaseException) -> None:
-        """Say of accepted rows why their outcome was not asked for, or not to the end."""
+        """Say of accepted rows why their outcome was not requested, or not to the end."""
         ended = f"was stopped by {problem!r}" if isinstance(problem, Exception) else "was interrupted"
         for number, ingestion_id, _ in list(self._run.accepted()):
             _, shares, error = self._run.outcome(number)
@@ -178,10 +178,10 @@ class AsyncIngest:
     # Sending
 
     async def _send_all(self, rows: Any, pool: Pool[int]) -> None:
-        """Send what the source gives, and wait for the answers."""
+        """Send the rows of the source, and wait for the answers."""
         take = self._taker(pool)
         while not self._run.stopped:
-            # Nothing is read before it can be sent.
+            # Rows are not read before they can be sent.
             while not self._run.has_room():
                 await self._hear(pool)
             try:
@@ -204,7 +204,7 @@ class AsyncIngest:
         self._withdraw()
 
     async def _hear(self, pool: Pool[int]) -> None:
-        """Wait for the end of a batch that is under way, or for a moment, as what may be done next may change."""
+        """Wait until a batch in flight ends, or for a moment, because what may be done next may change."""
         now = time.monotonic()
         if self._tells_at is None or (now >= self._tells_at and self._run.patience.is_out):
             self._tells_at = now + EVERY
@@ -214,7 +214,7 @@ class AsyncIngest:
             self._settle(number)
 
     def _taker(self, pool: Pool[int]) -> Callable[[int, Any], Batch | None]:
-        """Return what encodes a row and gives the batch that it completes, or STOP when no more are wanted."""
+        """Return a function that encodes a row and returns the batch it completes, or STOP if no more are needed."""
         run, batcher, primary_keys = self._run, self._batcher, self._settings.primary_keys  # this runs for every row
 
         def take(index: int, record: Any) -> Batch | None:
@@ -224,7 +224,7 @@ class AsyncIngest:
                 batch = batcher.add(index, data, key)
             except InvalidRecordError as error:
                 self._invalid(index, record, error)
-            run.rows = index + 1  # from here on the row has its place
+            run.rows = index + 1  # from here on, the row is accounted for
             if pool.busy and pool.ready():
                 for number in pool.taken_at_once():
                     self._settle(number)
@@ -237,10 +237,10 @@ class AsyncIngest:
         self._run.invalid(error, index)
 
     def _cut(self, batch: Batch, *, complete: bool) -> tuple[int, Earlier]:
-        """Let the files and the run know a batch; return its number, and what earlier runs leave to do for it.
+        """Register a batch with the files and the run; return its number, and what earlier runs left to do for it.
 
         Raises:
-            ConfigurationError: the journal knows another input, or cannot be read; its rows stay unsent.
+            ConfigurationError: the journal belongs to another input, or cannot be read; the rows stay unsent.
         """
         number = self._run.batches
         try:
@@ -252,9 +252,9 @@ class AsyncIngest:
         return number, earlier
 
     async def _dispatch(self, batch: Batch, pool: Pool[int], *, complete: bool = True) -> None:
-        """Let a batch go, in this task or beside it, unless an earlier run leaves nothing to do for it.
+        """Send a batch, in this task or in another, unless an earlier run left nothing to do for it.
 
-        `complete` says that there surely are no more rows of it in the source.
+        `complete` says that the source certainly has no more rows for it.
         """
         number, earlier = self._cut(batch, complete=complete)
         if not earlier.send:
@@ -264,8 +264,8 @@ class AsyncIngest:
         while not self._run.may_go(rows) and not self._run.stopped:
             await self._hear(pool)
         if self._run.stopped:
-            return  # it stays unsent, or what it was before
-        # Whatever comes of sending it again, an earlier run may have stored it.
+            return  # it stays unsent, or keeps its earlier outcome
+        # Whatever the result of sending it again, an earlier run may have stored it.
         lost = earlier.before is not None and earlier.before.outcome == "ambiguous"
         self._delivery.begin(number, rows, batch, lost=lost)
         self._run.sending(number)
@@ -274,8 +274,8 @@ class AsyncIngest:
             await pool.start(partial(self._delivery.send, number))
 
     async def _sent_here(self, number: int, pool: Pool[int], *, first: bool) -> bool:
-        """Send a batch in this task, if that is best, and to its end, unless there is something to wait for."""
-        # The first goes alone: a wrong key or dataset shall not cost several batches.
+        """Send a batch in this task, if that is best, until it ends or has to wait."""
+        # The first goes alone: a wrong key or dataset must not cost several batches.
         if not (first or self._delivery.is_quick):
             return False
         while pool.busy and not self._run.patience.kept:
@@ -286,7 +286,7 @@ class AsyncIngest:
         return True
 
     def _settle(self, number: int) -> None:
-        """Let the run know how the sending of a batch ended."""
+        """Pass the result of sending a batch to the run."""
         answer = self._delivery.end_of(number)
         self._files.parted(part for part, _ in answer.parts)
         self._run.answered(number, answer)
@@ -295,17 +295,17 @@ class AsyncIngest:
         self._tell("source")
 
     def _withdraw(self) -> None:
-        """Let go of ingestions of which it turned out that they may be another batch's."""
+        """Drop ingestions that may turn out to belong to another batch."""
         for number in self._run.withdraw():
             self._files.withdrawn(number, self._run.outcome(number)[2])
 
     async def _verify(self, pool: Pool[Any]) -> None:
-        """Learn what the server made of the accepted rows, as far as that is wanted."""
+        """Verify the outcome of the accepted rows, if requested."""
         tell = partial(self._tell, "outcomes")
         await AsyncVerification(self._transport, self._dataset_id, self._settings, self._run, self._files, tell)(pool)
 
     def _tell(self, waiting_for: Any) -> None:
-        """Call `progress`; what it raises is the caller's mistake and costs no row."""
+        """Call `progress`; an error that it raises is the caller's mistake, and loses no row."""
         progress = self._settings.progress
         if progress is None:
             return

@@ -12,13 +12,13 @@ T = TypeVar("T")
 
 
 class Fetch(Protocol[T]):
-    """Reads the page of a number, counted from 1."""
+    """Fetches a page by its number, starting at 1."""
 
     async def __call__(self, number: int) -> Listing[T]: ...
 
 
 class AsyncPage(Generic[T]):
-    """One page of a list. Iterating walks every item of this and all later pages, fetching as it goes."""
+    """One page of a list. Iterating yields the items of this and all later pages, which are fetched as needed."""
 
     def __init__(
         self,
@@ -31,9 +31,9 @@ class AsyncPage(Generic[T]):
         seen: int = 0,
     ) -> None:
         self.items: tuple[T, ...] = listing.items
-        """The items of this page alone."""
+        """The items of this page only."""
         self.total: int | None = listing.total
-        """How many items there are on all pages, or None when the API does not say."""
+        """The number of items on all pages, or None if the API does not say."""
         if fetch is None and self.total is None:
             self.total = len(self.items)
         self.request_id: str | None = listing.request_id
@@ -45,13 +45,13 @@ class AsyncPage(Generic[T]):
         self._seen = seen + len(self.items)
 
     async def by_page(self) -> AsyncIterator["AsyncPage[T]"]:
-        """Walk this page and all later ones, one request each.
+        """Iterate over this page and all later ones, one request each.
 
         Raises:
-            InvalidResponseError: the API promises more items, but sends some again instead.
+            InvalidResponseError: the API promised more items, but sent earlier ones again.
         """
         page = self
-        earlier: set[int] = set()  # hashes, as a walk may be long
+        earlier: set[int] = set()  # hashes, because there may be many pages
         while True:
             yield page
             ids = page._ids()
@@ -62,7 +62,7 @@ class AsyncPage(Generic[T]):
             found = following._ids()
             if found and (found <= ids or hash(found) in earlier):
                 if page.total is None:
-                    return  # a server that does not page sends everything each time
+                    return  # a server without pagination sends everything each time
                 raise following._repetition()
             page = following
 
@@ -90,8 +90,8 @@ class AsyncPage(Generic[T]):
 
     def _repetition(self) -> InvalidResponseError:
         return InvalidResponseError(
-            f"GET {self._path} was answered with the same page again when page {self._number} was asked for, "
-            f"although {self.total} items were promised.",
+            f"GET {self._path} returned the same page again for page {self._number}, "
+            f"although the API promised {self.total} items.",
             method="GET",
             path=self._path,
             status_code=200,

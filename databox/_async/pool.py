@@ -1,4 +1,4 @@
-"""Tasks that send while the caller's own task reads. Its twin is `_sync/pool.py`."""
+"""Tasks that send while the caller's own task reads. The counterpart is `_sync/pool.py`."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -13,11 +13,11 @@ R = TypeVar("R")
 
 
 class Stopped(Exception):
-    """A wait was cut short because the run is being stopped. Tasks are cancelled instead."""
+    """A wait was interrupted because the run is being stopped. Tasks are cancelled instead."""
 
 
 class Pool(Generic[R]):
-    """Runs some calls at once; their results are taken one by one."""
+    """Runs several calls concurrently; their results are taken one by one."""
 
     def __init__(self, workers: int) -> None:
         self._tasks = anyio.create_task_group()
@@ -27,7 +27,7 @@ class Pool(Generic[R]):
         """Calls whose results have not been taken."""
 
     async def start(self, call: Callable[[], Awaitable[R]]) -> None:
-        """Let a call run beside the caller."""
+        """Run a call concurrently with the caller."""
         self.busy += 1
         self._tasks.start_soon(self._run, call)
 
@@ -39,7 +39,7 @@ class Pool(Generic[R]):
         return self._taken()
 
     async def take_within(self, seconds: float) -> R | None:
-        """Wait for the next result, for some seconds at most."""
+        """Wait for the next result, at most for the given number of seconds."""
         with anyio.move_on_after(seconds):
             while not self._results:
                 await self._came.wait()
@@ -47,18 +47,18 @@ class Pool(Generic[R]):
         return self._taken() if self._results else None
 
     def ready(self) -> bool:
-        """Whether a result is there already."""
+        """Whether a result is available."""
         return bool(self._results)
 
     def taken_at_once(self) -> list[R]:
-        """Return the results that are there already."""
+        """Return the available results."""
         found: list[R] = []
         while self.ready():
             found.append(self._taken())
         return found
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, unless the run is stopped meanwhile."""
+        """Wait, unless the run is stopped."""
         await anyio.sleep(seconds)
 
     def _taken(self) -> R:
@@ -82,6 +82,6 @@ class Pool(Generic[R]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # The block ends with all results taken, or with an error: then what still runs is of no use.
+        # The block ends with all results taken, or with an error, after which the remaining calls are useless.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)

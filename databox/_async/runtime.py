@@ -1,4 +1,4 @@
-"""What the asynchronous client does its own way: waiting, time-outs, rows. Its twin is `_sync/runtime.py`."""
+"""What differs in the asynchronous client: waiting, time-outs, rows. The counterpart is `_sync/runtime.py`."""
 
 import socket
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
@@ -29,50 +29,50 @@ __all__ = [
 T = TypeVar("T")
 
 Address: TypeAlias = tuple[Any, Any, int, str, Any]
-"""What `socket.getaddrinfo` gives: family, type, protocol, name, address."""
+"""A result of `socket.getaddrinfo`: family, type, protocol, name, address."""
 HttpClient: TypeAlias = httpx.AsyncClient | None
-"""What the caller may bring; None for connections of our own."""
+"""The caller's client; None for our own connections."""
 Pause = Callable[[float], Awaitable[None]]
 sleep: Pause = anyio.sleep
 
 
 async def aside(work: Callable[[], T]) -> T:
-    """Return what some work gives that may block; others go on meanwhile."""
+    """Return the result of work that may block, while other tasks continue."""
     return await anyio.to_thread.run_sync(work)
 
 
 async def breathe() -> None:
-    """Let others go on, and be cancelled if that is wanted, where nothing else would."""
+    """Give other tasks a turn, and a pending cancellation a chance, where nothing else would."""
     await anyio.lowlevel.checkpoint()
 
 
 async def until_ready(stream: socket.socket, seconds: float | None, *, writing: bool) -> None:
-    """Wait until there is something to read from a socket, or until it takes more, which it does once it is connected.
+    """Wait until a socket is readable, or writable, which it is once it is connected.
 
     Raises:
-        TimeoutError: it took too long; None sets no end.
+        TimeoutError: it took too long; None sets no limit.
     """
     with anyio.fail_after(seconds):
         await (anyio.wait_writable(stream) if writing else anyio.wait_readable(stream))
 
 
 async def lookup(host: str, port: int, seconds: float | None) -> list[Address]:
-    """Return the addresses of a host, in the order in which they are to be tried.
+    """Return the addresses of a host, in the order in which to try them.
 
     Raises:
         OSError: it has none.
-        TimeoutError: it took too long; None sets no end.
+        TimeoutError: it took too long; None sets no limit.
     """
     look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     if is_address(host):
         return list(look())
-    # Each in a thread of its own: one that hangs holds up neither other look-ups nor the end of the event loop.
+    # Each in its own thread: one that hangs delays neither other look-ups nor the end of the event loop.
     with anyio.fail_after(seconds):
         return list(await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)))
 
 
 class Deadline:
-    """Ends what runs inside it with a TimeoutError after some seconds; None sets no end. Nothing else interrupts it."""
+    """Ends its block with a TimeoutError after some seconds; None sets no limit. Nothing else interrupts it."""
 
     def __init__(self, seconds: float | None, interrupt: Callable[[], None]) -> None:
         self._scope = anyio.fail_after(seconds)
@@ -87,17 +87,17 @@ class Deadline:
 
 
 class Source:
-    """Rows of either kind, read as they are needed."""
+    """Rows of a synchronous or asynchronous source, read as they are needed."""
 
     def __init__(self, rows: Iterable[Any] | AsyncIterable[Any]) -> None:
         self._async = aiter(rows) if isinstance(rows, AsyncIterable) else None
         self._sync = enumerate(() if isinstance(rows, AsyncIterable) else rows)
         self.item: tuple[int, Any] | None = None
-        """The row that was taken last, after its place."""
+        """The position of the row that was taken last, and the row."""
 
     async def feed(self, take: Callable[[int, Any], T | None]) -> T | None:
-        """Hand over row by row, each with its place, until that gives something, and return it; None at the end."""
-        # Noted before anything is called, so that a row is never taken and unknown, whenever an interrupt comes.
+        """Pass on rows, each with its position, until the call returns something, and return that; None at the end."""
+        # Recorded before any call, so that a row is never taken and unknown, whenever an interrupt comes.
         if self._async is not None:
             async for row in self._async:
                 self.item = (self.item[0] + 1 if self.item else 0, row)

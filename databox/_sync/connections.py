@@ -1,5 +1,5 @@
 # Derived from databox/_async/connections.py by tools/unasync.py; edit that one.
-"""The connections of a client: its own, kept for a while, or those of an httpx client."""
+"""The connections of a client: its own, which are reused, or those of an httpx client."""
 
 import time
 from collections import deque
@@ -25,15 +25,15 @@ __all__ = ["Connections", "connections_for"]
 
 MOST_IDLE = 20
 IDLE_SECONDS = 5.0
-"""How long a connection is kept for another request; servers close theirs sooner or later as well."""
+"""How long an idle connection is kept, in seconds; servers close theirs sooner or later as well."""
 
 
 def connections_for(config: Config, http_client: HttpClient) -> "Connections | HttpxConnections":
-    """Return connections: the caller's, or new ones with proxies and certificates as the environment has them.
+    """Return connections: the caller's, or new ones with proxies and certificates from the environment.
 
     Raises:
         ConfigurationError: the environment names a proxy or certificates that cannot be used.
-        TypeError: what the caller gave has none.
+        TypeError: the caller's object is not an httpx client.
     """
     if isinstance(http_client, httpx.Client):
         return HttpxConnections(config, http_client)
@@ -47,9 +47,9 @@ def connections_for(config: Config, http_client: HttpClient) -> "Connections | H
 
 
 class Connections:
-    """Connections of our own, for any number of threads, in whatever event loops; each serves one exchange at a time.
+    """Our own connections, for any number of threads in any event loops; each serves one exchange at a time.
 
-    They are sockets and nothing else, so no event loop owns them; who takes one from the idle ones has it alone.
+    They are plain sockets, so no event loop owns them; a task that takes an idle one has it to itself.
     """
 
     def __init__(self, config: Config, trusted: SSLContext) -> None:
@@ -62,14 +62,14 @@ class Connections:
         renewed_in_children(self)
 
     def after_fork(self) -> None:
-        """Leave the parent's connections to it, those in use as well."""
+        """Leave the parent's connections alone, including those in use."""
         for connection in list(self._open):
             connection.close()
         self._idle = deque()
         self._open = WeakSet()
 
     def close(self) -> None:
-        """Close all connections; those in use, when their request has ended."""
+        """Close all connections; those in use close when their request has ended."""
         self.is_closed = True
         while self._idle:
             self._idle.pop().close()
@@ -78,7 +78,7 @@ class Connections:
         """Send a request and fill in its answer.
 
         Raises:
-            httpx.RequestError: something kept the answer from arriving whole.
+            httpx.RequestError: the answer did not arrive completely.
             TimeoutError: it did not arrive in time.
         """
         exchange.begin()
@@ -91,14 +91,14 @@ class Connections:
         self._keep(connection)
 
     def _new_connection(self, exchange: Exchange) -> "Connection":
-        from databox._sync.http1 import open_connection  # h11 is not needed before, and takes its time to import
+        from databox._sync.http1 import open_connection  # h11 is not needed earlier, and is slow to import
 
         connection = open_connection(self._origin, self._trusted, exchange)
         self._open.add(connection)
         return connection
 
     def _idle_connection(self) -> "Connection | None":
-        """The connection that was used last, if it still is one."""
+        """The connection that was used last, if it can be reused."""
         while True:
             try:
                 connection = self._idle.pop()
@@ -115,5 +115,5 @@ class Connections:
         connection.idle_since = time.monotonic()
         self._idle.append(connection)
         if self.is_closed or len(self._idle) > MOST_IDLE:
-            with suppress(IndexError):  # another thread was quicker
+            with suppress(IndexError):  # another thread took it
                 self._idle.popleft().close()

@@ -1,5 +1,5 @@
 # Derived from databox/_async/httpx_client.py by tools/unasync.py; edit that one.
-"""Sends through an httpx client, each request on a connection of its own: httpx cannot tell which are safe to keep."""
+"""Sends through an httpx client, each request on its own connection: httpx cannot tell which are safe to reuse."""
 
 import socket
 from collections.abc import Callable
@@ -25,12 +25,12 @@ _CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls
 
 
 class HttpxConnections:
-    """The connections of httpx: of the caller's client, or of a new one for each request where a proxy is on the way.
+    """The connections of httpx: of the caller's client, or of a new client for each request if there is a proxy.
 
     Args:
         config: the key and the address.
-        http_client: the caller's client to send through, which stays open.
-        make_client: makes the clients to send through when the caller has none.
+        http_client: the caller's client, which stays open.
+        make_client: creates the clients if the caller has none.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class HttpxConnections:
     ) -> None:
         self._base_url = config.base_url
         self._stays_here = config.base_url.startswith("http:") and not config.exposes_key
-        """Whether the key is sent unencrypted because it does not leave this machine."""
+        """Whether the key may be sent unencrypted because it does not leave this machine."""
         self._key = config.key
         self._http = http_client
         self._make_client = make_client
@@ -49,18 +49,18 @@ class HttpxConnections:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing can be sent any more."""
+        """Whether the connections are closed."""
         return self._is_closed or (self._http is not None and self._http.is_closed)
 
     def close(self) -> None:
-        """Send nothing any more; a client of the caller's is the caller's to close."""
+        """Stop sending; the caller closes its own client."""
         self._is_closed = True
 
     def run(self, exchange: Exchange) -> None:
         """Send a request and fill in its answer.
 
         Raises:
-            httpx.RequestError: something kept the answer from arriving whole.
+            httpx.RequestError: the answer did not arrive completely.
             TimeoutError: it did not arrive in time.
         """
         exchange.begin()
@@ -87,26 +87,26 @@ class HttpxConnections:
         except BaseException as error:
             exchange.sent = steps.may_have_sent(error)
             steps.abandon()
-            if type(error).__module__.startswith("socksio."):  # httpx lets these through; the package need not be there
+            if type(error).__module__.startswith("socksio."):  # httpx does not wrap these
                 raise httpx.ProxyError(f"the SOCKS proxy: {error}") from error
             raise
         finally:
             steps.close()
 
     def _connects(self, host: str) -> None:
-        """Warn of the one thing that the address does not tell: a proxy of the caller's client that it goes through."""
+        """Warn about what the address does not show: that the caller's client sends requests through a proxy."""
         if self._stays_here and not is_loopback(host):
             self._stays_here = False
             log.warning(
                 "The key crosses the network unencrypted: the httpx client sends requests to %s through the proxy %s. "
-                "Make it with trust_env=False, or put the host into NO_PROXY.",
+                "Create it with trust_env=False, or add the host to NO_PROXY.",
                 self._base_url,
                 host,
             )
 
     def _read(self, response: httpx.Response, exchange: Exchange) -> None:
         exchange.begin_answer(response.status_code, response.headers.raw)
-        if response.is_stream_consumed:  # as transports give it that have an answer ready, decoded
+        if response.is_stream_consumed:  # from transports that return a finished answer, decoded
             exchange.headers = {**exchange.headers, "content-encoding": ""}
             exchange.answer = response.content
             exchange.check_size(len(exchange.answer))
@@ -120,65 +120,65 @@ class HttpxConnections:
 
 
 class _Steps:
-    """What httpx tells about the steps of one exchange, as far as its transport tells any."""
+    """The steps of one exchange as reported by httpx, as far as its transport reports them."""
 
     def __init__(self, exchange: Exchange, connects: Callable[[str], None]) -> None:
         self._exchange = exchange
         self._connects = connects
         self._seen: list[str] = []
         self._socket: socket.socket | None = None
-        """What the exchange goes through."""
+        """A copy of the connection's socket."""
         self._stream: Any = None
-        """The same as httpx has it."""
+        """The connection as httpx has it."""
         self._is_over = False
 
     def note(self, event: str, info: dict[str, Any]) -> None:
-        """Take note of a step, unless it is between us and a proxy."""
+        """Record a step, unless it is between us and a proxy."""
         if event.endswith(_CONNECTS):
             self._connects(info.get("host", ""))
         elif event.endswith(_CONNECTED):
             self._goes_through(info.get("return_value"))
         elif event.startswith("http2."):
-            self.close()  # others share the connection, which tells their answers apart
+            self.close()  # others share the connection, which keeps their answers apart
         if getattr(info.get("request"), "method", None) == b"CONNECT":
             return
         self._seen.append(event)
         if event.endswith(_LEAVES):
             self._exchange.leaves()
         elif event == _ENDS:
-            # httpx would use the connection again without a look at what else the server has sent on it, which would
-            # then be taken for the answer to the next request. Nor does it know of forks and other event loops. What
-            # was shut down it takes for closed by the server, and closes.
+            # httpx would reuse the connection without checking what else the server has sent on it, which would
+            # then be taken for the answer to the next request. Nor does it know of forks and other event loops. It
+            # treats a shut-down connection as closed by the server, and closes it.
             self.end_connection()
 
     def answered(self, response: httpx.Response) -> None:
-        """An answer has begun."""
-        if not response.is_closed and response.http_version != "HTTP/2":  # or else it may serve others already
+        """Record that an answer has begun."""
+        if not response.is_closed and response.http_version != "HTTP/2":  # otherwise it may already serve others
             self._goes_through(response.extensions.get("network_stream"))
 
     def end_connection(self) -> None:
-        """Shut the connection down, so that nothing more comes of it. From any thread."""
+        """Shut the connection down, so that it is not reused. May be called from any thread."""
         self._is_over = True
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> None:
-        """End a connection on which an exchange failed: httpx leaves it open when it is cancelled in the handshake."""
+        """Close the connection after a failure: httpx leaves it open when the TLS handshake is cancelled."""
         self.end_connection()
-        with suppress(Exception):  # a transport may give anything for a stream
+        with suppress(Exception):  # a transport may provide any object as its stream
             self._stream.close()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         self._stream = None
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def _goes_through(self, stream: Any) -> None:
-        with suppress(AttributeError, OSError, TypeError, ValueError):  # a transport may give anything, or nothing
-            # A copy of ours, since event loops and TLS do not let everybody shut down theirs.
+        with suppress(AttributeError, OSError, TypeError, ValueError):  # a transport may provide anything, or nothing
+            # Our own copy, because event loops and TLS do not let others shut down theirs.
             copy = socket.fromfd(stream.get_extra_info("socket").fileno(), socket.AF_INET, socket.SOCK_STREAM)
             self.close()
             self._socket, self._stream = copy, stream
@@ -186,10 +186,10 @@ class _Steps:
             self.end_connection()
 
     def may_have_sent(self, error: BaseException) -> bool:
-        """Whether any part of the request may have left, now that the exchange has failed."""
+        """Whether any part of the request may have been sent, now that the exchange has failed."""
         if isinstance(error, httpx.ProxyError):
-            return False  # the proxy does not let us through; what it was sent so far is not the request
+            return False  # the proxy refused; what it was sent so far is not the request
         if self._seen:
             return any(event.endswith(_LEAVES) for event in self._seen)
-        # Not every transport tells its steps; then only a failed connection proves anything.
+        # Not every transport reports its steps; then only a failed connection proves anything.
         return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)

@@ -1,4 +1,4 @@
-"""Threads that send while the caller's own thread reads. Its twin is `_async/pool.py`."""
+"""Threads that send while the caller's own thread reads. The counterpart is `_async/pool.py`."""
 
 import threading
 from collections.abc import Callable
@@ -12,11 +12,11 @@ R = TypeVar("R")
 
 
 class Stopped(Exception):
-    """A wait was cut short because the run is being stopped."""
+    """A wait was interrupted because the run is being stopped."""
 
 
 class Pool(Generic[R]):
-    """Runs some calls at once; their results are taken one by one."""
+    """Runs several calls concurrently; their results are taken one by one."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -28,7 +28,7 @@ class Pool(Generic[R]):
         """Calls whose results have not been taken."""
 
     def start(self, call: Callable[[], R]) -> None:
-        """Let a call run beside the caller."""
+        """Run a call concurrently with the caller."""
         self.busy += 1
         if len(self._threads) < min(self.busy, self._workers):
             thread = threading.Thread(target=self._work, name="databox-ingest", daemon=True)
@@ -41,7 +41,7 @@ class Pool(Generic[R]):
         return self._taken(self._results.get())
 
     def take_within(self, seconds: float) -> R | None:
-        """Wait for the next result, for some seconds at most."""
+        """Wait for the next result, at most for the given number of seconds."""
         try:
             result = self._results.get(timeout=seconds)
         except Empty:
@@ -49,11 +49,11 @@ class Pool(Generic[R]):
         return self._taken(result)
 
     def ready(self) -> bool:
-        """Whether a result is there already."""
+        """Whether a result is available."""
         return not self._results.empty()
 
     def taken_at_once(self) -> list[R]:
-        """Return the results that are there already."""
+        """Return the available results."""
         found: list[R] = []
         while True:
             try:
@@ -62,7 +62,7 @@ class Pool(Generic[R]):
                 return found
 
     def sleep(self, seconds: float) -> None:
-        """Wait, unless the run is stopped meanwhile."""
+        """Wait, unless the run is stopped."""
         if self._stopping.wait(seconds):
             raise Stopped
 
@@ -72,7 +72,7 @@ class Pool(Generic[R]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Requests under way are waited for, at most for their time-out; waits between them end now.
+        # Wait for requests in flight, at most for their time-out; waits between them end now.
         if error is not None:
             self._stopping.set()
         for _ in self._threads:

@@ -1,5 +1,5 @@
 # Derived from databox/_async/resources.py by tools/unasync.py; edit that one.
-"""Accounts, the key, and data sources: one short method an operation."""
+"""Accounts, the key, and data sources: one short method for each operation."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -34,10 +34,10 @@ class Resource:
 
 
 class Accounts(Resource):
-    """The accounts that the key's user can reach."""
+    """The accounts that the key's user can access."""
 
     def list(self) -> Page[Account]:
-        """Return all accounts that the key's user can reach (API: List accounts).
+        """Return all accounts that the key's user can access (API: List accounts).
 
         Raises:
             APIError: the request failed.
@@ -51,7 +51,7 @@ class Accounts(Resource):
             account_id: the account's number.
 
         Raises:
-            TypeError, ValueError: the id cannot be one; nothing was sent.
+            TypeError, ValueError: the id is not valid; nothing was sent.
             APIError: the request failed.
         """
         return self._list(operations.accounts_list_data_sources(account_id_of(account_id)))
@@ -69,11 +69,11 @@ class Auth(Resource):
     """The key itself."""
 
     def validate_key(self) -> None:
-        """Return quietly when the key is valid (API: Validate an API key).
+        """Check the key, and return None if it is valid (API: Validate an API key).
 
         Raises:
-            AuthenticationError: it is not.
-            APIError: the request failed otherwise, which says nothing about the key.
+            AuthenticationError: the key is not valid.
+            APIError: the request failed for another reason, which says nothing about the key.
         """
         self._transport.send(operations.auth_validate_key())
 
@@ -84,16 +84,16 @@ class DataSources(Resource):
     def create(self, title: str, *, account_id: int | None = None, timezone: str | None = None) -> DataSource:
         """Return a new data source (API: Create a data source).
 
-        It is sent again only when the first request surely took no effect, since titles are not unique.
+        It is retried only if the first request certainly had no effect, because titles are not unique.
 
         Args:
-            title: for people; any number of data sources may share one.
-            account_id: the account to make it in; the key's own without.
-            timezone: an IANA name such as `Europe/Berlin`; the API's default without.
+            title: a name for people; any number of data sources may share one.
+            account_id: the account to create it in; defaults to the key's own account.
+            timezone: an IANA name such as `Europe/Berlin`; defaults to the API's default.
 
         Raises:
-            TypeError, ValueError: an argument cannot be sent; nothing was.
-            APIError: the request failed. After a lost answer or a 5xx, look whether it exists before trying again,
+            TypeError, ValueError: an argument cannot be sent; nothing was sent.
+            APIError: the request failed. After a lost answer or a 5xx, check whether it exists before you try again,
                 or use `ensure`.
         """
         return self._transport.send(
@@ -105,12 +105,12 @@ class DataSources(Resource):
         )
 
     def ensure(self, title: str, *, account_id: int, timezone: str | None = None) -> DataSource:
-        """Return the account's data source of this title, made if there is none.
+        """Return the account's data source with this title, and create it if there is none.
 
         Args:
             title: compared exactly.
-            account_id: the account to look and make it in.
-            timezone: for a new one; a warning is logged when the one found has another.
+            account_id: the account to search, and to create it in.
+            timezone: for a new one; a warning is logged if the existing one has another.
 
         Raises:
             DataboxError: several have this title; the message lists their ids.
@@ -127,35 +127,35 @@ class DataSources(Resource):
         return found_or_made(found, lambda: self.create(title, account_id=account_id, timezone=timezone))
 
     def delete(self, data_source: int | DataSource) -> None:
-        """Delete a data source with all its datasets and their rows, for good (API: Delete a data source).
+        """Delete a data source with all its datasets and their rows, permanently (API: Delete a data source).
 
         Args:
             data_source: the id or the object.
 
         Raises:
-            TypeError, ValueError: the id cannot be one; nothing was sent.
+            TypeError, ValueError: the id is not valid; nothing was sent.
             APIError: the request failed.
         """
         self._transport.send(operations.data_sources_delete(data_source_id_of(data_source)))
 
     def list_datasets(self, data_source: int | DataSource) -> Page[Dataset]:
-        """Return a data source's datasets (API: List datasets). Their primary keys are not told by v1.
+        """Return a data source's datasets (API: List datasets). v1 does not report their primary keys.
 
         Args:
             data_source: the id or the object.
 
         Raises:
-            TypeError, ValueError: the id cannot be one; nothing was sent.
+            TypeError, ValueError: the id is not valid; nothing was sent.
             APIError: the request failed.
         """
         return self._list(operations.data_sources_list_datasets(data_source_id_of(data_source)))
 
 
 def found_or_made(find: Callable[[], D | None], make: Callable[[], D]) -> D:
-    """Return what is found, or else what is made: also when it was made and the answer to that was lost.
+    """Return the existing object, or a new one, even if the answer to its creation was lost.
 
     Raises:
-        APIError: a request failed, and nothing was made as far as can be seen.
+        APIError: a request failed, and no new object can be found.
     """
     found = find()
     if found is not None:
@@ -171,7 +171,7 @@ def found_or_made(find: Callable[[], D | None], make: Callable[[], D]) -> D:
 
 
 def pick(what: str, title: str, candidates: Sequence[D]) -> D | None:
-    """Return the one of a title, or None; more than one is an error that lists their ids."""
+    """Return the candidate with this title, or None; raise an error that lists the ids if there are several."""
     text_of("title", title)
     matches = [candidate for candidate in candidates if candidate.title == title]
     if len(matches) > 1:

@@ -1,4 +1,4 @@
-"""What the synchronous client does its own way: waiting, time-outs, rows. Its twin is `_async/runtime.py`."""
+"""What differs in the synchronous client: waiting, time-outs, rows. The counterpart is `_async/runtime.py`."""
 
 import math
 import select
@@ -29,44 +29,44 @@ __all__ = [
 T = TypeVar("T")
 
 Address: TypeAlias = tuple[Any, Any, int, str, Any]
-"""What `socket.getaddrinfo` gives: family, type, protocol, name, address."""
+"""A result of `socket.getaddrinfo`: family, type, protocol, name, address."""
 HttpClient: TypeAlias = httpx.Client | None
-"""What the caller may bring; None for connections of our own."""
+"""The caller's client; None for our own connections."""
 Pause = Callable[[float], None]
 sleep: Pause = time.sleep
 
 
 def aside(work: Callable[[], T]) -> T:
-    """Return what some work gives; nobody else is held up here."""
+    """Return the result of work that may block; here it blocks no one else."""
     return work()
 
 
 def breathe() -> None:
-    """Nothing to do: other threads go on by themselves."""
+    """Nothing to do: other threads run by themselves."""
 
 
 def until_ready(stream: socket.socket, seconds: float | None, *, writing: bool) -> None:
-    """Wait until there is something to read from a socket, or until it takes more, which it does once it is connected.
+    """Wait until a socket is readable, or writable, which it is once it is connected.
 
     Raises:
-        TimeoutError: it took too long; None sets no end.
+        TimeoutError: it took too long; None sets no limit.
     """
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(stream, select.POLLOUT if writing else select.POLLIN)
         ready = bool(poll.poll(None if seconds is None else seconds * 1000))
-    else:  # Windows, whose select tells of a failed connection in its third list
+    else:  # Windows, whose select reports a failed connection in its third list
         ready = any(select.select([] if writing else [stream], [stream] if writing else [], [stream], seconds))
     if not ready:
         raise TimeoutError
 
 
 def lookup(host: str, port: int, seconds: float | None) -> list[Address]:
-    """Return the addresses of a host, in the order in which they are to be tried.
+    """Return the addresses of a host, in the order in which to try them.
 
     Raises:
         OSError: it has none.
-        TimeoutError: it took too long; None sets no end.
+        TimeoutError: it took too long; None sets no limit.
     """
     found: list[Address] = []
     problems: list[OSError] = []
@@ -80,7 +80,7 @@ def lookup(host: str, port: int, seconds: float | None) -> list[Address]:
     if seconds is None or is_address(host):
         look()
     else:
-        # The system's own look-up cannot be given an end; in a thread of its own it holds up nobody.
+        # The system's look-up has no time-out; in its own thread it blocks no one.
         thread = threading.Thread(target=look, name="databox-lookup", daemon=True)
         thread.start()
         thread.join(seconds)
@@ -92,7 +92,7 @@ def lookup(host: str, port: int, seconds: float | None) -> list[Address]:
 
 
 class Deadline:
-    """Ends what runs inside it with a TimeoutError after some seconds, by an interruption; None sets no end.
+    """Ends its block with a TimeoutError after some seconds, by an interruption; None sets no limit.
 
     It is for httpx, which bounds each step by itself; connections of our own never wait for longer than they may.
     """
@@ -111,7 +111,7 @@ class Deadline:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer.join()  # an interruption that has begun must not outlast what it is about
+            self._timer.join()  # an interruption that has begun must not outlast the block
         if isinstance(error, Exception) and time.monotonic() >= self._end:
             raise TimeoutError from error
 
@@ -122,11 +122,11 @@ class Source:
     def __init__(self, rows: Iterable[Any]) -> None:
         self._rows = enumerate(rows)
         self.item: tuple[int, Any] | None = None
-        """The row that was taken last, after its place."""
+        """The position of the row that was taken last, and the row."""
 
     def feed(self, take: Callable[[int, Any], T | None]) -> T | None:
-        """Hand over row by row, each with its place, until that gives something, and return it; None at the end."""
-        # Noted before anything is called, so that a row is never taken and unknown, whenever an interrupt comes.
+        """Pass on rows, each with its position, until the call returns something, and return that; None at the end."""
+        # Recorded before any call, so that a row is never taken and unknown, whenever an interrupt comes.
         for self.item in self._rows:  # noqa: B020 - not self, but a place in it
             if (given := take(*self.item)) is not None:
                 return given

@@ -1,5 +1,5 @@
 # Derived from databox/_async/transport.py by tools/unasync.py; edit that one.
-"""The one place that sends: the key, time-outs, attempts, limits, errors."""
+"""The only place that sends: the key, time-outs, attempts, limits, errors."""
 
 import copy
 import logging
@@ -44,7 +44,7 @@ log = logger("databox")
 
 
 class Transport:
-    """Sends operations: within the limits, again where that is safe, and never past its time."""
+    """Sends operations: within the limits, with retries where they are safe, and never beyond the time-out."""
 
     def __init__(self, config: Config, options: Options, http_client: HttpClient = None, app: str = "") -> None:
         if config.exposes_key:
@@ -54,7 +54,7 @@ class Transport:
         self._user_agent = USER_AGENT + app
         self.closed = False
         self.requests = 0
-        """How many requests went out through this transport, repeated attempts included."""
+        """How many requests were sent through this transport, including retries."""
         self._sleep: Pause = sleep
         self._closes = True
         self._connections = connections_for(config, http_client)
@@ -64,11 +64,11 @@ class Transport:
         renewed_in_children(self)
 
     def after_fork(self) -> None:
-        """Have a lock that no thread of the parent's holds."""
+        """Use a new lock that no thread of the parent holds."""
         self._counting = threading.Lock()
 
     def with_options(self, options: Options, pause: Pause = sleep) -> "Transport":
-        """Return a transport on the same connections, which closing it leaves open; `pause` is how it waits."""
+        """Return a transport on the same connections, which stay open when it is closed; `pause` is how it waits."""
         other = copy.copy(self)
         other.options = options
         other.requests = 0
@@ -84,15 +84,15 @@ class Transport:
         return shared_log(self.config.key, self.config.host, limit.store if limit else None)
 
     def close(self) -> None:
-        """Close the connections, unless they belong to somebody else."""
+        """Close the connections, unless they belong to someone else."""
         self.closed = True
         if self._closes:
             self._connections.close()
 
     def send(self, operation: Operation[T], attempts: Attempts | None = None, *, max_retries: int | None = None) -> T:
-        """Return the operation's result, after as many attempts as it takes and the options, or `max_retries`, allow.
+        """Return the operation's result, after as many attempts as needed and allowed by the options or `max_retries`.
 
-        `attempts` is kept up to date about whether the operation may have taken effect, and when it was tried.
+        `attempts` records whether the operation may have taken effect, and when it was tried.
 
         Raises:
             APIError: the failure of the last attempt.
@@ -102,7 +102,7 @@ class Transport:
         attempts = attempts or Attempts()
         while True:
             if self.closed or self._connections.is_closed:
-                raise RuntimeError("This client is closed. Make a new one, or leave its `with` block later.")
+                raise RuntimeError("This client is closed. Create a new one, or use it inside its `with` block.")
             slot = self._slot()
             open_before, attempts.open = attempts.open, True
             attempts.again = open_before
@@ -118,7 +118,7 @@ class Transport:
                 attempts.failed_at = time.monotonic()
             attempts.open = open_before or effect_of(failure) is Effect.OPEN
             if attempts.open and operation.method == "DELETE" and isinstance(failure, NotFoundError):
-                return cast("T", None)  # an earlier attempt deleted it; one that was refused cannot have
+                return cast("T", None)  # an earlier attempt deleted it; a refused one cannot have
             wait = wait_before_retry(
                 failure,
                 attempt=attempt,
@@ -135,7 +135,7 @@ class Transport:
             self._sleep(wait)
 
     def _slot(self) -> Slot | None:
-        """Wait until the limit lets one request out."""
+        """Wait until the limit allows one request."""
         limit = self.options.rate_limit
         if limit is None:
             return None
@@ -146,19 +146,19 @@ class Transport:
         return slot
 
     def _correct(self, slot: Slot | None, left: float | None) -> None:
-        """Let others count from when the request left: a new connection may have held it up."""
+        """Record when the request really left: a new connection may have delayed it."""
         if slot is None or left is None or left - slot.at <= LATE:
             return
-        with suppress(ConfigurationError):  # the next request will tell; this one's answer must not be lost to it
+        with suppress(ConfigurationError):  # the next request reports it; this one's answer must not be lost
             self._of_log(partial(self._log.correct, slot, left))
 
     def _of_log(self, ask: Callable[[], T]) -> T:
-        """Ask the log: at once in memory, and without holding others up where it is a file or far away."""
+        """Ask the log: directly in memory, and without blocking others if it is a file or remote."""
         limit = self.options.rate_limit
         return ask() if limit is None or limit.store is None else aside(ask)
 
     def _slow_down(self, failure: APIError, wait: float | None) -> None:
-        """Let all who share the key wait when the server says that it is too much."""
+        """Pause all clients that share the key if the server reports too many requests."""
         if not isinstance(failure, APIStatusError):
             return
         if isinstance(failure, RateLimitError) or failure.retry_after is not None:
@@ -192,7 +192,7 @@ class Transport:
                 )
 
     def _exchange(self, operation: Operation[T], slot: Slot | None) -> Response:
-        """Send one request and return the whole answer, or raise what kept it from arriving."""
+        """Send one request and return the complete answer, or raise an error."""
         with self._counting:
             self.requests += 1
         query = f"?{httpx.QueryParams(operation.params)}" if operation.params else ""
@@ -209,16 +209,16 @@ class Transport:
         finally:
             self._correct(slot, exchange.left_at)
         if exchange.status is not None and not 200 <= exchange.status < 300:
-            # The status has arrived and says no; that the rest did not come changes nothing.
+            # The status has arrived and is a refusal; that the rest is missing changes nothing.
             return Response(exchange.status, exchange.headers, exchange.answer)
         raise self._lost(operation, problem, exchange)
 
     def _decoded(self, exchange: Exchange) -> bytes:
-        """The body of an answer as it was before the server encoded it, though we ask for nothing of the kind."""
+        """The decoded body of an answer that the server encoded, although the client did not ask for that."""
         coding = exchange.headers.get("content-encoding", "")
         if not coding:
             return exchange.answer
-        from databox.sending.decoding import decoded  # hardly ever needed
+        from databox.sending.decoding import decoded  # rarely needed
 
         answer = bytearray()
         for part in decoded(coding, exchange.answer):
@@ -229,7 +229,7 @@ class Transport:
         return bytes(answer)
 
     def _lost(self, operation: Operation[T], problem: Exception, exchange: Exchange) -> APIError:
-        """The error for an answer that did not arrive whole."""
+        """The error for an answer that did not arrive completely."""
         method, path = operation.method, self._redactor.text(operation.path)
         what = f"{method} {path}"
         reason = self._redactor.line(str(problem)).rstrip(".") or type(problem).__name__
@@ -243,15 +243,16 @@ class Transport:
                 self._redactor.text(message), status_code=exchange.status, method=method, path=path
             )
         sent = exchange.sent or exchange.status is not None
-        effect = "It may have taken effect." if sent else "It did not reach the API."
+        effect = "It may have taken effect." if sent else "Nothing was sent."
         if isinstance(problem, httpx.TimeoutException | TimeoutError):
             message = (
-                f"{what} got no whole answer within {self.options.timeout} seconds. {effect} "
-                "Try again later, or give the client a longer timeout."
+                f"{what} timed out after {self.options.timeout} seconds. {effect} "
+                "Try again later, or set a longer timeout for the client."
             )
             return APITimeoutError(self._redactor.text(message), request_sent=sent, method=method, path=path)
+        failed = "received no complete answer from" if sent else "could not connect to"
         message = (
-            f"{what} got no whole answer from {self.config.base_url}: {reason}. {effect} "
+            f"{what} {failed} {self.config.base_url}: {reason}. {effect} "
             "Check base_url, the network and any proxy on the way."
         )
         return APIConnectionError(
@@ -264,7 +265,7 @@ class Transport:
 
 
 def _is_certificate(problem: BaseException | None) -> bool:
-    """Whether the server's certificate is at fault, which another attempt will not mend."""
+    """Whether the server's certificate is at fault, which a retry cannot fix."""
     while problem is not None:
         if isinstance(problem, ssl.SSLCertVerificationError):
             return True

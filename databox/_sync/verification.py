@@ -1,5 +1,5 @@
 # Derived from databox/_async/verification.py by tools/unasync.py; edit that one.
-"""Asks what became of the accepted batches, until it is known or the time is over."""
+"""Checks the outcomes of the accepted batches, until all are known or time runs out."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -36,14 +36,14 @@ __all__ = ["Verification"]
 class Verification:
     """The second half of an ingest.
 
-    A question that fails is asked again like one whose answer is still open, so each goes out as one attempt.
+    A failed request is repeated like one whose answer is still open, so each is sent as a single attempt.
 
     Args:
         transport: sends.
         dataset_id: the dataset.
         settings: how to verify, and for how long.
-        run: what was accepted, and what is learned of it.
-        files: notes what is learned.
+        run: knows what was accepted, and receives the outcomes.
+        files: record the outcomes.
         tell: is called whenever something is known, or waited for.
     """
 
@@ -63,19 +63,19 @@ class Verification:
         self._files = files
         self._tell = tell
         self._open = {number: (ingestion_id, rows) for number, ingestion_id, rows in run.accepted()}
-        """Ingestion id and rows of the batches whose outcome is not known."""
+        """Ingestion id and rows of the batches whose outcome is unknown."""
         self._heard: dict[int, Ingestion | APIError] = {}
-        """What was heard last of each of them."""
+        """The last known state of each of them."""
         self._failure: APIError | None = None
-        """Why the last question failed, if it did."""
+        """Why the last request failed, if it did."""
         self._read_whole = False
         """Whether the list was read to its end."""
 
     def __call__(self, pool: Pool[Any]) -> None:
-        """Ask until all is known or the time is over, and say of what is still open why.
+        """Ask until all outcomes are known or time runs out, and explain the outcomes that are still open.
 
         Raises:
-            ConfigurationError: nothing can be asked, as the store of the rate limit does not work.
+            ConfigurationError: no request can be sent, because the store of the rate limit does not work.
         """
         if not self._settings.verify:
             return
@@ -92,7 +92,7 @@ class Verification:
         self._look_for_what_was_there()
 
     def _look_for_what_was_there(self) -> None:
-        """Find out whether what earlier runs stored is still there, as far as the server tells."""
+        """Check whether the rows that earlier runs stored still exist, as far as the server says."""
         settled = not self._open
         while question := self._files.question(settled=settled):
             try:
@@ -101,7 +101,7 @@ class Verification:
             except NotFoundError:
                 self._look_for_the_dataset()
             except APIError:
-                continue  # it does not tell
+                continue  # it does not say
         self._files.compare(settled=settled)
 
     def _look_for_the_dataset(self) -> None:
@@ -143,7 +143,7 @@ class Verification:
             return number, None
 
     def _learn(self, number: int, answer: Ingestion) -> bool:
-        """Note what an answer says about a batch; return whether there is nothing more to learn."""
+        """Record what an answer says about a batch; return whether the outcome is final."""
         shares = share_out(answer, self._open[number][1])
         self._files.told(number, answer, shares)
         self._heard[number] = answer
@@ -153,7 +153,7 @@ class Verification:
     # By status
 
     def _by_status(self, pool: Pool[Any]) -> None:
-        """Read the list of ingestions, a request a page, until no accepted batch stands open in it."""
+        """Read the list of ingestions, one request per page, until no accepted batch is open in it."""
         numbers = {ingestion_id: number for number, (ingestion_id, _) in self._open.items()}
         end = time.monotonic() + self._settings.verify_timeout
         walk, waits = ListWalk(), poll_waits()
@@ -169,14 +169,14 @@ class Verification:
                 self._read_whole = self._read_whole or walk.whole
                 walk = ListWalk()
             elif failed_before:
-                walk = ListWalk()  # a page that cannot be read must not keep the others from being read again
+                walk = ListWalk()  # an unreadable page must not prevent the others from being read again
             if not in_time:
                 break
             self._tell()
             now = time.monotonic()
             pool.sleep(min(max(_asked_to_wait(answer), next(waits)), max(0.0, end - now)))
         if self._failure:
-            self._heard.clear()  # what was heard before is older than that
+            self._heard.clear()  # what was known before is older
 
     def _fetch_page(self, page: int) -> Listing[IngestionSummary] | APIError:
         operation = operations.datasets_list_ingestions(self._dataset_id, page=page, page_size=PAGE_SIZE)
@@ -189,7 +189,7 @@ class Verification:
         return listing
 
     def _learn_from_list(self, listing: Listing[IngestionSummary], numbers: dict[str, int]) -> bool:
-        """Note what a page says; return whether an outcome is known by it that was not."""
+        """Record what a page says; return whether it contains a new outcome."""
         useful = False
         for item in listing.items:
             number = numbers.get(item.id)
@@ -206,7 +206,7 @@ class Verification:
     # Both
 
     def _know(self, number: int, shares: Shares, error: DataboxError | None, rejected: Sequence[int] = ()) -> None:
-        """Note how the rows of a batch are shared out."""
+        """Record the counts for the rows of a batch."""
         self._run.verified(number, shares, error, rejected)
         self._files.verified(number, shares)
         if not shares.unverified:
@@ -221,5 +221,5 @@ def _missing(ingestion_id: str, *, whole: bool) -> DataboxError:
 
 
 def _asked_to_wait(answer: object) -> float:
-    """The seconds for which the server asks to be left alone."""
+    """The seconds that the server asks to wait."""
     return min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER) if isinstance(answer, APIStatusError) else 0.0

@@ -1,1 +1,1 @@
-"""What is said: the 13 operations, how answers are read, what callers may pass."""
+"""The 13 operations, how their answers are read, and which arguments callers may pass."""

@@ -1,6 +1,6 @@
-"""What the API answers: which fields make each model, and which make a whole answer.
+"""The API's answers: which fields make up each model, and which make up a whole answer.
 
-`make check` looks for every name in these tables in the API's description, and takes its type from the model.
+`make check` looks up every name in these tables in the API's description, with the type from the model.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ Json = Mapping[str, Any]
 
 @attrs.frozen(eq=False, repr=False)
 class Listing(Generic[T]):
-    """One page of a list as the API answered it."""
+    """One page of a list, as returned by the API."""
 
     items: tuple[T, ...]
     size: int | None = None
@@ -63,7 +63,7 @@ class Listing(Generic[T]):
     request_id: str | None = None
 
     def more_after(self, seen: int, asked_size: int | None) -> bool:
-        """Whether a further page is to be expected once `seen` items have been read up to this page."""
+        """Whether to expect another page after `seen` items have been read, including this page."""
         if not self.items:
             return False
         if self.total is not None:
@@ -71,7 +71,7 @@ class Listing(Generic[T]):
         return len(self.items) >= (self.size or asked_size or PAGE_SIZE)
 
 
-# What each answer holds: attribute, path on the wire, reader, and whether it must be there.
+# The fields of each answer: attribute, path on the wire, reader, and whether it is required.
 
 _ID = Field("id", ("id",), integer, required=True)
 _TITLE = Field("title", ("title",), text)
@@ -136,7 +136,7 @@ def _object(answer: Any) -> Json:
 
 @attrs.frozen(eq=False)
 class ListOf(Generic[T]):
-    """How an answer is read that is a list of one model under a name."""
+    """How to read an answer that contains a list of one model under a name."""
 
     name: str
     shape: Shape[T]
@@ -147,7 +147,7 @@ class ListOf(Generic[T]):
     )
 
     def read(self, answer: Any) -> Listing[T]:
-        """Return the list. Raises UnexpectedAnswer when there is none, or an item is not what it should be."""
+        """Return the list. Raises UnexpectedAnswer if there is none, or an item is not as expected."""
         document = _object(answer)
         about = values(document, self.fields)
         return Listing(

@@ -1,4 +1,4 @@
-"""What callers may pass for ids, titles and keys: refused here, before anything is sent."""
+"""Checks of ids, titles and keys that callers pass, before anything is sent."""
 
 import math
 import re
@@ -44,7 +44,7 @@ def dataset_id_of(value: str | Dataset) -> str:
 
 
 def ingestion_id_of(value: str | Ingestion | IngestionSummary | IngestionReceipt) -> str:
-    """Return an ingestion's id, from the id or any object that stands for it."""
+    """Return an ingestion's id, from the id or any object that has it."""
     if isinstance(value, IngestionReceipt):
         value = value.ingestion_id
     elif isinstance(value, Ingestion | IngestionSummary):
@@ -53,18 +53,18 @@ def ingestion_id_of(value: str | Ingestion | IngestionSummary | IngestionReceipt
 
 
 def text_of(name: str, value: str) -> str:
-    """Return a text that must not be empty."""
+    """Return a text, which must not be empty."""
     if not isinstance(value, str):
         raise ArgumentTypeError(f"{name} must be a str, not {_kind(value)}.")
     if not value.strip():
         raise ArgumentValueError(f"{name} is empty.")
     if not value.isascii() and _HALF.search(value):
-        raise ArgumentValueError(f"{name} holds half of a surrogate pair, which is no text: {value!r}.")
+        raise ArgumentValueError(f"{name} contains half of a surrogate pair, which is not valid text: {value!r}.")
     return value
 
 
 def keys_of(value: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return the names of primary key columns; None when they were not given."""
+    """Return the names of primary key columns; None if they were not passed."""
     if value is None:
         return None
     if isinstance(value, str) or not isinstance(value, Sequence):
@@ -76,10 +76,10 @@ def keys_of(value: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def keys_to_ingest_by(dataset: str | Dataset, primary_keys: Sequence[str] | None) -> tuple[tuple[str, ...], bool]:
-    """Return the keys that rows are sent by, and whether that they are the dataset's is the caller's word alone.
+    """Return the primary keys of the rows, and whether it is only assumed that they are the dataset's.
 
     Raises:
-        TypeError, ValueError: they cannot be keys, or the dataset was made with others.
+        TypeError, ValueError: they are not valid, or the dataset was created with others.
     """
     keys = keys_of(primary_keys)
     known = dataset.primary_keys if isinstance(dataset, Dataset) else None
@@ -89,28 +89,28 @@ def keys_to_ingest_by(dataset: str | Dataset, primary_keys: Sequence[str] | None
     elif keys and not assumed and set(keys) != set(known or ()):
         made = f"with the primary keys {', '.join(map(repr, known))}" if known else "without primary keys"
         raise ArgumentValueError(
-            f"primary_keys names {', '.join(map(repr, keys))}, and the dataset was made {made}: what goes again "
-            "would be stored twice, or replace other rows. Leave primary_keys out, or make another dataset."
+            f"primary_keys names {', '.join(map(repr, keys))}, but the dataset was created {made}: rows that are sent "
+            "again would be stored twice, or replace other rows. Omit primary_keys, or create another dataset."
         )
     return keys, assumed and bool(keys)
 
 
 def page_size_of(value: int | None) -> int | None:
-    """Return the number of items to ask for in a page."""
+    """Return the number of items to request per page."""
     return None if value is None else _number("page_size", value, "an int")
 
 
 def seconds_of(name: str, value: float) -> float:
-    """Return a length of time to wait at most."""
+    """Return the maximum time to wait."""
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name} must be seconds, not {_kind(value)}.")
+        raise ArgumentTypeError(f"{name} must be a number of seconds, not {_kind(value)}.")
     if not 0 <= value < math.inf:
-        raise ArgumentValueError(f"{name} must be 0 or more seconds, and not without end: {value!r}.")
+        raise ArgumentValueError(f"{name} must be a finite number of seconds, 0 or more: {value!r}.")
     return value
 
 
 def app_of(given: Secret[str] | None, key: Secret[str]) -> str:
-    """Return what to add to the User-Agent for a program that has a name (RFC 9110, section 10.1.5)."""
+    """Return what to append to the User-Agent for the name of a program (RFC 9110, section 10.1.5)."""
     if given is None:
         return ""
     if not isinstance(given.reveal(), str):
@@ -118,21 +118,21 @@ def app_of(given: Secret[str] | None, key: Secret[str]) -> str:
     if not re.fullmatch(rf"{_TOKEN}(/{_TOKEN})?", given.reveal(), re.ASCII):
         raise ArgumentValueError("app must be a name, or a name and a version such as 'nightly-export/2.1'.")
     if given.reveal().startswith("pak_") or (len(key.reveal()) >= 8 and key.reveal() in given.reveal()):
-        raise ArgumentValueError("app is the API key, and would be sent as your program's name. Pass it as api_key.")
+        raise ArgumentValueError("app is the API key, which would be sent as your program's name. Pass it as api_key.")
     return f" {given.reveal()}"
 
 
 def request_of(method: str, path: str, params: Mapping[str, Any] | None) -> tuple[str, str]:
-    """Return the method in capitals and the path, both fit to be sent."""
+    """Return the method in capitals and the path, both valid."""
     verb = text_of("method", method).upper()
     if verb not in _METHODS:
         raise ArgumentValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}.")
     if not text_of("path", path).startswith("/"):
         raise ArgumentValueError(
-            f"path must start with '/', such as '/v1/accounts', not {path!r}: the host is base_url's."
+            f"path must start with '/', such as '/v1/accounts', not {path!r}; the host comes from base_url."
         )
     if not path.isprintable() or not path.isascii() or set(path) & set(' #\\"<>^`{|}'):
-        raise ArgumentValueError(f"path holds a character that must be percent-encoded: {path!r}.")
+        raise ArgumentValueError(f"path contains a character that must be percent-encoded: {path!r}.")
     if params is not None and not isinstance(params, Mapping):
         raise ArgumentTypeError(f"params must be a mapping, not {_kind(params)}.")
     return verb, path

@@ -1,10 +1,10 @@
 # pyright: reportPrivateUsage=false
-# `_get_kwargs` is private by name, yet it is what the generator offers for building a request without sending it.
-"""The 13 operations: how each is asked and how its answer is read. The one module that knows `generated/`.
+# `_get_kwargs` is private by name, but it is what the generator offers for building a request without sending it.
+"""The 13 operations: how each request is built and its answer read. The only module that knows `generated/`.
 
-Methods, paths, arguments and body fields come from the generated code, imported on first use: it is many modules.
-Answers are read by our own tables, because our models are to stay when the description changes; `make check` looks for
-every name in them. Nothing in this module does I/O, so both clients share it.
+Methods, paths, arguments and body fields come from the generated code, imported on first use: there are many modules.
+Answers are read with our own tables, because our models should stay stable when the description changes; `make
+check` looks up every name in them. Nothing in this module does I/O, so both clients share it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,21 +40,21 @@ class Operation(Generic[T_co]):
     path: str
     parse: Callable[[Any], T_co]
     check: Callable[[Any], object] | None = None
-    """Raises UnexpectedAnswer when what was read cannot be the answer to this request, as a cache may repeat one."""
+    """Raises UnexpectedAnswer if the answer cannot belong to this request, for example because a cache repeated one."""
     params: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     body: bytes | None = None
     repeatable: bool = False
-    """Whether doing it twice is harmless, so that it may be sent again when an answer was lost."""
+    """Whether repeating it is harmless, so that it may be retried after a lost answer."""
     repeat_unreadable: bool = False
-    """Whether a 2xx answer that cannot be read is reason enough to send it again."""
+    """Whether to retry after a 2xx answer that cannot be read."""
     may_be_empty: bool = False
-    """Whether 204 No Content is as good an answer as the documented one."""
+    """Whether 204 No Content is accepted like the documented answer."""
     outcome_field: str | None = None
-    """A field whose presence makes a body with `status: error` an answer rather than a refusal."""
+    """A field that makes a body with `status: error` an answer rather than a refusal."""
 
 
 def _request(generated: Mapping[str, Any], encoded: bytes | None = None) -> dict[str, Any]:
-    """Take method, path, query and body out of what a generated `_get_kwargs` built; an encoded body wins."""
+    """Take method, path, query and body from a generated `_get_kwargs`; an encoded body takes precedence."""
     body = generated.get("json")
     return {
         "method": generated["method"].upper(),
@@ -216,7 +216,7 @@ def _create_ingestion(dataset_id: str) -> dict[str, Any]:
 def datasets_create_ingestion(
     dataset_id: str, body: bytes, *, repeatable: bool, check: Callable[[IngestionReceipt], object] | None = None
 ) -> Operation[IngestionReceipt]:
-    """Create an ingestion from a body that is encoded already, because rows are encoded once."""
+    """Create an ingestion from an encoded body, because rows are encoded only once."""
     request = _create_ingestion(dataset_id)
     return Operation(
         name="datasets.create_ingestion",
@@ -267,7 +267,7 @@ def datasets_get_ingestion(dataset_id: str, ingestion_id: str) -> Operation[Inge
 
 
 def raw(method: str, path: str, *, params: Json | None, json: Any) -> Operation[Any]:
-    """Any request of the caller's own; the answer is the JSON as it came."""
+    """Any request of the caller's; the answer is the JSON as received."""
     return Operation(
         name="request",
         method=method,

@@ -1,7 +1,7 @@
-"""JSON answers to models, tolerantly: what must be there is demanded, all else may be null, new or odd.
+"""Reads JSON answers into models, tolerantly: required fields must be present; others may be null, new or malformed.
 
-A table of `Field`s says for each model which wire name becomes which attribute. What cannot be read as expected is
-None in the model, and stays as it came in `extra`.
+A table of `Field`s maps the wire names of each model to attributes. A value that cannot be read as expected is
+None in the model, and is kept as received in `extra`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,15 +35,15 @@ Json = Mapping[str, Any]
 
 ENVELOPE = ("requestId", "status")
 EXACT = 2.0**53
-"""Beyond this a float is no longer the whole number that was written."""
+"""Beyond this limit, a float no longer represents every whole number exactly."""
 
 
 class UnexpectedAnswer(ValueError):
-    """The answer lacks something that the API promises; the message says what and where."""
+    """The answer lacks something that the API promises; the message says what is missing, and where."""
 
 
 def object_of(value: object) -> dict[str, Any]:
-    """Return a JSON object, or an empty one in the place of anything else."""
+    """Return a JSON object, or an empty one instead of anything else."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
@@ -52,14 +52,14 @@ def _list_of(value: object) -> list[object]:
 
 
 def text(value: object) -> str | None:
-    """Return a string; a number is taken for one, since servers disagree about ids."""
+    """Return a string; a number is converted, because servers disagree about ids."""
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def integer(value: object) -> int | None:
-    """Return a whole number, also from a string of digits or a float without a fraction."""
+    """Return an integer, also from a string of digits or a float without a fraction."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -77,13 +77,13 @@ def number(value: object) -> float | None:
 
 
 def truth(value: object) -> bool | None:
-    """Return a boolean, and only a real one."""
+    """Return a boolean; nothing else is converted."""
     return value if isinstance(value, bool) else None
 
 
 def instant(value: object) -> datetime | None:
-    """Return an ISO 8601 moment in UTC; one without a zone is taken to be UTC."""
-    from dateutil.parser import isoparse  # slow to import, and most programs read no date
+    """Return an ISO 8601 date and time in UTC; one without a zone is taken as UTC."""
+    from dateutil.parser import isoparse  # slow to import, and most programs read no dates
 
     if not isinstance(value, str):
         return None
@@ -95,12 +95,12 @@ def instant(value: object) -> datetime | None:
 
 
 def details(value: object) -> tuple[ErrorDetail, ...]:
-    """Return the entries of `errors`: a list of objects, or the fields with their messages as ASP.NET has it."""
+    """Return the entries of `errors`: a list of objects, or fields with their messages as in ASP.NET."""
     return tuple(_details(value))
 
 
 def first_details(value: object, most: int) -> tuple[ErrorDetail, ...]:
-    """Return the first entries of `errors`, without looking at the others."""
+    """Return the first entries of `errors`, without reading the others."""
     return tuple(islice(_details(value), most))
 
 
@@ -125,7 +125,7 @@ def _detail(entry: object) -> ErrorDetail:
 
 
 def _said(value: object) -> str:
-    """A message: text, or whatever stands in its place, as JSON."""
+    """A message: text, or whatever is there instead, as JSON."""
     if isinstance(value, str):
         return value
     try:
@@ -136,7 +136,7 @@ def _said(value: object) -> str:
 
 @attrs.frozen(eq=False, repr=False)
 class Field:
-    """One attribute of a model: its wire name, or the path to it through nested objects, and how to read it."""
+    """One attribute of a model: its wire name, or the path through nested objects, and how to read it."""
 
     attribute: str
     path: tuple[str, ...]
@@ -146,27 +146,27 @@ class Field:
 
 @attrs.frozen(eq=False, repr=False)
 class Shape(Generic[T]):
-    """How one model is read from a JSON object."""
+    """How to read one model from a JSON object."""
 
     model: Callable[..., T]
     fields: tuple[Field, ...]
 
     def read(self, answer: object) -> T:
-        """Return the model that a whole answer holds; `requestId` and `status` belong to its envelope.
+        """Return the model in a whole answer; `requestId` and `status` belong to its envelope.
 
         Raises:
-            UnexpectedAnswer: the answer is not an object, or a field that must be there is not.
+            UnexpectedAnswer: the answer is not an object, or lacks a required field.
         """
         request_id = text(_at(answer, ("requestId",)))
         return self._read(answer, "the answer", request_id, ENVELOPE)
 
     def read_item(self, item: object, *, where: str, request_id: str | None) -> T:
-        """Return the model that one item of a list holds. Raises as `read` does, naming where."""
+        """Return the model for one item of a list. Raises as `read` does, naming the position."""
         return self._read(item, where, request_id, ())
 
     def _read(self, answer: object, where: str, request_id: str | None, envelope: Sequence[str]) -> T:
         if not isinstance(answer, dict):
-            raise UnexpectedAnswer(f"{where} is {_json_type(answer)} where an object belongs")
+            raise UnexpectedAnswer(f"{where} is {_json_type(answer)} where an object is expected")
         document = cast("dict[str, Any]", answer)
         extra = {name: value for name, value in document.items() if name not in envelope}
         values: dict[str, Any] = {}
@@ -182,7 +182,7 @@ class Shape(Generic[T]):
 
 @attrs.frozen(eq=False)
 class Part(Generic[T]):
-    """Reads an object inside an answer by a table of its own; one that is missing or empty is None."""
+    """Reads an object inside an answer with its own table; a missing or empty object is None."""
 
     shape: Shape[T]
 
@@ -193,15 +193,15 @@ class Part(Generic[T]):
 
 
 def values(answer: object, fields: Sequence[Field]) -> dict[str, Any]:
-    """Return what stands at some fields of an answer, by attribute."""
+    """Return the values of some fields of an answer, by attribute."""
     return {field.attribute: field.read(_at(answer, field.path)) for field in fields}
 
 
 def items(answer: Json, name: str) -> list[object]:
-    """Return the list that an answer must hold under a name."""
+    """Return the required list under a name in an answer."""
     value = answer.get(name)
     if not isinstance(value, list):
-        raise UnexpectedAnswer(f"{name!r} is {_json_type(value)} where a list belongs")
+        raise UnexpectedAnswer(f"{name!r} is {_json_type(value)} where a list is expected")
     return cast("list[object]", value)
 
 
@@ -213,7 +213,7 @@ def _at(document: object, path: tuple[str, ...]) -> Any:
 
 
 def _without(document: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    """A copy that lacks what stands at the path, and the objects that are empty or null without it."""
+    """A copy without the value at the path, and without objects that are empty or null without it."""
     name, *rest = path
     inner = document.get(name)
     kept = {key: value for key, value in document.items() if key != name}

@@ -1,1 +1,1 @@
-"""Rows from files as people have them: the reader behind `databox.read_records`."""
+"""Rows from files of all kinds: the reader behind `databox.read_records`."""

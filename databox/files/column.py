@@ -1,4 +1,4 @@
-"""What is known of a column, and what the caller said of all."""
+"""The properties of a column, and the caller's options for all columns."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, get_args
@@ -15,26 +15,26 @@ ColumnType = Literal["text", "number", "date", "datetime", "boolean", "empty"]
 DECLARABLE = tuple(name for name in get_args(ColumnType) if name != "empty")
 
 MOST_COLUMNS = 16_384
-"""As many as a sheet may have."""
+"""The maximum number of columns, as in a sheet."""
 _SHOWN = 40
 
 
 @attrs.frozen(kw_only=True)
 class Column:
-    """What became of one column."""
+    """How one column was read."""
 
     name: str
     type: str
-    """`text`, `number`, `date`, `datetime`, `boolean`, or `empty` when the sample held no value."""
+    """`text`, `number`, `date`, `datetime`, `boolean`, or `empty` if the sample has no value."""
     note: str = ""
-    """Why, where that is not plain."""
+    """The reason, if it is not obvious."""
     example: str = ""
-    """A value as it will be sent."""
+    """An example value as it will be sent."""
 
 
 @attrs.frozen
 class Reading:
-    """How the cells of a file are to be read, as the caller wants it."""
+    """The caller's options for reading the cells of a file."""
 
     declared: Mapping[str, str] = {}
     decimal: Mark | None = None
@@ -45,16 +45,16 @@ class Reading:
 
 @attrs.frozen
 class Decision:
-    """What a column is, and how its cells are read; None for as they are."""
+    """The type of a column, and the function that reads its cells; None to keep them unchanged."""
 
     column: Column
     read: Callable[[str], Any] | None
     read_many: Callable[[Sequence[str]], list[Any] | None] | None = None
-    """What reads some cells at once where all are written in the plainest way, and gives None where they are not."""
+    """A function that reads several cells at once if all have the simplest form, and returns None if not."""
 
 
 def too_many(where: str, columns: int) -> InvalidRecordError:
-    """Return the error for a row with more columns than there can be."""
+    """Return the error for a row with too many columns."""
     return InvalidRecordError(
         f"{where} has {columns:,} columns, and there can be {MOST_COLUMNS:,}. If their values are of one kind, give "
         "each a row of its own, with a column that says which it is."
@@ -62,6 +62,6 @@ def too_many(where: str, columns: int) -> InvalidRecordError:
 
 
 def shown(text: str) -> str:
-    """Return a text in one line, cut off where it is long."""
+    """Return a text in one line, truncated if it is long."""
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"

@@ -1,4 +1,4 @@
-"""What each column of a file is, by a sample of its cells or by what the caller said."""
+"""The type of each column of a file, from a sample of its cells or from the caller's options."""
 
 import math
 import re
@@ -20,7 +20,7 @@ from databox.misuse import ArgumentValueError
 __all__ = ["decide", "declared_reader"]
 
 _NEARLY = 0.8
-"""The share of cells from which on it is worth telling what keeps the others from being a number or a date."""
+"""The share of fitting cells from which on to report what keeps the others from being a number or a date."""
 
 _WITH_SIGN = frozenset("$€£¥%")
 _LONG_NUMBER = re.compile(r"[-−]?[\d.,\s'’]+(?:[eE][+-]?\d+)?")
@@ -30,14 +30,14 @@ _TRUE, _FALSE = {"true", "yes", "y", "1", "t"}, {"false", "no", "n", "0", "f"}
 def decide(
     where: str, names: Sequence[str], sample: Sequence[tuple[int, Sequence[Any]]], reading: Reading, delimiter: str = ""
 ) -> list[Decision]:
-    """Return what each column is.
+    """Return the type of each column.
 
     Args:
         where: the file, and the unit in which its rows are counted, for errors.
-        names: of the columns.
+        names: the column names.
         sample: numbers and cells of the first rows. A cell is text, or has the type that a sheet gave it.
-        reading: what the caller said.
-        delimiter: a comma as delimiter speaks against one as decimal mark.
+        reading: the caller's options.
+        delimiter: a comma as delimiter makes a comma unlikely as decimal mark.
 
     Raises:
         InvalidRecordError: days and months, or thousands and fractions, cannot be told apart; a value is not what
@@ -73,7 +73,7 @@ def decide(
 
 
 def declared_reader(kind: str, reading: Reading) -> Callable[[str], Any] | None:
-    """Return what reads the cells of a column that was declared.
+    """Return the function that reads the cells of a declared column.
 
     Raises:
         ValueError: there is no such type.
@@ -96,7 +96,7 @@ def declared_reader(kind: str, reading: Reading) -> Callable[[str], Any] | None:
 
 
 class _Context:
-    """What the columns of one file say about each other."""
+    """Conclusions from all columns of a file."""
 
     def __init__(self, where: str, reading: Reading, delimiter: str, columns: Mapping[str, list[str]]) -> None:
         self._where, self._reading, self._delimiter = where, reading, delimiter
@@ -116,16 +116,16 @@ class _Context:
             if possible:
                 self._marks[name] = possible, matters
         self._telling: dict[Order, str] = {}
-        """The first column that tells an order of day and month, for each order that one tells."""
+        """The first column that determines an order of day and month, for each order."""
         for name, form in self._forms.items():
             if form.order:
                 self._telling.setdefault(form.order, name)
-        # The decimal mark that the columns with only one possibility agree on.
+        # The decimal mark on which the columns with only one possibility agree.
         sure: set[Mark] = {next(iter(possible)) for possible, _ in self._marks.values() if len(possible) == 1}
         self._mark_of_the_file: Mark | None = sure.pop() if len(sure) == 1 else None
 
     def decide(self, name: str, cells: Sequence[tuple[int, str]], typed: Sequence[tuple[int, Any]] = ()) -> Decision:
-        """Return what a column is, by its cells of text and those that have a type already."""
+        """Return the type of a column, from its text cells and its typed cells."""
         kind = self._reading.declared.get(name)
         if kind is not None:
             return self._declared(name, kind, [*cells, *typed])
@@ -168,7 +168,7 @@ class _Context:
     def _dates(self, name: str, form: DateForm, cells: Sequence[tuple[int, str]]) -> Decision:
         note = {"day": "day first", "month": "month first"}.get(form.order or "", "")
         if form.needs_order:
-            # Dates written alike in one file have one order.
+            # Dates of the same form in one file have the same order.
             if len(self._telling) != 1:
                 line, cell = cells[0]
                 raise InvalidRecordError(
@@ -186,7 +186,7 @@ class _Context:
         possible, matters = self._marks[name]
         mark = next(iter(possible)) if len(possible) == 1 else self._mark_of_the_file
         if mark is None and self._delimiter == "," and not (matters and any("," in cell for _, cell in cells)):
-            mark = "."  # as programs write it
+            mark = "."  # in the form that programs write
         if matters and mark is None:
             line, cell = next((line, cell) for line, cell in cells if "." in cell or "," in cell)
             raise InvalidRecordError(
@@ -207,7 +207,7 @@ class _Context:
         return all(_fits(read, cell) for cell in cells)
 
     def _near_miss(self, name: str, cells: Sequence[tuple[int, str]]) -> str:
-        """What keeps a column of text from being something else, when that is little."""
+        """The few values that keep a text column from having another type."""
         if all(means_nothing(cell) for _, cell in cells):
             return f"no other value: if it means nothing, {null_option([cells[0][1]])}"
         if any(_has_leading_zero(cell) for _, cell in cells):
@@ -249,7 +249,7 @@ def _made(
 
 
 def _misses(cells: Sequence[tuple[int, str]], fits: Callable[[str], bool]) -> Sequence[tuple[int, str]] | None:
-    """The cells that do not fit when they are few, and None when they are many; then not all are looked at."""
+    """The cells that do not fit, if there are few; None if there are many, without checking all."""
     most = len(cells) - math.ceil(_NEARLY * len(cells))
     found = list(islice((each for each in cells if not fits(each[1])), most + 1))
     return found if len(found) <= most else None

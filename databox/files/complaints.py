@@ -1,4 +1,4 @@
-"""What is said of rows of cells that cannot be rows of the table, and what to do about each."""
+"""Error messages for rows of cells that are not rows of the table, with a remedy for each."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +33,7 @@ def wrong_width(
 
 
 def misfit(where: str, line: int, column: Column, cell: Any, problem: ValueError, sampled: int) -> InvalidRecordError:
-    """Return the error for a cell that is not what its column is."""
+    """Return the error for a cell that does not fit the type of its column."""
     name, text = column.name, str(cell)
     text = text if len(text) <= 80 else text[:79] + "…"
     known = (
@@ -55,7 +55,7 @@ def misfit(where: str, line: int, column: Column, cell: Any, problem: ValueError
 
 
 def total_line(where: str, line: int, cells: Sequence[Any]) -> InvalidRecordError:
-    """Return the question about a last row that seems to be a sum of the others."""
+    """Return the error about a last row that seems to be a sum of the others."""
     return InvalidRecordError(
         f"{where} {line:,}, the last: {_row(cells)} looks like a line of totals, or a note. To leave it out, say "
         "skip_footer=1 (--skip-footer 1); if it is a row, skip_footer=0 (--skip-footer 0)."
@@ -63,7 +63,7 @@ def total_line(where: str, line: int, cells: Sequence[Any]) -> InvalidRecordErro
 
 
 def other_header(where: str, line: int, cells: Sequence[Any]) -> InvalidRecordError:
-    """Return the error for a row that has the columns' names in other places."""
+    """Return the error for a row that has the column names in another order."""
     return InvalidRecordError(
         f"{where} {line:,}: {_row(cells)} looks like the header of another file with other columns, or in another "
         "order. Read such files one by one."

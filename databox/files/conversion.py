@@ -1,4 +1,4 @@
-"""Columns of rows that have types already: from JSON, Parquet or a database."""
+"""Columns of rows that are already typed: from JSON, Parquet or a database."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,14 +21,14 @@ def columns_of(
     known: Sequence[Column] | None = None,
     remedy: str = "declare one",
 ) -> Iterator[Column]:
-    """Yield what the columns of some first rows are.
+    """Yield the columns of the first rows.
 
     Args:
         rows: the rows.
-        reading: what the caller said.
-        texts: columns whose numbers become text, since they have more digits than a number holds.
-        known: the columns, where their source tells what they are.
-        remedy: how to have one type where a column has several.
+        reading: the caller's options.
+        texts: columns whose numbers become text, because they have more digits than a number holds.
+        known: the columns, if their source describes them.
+        remedy: how to get one type if a column has several.
     """
     seen: dict[str, dict[str, Any]] = {column.name: {} for column in known or ()}
     types = {column.name: column for column in known or ()}
@@ -55,7 +55,7 @@ def columns_of(
 def converted(
     name: str, rows: Iterator[Any], reading: Reading, misfits: str, counted: Counter[str]
 ) -> Iterator[dict[str, Any]]:
-    """Return rows with those columns converted that were declared, and words that mean nothing as null."""
+    """Return rows with the declared columns converted, and null words as null."""
     readers = {column: declared_reader(kind, reading) or as_text for column, kind in reading.declared.items()}
     if not readers and len(reading.nulls) == 1:
         return rows

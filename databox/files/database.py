@@ -1,4 +1,4 @@
-"""A database by its address: reached, shown without secrets, and kept from being written to."""
+"""A database connection by address: without secrets in its display, and protected from writes."""
 
 import contextlib
 import os
@@ -12,9 +12,9 @@ from databox.misuse import ArgumentTypeError
 __all__ = ["Database"]
 
 _SECRET = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
-"""What options of an address are called that are nobody's business."""
+"""Names of URL options that are secret."""
 _WITHIN = re.compile(r"(?:pwd|password)=([^;]*)", re.IGNORECASE)
-"""A password within an option, as ODBC has them."""
+"""A password within an option, as in ODBC."""
 _BACKGROUND = re.compile(r" *\(Background on this error at: \S+\)")
 _NO_URL = (
     "The database is no URL as SQLAlchemy has them, such as postgresql+psycopg://user:password@host/name "
@@ -30,7 +30,7 @@ class Database:
         database: a URL, an engine or a connection.
 
     Raises:
-        ConfigurationError: the URL cannot be used, or the database not be reached. No password shows.
+        ConfigurationError: the URL cannot be used, or the database cannot be reached. No password shows.
         ImportError: the database's driver is missing.
         TypeError: it is none of these.
     """
@@ -46,11 +46,11 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Let go of the connection, if it was opened here."""
+        """Close the connection, if it was opened here."""
         self._open.close()
 
     def words(self, error: Exception) -> str:
-        """Return what went wrong, in the database's words, without secrets."""
+        """Return the database's error message, without secrets."""
         original = getattr(error, "orig", None) or error
         said = _BACKGROUND.sub("", " ".join(str(original).split())).rstrip(".")
         for secret in self._secrets:
@@ -76,7 +76,7 @@ class Database:
         try:
             connection = self._open.enter_context(engine.connect())
             if own and connection.dialect.name == "sqlite":
-                # It begins no transaction for `drop table` and the like, so that nothing could be rolled back.
+                # It begins no transaction for `drop table` and similar statements, so nothing could be rolled back.
                 connection.exec_driver_sql("PRAGMA query_only = ON")
         except (sqlalchemy.exc.SQLAlchemyError, TypeError, ValueError) as error:
             raise ConfigurationError(f"The database {self.name} cannot be reached: {self.words(error)}.") from None
@@ -84,7 +84,7 @@ class Database:
 
     def _look_at(self, url: Any) -> None:
         self.name: str = url.set(query={}).render_as_string(hide_password=True)
-        """The address without what is secret, or may be."""
+        """The address without anything that is, or may be, secret."""
         found = [url.password or ""]
         for option, value in url.normalized_query.items():
             if _SECRET.search(option):
@@ -99,7 +99,7 @@ class Database:
             parsed = sqlalchemy.make_url(url)
         is_file = parsed is not None and parsed.drivername.partition("+")[0] == "sqlite"
         if parsed is None or (not is_file and "@" in f"{parsed.host}{parsed.database}"):
-            # Not within the other error, which shows the text, and the password in it. Of an @ that was not written as
+            # Not chained to the other error, which shows the text with the password. If an @ was not written as
             # %40, the rest of the password is taken for the host.
             raise ConfigurationError(_NO_URL)
         self._look_at(parsed)

@@ -1,4 +1,4 @@
-"""Dates and times as people write them, and what a column of them says about the order of day and month."""
+"""Dates and times in common notations, and the order of day and month in a column."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ from databox.misuse import ArgumentValueError
 __all__ = ["DateForm", "date_reader", "form_of", "loose_dates", "plain_dates", "with_format"]
 
 Order = Literal["day", "month"]
-"""Which of the two comes first."""
+"""Whether the day or the month comes first."""
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NAME = rf"(?P<name>{'|'.join(_MONTHS)})[a-z]*\.?"
@@ -47,13 +47,13 @@ class DateForm:
 
     name: str
     order: Order | None
-    """None while it is open, and where there is no choice."""
+    """None while it is undecided, and if there is no choice."""
     needs_order: bool
     has_time: bool
 
 
 def form_of(cells: Iterable[str], order: Order | None = None) -> DateForm | None:
-    """Return the one form that all cells have, or None.
+    """Return the common form of all cells, or None.
 
     With dots the day comes first, as in every country that writes them, unless the dates themselves or `order` say
     otherwise.
@@ -83,13 +83,13 @@ def form_of(cells: Iterable[str], order: Order | None = None) -> DateForm | None
         return DateForm(name, None, needs_order=False, has_time=has_time)
     if name == "dots" and "day" in orders:
         return DateForm(name, "day", needs_order=False, has_time=has_time)
-    # 25/12/31 may as well begin with the year, and only a month in front rules that out.
+    # 25/12/31 may also start with the year; only a leading month rules that out.
     sure = len(orders) == 1 and not (short and orders == {"day"} and order is None)
     return DateForm(name, next(iter(orders)) if sure else None, needs_order=not sure, has_time=has_time)
 
 
 def date_reader(form: DateForm) -> Callable[[str], date]:
-    """Return what reads the dates of a column; its times too, when the form has them."""
+    """Return the function that reads the dates of a column, and its times, if the form has them."""
     pattern, order = _FORMS[form.name], form.order
 
     @lru_cache(maxsize=4096)
@@ -108,9 +108,9 @@ def date_reader(form: DateForm) -> Callable[[str], date]:
 
 
 def plain_dates(form: DateForm) -> Callable[[Sequence[str]], list[date | None] | None] | None:
-    """Return what reads dates as ISO 8601 writes them, many at once, or None for another form; an empty cell is None.
+    """Return a function that reads many ISO 8601 dates at once, or None for another form; an empty cell is None.
 
-    It gives None where one of them is written otherwise.
+    The function returns None if one of them has another form.
     """
     if form.name != "year first":
         return None
@@ -129,12 +129,12 @@ def plain_dates(form: DateForm) -> Callable[[Sequence[str]], list[date | None] |
 
 
 def _are_days(cells: Sequence[str]) -> bool:
-    """Whether what `date.fromisoformat` takes of them is a year, a month and a day, and not a week."""
+    """Whether `date.fromisoformat` would read them as year, month and day, and not as weeks."""
     return {*map(len, cells)} <= {_DAY_LENGTH} and "W" not in "".join(cells)
 
 
 def _are_moments(cells: Sequence[str]) -> bool:
-    """Whether what `datetime.fromisoformat` takes of them is a day and a time to the second, without a zone."""
+    """Whether `datetime.fromisoformat` would read them as a day and a time to the second, without a zone."""
     if not {*map(len, cells)} <= {_MOMENT_LENGTH} or not {cell[10] for cell in cells} <= {" ", "T"}:
         return False
     text = "".join(cells)
@@ -142,7 +142,7 @@ def _are_moments(cells: Sequence[str]) -> bool:
 
 
 def loose_dates(order: Order | None, *, has_time: bool) -> Callable[[str], date]:
-    """Return what reads the dates of a column that was declared to be of dates, each in whatever form it has."""
+    """Return the function that reads the dates of a declared date column, each in its own form."""
 
     @lru_cache(maxsize=4096)
     def read(cell: str) -> date:
@@ -163,10 +163,10 @@ def loose_dates(order: Order | None, *, has_time: bool) -> Callable[[str], date]
 
 
 def with_format(pattern: str) -> Callable[[str], date]:
-    """Return what reads dates of a strptime pattern such as `%d/%m/%Y`.
+    """Return the function that reads dates with a strptime pattern such as `%d/%m/%Y`.
 
     Raises:
-        ValueError: it has no year, so that one would be made up.
+        ValueError: the pattern has no year, so one would be invented.
     """
     if not any(f"%{letter}" in pattern for letter in "YyGcxDFs"):
         raise ArgumentValueError(f"A pattern of dates must have a year, such as %d/%m/%Y, not {pattern!r}.")
@@ -184,7 +184,7 @@ def with_format(pattern: str) -> Callable[[str], date]:
 
 
 def _is_real(match: re.Match[str], orders: set[Order]) -> bool:
-    """Whether the date exists in one of the orders at least."""
+    """Whether the date exists in at least one of the orders."""
     for order in orders:
         try:
             _moment(match, order)
@@ -198,7 +198,7 @@ def _day(match: re.Match[str], order: Order | None) -> date:
     groups = match.groupdict()
     year = int(groups["year"])
     if len(groups["year"]) == 2:
-        year += 1900 if year >= 69 else 2000  # as strptime has it
+        year += 1900 if year >= 69 else 2000  # the default of strptime
     if "first" in groups:
         first, last = int(groups["first"]), int(groups["last"])
         return date(year, first, last) if order == "month" else date(year, last, first)

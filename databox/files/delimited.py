@@ -1,4 +1,4 @@
-"""CSV and its kin to rows of cells."""
+"""Reads CSV and similar files into rows of cells."""
 
 import csv
 import io
@@ -20,12 +20,12 @@ class Delimited:
     """The rows of a delimited file.
 
     Args:
-        source: where its bytes come from.
+        source: the source of its bytes.
         encoding: the codec's name.
-        delimiter: one character; found when None.
-        skip_lines: lines before the first row; looked for when None.
-        max_field: the most characters that a field may have; the csv module's own limit when None.
-        is_sure: whether the caller said what only CSV has, so that it is.
+        delimiter: one character; detected if None.
+        skip_lines: lines before the first row; detected if None.
+        max_field: the maximum length of a field in characters; the csv module's own limit if None.
+        is_sure: whether the caller passed CSV-only options, so that it must be CSV.
 
     Raises:
         InvalidRecordError: it has lines above its header, cannot be decoded, or looks like something else.
@@ -47,7 +47,7 @@ class Delimited:
         if max_field is not None:
             csv.field_size_limit(max(csv.field_size_limit(), min(max_field, LONGEST_LINE)))
         head = head_text(source, encoding)
-        if "\0" in head:  # told with its line when that is read
+        if "\0" in head:  # reported with its line when that is read
             head = head[: head.index("\0")]
         self._head = head
         if not is_sure:
@@ -58,11 +58,11 @@ class Delimited:
         self.blank = 0
 
     def description(self, columns: int) -> str:
-        """Return its delimiter, in words."""
+        """Return the name of its delimiter."""
         return DELIMITERS.get(self.delimiter, repr(self.delimiter)) if columns > 1 else "one column"
 
     def sample(self, most: int) -> tuple[list[Line], bool]:
-        """Return the first rows, without one that is cut off, and whether they are all."""
+        """Return the first rows, without a truncated one, and whether they are all."""
         found: list[Line] = []
         records = self._records(iter([list(io.StringIO(self._head, newline=""))]))
         is_whole = self._source.is_whole
@@ -71,7 +71,7 @@ class Delimited:
         except InvalidRecordError:
             if is_whole:
                 raise
-            # The cut may be within quotes. What is really malformed is met again when it is read.
+            # The cut may be within quotes. Real errors are found again when the row is read.
             found.append((0, []))
         if not is_whole and 1 < len(found) < most:
             found.pop()
@@ -86,15 +86,15 @@ class Delimited:
         return self._records(blocks(self._source, self._source.stream(), self._encoding))
 
     def _records(self, text: Iterator[list[str]]) -> Iterator[Line]:
-        """Lines to cells; empty lines are passed over, and line numbers are those of a row's first line."""
+        """Splits lines into cells; empty lines are skipped, and line numbers are those of a row's first line."""
         skipped = self._layout.skip_lines
         line = skipped + 1
 
         def limited() -> Iterator[list[str]]:
-            """Lines, until those of one row are too many: a quote may go on and on."""
+            """Yields lines, until one row has too many: a quote may be unclosed."""
             length, begun = 0, line
             for block in text:
-                if begun != line:  # other rows have come since
+                if begun != line:  # other rows have been read since
                     length, begun = 0, line
                 length += sum(map(len, block))
                 if length > LONGEST_LINE:
@@ -135,6 +135,6 @@ class Delimited:
 
 
 def _without_mark(text: Iterator[str]) -> Iterator[str]:
-    """Lines without byte order marks before the first: one counts, and programs that add one add a second."""
+    """Lines without byte order marks before the first: there may be two, as programs add one to files that have one."""
     first = [line.lstrip("\ufeff") for line in islice(text, 1)]
     return chain(first, text)

@@ -1,4 +1,4 @@
-"""How a delimited file is laid out: its delimiter, and the line of its header."""
+"""The layout of a delimited file: its delimiter, and the line of its header."""
 
 import contextlib
 import csv
@@ -20,13 +20,13 @@ __all__ = ["DELIMITERS", "Layout", "layout_of"]
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _LOOKED_AT = 200
-"""Lines that decide about the delimiter."""
+"""The number of lines that determine the delimiter."""
 _UNUSED = "\x1f"
-"""Separates nothing: for files of one column that hold all of the usual delimiters."""
+"""Separates nothing: for single-column files that contain all of the usual delimiters."""
 _SAID = re.compile(
     r"(?P<blank>(?:[ \t]*(?:\r\n|\r|\n))*)[ \t\"]*sep=(\\t|[^\r\n\"])[\" \t,;|]*(?:\r\n|\r|\n|$)", re.IGNORECASE
 )
-"""A first line in which Excel says the delimiter, as programs and people write it."""
+"""A first line that declares the delimiter for Excel."""
 
 _SINGLE = r" *'(?:[^']|'')+' *"
 
@@ -39,24 +39,24 @@ class Layout:
 
     delimiter: str
     skip_lines: int = 0
-    """Lines before the header that are none of the table."""
+    """Lines before the header that are not part of the table."""
     quoting: dict[str, Any] = attrs.field(factory=dict)
-    """How fields are quoted, as the csv module takes it."""
+    """How fields are quoted, as arguments of the csv module."""
 
 
 def layout_of(name: str, head: str, delimiter: str | None, skip_lines: int | None, *, is_sure: bool = False) -> Layout:
-    """Return how a file is laid out: as was said, or else as cuts its first lines into equally many fields.
+    """Return the layout of a file: as declared, or the one that splits its first lines into equally many fields.
 
     Args:
-        name: the file's, for errors.
+        name: the file's name, for errors.
         head: its beginning.
-        delimiter: the one that was given.
-        skip_lines: how many lines before the header were said to be none of the table.
-        is_sure: whether it is known to be of one column if none of the usual delimiters is found.
+        delimiter: the caller's delimiter.
+        skip_lines: the caller's number of lines before the header that are not part of the table.
+        is_sure: whether it is known to have one column if none of the usual delimiters is found.
 
     Raises:
-        InvalidRecordError: there are lines above the header, and nobody has said so; or it may have another delimiter,
-            or be no table at all.
+        InvalidRecordError: there are undeclared lines above the header; or it may have another delimiter,
+            or not be a table at all.
     """
     start = head.lstrip("\ufeff")
     said = _SAID.match(start)
@@ -75,7 +75,7 @@ def layout_of(name: str, head: str, delimiter: str | None, skip_lines: int | Non
 
 
 def _quoting(text: str, delimiter: str) -> dict[str, Any]:
-    """How fields are quoted: in single quotes, if all of the header is; or behind a space, `1, "a, b"`."""
+    """How fields are quoted: in single quotes, if the whole header is; or after a space, `1, "a, b"`."""
     head = list(islice(io.StringIO(text, newline=""), _LOOKED_AT))
     first = next((line.strip() for line in head if line.strip()), "")
     mark = re.escape(delimiter)
@@ -87,7 +87,7 @@ def _quoting(text: str, delimiter: str) -> dict[str, Any]:
 
 
 def _evenly(text: str) -> str | None:
-    """The delimiter that cuts most lines into as many fields as the first."""
+    """The delimiter that splits most lines into as many fields as the first."""
     best, best_score = None, (0.0, 0)
     for candidate in DELIMITERS:
         counts = [len(fields) for _, fields in _first_rows(text, candidate)]
@@ -100,12 +100,12 @@ def _evenly(text: str) -> str | None:
 
 
 def _absent(text: str) -> str:
-    """A delimiter that is nowhere in the text: it has one column."""
+    """A delimiter that does not occur in the text, which has one column."""
     return next((each for each in DELIMITERS if each not in text), _UNUSED)
 
 
 def _meet_preamble(name: str, text: str, skipped: int, found: str | None, candidates: Sequence[str]) -> None:
-    """Raise when the first lines are not those of the table that follows: a title, a comment, an empty line."""
+    """Raise if the first lines are not part of the table that follows: a title, a comment, an empty line."""
     share, width = _like_the_first(_first_rows(text, found)) if found else (0.0, 0)
     if share == 1.0:
         return
@@ -126,7 +126,7 @@ def _meet_preamble(name: str, text: str, skipped: int, found: str | None, candid
 
 
 def _table_start(rows: _Rows) -> int:
-    """The place of the first row of a table that begins below other lines and is even from there on, or 0."""
+    """The position of the first row of a table that starts below other lines and is even from there on, or 0."""
     widths = [len(fields) for _, fields in rows]
     width, times = Counter(widths).most_common(1)[0] if widths else (0, 0)
     start = widths.index(width) if widths else 0
@@ -135,24 +135,24 @@ def _table_start(rows: _Rows) -> int:
     table = rows[start:]
     if sum(len(fields) == width for _, fields in table) < 0.9 * len(table):
         return 0
-    # A column of numbers with decimal commas, or of dates with commas in them, is no table of two.
+    # A column of numbers with decimal commas, or of dates with commas, is not a table with two columns.
     whole = [",".join(fields).strip() for _, fields in table]
     return 0 if marks_of(whole)[0] or form_of(whole) else start
 
 
 def _like_the_first(rows: _Rows) -> tuple[float, int]:
-    """The share of rows that have as many fields as the first, and how many these are."""
+    """The share of rows that have as many fields as the first, and the number of its fields."""
     width = len(rows[0][1]) if rows else 0
     return (sum(len(fields) == width for _, fields in rows) / len(rows), width) if width > 1 else (0.0, width)
 
 
 def _first_rows(text: str, delimiter: str) -> _Rows:
     """The first rows that are not empty, with the numbers of their lines."""
-    # The last line may be cut off, so it does not count unless it is the only one.
+    # The last line may be truncated, so it does not count unless it is the only one.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, **_quoting(text, delimiter))
     rows: _Rows = []
     line = 1
-    with contextlib.suppress(csv.Error):  # told when the rows are read
+    with contextlib.suppress(csv.Error):  # reported when the rows are read
         for fields in islice(reader, _LOOKED_AT + 1):
             if any(map(str.strip, fields)):
                 rows.append((line, fields))

@@ -1,4 +1,4 @@
-"""JSON and JSON Lines to rows, one at a time."""
+"""Reads JSON and JSON Lines into rows, one at a time."""
 
 import importlib
 import io
@@ -21,17 +21,17 @@ from databox.guard import DEEPEST, Guard, Unreadable, check
 __all__ = ["holds_lines", "json_lines", "json_rows"]
 
 _LONG = re.compile(r"[0-9][0-9.]{15}|[0-9][eE][-+]?[0-9]{2}")
-"""What may be a number that no float holds; orjson would make it the nearest one."""
+"""A possible number that no float represents; orjson would round it."""
 _NAME = re.compile(r'"[ \t]*:')
-"""The end of a name and what follows it; text may begin so too."""
+"""The end of a name and what follows it; text may also start this way."""
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|[^u])", re.DOTALL)
 
 
 def json_lines(source: Source, encoding: str) -> Iterator[Any]:
-    """Yield the rows of a file with one JSON object a line; empty lines are passed over.
+    """Yield the rows of a file with one JSON object per line; empty lines are skipped.
 
     Raises:
-        InvalidRecordError: a line is no JSON object, or names a column twice.
+        InvalidRecordError: a line is not a JSON object, or names a column twice.
     """
     for number, line in enumerate(lines(source, source.stream(), encoding), 1):
         if not line.strip():
@@ -63,10 +63,10 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
     Args:
         source: the file.
         encoding: the codec's name.
-        rows_at: where in an object the array is: names with dots between them. Without, in `records`.
+        rows_at: where the array is in an object: names separated by dots. Defaults to `records`.
 
     Raises:
-        InvalidRecordError: it is something else, or not JSON to its end, or a row names a column twice.
+        InvalidRecordError: it is something else, or not valid JSON to its end, or a row names a column twice.
         ImportError: the library for it is not installed.
     """
     try:
@@ -113,7 +113,7 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
 
 
 def holds_lines(start: str) -> bool:
-    """Whether JSON that begins with an object is one object a line."""
+    """Whether JSON that starts with an object has one object per line."""
     first, _, rest = start.strip().partition("\n")
     try:
         check(first.encode("utf-8", "surrogatepass"))
@@ -131,16 +131,16 @@ def _may_be_rows(value: Any) -> bool:
 
 
 def _place_of_rows(ijson: Any, source: Source, start: str) -> str:
-    """Where in an object its rows are.
+    """Where the rows are in an object.
 
     Raises:
-        InvalidRecordError: not in `records`, so that it has to be said.
+        InvalidRecordError: not in `records`, so the caller has to say.
     """
     found = _arrays(ijson, start)
     if "records" in found:
         return "records"
     if not source.is_whole and not found:
-        return "records"  # perhaps behind something long
+        return "records"  # perhaps after something long
     if not found:
         raise InvalidRecordError(
             f"{source.name} is a JSON object without rows in `records`. A file of rows is an array of objects, or has "
@@ -154,7 +154,7 @@ def _place_of_rows(ijson: Any, source: Source, start: str) -> str:
 
 
 def _are_several(ijson: Any, start: str) -> bool:
-    """Whether a document begins with two objects, one after the other."""
+    """Whether a document starts with two objects, one after the other."""
     try:
         objects: Iterator[Any] = ijson.items(_beginning(start), "", multiple_values=True)
         return sum(1 for _ in islice(objects, 2)) == 2
@@ -167,7 +167,7 @@ def _beginning(start: str) -> "_Whole":
 
 
 def _arrays(ijson: Any, start: str) -> list[str]:
-    """The places of arrays of objects in the beginning of a document, empty arrays last."""
+    """The paths of arrays of objects in the beginning of a document, empty arrays last."""
     full: list[str] = []
     empty: list[str] = []
     before = ""
@@ -179,7 +179,7 @@ def _arrays(ijson: Any, start: str) -> list[str]:
                 empty.append(place)
             before = event
     except (ijson.JSONError, UnicodeError):
-        pass  # the beginning ends somewhere; what is wrong in it is met again
+        pass  # the beginning is truncated; real errors are found again later
     return list(dict.fromkeys([*full, *empty]))
 
 
@@ -188,7 +188,7 @@ def _has_array(ijson: Any, start: str, place: str) -> bool:
 
 
 class _Row(dict[str, Any]):
-    """A JSON object that knows a name that came twice. (Raising within ijson is not safe.)"""
+    """A JSON object that records a duplicate name. (Raising within ijson is not safe.)"""
 
     twice: str | None = None
 
@@ -199,9 +199,9 @@ class _Row(dict[str, Any]):
 
 
 class _Whole:
-    """The bytes of a JSON document that is safe to be read, and by ijson.
+    """The bytes of a JSON document that is safe to parse, also with ijson.
 
-    That makes a question mark of an escape for half of a character.
+    ijson turns an escape for half of a surrogate pair into a question mark.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -209,17 +209,17 @@ class _Whole:
         self._guard = Guard()
         self._left = b""
         self._high: bytes | None = None
-        """The first half of a pair, when the second has to follow at once."""
+        """The first half of a pair, if the second has to follow immediately."""
 
     def read(self, size: int = -1) -> bytes:
         """Return some bytes.
 
         Raises:
-            Unreadable: nothing should read them.
-            UnicodeError: an escape among them stands for half of a character.
+            Unreadable: they are not safe to parse.
+            UnicodeError: an escape among them stands for half of a surrogate pair.
         """
         blocks = [self._next(size)]
-        while self._guard.text > BLOCK and blocks[-1]:  # ijson reads a text anew with each block in which it goes on
+        while self._guard.text > BLOCK and blocks[-1]:  # ijson reads a string again with each block that continues it
             blocks.append(self._next(size))
         return b"".join(blocks)
 

@@ -1,4 +1,4 @@
-"""Whether rows are what they seem: names that are values, a header further down, a line of totals."""
+"""Detects rows that are not what they seem: names that are values, a header further down, a line of totals."""
 
 import math
 import re
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 Line = tuple[int, list[Any]]
-"""A row's number and its cells: of text, or of the types that a sheet has."""
+"""A row's number and its cells: text, or the types of a sheet."""
 
 _NEVER_NAMES = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # a UUID
@@ -38,7 +38,7 @@ _TOTAL = re.compile(
     r"[\s:]*",
     re.IGNORECASE,
 )
-"""A word for a sum, alone or with what it is of; a company may be named so, too."""
+"""A word for a sum, alone or with its subject; a company may have such a name, too."""
 _LONGEST_TOTAL = 30
 
 
@@ -47,12 +47,12 @@ def names_of(where: str, cells: Sequence[Any], line: int, below: Sequence[Line])
 
     Args:
         where: the file, and the unit in which its rows are counted.
-        cells: the header's.
+        cells: the cells of the header.
         line: its number.
-        below: some rows that follow.
+        below: some of the following rows.
 
     Raises:
-        InvalidRecordError: a column has no name, or the name of another.
+        InvalidRecordError: a column has no name, or a duplicate name.
     """
     names = [str(cell).strip().strip("\ufeff").strip() if cell is not None else "" for cell in cells]
     remedy = (
@@ -78,7 +78,7 @@ def names_of(where: str, cells: Sequence[Any], line: int, below: Sequence[Line])
 def check_header(
     where: str, line: int, names: Sequence[str], decisions: Sequence[Decision], sample: Sequence[Line]
 ) -> None:
-    """Raise when the names of columns are values of these columns.
+    """Raise if the names of columns look like values of these columns.
 
     Raises:
         InvalidRecordError: the file seems to have no header, so its first row would be lost.
@@ -101,10 +101,10 @@ def check_header(
 
 
 def check_names(where: str, line: int, given: Sequence[str], cells: Sequence[Any], rest: Sequence[Line]) -> None:
-    """Raise when names were given, and the file has a header all the same, which would become a row.
+    """Raise if the caller passed names, but the file has a header too, which would become a row.
 
     Raises:
-        InvalidRecordError: the first row is words where all others have values.
+        InvalidRecordError: the first row has words where all others have values.
     """
     if _heads(cells, rest):
         raise InvalidRecordError(
@@ -114,7 +114,7 @@ def check_names(where: str, line: int, given: Sequence[str], cells: Sequence[Any
 
 
 def check_second_header(where: str, header: int, sample: Sequence[Line], declared: Collection[int]) -> None:
-    """Raise when the first row has words where all others have numbers or dates.
+    """Raise if the first row has words where all others have numbers or dates.
 
     Raises:
         InvalidRecordError: it may be the header, or a second line of it.
@@ -131,7 +131,7 @@ def check_second_header(where: str, header: int, sample: Sequence[Line], declare
 
 
 def is_header_again(cells: Sequence[Any], names: Sequence[str]) -> bool:
-    """Whether a row is the header once more, as where files were put together."""
+    """Whether a row repeats the header, as in concatenated files."""
     if len(cells) != len(names):
         return False
     return all(
@@ -141,7 +141,7 @@ def is_header_again(cells: Sequence[Any], names: Sequence[str]) -> bool:
 
 
 def totals_line(sample: Sequence[Line], decisions: Sequence[Decision], nulls: Any) -> bool:
-    """Whether the last row is a note, or holds the sum of a column and, alone among them, nothing in the first."""
+    """Whether the last row is a note, or has the sum of a column and, as the only row, nothing in the first column."""
     if len(sample) < 3:
         return False
     *rows, (_, last) = sample
@@ -165,7 +165,7 @@ def totals_line(sample: Sequence[Line], decisions: Sequence[Decision], nulls: An
 
 
 def is_total(cells: Sequence[Any]) -> bool:
-    """Whether a row begins with a word for a sum."""
+    """Whether a row starts with a word for a sum."""
     first = next((cell for cell in cells if cell is not None and str(cell).strip()), None)
     if not isinstance(first, str) or len(first) > _LONGEST_TOTAL:
         return False
@@ -191,7 +191,7 @@ def _heads(cells: Sequence[Any], below: Sequence[Line], declared: Collection[int
         return True
     if not all_words:
         return False
-    # AB above 12 and 34 may be a code like them, unless all of the row is such.
+    # AB above 12 and 34 may be a code like them, unless the whole row is like that.
     return len(heads) == len(words) or not all(word.isupper() and len(word) <= 3 for word in heads)
 
 

@@ -1,4 +1,4 @@
-"""Which format a file has, by its name, its first bytes, or how its text begins."""
+"""Detects a file's format by its name, its first bytes, or the beginning of its text."""
 
 from pathlib import PurePath
 from typing import Literal, get_args
@@ -30,12 +30,12 @@ _SUFFIXES: dict[str, Format] = {
 }
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _PARTS = (b"[Content_Types].xml", b"docProps/", b"xl/", b"_rels/", b"opendocument.spreadsheet")
-"""What the first entries of a workbook's archive are called."""
+"""The names of the first entries of a workbook's archive."""
 _OTHER_PARTS = (b"word/", b"ppt/")
 
 
 def format_by_name(source: Source) -> Format | None:
-    """Return the format that a file's name has, or else its first bytes, or None."""
+    """Return the format by a file's name, otherwise by its first bytes, or None."""
     path = PurePath(source.name)
     if path.suffix.lower() in {".gz", ".gzip", ".zst", ".zstd"}:
         path = path.with_suffix("")
@@ -46,17 +46,17 @@ def format_by_name(source: Source) -> Format | None:
     if head.startswith(_WORKBOOKS) and (found == "excel" or _is_workbook(head)):
         return "excel"
     if found == "excel":
-        return None  # many programs write tables of text under such a name
+        return None  # many programs write text tables with such a name
     return found
 
 
 def format_by_content(source: Source, encoding: str, *, is_csv: bool) -> Format:
-    """Return the format by how the text begins, as far as the file's name leaves it open.
+    """Return the format by the beginning of the text, if the file's name does not determine it.
 
     Args:
         source: the file.
         encoding: the codec's name.
-        is_csv: whether the caller said what only CSV has.
+        is_csv: whether the caller passed CSV-only options.
     """
     found = format_by_name(source)
     if found is None and is_csv:

@@ -1,4 +1,4 @@
-"""Which rows of cells are rows of the table: those below the header and above the footer, as wide as the header."""
+"""Selects the rows of the table: those below the header and above the footer, as wide as the header."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -13,21 +13,21 @@ from databox.files.doubts import Line, is_header_again, is_total, names_of
 __all__ = ["Cells", "Frame", "Shape", "is_bare"]
 
 SAMPLE = 10_000
-"""Rows that decide what the columns are."""
+"""The number of rows that determine the columns."""
 _AT_ONCE = 100
-"""Rows that are given together; as many as a batch has, so that none waits for long."""
+"""The number of rows that are returned together; that of a batch, so that none waits for long."""
 
 
 class Cells(Protocol):
-    """Rows of cells, as a file of some format has them."""
+    """Rows of cells, as read from a file."""
 
     where: str
     """The file, and the unit in which its rows are counted: "orders.csv, line"."""
     delimiter: str
     typed: bool
-    """Whether cells may have types of their own."""
+    """Whether cells may be typed."""
     blank: int
-    """How many empty ones were passed over."""
+    """How many empty ones were skipped."""
 
     def sample(self, most: int) -> tuple[list[Line], bool]:
         """Return the first rows, and whether they are all."""
@@ -40,7 +40,7 @@ class Cells(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Shape:
-    """What the caller said of the rows."""
+    """The caller's options for the rows."""
 
     header: Sequence[str] | None = None
     skip_lines: int | None = None
@@ -54,10 +54,10 @@ class Frame:
 
     Args:
         cells: the rows of cells.
-        shape: what the caller said of them.
+        shape: the caller's options for them.
 
     Raises:
-        InvalidRecordError: the columns cannot be named, or one of the first rows does not fit.
+        InvalidRecordError: the columns have no valid names, or one of the first rows does not fit.
     """
 
     def __init__(self, cells: Cells, shape: Shape) -> None:
@@ -65,17 +65,17 @@ class Frame:
         self._where = cells.where
         self._blank = 0
         self.repeated = 0
-        """Headers that came again among the rows and were passed over."""
+        """Repeated headers among the rows that were skipped."""
         found, is_whole = cells.sample(SAMPLE + 2)
         self.is_whole = is_whole and len(found) <= SAMPLE
-        """Whether the sample is all there is."""
+        """Whether the sample contains all rows."""
         self.has_header = shape.header is None
         self.header_line = 0
-        """Its number; 0 when names were given."""
+        """The header's number; 0 if the caller passed names."""
         self.names = self._header(found)
         forms = (str, str.lower, str.upper, str.title, str.capitalize) if len(self.names) > 1 else ()
         self._telling = frozenset(form(name) for form in forms for name in self.names)
-        """Names of which one in a row suggests the header once more; in a single column it may be a value."""
+        """Names of which one in a row suggests a repeated header; in a single column it may be a value."""
         rows = self._telling_rows(found[self.has_header :][:SAMPLE])
         problem: InvalidRecordError | None = None
         if self.is_whole:
@@ -87,7 +87,7 @@ class Frame:
 
     @property
     def blank(self) -> int:
-        """How many rows were empty and passed over."""
+        """How many empty rows were skipped."""
         return self._blank + self._cells.blank
 
     def take_sample(self) -> list[Line]:
@@ -96,7 +96,7 @@ class Frame:
         return sample
 
     def chunks(self) -> Iterator[list[Line] | InvalidRecordError]:
-        """Yield the rows, some at a time; an error comes after the rows before it."""
+        """Yield the rows, several at a time; an error is raised after the rows before it."""
         width = len(self.names)
         names = self._telling
         source = self._cells.rows()
@@ -136,7 +136,7 @@ class Frame:
                 return
 
     def _telling_rows(self, rows: Iterable[Line]) -> list[Line]:
-        """Those rows that hold something, and are not the header once more."""
+        """The rows that are not empty and do not repeat the header."""
         found: list[Line] = []
         for line, row in rows:
             if not any(row) and all(cell is None or cell == "" for cell in row):
@@ -148,7 +148,7 @@ class Frame:
         return found
 
     def _without_footer(self, rows: list[Line]) -> tuple[list[Line], InvalidRecordError | None]:
-        """The last rows, without those that are said to be none; and what is to be asked about the very last."""
+        """The last rows, without the declared footer; and the error about the very last, if any."""
         footer = self._shape.skip_footer
         if footer is not None:
             return rows[: len(rows) - footer] if footer <= len(rows) else [], None
@@ -163,10 +163,10 @@ class Frame:
             return rows[:-1], error
 
     def _is_header_again(self, line: int, row: list[Any]) -> bool:
-        """Whether a row is the header once more, as where files were put together.
+        """Whether a row repeats the header, as in concatenated files.
 
         Raises:
-            InvalidRecordError: it has these names in other places, so what follows would be in wrong columns.
+            InvalidRecordError: it has these names in another order, so the following values would be in wrong columns.
         """
         if is_header_again(row, self.names):
             return True
@@ -178,7 +178,7 @@ class Frame:
         raise other_header(self._where, line, row)
 
     def _header(self, found: Sequence[Line]) -> list[str]:
-        """The columns' names, without the nameless one behind a delimiter at the end of each line."""
+        """The column names, without the nameless one after a trailing delimiter."""
         if not self.has_header:
             return list(self._shape.header or ())
         if not found:
@@ -196,10 +196,10 @@ class Frame:
         return names_of(self._where, names, line, below)
 
     def _fitted(self, cells: list[Any], line: int, *, is_last: bool = False) -> list[Any]:
-        """The cells, as many as there are columns; empty ones behind the last do no harm.
+        """The cells, as many as there are columns; extra empty ones do no harm.
 
         Raises:
-            InvalidRecordError: there are more, or less.
+            InvalidRecordError: there are more, or fewer.
         """
         known = len(self.names)
         if len(cells) >= known and all(map(is_bare, cells[known:])):
@@ -210,5 +210,5 @@ class Frame:
 
 
 def is_bare(cell: Any) -> bool:
-    """Whether a cell holds nothing."""
+    """Whether a cell is empty."""
     return cell is None or (isinstance(cell, str) and not cell.strip())

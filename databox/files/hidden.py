@@ -1,4 +1,4 @@
-"""What a workbook has of its cells beyond the values that the library gives."""
+"""What a workbook says about its cells beyond the values that the library returns."""
 
 import attrs
 
@@ -15,28 +15,28 @@ DIGIT = "\0"
 
 @attrs.frozen
 class Hidden:
-    """What the library does not tell of a sheet's cells."""
+    """What the library does not say about a sheet's cells."""
 
     problems: dict[Place, str] = attrs.field(factory=dict)
     """An error such as #N/A, or "formula" for one without a result."""
     texts: dict[Place, str] = attrs.field(factory=dict)
-    """What a cell holds, where the library gives something else: long whole numbers, line breaks."""
+    """The contents of cells for which the library returns something else: long whole numbers, line breaks."""
     masks: dict[int, str] = attrs.field(factory=dict)
-    """By column: how its whole numbers are shown, where with leading zeros."""
+    """By column: how its whole numbers are displayed, if with leading zeros."""
     merged: list[tuple[Place, Place]] = attrs.field(factory=list)
     """The first and last cells of merged ones; rows from 0, as the library has them."""
 
     def show_with(self, column: int, mask: str) -> None:
-        """Note how a column's whole numbers are shown: with as many digits as the longest of its masks has."""
+        """Record how a column's whole numbers are displayed: with as many digits as the longest of its masks has."""
         if mask.count(DIGIT) > self.masks.get(column, "").count(DIGIT):
             self.masks[column] = mask
 
 
 def written(number: int, mask: str) -> str:
-    """Return a number as a mask shows it."""
+    """Return a number formatted by a mask."""
     width = mask.count(DIGIT)
     digits = f"{number:0{width}}"
-    more = len(digits) - width  # the first place takes what is too long
+    more = len(digits) - width  # the first position takes excess digits
     places = iter((digits[: more + 1], *digits[more + 1 :]))
     return "".join(next(places) if sign == DIGIT else sign for sign in mask)
 
@@ -47,7 +47,7 @@ def long_number(text: str) -> bool:
 
 
 def reference(row: int, column: int) -> str:
-    """Return what a workbook calls a cell, of a row and a column from 0."""
+    """Return a workbook's name of a cell, from a row and a column starting at 0."""
     letters = ""
     column += 1
     while column:

@@ -1,4 +1,4 @@
-"""Numbers as people write them, and what a column of them says about the decimal mark."""
+"""Numbers in common notations, and the decimal mark of a column."""
 
 import math
 import re
@@ -14,17 +14,17 @@ Mark = Literal[".", ","]
 BOTH: frozenset[Mark] = frozenset({".", ","})
 
 EXACT = 2**53
-"""Above it, a number as most programs hold it is not exact, so what is longer is an identifier."""
+"""Above it, most programs do not hold a number exactly, so anything longer is an identifier."""
 _MOST_DIGITS = 400
-"""More no float has before its point, and Python refuses to read thousands."""
+"""No float has more before its point, and Python refuses to read thousands."""
 _SURELY_EXACT = 15
-"""So many digits every float holds."""
+"""The number of digits that every float holds."""
 
 _WRITTEN_OUT = 400
 """Zeros that a number's text may have, instead of an exponent: more than any float needs."""
 
 _SPACES = " \u00a0\u202f\u2009'’"
-# No leading zeros, no plus sign, and an exponent only as programs write it: 007, +49… and 1E5 are codes.
+# No leading zeros, no plus sign, and an exponent only in the form that programs write: 007, +49… and 1E5 are codes.
 _STRICT = {
     mark: re.compile(
         rf"[-−]?(?:(?:0|[1-9]\d*|[1-9]\d{{0,2}}(?:(?P<group>[{other}{_SPACES}])\d{{3}})(?:(?P=group)\d{{3}})*)"
@@ -34,7 +34,7 @@ _STRICT = {
     for mark, other in ((".", ","), (",", "."))
 }
 _PLAIN = re.compile(r"[-−]?(?:0|[1-9]\d*)", re.ASCII)
-# What is left of numbers without all that plain ones are made of: their grammar is JSON's, but for exponents.
+# What remains of numbers without the parts of plain ones: their grammar is JSON's, except for exponents.
 _NOT_WHOLE = str.maketrans("", "", "-0123456789,")
 _NOT_PLAIN = str.maketrans("", "", "-0123456789,.")
 _LOOSE = {
@@ -61,7 +61,7 @@ def is_exact(number: int | float | Decimal) -> bool:
 
 
 def exact_text(number: object) -> str:
-    """Return a number as text, with all its digits, and without a fraction where it is whole."""
+    """Return a number as text, with all its digits, and without a fraction if it is whole."""
     if isinstance(number, float) and number.is_integer() and abs(number) <= EXACT:
         return str(int(number))
     # An exponent of nine digits would be gigabytes of zeros.
@@ -71,7 +71,7 @@ def exact_text(number: object) -> str:
 
 
 def marks_of(cells: Iterable[str]) -> tuple[frozenset[Mark], bool]:
-    """Return the decimal marks by which all cells are numbers, and whether the choice makes a difference."""
+    """Return the decimal marks with which all cells are numbers, and whether the choice makes a difference."""
     cells = list(cells)
     if all(cells) and plain_numbers(None)(cells):
         return BOTH, False
@@ -82,7 +82,7 @@ def marks_of(cells: Iterable[str]) -> tuple[frozenset[Mark], bool]:
         else:
             fitting = frozenset(mark for mark in BOTH if _STRICT[mark].fullmatch(cell))
             matters = matters or "." in cell or "," in cell
-        # What is not exact by one mark may be by the other: 1.000000000000000000,5 has eighteen zeros or one.
+        # A number that is not exact with one mark may be with the other: 1.000000000000000000,5 has 18 zeros or one.
         possible &= fitting if _is_short(cell) else {mark for mark in fitting if _holds(cell, mark)}
         if not possible:
             return frozenset(), matters
@@ -90,9 +90,9 @@ def marks_of(cells: Iterable[str]) -> tuple[frozenset[Mark], bool]:
 
 
 def strict_number(mark: Mark | None) -> Callable[[str], int | float]:
-    """Return what reads the numbers of a column that was found to be of numbers.
+    """Return the function that reads the numbers of a column that was detected as numbers.
 
-    Without a mark only what has none is read, as nothing has said what a dot or a comma in it means.
+    Without a mark, only numbers without one are read, because the meaning of a dot or a comma is unknown.
     """
     pattern = _STRICT[mark or "."]
 
@@ -109,10 +109,10 @@ def strict_number(mark: Mark | None) -> Callable[[str], int | float]:
 
 
 def plain_numbers(mark: Mark | None) -> Callable[[Sequence[str]], list[int | float | None] | None]:
-    """Return what reads numbers as programs write them, many at once; an empty cell is None.
+    """Return the function that reads many program-written numbers at once; an empty cell is None.
 
-    It gives None where one of them is written otherwise. JSON's grammar is theirs, but for exponents, and its reader is
-    faster than one by one by more than ten times.
+    The function returns None if one of them has another form. Their grammar is JSON's, except for exponents, and a JSON
+    parser is more than ten times as fast as reading them one by one.
     """
     other = _NOT_PLAIN if mark == "." else _NOT_WHOLE
 
@@ -136,10 +136,10 @@ def plain_numbers(mark: Mark | None) -> Callable[[Sequence[str]], list[int | flo
 
 
 def loose_number(mark: Mark | None) -> Callable[[str], int | float]:
-    """Return what reads the numbers of a column that was declared to be of numbers.
+    """Return the function that reads the numbers of a declared number column.
 
-    It takes leading zeros, a plus sign, a minus sign behind, parentheses for less than zero, currencies, and a percent
-    sign, which does not change the number.
+    It accepts leading zeros, a plus sign, a trailing minus sign, parentheses for negative numbers, currencies, and a
+    percent sign, which does not change the number.
     """
 
     def read(cell: str) -> int | float:
@@ -170,18 +170,18 @@ def _without_signs(text: str) -> str:
     """A number without the currency or percent sign at either end."""
     if before := _BEFORE.match(text):
         text = text[before.end() :]
-    if behind := _BEHIND.search(text[-3:]):  # not in all of it, where blanks would be tried one by one
+    if behind := _BEHIND.search(text[-3:]):  # not in the whole text, where spaces would be tried one by one
         text = text[: -len(behind[0])].rstrip()
     return text
 
 
 def _is_the_same(cell: str, value: int | float | None) -> bool:
-    """Whether a number is what is written, digit for digit."""
+    """Whether a number equals the text, digit for digit."""
     return len(cell) <= _SURELY_EXACT or (value is not None and str(value) == cell and is_exact(value))
 
 
 def _is_short(cell: str) -> bool:
-    """Whether there are so few characters that the number is exact whatever they mean."""
+    """Whether the text is so short that the number is always exact."""
     return len(cell) <= _SURELY_EXACT and "e" not in cell and "E" not in cell
 
 
@@ -193,7 +193,7 @@ def _holds(cell: str, mark: str) -> bool:
         return len(digits) < 17 and is_exact(int(digits or "0"))  # Python refuses to read thousands of them
     try:
         return Decimal(repr(float(text))) == Decimal(text)
-    except InvalidOperation:  # an exponent beyond all bounds
+    except InvalidOperation:  # an exponent out of range
         return False
 
 

@@ -1,4 +1,4 @@
-"""What an .ods says of its cells beyond their values."""
+"""What an .ods says about its cells beyond their values."""
 
 import re
 import zipfile
@@ -16,7 +16,7 @@ _PASSED_OVER = frozenset({"annotation", "shapes"})
 
 
 def look_into_ods(stream: BinaryIO, title: str) -> Hidden | None:
-    """Return what a sheet's cells are beyond their values, or None when the workbook is no .ods."""
+    """Return what a sheet says about its cells beyond their values, or None if the workbook is not an .ods."""
     stream.seek(0)
     try:
         with zipfile.ZipFile(stream) as archive, archive.open(_CONTENT) as content:
@@ -72,7 +72,7 @@ def _look_at(line: ElementTree.Element, row: int, rows: int, hidden: Hidden) -> 
 
 
 def _text(cell: ElementTree.Element) -> str:
-    """What a cell shows."""
+    """The displayed text of a cell."""
     return "\n".join(_within(part) for part in cell if _tag(part) == "p")
 
 

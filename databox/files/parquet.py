@@ -1,4 +1,4 @@
-"""Parquet to rows, some at a time."""
+"""Reads Parquet into rows, several at a time."""
 
 import importlib
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Parquet:
     """The rows of a Parquet file.
 
     Raises:
-        InvalidRecordError: it is none, or a column cannot be sent.
+        InvalidRecordError: it is not a Parquet file, or a column cannot be sent.
         ImportError: PyArrow is not installed.
     """
 
@@ -46,7 +46,7 @@ class Parquet:
         self._name = source.name
         self._stream = source.seekable()
         try:
-            # INT96, the timestamps of old writers, hold years that nanoseconds do not.
+            # INT96, the timestamps of old writers, can have years that do not fit into nanoseconds.
             self._file: Any = parquet.ParquetFile(self._stream, coerce_int96_timestamp_unit="us")
         except (self._pyarrow.ArrowException, OSError) as error:
             raise InvalidRecordError(f"{source.name} is not a Parquet file: {_first_line(error)}.") from None
@@ -99,7 +99,7 @@ class Parquet:
         return rows
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._stream.close()
 
     def _column(self, field: Any) -> Column:
@@ -115,7 +115,7 @@ class Parquet:
         return Column(name=field.name, type="empty" if types.is_null(kind) else name, note=str(field.type))
 
     def _in_microseconds(self, kind: Any) -> Any:
-        """Python's datetimes end at microseconds."""
+        """Python's datetimes have microsecond precision."""
         if self._pyarrow.types.is_timestamp(kind) and kind.unit == "ns":
             return self._pyarrow.timestamp("us", tz=kind.tz)
         return kind

@@ -23,7 +23,7 @@ from databox.misuse import ArgumentTypeError
 __all__ = ["QueryRecords", "read_query"]
 
 _AT_ONCE = 1000
-"""Rows that are fetched at a time."""
+"""The number of rows that are fetched at a time."""
 _PREVIEWED = 100
 _PARAMETER = re.compile(r"(?<![:\w\\]):([A-Za-z_]\w*)")
 _CANNOT = {
@@ -35,26 +35,26 @@ _CANNOT = {
 
 
 def read_query(database: Any, sql: str, *, params: Mapping[str, Any] | None = None) -> "QueryRecords":
-    """Return an iterator of the rows of a SQL query, as `ingest` takes them; at flat memory, however many there are.
+    """Return an iterator over the rows of a SQL query, ready for `ingest`; memory use is constant.
 
-    The query runs at once, on a connection that streams (a cursor on the server, where the database has one), and is
-    rolled back at the end. Values have the types of the database. A number with more digits than a JSON number holds
-    exactly becomes text, with its whole column if the first rows tell. A journal belongs to the query: to its text and
-    its parameters.
+    The query runs immediately, on a connection that streams (with a server-side cursor, if the database has one) and is
+    rolled back at the end. Values keep the types of the database. A number with more digits than a JSON number holds
+    exactly becomes text, together with its whole column if it is among the first rows. A journal belongs to the query:
+    to its text and its parameters.
 
     Args:
-        database: a URL such as `postgresql+psycopg://user@host/name`, or an engine or a connection of SQLAlchemy; a
+        database: a URL such as `postgresql+psycopg://user@host/name`, or a SQLAlchemy engine or connection; a
             connection stays open.
-        sql: the query. With `params` its parameters are written `:name`; without, it is sent as it is.
+        sql: the query. With `params`, write its parameters as `:name`; without, it is sent unchanged.
         params: the values of the parameters.
 
     Raises:
-        ConfigurationError: the URL cannot be used, the database not reached, or the query not run. The password never
-            shows.
-        InvalidRecordError: a column has no name, or that of another, or holds what cannot be sent.
-        DataboxError: while iterating, the database failed.
-        ImportError: the extra is missing, `databox-sdk[sql]`, or the database's driver.
-        TypeError: an argument is of a wrong type.
+        ConfigurationError: the URL cannot be used, the database cannot be reached, or the query fails. The password
+            never shows.
+        InvalidRecordError: a column has no name or a duplicate name, or contains something that cannot be sent.
+        DataboxError: the database failed during iteration.
+        ImportError: the extra `databox-sdk[sql]` or the database's driver is missing.
+        TypeError: an argument has the wrong type.
     """
     if not isinstance(sql, str) or not sql.strip():
         raise ArgumentTypeError("sql must be the text of a query.")
@@ -64,11 +64,11 @@ def read_query(database: Any, sql: str, *, params: Mapping[str, Any] | None = No
 
 
 class QueryRecords(Iterator[dict[str, Any]]):
-    """The rows of a query, and how it is read. Made by `read_query`; closed at the end of the rows, or by `with`."""
+    """The rows of a query, and how it is read. Returned by `read_query`; closed after the last row, or by `with`."""
 
     total_rows: int | None = None
     fraction: float | None = None
-    """How much has been read: a query does not tell."""
+    """How much has been read: unknown for a query."""
     encoding: str | None = None
     blank = repeated = 0
     format = "sql"
@@ -83,12 +83,12 @@ class QueryRecords(Iterator[dict[str, Any]]):
         self.misfits: Counter[str] = Counter()
         self.notes: list[str] = []
         self.identity = _identity(sql, params)
-        """What tells this query, with these parameters, from others; a journal keeps it."""
+        """The identity of this query with these parameters, which a journal stores."""
         try:
             self._database = Database(self._sqlalchemy, database)
             self._open.callback(self._database.close)
             self.name = self._database.name
-            """The database's address, without what may be secret."""
+            """The database's address, without anything secret."""
             self.description = f"SQL, {self._database.connection.dialect.name}"
             result = self._executed(sql, params)
             names = self._names(list(result.keys()))
@@ -102,7 +102,7 @@ class QueryRecords(Iterator[dict[str, Any]]):
             raise
 
     def close(self) -> None:
-        """Let go of the query, and of the connection if it was opened here."""
+        """Close the query, and the connection if it was opened here."""
         self._open.close()
 
     def __next__(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class QueryRecords(Iterator[dict[str, Any]]):
         options = {"stream_results": True, "yield_per": _AT_ONCE}
         try:
             if params is None:
-                options["no_parameters"] = True  # else a driver would look for some behind every %
+                options["no_parameters"] = True  # otherwise a driver would look for parameters after every %
                 result = connection.exec_driver_sql(sql, execution_options=options)
             else:
                 statement = self._sqlalchemy.text(sql)
@@ -204,6 +204,6 @@ def _value_of(name: str) -> str:
 
 
 def _identity(sql: str, params: Mapping[str, Any] | None) -> str:
-    # A digest, since parameters may be secrets.
+    # A digest, because parameters may be secret.
     text = json.dumps([sql.strip(), {name: repr(value) for name, value in sorted((params or {}).items())}])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

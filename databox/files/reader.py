@@ -1,4 +1,4 @@
-"""`read_records`: rows of a file of any size, at flat memory."""
+"""`read_records`: rows of a file of any size, with constant memory use."""
 
 from collections.abc import Collection, Mapping, Sequence
 from os import PathLike
@@ -38,46 +38,48 @@ def read_records(
     misfits: Misfits = "raise",
     allow_empty: bool = False,
 ) -> Records:
-    """Return an iterator of a file's rows, as `ingest` takes them; at flat memory, whatever the file's size.
+    """Return an iterator over a file's rows, ready for `ingest`; memory use is constant, whatever the file's size.
 
-    Each column of a CSV file or a sheet has one type, by its first 10,000 rows (of a file: of its first megabyte):
-    `number`, `date`, `datetime`, or `text`, which everything is that is not plainly something else; so are numbers with
-    leading zeros, a plus sign or more digits than a number holds exactly. A later value that does not fit is an error,
-    and so is whatever the rows leave open: the message names the argument that settles it. The result's `columns` says
-    what each became, and why.
+    Each column of a CSV file or a sheet has one type, determined by its first 10,000 rows (of a file: of its first
+    megabyte): `number`, `date`, `datetime`, or `text` for everything else, including numbers with leading zeros, a plus
+    sign or more digits than a number holds exactly. A later value that does not fit is an error, and so is anything
+    ambiguous: the message names the argument that resolves it. The result's `columns` says what type each column has,
+    and why.
 
     Args:
-        source: a path, `-` for standard input, or a file open for reading. It may be packed with gzip or zstd.
-        format: `csv`, `tsv`, `json` (an array of objects), `jsonl` (one object a line), `parquet` or `excel`; found by
-            the name or the content without. A `delimiter` or a `header` says `csv`, where the name does not tell.
-        encoding: of the text; without, by its byte order mark, else UTF-8, else Windows-1252.
-        delimiter: one character; found without.
-        header: the columns' names, when the file has no line with them.
-        skip_lines: how many lines are none of the table before the header, or before the first row where `header` names
-            the columns; rows, of a sheet. 0 says that the first line is what it is read as.
-        skip_footer: how many of the last rows are none: totals, notes. 0 says that the last one is a row.
-        pad: whether rows may end early: the columns that they lack are null.
-        max_field: the most characters that a field may have; above the csv module's limit, which this raises for the
-            whole process.
-        sheet: the name of a workbook's sheet, or its number from 0; needed when several have rows.
-        rows_at: where in a JSON object its rows are, such as `data` or `result.items`; without, in `records`.
-        columns: types that you decide: name to `text`, `number`, `date`, `datetime`, `boolean` or `date:FORMAT`, where
-            FORMAT is a strptime pattern. A number may then have a currency or percent sign, which is left out.
-        decimal: the decimal mark, "," or "."; found without.
-        dayfirst: whether the day comes before the month where a column's dates do not tell.
+        source: a path, `-` for standard input, or a file open for reading. It may be compressed with gzip or zstd.
+        format: `csv`, `tsv`, `json` (an array of objects), `jsonl` (one object per line), `parquet` or `excel`;
+            detected from the name or the content if omitted. A `delimiter` or a `header` implies `csv`, unless the
+            name says otherwise.
+        encoding: the text encoding; if omitted, detected by a byte order mark, then UTF-8, then Windows-1252.
+        delimiter: one character; detected if omitted.
+        header: the column names, if the file has no header line.
+        skip_lines: the number of lines (in a sheet: rows) before the header, or before the first row if `header` names
+            the columns. 0 means that the first line is used as it is.
+        skip_footer: the number of last rows that are not data: totals, notes. 0 means that the last one is a row.
+        pad: whether rows may end early: missing columns are null.
+        max_field: the maximum length of a field in characters; if it is above the csv module's limit, that limit is
+            raised for the whole process.
+        sheet: the name of a workbook's sheet, or its number, starting at 0; required if several have rows.
+        rows_at: where the rows are in a JSON object, such as `data` or `result.items`; defaults to `records`.
+        columns: types to use instead of the detected ones: name to `text`, `number`, `date`, `datetime`, `boolean` or
+            `date:FORMAT`, where FORMAT is a strptime pattern. A number may then have a currency or percent sign, which
+            is removed.
+        decimal: the decimal mark, "," or "."; detected if omitted.
+        dayfirst: whether the day comes before the month if a column's dates are ambiguous.
         date_format: a strptime pattern such as `%d/%m/%Y` for all columns whose values have that form.
-        nulls: values that mean nothing, such as `n/a`. Empty ones always do.
+        nulls: values that mean null, such as `n/a`. Empty values always do.
         misfits: "raise" for a value that does not fit its column, or "null" to read it as null and count it in the
             result's `misfits`.
-        allow_empty: whether a file without rows is fine.
+        allow_empty: whether to accept a file without rows.
 
     Raises:
-        InvalidRecordError: the file cannot be read as rows, or leaves something open that you have to say. While
-            iterating, too: the message names file, line, column, value and remedy.
+        InvalidRecordError: the file cannot be read as rows, or something is ambiguous. Also raised during
+            iteration: the message names file, line, column, value and remedy.
         OSError: the file cannot be opened.
         ImportError: an extra is missing: `databox-sdk[files]` for JSON arrays and zstd, `databox-sdk[parquet]`,
             `databox-sdk[excel]`.
-        TypeError, ValueError, LookupError: an argument is wrong.
+        TypeError, ValueError, LookupError: an argument is invalid.
     """
     _check("format", format, FORMATS)
     _check("decimal", decimal, (".", ","))

@@ -29,13 +29,13 @@ __all__ = ["Misfits", "Options", "Records"]
 Misfits = Literal["raise", "null"]
 
 _PREVIEWED = 100
-"""Rows of JSON or Parquet that are looked at to say what the columns are."""
+"""The number of rows of JSON or Parquet that determine the columns."""
 log = logger("databox")
 
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """What the caller said of a file."""
+    """The caller's options for a file."""
 
     format: Format | None
     encoding: str | None
@@ -48,7 +48,7 @@ class Options:
 
 
 class Records(Iterator[dict[str, Any]]):
-    """The rows of a file, and how it is read. Made by `read_records`; closed at the end of the rows, or by `with`."""
+    """The rows of a file, and how it is read. Returned by `read_records`; closed after the last row, or by `with`."""
 
     def __init__(self, source: Source, reading: Reading, options: Options) -> None:
         self._source = source
@@ -57,17 +57,17 @@ class Records(Iterator[dict[str, Any]]):
         self.misfits: Counter[str] = Counter()
         """How many values of each column were read as null because they did not fit."""
         self.total_rows: int | None = None
-        """How many rows there are, where the file says so."""
+        """How many rows there are, if the file says so."""
         self.columns: tuple[Column, ...]
-        """What each column is. For JSON: by its first rows, which later ones need not be like."""
+        """The type of each column. For JSON: from the first rows, from which later ones may differ."""
         self.encoding: str | None = None
-        """The codec of the text; None for what is no text."""
+        """The codec of the text; None if it is not text."""
         self.notes: list[str] = []
-        """What to look at twice."""
+        """Points that deserve a second look."""
         self.is_guess = False
-        """Whether the encoding is a guess, which is logged as a warning, and the first of the notes."""
+        """Whether the encoding is a guess, which is logged as a warning, and is the first of the notes."""
         self.description: str = self.format
-        """How the file is read, in words."""
+        """A description of how the file is read."""
         self._table: Table | None = None
         self._parquet: Parquet | None = None
         self._rows: Iterator[dict[str, Any]]
@@ -93,17 +93,17 @@ class Records(Iterator[dict[str, Any]]):
 
     @property
     def fraction(self) -> float | None:
-        """How much of the file has been read, 0 to 1; None when its size is not known."""
+        """How much of the file has been read, 0 to 1; None if its size is unknown."""
         return self._source.fraction
 
     @property
     def blank(self) -> int:
-        """Lines that held no value and were passed over."""
+        """Lines without a value that were skipped."""
         return self._table.blank if self._table else 0
 
     @property
     def repeated(self) -> int:
-        """Lines that were the header once more, as where files were put together, and were passed over."""
+        """Lines that repeat the header, as in concatenated files, and were skipped."""
         return self._table.repeated if self._table else 0
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class Records(Iterator[dict[str, Any]]):
         self.close()
 
     def __repr__(self) -> str:
-        if not hasattr(self, "columns"):  # while the file is opened, and when that has failed
+        if not hasattr(self, "columns"):  # while the file is being opened, and if that failed
             return "<Records, not open>"
         return f"<Records of {visible(self.name)}: {visible(self.description)}, {len(self.columns)} columns>"
 
@@ -182,7 +182,7 @@ class Records(Iterator[dict[str, Any]]):
         *,
         as_sent: bool = False,
     ) -> None:
-        """Read rows that have types already, with those columns converted that were declared."""
+        """Read typed rows, with the declared columns converted."""
         first = list(islice(rows, _PREVIEWED))
         if columns is None:
             self.total_rows = len(first) if len(first) < _PREVIEWED else None
@@ -193,7 +193,7 @@ class Records(Iterator[dict[str, Any]]):
 
 
 def _are_letters(source: Source) -> bool:
-    """Whether these are dead letters, whose numbers go again as they went, with all their digits."""
+    """Whether these are dead letters, whose numbers are sent again unchanged, with all their digits."""
     return os.path.exists(f"{source.name}.reasons.jsonl")
 
 

@@ -1,4 +1,4 @@
-"""A workbook's sheet to rows of cells."""
+"""Reads a workbook's sheet into rows of cells."""
 
 import importlib
 from collections.abc import Collection, Iterator
@@ -19,16 +19,16 @@ __all__ = ["Sheet"]
 
 
 class Sheet:
-    """The rows of a sheet. The library has all of its cells in memory.
+    """The rows of a sheet. The library holds all of its cells in memory.
 
     Args:
         source: the workbook.
-        sheet: the sheet's name, or its number from 0; the only one with rows when None.
-        skip_lines: rows before the first that counts.
-        nulls: texts that mean nothing, errors of formulas among them.
+        sheet: the sheet's name, or its number, starting at 0; None for the only one with rows.
+        skip_lines: rows before the table.
+        nulls: texts that mean null, including errors of formulas.
 
     Raises:
-        InvalidRecordError: it is no workbook, or which sheet is meant has to be said.
+        InvalidRecordError: it is not a workbook, or the caller has to choose a sheet.
         ImportError: python-calamine is not installed.
     """
 
@@ -55,12 +55,12 @@ class Sheet:
         self._hidden = self._look_into(stream)
 
     def sample(self, most: int) -> tuple[list[Line], bool]:
-        """Return the first rows that hold something, and whether they are all."""
+        """Return the first non-empty rows, and whether they are all."""
         found = list(islice(self.rows(), most))
         return found, len(found) < most
 
     def rows(self) -> Iterator[Line]:
-        """Yield all rows that hold something, with their numbers.
+        """Yield all non-empty rows, with their numbers.
 
         Raises:
             InvalidRecordError: a cell is an error, or a formula whose result the file does not have.
@@ -80,7 +80,7 @@ class Sheet:
                 self.blank += 1
 
     def check_merged(self, header: int) -> None:
-        """Refuse merged cells below the header: only the first of them has the value, and the others might mean it too.
+        """Refuse merged cells below the header: only the first one has the value, but it may be meant for all.
 
         Raises:
             InvalidRecordError: there are some.
@@ -95,7 +95,7 @@ class Sheet:
                 )
 
     def _revealed(self, hidden: Hidden, row: int, column: int, value: Any) -> Any:
-        """A cell as the workbook shows it, where the library does not tell."""
+        """A cell as displayed by the workbook, which the library does not return."""
         if (row, column) in hidden.texts:
             return hidden.texts[row, column]
         mask = hidden.masks.get(column)
@@ -143,7 +143,7 @@ class Sheet:
 
 
 def _chosen(name: str, workbook: Any, wanted: str | int | None) -> tuple[Any, str]:
-    """The sheet that is meant."""
+    """The sheet to read."""
     titles: list[str] = list(workbook.sheet_names)
     listed = ", ".join(map(repr, titles))
     if wanted is None:

@@ -1,4 +1,4 @@
-"""Where the bytes come from: a path, an open file or standard input; unpacked, and looked at before they are read."""
+"""The source of the bytes: a path, an open file or standard input; decompressed, with a preview of the beginning."""
 
 import gzip
 import importlib
@@ -18,7 +18,7 @@ __all__ = ["BLOCK", "Encoded", "Source", "missing"]
 
 BLOCK = 1 << 16
 HEAD = 1 << 20
-"""Bytes to look at before the format, the encoding and the columns are decided."""
+"""The number of bytes that determine the format, the encoding and the columns."""
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _FOREIGN = {
@@ -36,11 +36,11 @@ def missing(name: str, extra: str, what: str) -> ImportError:
 
 
 class _Replayed(io.RawIOBase):
-    """A stream whose first bytes have been looked at, and come again."""
+    """A stream whose first bytes have been previewed, and are returned again."""
 
     def __init__(self, head: bytes, rest: IO[bytes]) -> None:
         self._head = memoryview(head)
-        # A pipe is passed on as it flows.
+        # A pipe is passed on as data arrives.
         self._read: Callable[[int], bytes] = getattr(rest, "read1", rest.read)
         self.taken = 0
 
@@ -59,7 +59,7 @@ class Encoded(io.RawIOBase):
     """Text as UTF-8 bytes.
 
     Raises:
-        InvalidRecordError: it holds half of a surrogate pair, as where bytes were not decoded.
+        InvalidRecordError: it contains half of a surrogate pair, as in undecoded bytes.
     """
 
     def __init__(self, text: IO[str], name: str) -> None:
@@ -86,10 +86,10 @@ class Encoded(io.RawIOBase):
 
 
 class _Unpacked(io.RawIOBase):
-    """The bytes of a packed stream.
+    """The bytes of a compressed stream.
 
     Raises:
-        InvalidRecordError: the packed data is damaged or cut off.
+        InvalidRecordError: the compressed data is damaged or truncated.
     """
 
     def __init__(self, packed: "gzip.GzipFile | _Frames", what: str) -> None:
@@ -109,7 +109,7 @@ class _Unpacked(io.RawIOBase):
 
 
 class _Frames:
-    """The bytes of a zstd stream; unlike the library's own reader it tells when the last frame is cut off."""
+    """The bytes of a zstd stream; unlike the library's own reader, it detects a truncated last frame."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         try:
@@ -123,7 +123,7 @@ class _Frames:
     def read1(self, count: int) -> "bytes | memoryview":
         while not self._left:
             rest: bytes = self._frame.unused_data if self._frame and self._frame.eof else b""
-            # Little at a time, as a kilobyte may hold many megabytes.
+            # A little at a time, because a kilobyte may expand to many megabytes.
             packed = rest or self._stream.read(256)
             if not packed:
                 if self._frame and not self._frame.eof:
@@ -147,14 +147,14 @@ class Source:
 
     Raises:
         OSError: it cannot be opened.
-        InvalidRecordError: it is packed in a way, or of a kind, that cannot be read.
-        ImportError: it is packed with zstd, and the library is not installed.
+        InvalidRecordError: its compression or format cannot be read.
+        ImportError: it is compressed with zstd, and the library is not installed.
         TypeError: it is none of these.
     """
 
     def __init__(self, source: str | PathLike[str] | IO[bytes] | IO[str]) -> None:
         self.is_text = False
-        """Whether it is text already, so that its encoding is known."""
+        """Whether it is already text, so that its encoding is known."""
         self._closes = False
         raw = self._raw = self._opened(source)
         try:
@@ -179,13 +179,13 @@ class Source:
             self._stream = self._unpacked(_Frames(self._stream))
         self.head = bytes(_read_up_to(self._stream, HEAD))
         self.is_whole = len(self.head) < HEAD
-        """Whether `head` is all there is."""
+        """Whether `head` is the whole input."""
 
     def refuse_foreign(self) -> None:
-        """Refuse what is no text, by its first bytes.
+        """Refuse input that is not text, by its first bytes.
 
         Raises:
-            InvalidRecordError: it is packed in a way, or of a kind, that cannot be read.
+            InvalidRecordError: its compression or format cannot be read.
         """
         for magic, what in _FOREIGN.items():
             if self.head.startswith(magic):
@@ -193,20 +193,20 @@ class Source:
 
     @property
     def fraction(self) -> float | None:
-        """How much of it has been read, 0 to 1; None when its size is not known."""
+        """How much of it has been read, 0 to 1; None if its size is unknown."""
         if not self._size or self.is_text:
             return None
         return min(1.0, self._counter.taken / self._size)
 
     def stream(self) -> BinaryIO:
-        """Return the unpacked bytes from the beginning; once."""
+        """Return the decompressed bytes from the beginning; once."""
         replayed = _Replayed(self.head, self._stream)
         if self.packed is None:
-            self._counter = replayed  # what was looked at in advance does not count
+            self._counter = replayed  # the preview does not count
         return cast("BinaryIO", io.BufferedReader(replayed, BLOCK // 4))
 
     def seekable(self) -> BinaryIO:
-        """Return the unpacked bytes as a file in which one can seek, kept on disk when it has to be."""
+        """Return the decompressed bytes as a seekable file, kept on disk if necessary."""
         if self.packed is None and self._size is not None and not self.is_text:
             self._raw.seek(self._beginning)
             return cast("BinaryIO", self._raw)
@@ -218,7 +218,7 @@ class Source:
         return cast("BinaryIO", spooled)
 
     def check_rest(self, check: Callable[[bytes], object]) -> None:
-        """Hand what follows the head to `check`, block by block, where that costs little: on disk and not packed."""
+        """Pass what follows the head to `check`, block by block, if that is cheap: on disk and not compressed."""
         if self.packed or self._size is None or self.is_whole or self.is_text:
             return
         here = self._raw.tell()
@@ -261,7 +261,7 @@ class Source:
 
 
 def _read_up_to(stream: IO[bytes], count: int) -> bytearray:
-    """The first bytes, as many as there are up to a number."""
+    """The first bytes, up to a number."""
     found = bytearray()
     while len(found) < count and (block := stream.read(count - len(found))):
         found += block
@@ -273,7 +273,7 @@ def _can_seek(stream: IO[bytes]) -> bool:
 
 
 def _size(stream: IO[bytes]) -> int | None:
-    """The bytes from here to the end, or None for what has no end that is known."""
+    """The number of bytes from here to the end, or None if it is unknown."""
     if not _can_seek(stream):
         return None
     here = stream.tell()

@@ -1,4 +1,4 @@
-"""Rows of cells to rows with names and types: what delimited files and sheets have in common."""
+"""Turns rows of cells into rows with names and types: common to delimited files and sheets."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,15 +18,15 @@ __all__ = ["Table"]
 
 
 class Table:
-    """Rows with names and types, out of rows of cells.
+    """Rows with names and types, from rows of cells.
 
     Args:
         cells: the rows of cells.
-        reading: how they are to be read.
-        shape: what the caller said of them.
+        reading: how to read them.
+        shape: the caller's options for them.
 
     Raises:
-        InvalidRecordError: the columns cannot be told, or the rows are not what they seem to be.
+        InvalidRecordError: the columns cannot be determined, or the rows are not what they seem to be.
     """
 
     def __init__(self, cells: Cells, reading: Reading, shape: Shape) -> None:
@@ -52,7 +52,7 @@ class Table:
         if shape.skip_lines is None and frame.has_header:
             check_header(self._where, frame.header_line, names, self._decisions, rows)
         self.total_rows: int | None = None
-        """How many rows there are, when all of them were in the sample."""
+        """How many rows there are, if all of them are in the sample."""
         if frame.is_whole:
             self.total_rows = sum(not self._is_empty(row) for _, row in rows)
             if shape.skip_footer is None and totals_line(rows, self._decisions, reading.nulls):
@@ -62,22 +62,22 @@ class Table:
 
     @property
     def blank(self) -> int:
-        """How many rows held no value and were passed over."""
+        """How many rows without a value were skipped."""
         return self._blank + self._frame.blank
 
     @property
     def repeated(self) -> int:
-        """How many headers came again among the rows and were passed over."""
+        """How many repeated headers among the rows were skipped."""
         return self._frame.repeated
 
     @property
     def header_line(self) -> int:
-        """The number of the header's line or row; 0 when names were given."""
+        """The number of the header's line or row; 0 if the caller passed names."""
         return self._frame.header_line
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """What became of each column."""
+        """How each column was read."""
         return tuple(decision.column for decision in self._decisions)
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -99,7 +99,7 @@ class Table:
             except ValueError:
                 yield from self._one_by_one(chunk)
                 continue
-            # There are as many values as names; to say so with `strict` takes half as long again.
+            # There are as many values as names; checking that with `strict` would take half as long again.
             rows = [dict(zip(names, values)) for values in zip(*columns, strict=True)]  # noqa: B905
             if all(None in column for column in columns):  # then a row may be empty
                 whole = [row for row in rows if any(value is not None for value in row.values())]
@@ -108,7 +108,7 @@ class Table:
             yield from rows
 
     def _one_by_one(self, chunk: list[Line]) -> Iterator[dict[str, Any]]:
-        """Rows of which at least one has a cell that does not fit."""
+        """Rows at least one of which has a cell that does not fit."""
         nulls = self._reading.nulls
         for line, cells in chunk:
             row: dict[str, Any] = {}
@@ -135,7 +135,7 @@ class Table:
         return all(cell is None or (isinstance(cell, str) and cell.strip() in nulls) for cell in cells)
 
     def _check_sample(self, decision: Decision, cells: Sequence[tuple[int, Any]]) -> None:
-        """Meet in the sample what does not fit a declared column, before anything is done with its rows."""
+        """Check the sample for values that do not fit a declared column, before its rows are used."""
         if decision.read is None or decision.column.note != "declared" or self._shape.misfits != "raise":
             return
         for line, cell in cells:
@@ -148,7 +148,7 @@ class Table:
                 self._misfit(decision.column, bare, line, problem)
 
     def _misfit(self, column: Column, cell: Any, line: int, problem: ValueError) -> None:
-        """Raise for a cell that is not what its column is, or count it."""
+        """Raise for a cell that does not fit its column, or count it."""
         name = column.name
         if self._shape.misfits != "raise":
             self.misfits[name] += 1
@@ -157,14 +157,14 @@ class Table:
 
 
 def _column_reader(decision: Decision, nulls: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """What reads many cells of a column at once; it raises ValueError where one by one has to be told which."""
+    """The function that reads many cells of a column at once; it raises ValueError if they must be read one by one."""
     read, read_many = decision.read, decision.read_many
     if read is None:
         if len(nulls) == 1:
             return _texts
         return lambda cells: [None if cell.strip() in nulls else cell for cell in cells]
     if read_many is None or len(nulls) > 1:
-        # What is not bare is no value to `read`, and looked at once more, stripped.
+        # `read` refuses values with surrounding spaces, which are stripped and read again.
         return lambda cells: [None if is_bare(cell) or cell in nulls else read(cell) for cell in cells]
     return lambda cells: read_many(cells) or [None if cell in nulls else read(cell) for cell in cells]
 

@@ -1,4 +1,4 @@
-"""Bytes to text: in which encoding, and line by line."""
+"""Decodes bytes to text: detects the encoding, and reads line by line."""
 
 import codecs
 import io
@@ -14,10 +14,10 @@ from databox.misuse import ArgumentLookupError
 __all__ = ["Encoding", "blocks", "find_encoding", "head_text", "lines"]
 
 LONGEST_LINE = 16_000_000
-"""Characters. A request holds a sixteenth of that, so a longer line is no row."""
+"""Characters. A request is limited to a sixteenth of that, so a longer line is not a row."""
 
 _END = re.compile(r"[\r\n\0]")
-"""Where a line ends, or what is no line."""
+"""The end of a line, or a character that does not belong in text."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -29,33 +29,33 @@ _MARKS = (
 _NO_FILE = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "unicode-escape"})
 _GUESS = "a guess: it is not UTF-8. If letters look wrong, say which encoding it is"
 _STRAY = re.compile(r"[\udc80-\udcff]")
-"""A byte that could not be decoded, as Python has it among text."""
+"""A byte that could not be decoded, as Python represents it in text."""
 _SEVEN_BITS = re.compile(rb"\x1b\$[@ABC()]")
-"""How Japanese, Chinese and Korean begin where eight bits were too many."""
+"""The escape sequences that start Japanese, Chinese and Korean text in seven-bit encodings."""
 _WORD = re.compile(r"[^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f\s]+")
-"""Letters, digits and signs beyond ASCII in a row."""
+"""Consecutive letters, digits and symbols beyond ASCII."""
 _SIGN = "¡¢£¤¥¦¨©«¬®¯±´¶¸»¿¼½¾¹³‚ƒ„…†‡ˆ‰‹‘“”•˜™›"
 _ODD = re.compile(
-    rf"[A-Za-zÀ-ÿ][{_SIGN}][a-zß-ÿ]"  # a sign within a word
+    rf"[A-Za-zÀ-ÿ][{_SIGN}][a-zß-ÿ]"  # a symbol within a word
     r"|[a-z][ŸŒŽŠÀ-ÖØ-ÞÐ]"  # a capital after a small letter
     r"|[À-ÖØ-öø-ÿŠŒŽšœžŸ]{3}"  # a word of accented letters alone
     rf"|[{_SIGN}]{{2}}[A-Za-zÀ-ÿ{_SIGN}]|[Ÿ]|[A-Za-z][¤¦¨¬¯¶¸]|[¤¦¨¬¯¶¸][A-Za-z]|^[£¥¢][a-zß-ÿ]|[a-zß-ÿ]¿"
 )
-"""Where letters and signs follow each other as in no language that Windows-1252 is for."""
+"""Sequences of letters and symbols that occur in no language that uses Windows-1252."""
 
 Encoding = tuple[str, str | None]
-"""The codec's name, and what to tell about how it was found, if anything."""
+"""The codec's name, and a note on how it was detected, if any."""
 
 
 def find_encoding(source: Source, given: str | None) -> Encoding:
-    """Return the encoding that was given, or else found.
+    """Return the given encoding, or detect it.
 
-    A byte order mark decides; then UTF-8, which hardly any other text happens to be; else it is Windows-1252, which
+    A byte order mark decides; then UTF-8, which other text rarely is by chance; otherwise it is Windows-1252, which
     includes Latin-1.
 
     Raises:
-        LookupError: the one given does not exist.
-        InvalidRecordError: it is no text.
+        LookupError: the given encoding does not exist.
+        InvalidRecordError: it is not text.
     """
     if source.is_text:
         return "utf-8", None
@@ -104,7 +104,7 @@ def find_encoding(source: Source, given: str | None) -> Encoding:
 def _given(name: str) -> str:
     try:
         found = codecs.lookup(name).name
-        io.TextIOWrapper(io.BytesIO(), found)  # refuses what is a codec, and of no text: base64, say
+        io.TextIOWrapper(io.BytesIO(), found)  # refuses codecs that are not for text, such as base64
     except LookupError:
         raise ArgumentLookupError(
             f"There is no encoding {name!r} of text. Usual ones are utf-8, windows-1252, utf-16."
@@ -115,16 +115,16 @@ def _given(name: str) -> str:
 
 
 class _Scan:
-    """How much of some bytes is UTF-8, and where the first is that is not."""
+    """How much of the bytes is UTF-8, and where the first invalid byte is."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self.letters = self.strays = 0
-        """Characters beyond ASCII, and bytes that are part of none."""
+        """Characters beyond ASCII, and bytes that are not part of any character."""
         self.line, self.byte = 1, 0
 
     def take(self, block: bytes, *, final: bool = False) -> None:
-        """Look at the next bytes."""
+        """Process the next bytes."""
         text = self._decoder.decode(block, final)
         stray = None if text.isascii() else _STRAY.search(text)
         if not self.strays:
@@ -136,7 +136,7 @@ class _Scan:
 
 
 def _is_odd(word: str) -> bool:
-    """Whether a word reads as text does that was written in another encoding than it is read in."""
+    """Whether a word looks as if it was decoded with the wrong encoding."""
     return _ODD.search(word) is not None and not word.isascii()
 
 
@@ -153,16 +153,16 @@ def head_text(source: Source, encoding: str) -> str:
 
 
 def lines(source: Source, stream: BinaryIO, encoding: str) -> Iterator[str]:
-    """Yield line by line, line ends included and as they are.
+    """Yield line by line, including the unchanged line ends.
 
     Raises:
-        InvalidRecordError: a line cannot be decoded, is endless, or holds a zero byte.
+        InvalidRecordError: a line cannot be decoded, is too long, or contains a zero byte.
     """
     return chain.from_iterable(blocks(source, stream, encoding))
 
 
 def blocks(source: Source, stream: BinaryIO, encoding: str) -> Iterator[list[str]]:
-    """Yield some lines at a time: as many as there are, so that a pipe is passed on as it flows.
+    """Yield several lines at a time: as many as are available, so that a pipe is passed on as data arrives.
 
     Raises:
         InvalidRecordError: as `lines` does.
@@ -170,7 +170,7 @@ def blocks(source: Source, stream: BinaryIO, encoding: str) -> Iterator[list[str
     decoder = codecs.getincrementaldecoder(encoding)()
     number = 0
     left: list[str] = []
-    """The parts of a line whose end is yet to come; a part is joined to the others once."""
+    """The parts of a line whose end has not arrived yet; each part is joined only once."""
     length = 0
     read = getattr(stream, "read1", stream.read)
     while True:
@@ -185,7 +185,7 @@ def blocks(source: Source, stream: BinaryIO, encoding: str) -> Iterator[list[str
             continue
         text = "".join(left)
         block = list(io.StringIO(text, newline=""))
-        # The last line may go on in the next block, and so may its end.
+        # The last line may continue in the next block, and so may its line end.
         left = [block.pop()] if data and block and not block[-1].endswith("\n") else []
         length = len(left[0]) if left else 0
         if length >= LONGEST_LINE or any(len(line) >= LONGEST_LINE for line in block[:1]):
@@ -209,7 +209,7 @@ def blocks(source: Source, stream: BinaryIO, encoding: str) -> Iterator[list[str
 
 
 def _without_mark(source: Source) -> str:
-    """UTF-16 that does not say so: western text in it has a zero in every other byte."""
+    """UTF-16 without a byte order mark: western text in it has a zero in every other byte."""
     zeros = [source.head[start::2].count(0) for start in (0, 1)]
     pairs = len(source.head) // 2
     for place, name in enumerate(("utf-16-be", "utf-16-le")):
@@ -222,7 +222,7 @@ def _without_mark(source: Source) -> str:
 
 
 def _lines_before(error: UnicodeError) -> int:
-    """How many line ends the block has before what cannot be decoded."""
+    """How many line ends the block has before the byte that cannot be decoded."""
     return error.object.count(b"\n", 0, error.start) if isinstance(error, UnicodeDecodeError) else 0
 
 

@@ -1,4 +1,4 @@
-"""Values that have a type already: from JSON, Parquet, a sheet or a database."""
+"""Values that are already typed: from JSON, Parquet, a sheet or a database."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -41,7 +41,7 @@ def kind_of(value: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a value as it reads."""
+    """Return a value as text for a message."""
     match value:
         case bool():
             return "TRUE" if value else "FALSE"
@@ -56,7 +56,7 @@ def as_text(value: Any) -> str:
 
 
 def typed_reader(kind: str, read: Callable[[str], Any] | None) -> Callable[[Any], Any]:
-    """Return what reads the cells of a column of one type: text as `read` does, and what has a type as it is."""
+    """Return the function that reads the cells of a column of one type: text with `read`, typed values unchanged."""
 
     def convert(cell: Any) -> Any:
         if isinstance(cell, str):
@@ -76,16 +76,16 @@ def typed_reader(kind: str, read: Callable[[str], Any] | None) -> Callable[[Any]
 
 
 def with_types(where: str, name: str, by_text: Decision | None, typed: Sequence[tuple[int, Any]]) -> Decision:
-    """Return what a column of a sheet is.
+    """Return the type of a column of a sheet.
 
     Args:
         where: the file, and the unit in which its rows are counted.
         name: the column's.
-        by_text: what its cells of text would make it, if it has any.
+        by_text: the type according to its text cells, if it has any.
         typed: its other cells, with their rows' numbers.
 
     Raises:
-        InvalidRecordError: it holds times of day, for which the API has no type.
+        InvalidRecordError: it contains times of day, for which the API has no type.
     """
     kinds = {kind_of(value): (line, value) for line, value in reversed(typed)}
     for kind, problem in (("time", TIMES), ("duration", DURATIONS)):
@@ -127,8 +127,8 @@ def without_long(
     Args:
         name: the source's, for errors.
         rows: the rows.
-        texts: columns whose numbers are given as text, all of them, since a column has one type.
-        remedy: how to have a column as text, where it cannot be declared.
+        texts: columns whose numbers are all returned as text, because a column has one type.
+        remedy: how to get a column as text, if it cannot be declared.
 
     Raises:
         InvalidRecordError: a number of another column has too many digits.

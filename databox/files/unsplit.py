@@ -1,4 +1,4 @@
-"""Whether a file that no usual delimiter cuts is of one column, or of several, or no table at all."""
+"""Whether a file that no usual delimiter splits has one column or several, or is not a table at all."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ from databox.files.numerals import marks_of
 __all__ = ["ask_about_markup", "ask_about_one_column"]
 
 _OTHERS = "^~:¦§¶·¬\x01\x02\x03\x04\x05\x06\x07\x08\x1c\x1d\x1e\x1f"
-"""What separates fields now and then, and in prose does not come as often in each line."""
+"""Characters that sometimes separate fields, and in prose do not occur equally often in each line."""
 _ALIGNED = re.compile(r"\S(?: {2,}| *\t[ \t]*)\S")
 _PAGE = "a web page, as where a download asks to log in. Have the table itself made again"
 _MARKUP = (
@@ -26,12 +26,12 @@ _MARKUP = (
 
 
 def ask_about_markup(name: str, head: str, delimiter: str) -> None:
-    """Raise when a file that is to be CSV begins as something else does.
+    """Raise if a file that should be CSV starts like something else.
 
     Args:
         name: the file's.
         head: its beginning.
-        delimiter: one to say that it is CSV all the same.
+        delimiter: one to pass if it is CSV anyway.
 
     Raises:
         InvalidRecordError: its lines would be sent as rows.
@@ -46,13 +46,13 @@ def ask_about_markup(name: str, head: str, delimiter: str) -> None:
 
 
 def ask_about_one_column(name: str, line: int, absent: str, cut: Callable[[str], Sequence[Sequence[str]]]) -> None:
-    """Raise when something else than the usual delimiters may separate columns.
+    """Raise if something other than the usual delimiters may separate columns.
 
     Args:
         name: the file's.
         line: the number of the first line.
-        absent: a delimiter to say that there is one column.
-        cut: what gives the first rows as a delimiter cuts them.
+        absent: a delimiter to pass if there is one column.
+        cut: a function that returns the first rows, split by a delimiter.
 
     Raises:
         InvalidRecordError: lines that are not split would be sent as rows.
@@ -63,7 +63,7 @@ def ask_about_one_column(name: str, line: int, absent: str, cut: Callable[[str],
     where = f"{name}, line {line}: {shown(lines[0])!r} has no comma, semicolon, tab or pipe"
     one = f"if there is one column, {_delimiter_option(absent)}"
     separator = next((each for each in _OTHERS if _is_even(cut(each))), None)
-    # Words are as many in each line by chance now and then, but do not stand above numbers.
+    # Each line may have the same number of words by chance, but words are then not above numbers.
     if separator is None and _is_even(words := cut(" ")) and _heads_numbers(words):
         separator = " "
     if separator:

@@ -1,4 +1,4 @@
-"""Words that people and programs write where there is no value."""
+"""Words that people and programs write instead of a value."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from databox.files.numerals import marks_of
 __all__ = ["ERRORS", "ask_about_words", "means_nothing", "null_option"]
 
 ERRORS = frozenset({"#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
-"""What a sheet shows where a formula has no result."""
+"""What a sheet displays if a formula has no result."""
 _WORDS = frozenset(
     {
         *(error.lower() for error in ERRORS),
@@ -26,12 +26,12 @@ _WORDS = frozenset(
 
 
 def means_nothing(cell: str) -> bool:
-    """Whether a cell holds a word for a value that is not there."""
+    """Whether a cell has a word for a missing value."""
     return cell.strip().lower() in _WORDS
 
 
 def null_option(words: Sequence[str]) -> str:
-    """Return how to say that words mean nothing, in Python and on the command line."""
+    """Return how to declare words as null, in Python and on the command line."""
     options = " ".join(
         f"--null={for_shell(word)}" if word[:1] == "-" else f"--null {for_shell(word)}" for word in words
     )
@@ -39,13 +39,13 @@ def null_option(words: Sequence[str]) -> str:
 
 
 def ask_about_words(where: str, name: str, texts: Sequence[tuple[int, str]], typed: Sequence[tuple[int, Any]]) -> None:
-    """Raise when such words are all that keeps a column from being of numbers or dates.
+    """Raise if such words are all that keeps a column from being numbers or dates.
 
     Args:
         where: the file, and the unit in which its rows are counted.
         name: the column's.
-        texts: its cells of text, with their rows' numbers.
-        typed: its cells that have a type already.
+        texts: its text cells, with their rows' numbers.
+        typed: its typed cells.
 
     Raises:
         InvalidRecordError: the column would be text because of them, and its numbers be rejected later.

@@ -1,4 +1,4 @@
-"""What .xlsx says of its cells beyond their values, and what little .xls and .xlsb do."""
+"""What .xlsx says about its cells beyond their values, and the little that .xls and .xlsb say."""
 
 import re
 import struct
@@ -21,7 +21,7 @@ _VALUE = re.compile(rb"<(?:\w+:)?v>([^<]*)")
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
 _LONG = re.compile(rb"<(?:\w+:)?v>-?\d{16,}<")
 _FORMAT = re.compile(r"\[[^]]*\]|[_*].|\"(?P<text>[^\"]*)\"|\\(?P<sign>.)|(?P<plain>[-/ ()+:])|(?P<digit>0)", re.DOTALL)
-"""A part of a number format that consists of digits with leading zeros and of signs between them."""
+"""A part of a number format that consists of digits with leading zeros and symbols between them."""
 _ZEROS = re.compile(rb"\x1e\x04.{4}.\x00\x00[^\x00]{0,20}?00+[^.0]", re.DOTALL)
 """A record FORMAT of .xls with leading zeros."""
 _WIDE_ZEROS = re.compile(rb"[^.#0]\x00(?:0\x00){2,}[^.0]")
@@ -35,7 +35,7 @@ _XLS_ERRORS = {
     b"\x2a": "#N/A",
 }
 _CODES = rb"([\x00\x07\x0f\x17\x1d\x24\x2a])"
-# A record BOOLERR that is no boolean, or a FORMULA whose result is an error.
+# A BOOLERR record that is not a boolean, or a FORMULA whose result is an error.
 _XLS_ERROR = re.compile(
     rb"\x05\x02\x08\x00.{6}" + _CODES + rb"\x01|\x06\x00.\x00.{6}\x02\x00" + _CODES + rb"\x00\x00\x00\xff\xff",
     re.DOTALL,
@@ -45,11 +45,11 @@ DAMAGES = (
     *(zipfile.BadZipFile, zlib.error, ElementTree.ParseError, struct.error),
     *(KeyError, OSError, EOFError, ValueError, NotImplementedError, RuntimeError),
 )
-"""What reading an archive raises that is not whole, or has other contents than it says."""
+"""Errors of reading an archive that is incomplete, or has other contents than it declares."""
 
 
 def look_into(stream: BinaryIO, title: str) -> Hidden | None:
-    """Return what a sheet's cells are beyond their values, or None when the workbook is no .xlsx."""
+    """Return what a sheet says about its cells beyond their values, or None if the workbook is not an .xlsx."""
     try:
         with zipfile.ZipFile(stream) as archive:
             part = _part_of(archive, title)
@@ -65,7 +65,7 @@ def look_into(stream: BinaryIO, title: str) -> Hidden | None:
 
 
 def errors_in(stream: BinaryIO) -> list[str] | None:
-    """Return the errors that an .xls shows in any of its sheets, or None for .xlsb, which does not tell."""
+    """Return the errors that an .xls displays in any of its sheets, or None for .xlsb, which does not say."""
     stream.seek(0)
     data = stream.read()
     if data.startswith(b"PK\x03\x04"):
@@ -75,7 +75,7 @@ def errors_in(stream: BinaryIO) -> list[str] | None:
 
 
 def may_show_zeros(stream: BinaryIO) -> bool:
-    """Whether an .xls or .xlsb has number formats that show leading zeros; which cells have them is not looked for."""
+    """Whether an .xls or .xlsb has number formats with leading zeros; which cells use them is not determined."""
     stream.seek(0)
     data = stream.read()
     if not data.startswith(b"PK\x03\x04"):
@@ -121,7 +121,7 @@ def _cells(archive: zipfile.ZipFile, part: str, *, every: bool) -> Iterator[tupl
 
 
 def _part_of(archive: zipfile.ZipFile, title: str) -> str | None:
-    """The file within the archive that holds a sheet."""
+    """The file of a sheet within the archive."""
     if "xl/workbook.xml" not in archive.namelist():
         return None
     workbook = ElementTree.fromstring(archive.read("xl/workbook.xml"))
@@ -137,7 +137,7 @@ def _part_of(archive: zipfile.ZipFile, title: str) -> str | None:
 
 
 def _masks(archive: zipfile.ZipFile) -> dict[bytes, str]:
-    """The styles that show leading zeros, and how."""
+    """The styles with leading zeros, and their masks."""
     if "xl/styles.xml" not in archive.namelist():
         return {}
     styles = ElementTree.fromstring(archive.read("xl/styles.xml"))
@@ -152,7 +152,7 @@ def _masks(archive: zipfile.ZipFile) -> dict[bytes, str]:
 
 
 def _mask(code: str) -> str:
-    """How a format shows a whole number that is not negative; empty where otherwise than by digits and signs."""
+    """How a format displays a non-negative whole number; empty unless it uses only digits and symbols."""
     code = code.partition(";")[0]
     parts = list(_FORMAT.finditer(code))
     if sum(len(part[0]) for part in parts) < len(code):

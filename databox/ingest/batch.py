@@ -1,4 +1,4 @@
-"""Encoded rows to request bodies, cut by count and by exact bytes; and what stands for them in a journal."""
+"""Builds request bodies from encoded rows, split by count and by exact bytes; and the digests of rows for a journal."""
 
 import hashlib
 from collections.abc import Container, Iterable, Sequence
@@ -24,20 +24,20 @@ __all__ = [
 
 _HEAD, _TAIL = b'{"records":[', b"]}"
 _AROUND = len(_HEAD) + len(_TAIL) - 1
-"""Bytes of a body beside its rows with a comma each; the last row has none."""
+"""Bytes of a body in addition to its rows with a comma each; the last row has no comma."""
 _ROW_DIGEST = 8
 
 
 def body_of(rows: Sequence[bytes]) -> bytes:
-    """Return the request body for some encoded rows."""
+    """Return the request body for encoded rows."""
     return _HEAD + b",".join(rows) + _TAIL
 
 
 def body_of_one_request(records: Iterable[object]) -> bytes:
-    """Return the request body for rows that are to go in one request.
+    """Return the request body for rows that are sent in one request.
 
     Raises:
-        InvalidRecordError: a row cannot be encoded, or there are none or too many.
+        InvalidRecordError: a row cannot be encoded, or there are no or too many rows.
     """
     rows = [encode(record, index)[0] for index, record in enumerate(records)]
     if not 1 <= len(rows) <= MAX_RECORDS:
@@ -48,16 +48,16 @@ def body_of_one_request(records: Iterable[object]) -> bytes:
 
 @attrs.frozen
 class Batch:
-    """Rows that go in one request."""
+    """Rows that are sent in one request."""
 
     indexes: tuple[int, ...]
-    """Their places in the input, from 0."""
+    """Their positions in the input, starting at 0."""
     rows: tuple[bytes, ...]
     row_keys: tuple[bytes | None, ...]
-    """What identifies each among the dataset's rows; None without primary keys."""
+    """The key of each row; None without primary keys."""
 
     def only(self, wanted: Container[int]) -> "Batch":
-        """Return those of its rows whose places are wanted."""
+        """Return the rows at the given positions."""
         kept = [n for n, index in enumerate(self.indexes) if index in wanted]
         return Batch(
             tuple(self.indexes[n] for n in kept),
@@ -66,12 +66,12 @@ class Batch:
         )
 
     def between(self, start: int, end: int) -> "Batch":
-        """Return those of its rows whose places are from `start` on and before `end`."""
+        """Return the rows with positions from `start` up to but not including `end`."""
         return self.only(range(start, end))
 
     @property
     def first_row(self) -> int:
-        """The place of its first row in the input."""
+        """The position of its first row in the input."""
         return self.indexes[0]
 
     @property
@@ -81,16 +81,16 @@ class Batch:
 
     @property
     def keys(self) -> frozenset[bytes]:
-        """What identifies its rows; empty without primary keys."""
+        """The keys of its rows; empty without primary keys."""
         return frozenset(key for key in self.row_keys if key is not None)
 
 
 @attrs.frozen
 class End:
-    """Where a batch of an earlier run ended, and what bounded it."""
+    """Where a batch of an earlier run ended, and what limited it."""
 
     row: int
-    """The place of the first row after it."""
+    """The position of the first row after it."""
     max_batch_bytes: int
 
 
@@ -98,9 +98,9 @@ class Batcher:
     """Collects rows until no more fit in one request.
 
     Args:
-        batch_size: rows in one request, 1 to 100.
-        max_batch_bytes: bytes of one request's whole body at most.
-        ends: where the batches of earlier runs ended. They are kept to.
+        batch_size: rows per request, 1 to 100.
+        max_batch_bytes: the maximum size of a request body, in bytes.
+        ends: where the batches of earlier runs ended; these boundaries are kept.
     """
 
     def __init__(self, batch_size: int, max_batch_bytes: int, ends: Iterable[End] = ()) -> None:
@@ -121,12 +121,12 @@ class Batcher:
         self._complete = False
 
     def add(self, index: int, row: bytes, key: bytes | None) -> Batch | None:
-        """Take a row; return the batch that is complete without it or with it, if one is.
+        """Add a row; return the batch that it completes, with or without the row, if any.
 
         Raises:
-            InvalidRecordError: the row alone is larger than a request may be.
+            InvalidRecordError: the row alone is larger than the maximum.
         """
-        if self._end is None and not self._complete:  # as for nearly every row: there is room for it, and for more
+        if self._end is None and not self._complete:  # as for nearly every row: there is room for it and for more
             total = self._bytes + len(row) + 1
             if total <= self._max_bytes and len(self._held) < self._size - 1:
                 self._bytes = total
@@ -155,9 +155,9 @@ class Batcher:
         return complete
 
     def flush(self) -> Batch | None:
-        """Return what has been collected, or None."""
+        """Return the collected rows as a batch, or None."""
         if self._held:
-            self._given = self._held  # first, so that an interrupt finds each row in one of them
+            self._given = self._held  # first, so that after an interrupt each row is in one of them
             self._held, self._bytes = [], _AROUND
             self._complete = False
             return _batch(self._given)
@@ -165,9 +165,9 @@ class Batcher:
         return None
 
     def rest(self, start: int, more: tuple[int, bytes, bytes | None] | None = None) -> list[Batch]:
-        """Return the rows from a place on that were added, those of the last batch too, and perhaps one more.
+        """Return the added rows from a position on, including those of the last batch, and perhaps one more.
 
-        After an interrupt, when it is not known whether the last batch arrived anywhere.
+        For use after an interrupt, when it is unknown whether the last batch was received.
         """
         groups = [self._given, self._held]
         if more and all(row[0] < more[0] for group in groups for row in group):
@@ -186,7 +186,7 @@ def _batch(rows: Sequence[_Row]) -> Batch:
 
 
 def difference(batch: Batch, given: bytes, noted: bytes) -> str:
-    """Say which row is not what it was, by the digests of then and now."""
+    """Say which row has changed, by comparing old and new digests."""
     places = range(0, min(len(given), len(noted)), _ROW_DIGEST)
     same = sum(1 for _ in takewhile(lambda at: given[at : at + _ROW_DIGEST] == noted[at : at + _ROW_DIGEST], places))
     if same < len(batch.indexes):
@@ -195,10 +195,10 @@ def difference(batch: Batch, given: bytes, noted: bytes) -> str:
 
 
 def digest_of_rows(batch: Batch) -> bytes:
-    """Return the digests of a batch's rows, one after the other."""
+    """Return the concatenated digests of a batch's rows."""
     return b"".join(hashlib.blake2b(row, digest_size=_ROW_DIGEST).digest() for row in batch.rows)
 
 
 def digest_of_key(key: bytes) -> bytes:
-    """Return what stands for a key."""
+    """Return the digest of a key."""
     return hashlib.blake2b(key, digest_size=16).digest()

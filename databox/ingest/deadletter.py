@@ -1,6 +1,6 @@
-"""The rows that did not make it, and why: those that may go again in a form that `ingest` takes back.
+"""The rows that were not stored, and why; those that may be sent again, in a form that `ingest` accepts.
 
-What becomes of a row may be known only at the very end, so all rows wait in a file of their own until then.
+The outcome of a row may be known only at the end of a run, so all rows are kept in a temporary file until then.
 """
 
 import os
@@ -59,15 +59,15 @@ _MEANING = {
 
 
 class DeadLetters:
-    """Keeps all rows of a run, and writes those that did not make it.
+    """Keeps all rows of a run, and writes those that were not stored.
 
     Args:
-        path: of the rows that may go again; `<path>.reasons.jsonl` says of all why. Both are appended to.
-        run_id: tells this run's lines from those of others.
+        path: the file of rows that may be sent again; `<path>.reasons.jsonl` lists all, and why. Both are appended to.
+        run_id: distinguishes this run's lines from those of others.
         keyed: whether the dataset has primary keys.
 
     Raises:
-        ConfigurationError: nothing can be written there.
+        ConfigurationError: the file cannot be written.
     """
 
     def __init__(self, path: Path, run_id: str, *, keyed: bool) -> None:
@@ -77,13 +77,13 @@ class DeadLetters:
         self._keyed = keyed
         self._spool: Path | None = None
         try:
-            self._files.check()  # to learn it now, and not at the end
+            self._files.check()  # to fail now, and not at the end
             handle, name = tempfile.mkstemp(".spool", f".{self.path.name}.", self.path.parent)
             os.close(handle)
             self._spool = Path(name)
             self._db = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
             self._db.executescript(_SCHEMA)
-            with suppress(OSError):  # so that nothing is left when the process is killed; Windows does not let us
+            with suppress(OSError):  # so that nothing is left if the process is killed; not possible on Windows
                 self._spool.unlink()
         except (OSError, sqlite3.Error) as error:
             if self._spool:
@@ -96,7 +96,7 @@ class DeadLetters:
         self._insert((index, number, row, key, None, None, None) for index, row, key in columns)
 
     def keep_left_out(self, batch: Batch, left_out: Iterable[LeftOut]) -> None:
-        """Keep rows of a batch that are not sent again, as newer ones of their keys were accepted."""
+        """Keep rows of a batch that are not sent again, because newer rows with the same keys were accepted."""
         ended = {left.index: left for left in left_out}
         columns = zip(batch.indexes, batch.rows, batch.row_keys, strict=True)
         self._insert(
@@ -110,7 +110,7 @@ class DeadLetters:
         self._insert([(index, None, row, None, "invalid", reason, None)])
 
     def settle(self, run: Run) -> None:
-        """Let it be known what became of each batch."""
+        """Record the outcome of each batch."""
         try:
             self._db.executescript(_ENDS)
             with transaction(self._db):
@@ -123,28 +123,28 @@ class DeadLetters:
             raise self._problem(error) from None
 
     def write(self, run: Run, journal: Journal | None, *, before: int, refused: Refused | None) -> None:
-        """Write the letters of a run that is settled; what earlier runs of its journal wrote gives way to them.
+        """Write the letters of a finished run, which replace those that earlier runs of its journal wrote.
 
         Args:
-            run: what became of the rows.
+            run: the outcomes of the rows.
             journal: the run's journal.
-            before: what earlier runs wrote of rows from this place on stays.
-            refused: from which row on the journal has refused the input.
+            before: letters that earlier runs wrote for rows from this position on stay.
+            refused: the row from which on the journal refused the input.
 
         Raises:
-            ConfigurationError: the disk is full, or the like; then the files are as they were.
+            ConfigurationError: the disk is full, or similar; the files are unchanged.
         """
         try:
             if journal is None:
                 self._files.add(self._letters(run, refused), self._run_id)
                 return
             files = journal.letter_files()
-            # Beforehand, so that whatever kills the process in between they are found again.
+            # In advance, so that they are found again if the process is killed in between.
             again = ((each.index, digest_of(each.row)) for each in self._letters(run, refused) if each.again)
             try:
                 journal.writes_letters(self.path, again)
             except ConfigurationError:
-                # A later run would not find these lines. So no row is offered, but each is told.
+                # A later run would not find these lines. So no row is offered for sending again, but each is listed.
                 told = (attrs.evolve(letter, again=False) for letter in self._letters(run, refused))
                 self._files.add(told, self._run_id)
                 raise
@@ -156,26 +156,26 @@ class DeadLetters:
                 kept = self._files.replace(self._letters(run, refused), self._run_id, own)
             journal.wrote_letters(self.path, kept)
             for other in files:
-                if other != self.path:  # an earlier run had them elsewhere
+                if other != self.path:  # an earlier run wrote them to another file
                     kept = []
-                    if other.parent.is_dir():  # or else they are gone with it
+                    if other.parent.is_dir():  # otherwise they are lost with it
                         kept = LetterFiles(other).replace((), self._run_id, Own(journal.letters(other), before))
                     journal.wrote_letters(other, kept)
         except (OSError, sqlite3.Error) as error:
             raise self._problem(error) from None
 
     def close(self) -> None:
-        """Remove the waiting rows."""
+        """Remove the temporary file of rows."""
         self._db.close()
         if self._spool:
             self._spool.unlink(missing_ok=True)
 
     def _letters(self, run: Run, refused: Refused | None) -> Iterator[Letter]:
-        """Walk the letters in the source's order."""
+        """Iterate over the letters in the order of the source."""
         for row, data, outcome, reason, again, sure, possible, by in self._db.execute(_LETTERS):
             if refused and row >= refused.row:
                 again, reason = False, f"{reason} {refused.why}"
-            # A row that was not read this time is known to the journal alone.
+            # A row that was not read this time is known only to the journal.
             accepted = max(sure if sure is not None else -1, by if by is not None and by >= run.rows else -1)
             if outcome != "invalid" and max(accepted, possible or -1) > row:
                 again, reason = False, f"{reason} {_overtaken(accepted, possible, row)}"
@@ -196,21 +196,21 @@ class DeadLetters:
 
 
 def _end_of(run: Run, number: int, *, keyed: bool) -> tuple[str, str, str, bool]:
-    """What became of a batch.
+    """The outcome of a batch.
 
     Returns:
-        What its rows are if they did not make it, why, whether they made it ("yes", but for the rejected ones that are
-        known; "some", and nobody knows which; "no"), and whether they may be sent again.
+        The outcome of rows that were not stored, the reason, whether they were stored ("yes", except for known rejected
+        ones; "some", but unknown which; "no"), and whether they may be sent again.
     """
     outcome, shares, error = run.outcome(number)
     said = str(error) if error else ""
     rejected = run.rejected(number)
     if outcome != "accepted":
-        # Without keys nobody knows whether sending them again would double them.
+        # Without keys, it is unknown whether sending them again would duplicate them.
         return outcome or "unsent", said or _MEANING[outcome or "unsent"], "no", outcome != "ambiguous" or keyed
     if not shares.rejected or rejected:
         return "rejected", said, "yes", True
-    if shares.rejected == run.rows_of(number):  # by a word alone, which without keys is not enough to send them again
+    if shares.rejected == run.rows_of(number):  # by the status alone; not enough to send them again without keys
         return "rejected", said, "no", keyed
     some = (
         f"Of this batch's {run.rows_of(number)} rows {shares.rejected} were rejected, and the API does not say which."

@@ -1,7 +1,7 @@
 """One row to JSON bytes, once.
 
-Values of the JSON types pass through to orjson; what has a plain meaning is converted; the rest is refused with the
-column's name and a remedy, since what a server makes of it is anybody's guess.
+Values of JSON types are passed to orjson; other values with an obvious meaning are converted; the rest is refused with
+the column's name and a remedy, because a server might interpret it in any way.
 """
 
 import math
@@ -36,38 +36,38 @@ _LONGEST = 200
 
 
 class _Unsendable(Exception):
-    """Why there is no way to send a value, and the remedy."""
+    """Why a value cannot be sent, and the remedy."""
 
 
 def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tuple[bytes, bytes | None]:
-    """Return a row as a JSON object, and what identifies it; None without primary keys.
+    """Return a row as a JSON object, and its key; None without primary keys.
 
     Two rows have the same key when the JSON values of their key columns are equal.
 
     Args:
         record: a mapping from column to value, or an object with fields.
-        index: the row's place in the input, for the error.
+        index: the row's position in the input, for the error.
         primary_keys: the columns that identify it.
 
     Raises:
-        InvalidRecordError: the row is no row, has no columns, cannot be read, holds a value that cannot be sent, or
-            lacks a value in a key column.
+        InvalidRecordError: the object is not a row, has no columns, cannot be read, contains a value that cannot be
+            sent, or lacks a value in a key column.
     """
     try:
         row: dict[Any, Any] = record if type(record) is dict else _fields(record, index)  # pyright: ignore[reportUnknownVariableType]
         values = row.values()
-        # Nearly all rows hold nothing but what orjson takes as it is, and need no look at each value by itself.
-        # Infinity it would make null.
+        # Nearly all rows contain only values that orjson accepts unchanged, and need no check of each value.
+        # orjson would turn infinity into null.
         if row and _SIMPLE.issuperset(map(type, values)) and _INFINITIES.isdisjoint(values):
             try:
                 data = orjson.dumps(row)
-            except (TypeError, ValueError):  # an integer of more than 64 bits, or a name that is no text
+            except (TypeError, ValueError):  # an integer of more than 64 bits, or a name that is not text
                 row, data = _looked_at(row, index)
         else:
             row, data = _looked_at(row, index)
     except (InvalidRecordError, MemoryError):
         raise
-    except Exception as error:  # a row may be an object of any kind, whose code runs here
+    except Exception as error:  # a row may be any object, whose code runs here
         raise InvalidRecordError(f"Row {index} cannot be read: {_raised(error)}.", index=index) from error
     if not primary_keys:
         return data, None
@@ -84,17 +84,17 @@ def shown(record: object) -> str:
 
 
 def _is_plain(values: Any) -> bool:
-    """Whether orjson takes all of a row's values as they are, and writes them as they are meant."""
+    """Whether orjson accepts all of a row's values unchanged, and writes them as intended."""
     return (
         _PLAIN.issuperset(map(type, values))
         and all(_in_minutes(value) for value in values if type(value) is datetime)
-        and _INFINITIES.isdisjoint(values)  # last, for a zone that raises does so in a hash as well
+        and _INFINITIES.isdisjoint(values)  # last, because a zone that raises does so when hashed as well
     )
 
 
 def _in_minutes(moment: datetime) -> bool:
-    """Whether orjson writes a moment's zone rightly: it rounds the offset to minutes, and a zone that raises ends the
-    process."""
+    """Whether orjson writes a zone correctly: it rounds the offset to minutes, and a zone that raises crashes
+    the process."""
     zone = moment.tzinfo
     if zone is None or zone is UTC:
         return True
@@ -102,7 +102,7 @@ def _in_minutes(moment: datetime) -> bool:
 
 
 def _looked_at(row: dict[Any, Any], index: int) -> tuple[dict[Any, Any], bytes]:
-    """Any row at all with values of plain types, and as JSON."""
+    """Any row, with values of plain types, and as JSON."""
     if not (row and _is_plain(row.values())):
         row = _plain_row(row, index)
     try:
@@ -112,7 +112,7 @@ def _looked_at(row: dict[Any, Any], index: int) -> tuple[dict[Any, Any], bytes]:
     try:
         return row, orjson.dumps({name: _as_written(value) for name, value in row.items()}, None, _OPTIONS)
     except (TypeError, ValueError):
-        # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot carry.
+        # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot encode.
         column = next((name for name, value in row.items() if not _is_unicode(name, value)), None)
         raise _invalid(index, column, "is text that is not valid Unicode. Decode it rightly first") from None
 
@@ -151,7 +151,7 @@ def _fields(record: object, index: int) -> dict[Any, Any]:
 
 
 def _plain_row(given: dict[Any, Any], index: int) -> dict[str, Any]:
-    """The row with all values of types that orjson knows, or Decimal, or an int of any size."""
+    """The row with all values as types that orjson knows, Decimal, or int of any size."""
     if not given:
         raise InvalidRecordError(f"Row {index} has no columns.", index=index)
     row: dict[str, Any] = {}
@@ -160,20 +160,20 @@ def _plain_row(given: dict[Any, Any], index: int) -> dict[str, Any]:
             message = f"Row {index}: the column name {column!r} is {_of_type(column)}. Make it a str."
             raise InvalidRecordError(message, index=index)
         try:
-            row[str.__str__(column)] = _converted(value)  # as plain text, should it be of NumPy or an enumeration
+            row[str.__str__(column)] = _converted(value)  # as plain text, in case it comes from NumPy or an enumeration
         except _Unsendable as problem:
             raise _invalid(index, column, str(problem)) from None
         except MemoryError:
             raise
-        except Exception as error:  # a value may be an object of any kind, whose code runs here
+        except Exception as error:  # a value may be any object, whose code runs here
             raise _invalid(index, column, f"cannot be read: {_raised(error)}") from error
     return row
 
 
 def _converted(value: Any) -> Any:
-    """The value as a plain type; what cannot be sent is _Unsendable.
+    """The value as a plain type; a value that cannot be sent is _Unsendable.
 
-    Values of subclasses are taken for what they hold, not for what their own methods say.
+    Values of subclasses are read by their base type, not through their own methods.
     """
     match value:
         case Enum():
@@ -218,7 +218,7 @@ def _with_digits(value: int) -> int:
 
 
 def _moment(value: datetime) -> Any:
-    """A moment, of a subclass as well, such as pandas' Timestamp. Its offset is written in minutes, or else as UTC."""
+    """A datetime or a subclass, such as pandas' Timestamp. Its offset is written in minutes, otherwise as UTC."""
     if value != value:
         return None
     if not 1 <= value.year <= 9999:
@@ -236,7 +236,7 @@ def _moment(value: datetime) -> Any:
 
 
 def _foreign(value: Any) -> Any:
-    """A scalar of NumPy or pandas, told by its type's name so that neither has to be installed."""
+    """A scalar of NumPy or pandas, recognised by its type's name so that neither has to be installed."""
     kind = _of_type(value)
     package = type(value).__module__.partition(".")[0]
     name = type(value).__name__
@@ -250,7 +250,7 @@ def _foreign(value: Any) -> Any:
         plain = value.item()
         if type(plain).__module__.partition(".")[0] != "numpy":
             return _converted(plain)
-    if name == "MonthDayNano":  # an interval of Arrow or DuckDB
+    if name == "MonthDayNano":  # an Arrow or DuckDB interval
         raise _Unsendable(_NO_TYPE.format(kind))
     if isinstance(value, Mapping | list | tuple | set | frozenset) or (package == "numpy" and name == "ndarray"):
         raise _Unsendable(f"is {kind}, and a row must be flat. Send its parts as columns, or as text (json.dumps)")
@@ -259,7 +259,7 @@ def _foreign(value: Any) -> Any:
 
 def _numpy_moment(value: Any) -> Any:
     plain = value.astype("datetime64[us]").item()
-    if plain is not None and not isinstance(plain, datetime):  # an integer, beyond the years that Python knows
+    if plain is not None and not isinstance(plain, datetime):  # an integer, beyond Python's range of years
         raise _Unsendable(_NO_DATE)
     return plain
 
@@ -275,7 +275,7 @@ def _is_unicode(*texts: object) -> bool:
 
 
 def _invalid(index: int, column: str | None, problem: str) -> InvalidRecordError:
-    # The value itself stays out of the message: it may be private, and messages are logged.
+    # The value itself is not part of the message: it may be private, and messages are logged.
     return InvalidRecordError(f"Row {index}, column {column!r} {problem}.", index=index, column=column)
 
 

@@ -1,8 +1,8 @@
-"""Which rows a batch was refused for: decisions without I/O.
+"""Which rows caused a batch to be refused: decisions without I/O.
 
-A refused batch is halved, and its halves go again, until those rows stand alone that are refused. A refusal has no
-effect, so nothing is doubled by that. The halves and quarters go first, unless an earlier part that is not decided yet
-has a row of the same key: rows of one key never overtake one another.
+A refused batch is halved, and its halves are sent again, until the refused rows are isolated. A refused request has no
+effect, so nothing is duplicated. The halves and quarters go first, unless an earlier undecided part
+has a row with the same key: rows with the same key never overtake one another.
 """
 
 import re
@@ -21,11 +21,11 @@ from databox.sending.retry import Attempts
 __all__ = ["PARTS", "Budget", "Isolation", "Replaced", "is_about_rows"]
 
 PARTS = 1 << 40
-"""The number of the first part; batches as they were cut have smaller ones."""
+"""The number of the first part; whole batches have smaller numbers."""
 BUDGET = 100
-"""Rows that are found one by one in a run. After that refused batches fail as a whole."""
+"""The number of rows that are isolated in a run. After that, refused batches fail as a whole."""
 QUARTERS = 2
-"""Halvings after which a batch lies in quarters."""
+"""Halvings after which a batch is in quarters."""
 _ELSEWHERE = {
     "invalid_json",
     "dataset_limit_exceeded",
@@ -38,7 +38,7 @@ _ELSEWHERE = {
     "internal_error",
     "service_unavailable",
 }
-"""Codes of the API that say nothing about single rows."""
+"""Error codes that are not about individual rows."""
 _PLACE = re.compile(r"records?\[\d+\]|\b(?:row|record|line|item)s?\s*(?:no\.?|number)?\s*[#:]?\s*\d", re.IGNORECASE)
 _REQUEST_ID = re.compile(r" \(request id .*?\)")
 _ABOUT_ALL = (
@@ -49,7 +49,7 @@ _SPENT = f"{BUDGET} rows of this run had been refused one by one, so the rows of
 
 
 def is_about_rows(error: APIError | None) -> bool:
-    """Whether a refusal may be about some rows of a batch, so that the others may go without them."""
+    """Whether a refusal may be about some rows of a batch, so that the others may be accepted without them."""
     if not isinstance(error, APIStatusError):
         return False
     refused = isinstance(error, BadRequestError | RequestTooLargeError) or error.status_code == 422
@@ -57,7 +57,7 @@ def is_about_rows(error: APIError | None) -> bool:
 
 
 def names_rows(error: APIError, batch: Batch) -> bool:
-    """Whether the words of a refusal name a row or a column of a batch."""
+    """Whether the message of a refusal names a row or a column of a batch."""
     entries = error.errors if isinstance(error, APIStatusError) else ()
     words = [entry.message or "" for entry in entries] or [str(error).partition(": ")[2]]
     fields = [entry.field for entry in entries if entry.field]
@@ -77,14 +77,14 @@ def _names_column(text: str, column: str) -> bool:
 
 
 def _words_of(error: APIError) -> object:
-    """What a refusal says, without what is different each time."""
+    """The message of a refusal, without the parts that differ each time."""
     if isinstance(error, APIStatusError) and error.errors:
         return tuple((entry.code, entry.message, entry.field) for entry in error.errors)
     return _REQUEST_ID.sub("", str(error))
 
 
 class Budget:
-    """How many rows may still be found one by one in a run. Safe to use from any thread."""
+    """How many rows may still be isolated in a run. Safe to use from any thread."""
 
     def __init__(self, rows: int = BUDGET) -> None:
         self._lock = threading.Lock()
@@ -98,28 +98,28 @@ class Budget:
         return self._left <= 0
 
     def spend(self, rows: int) -> None:
-        """So many rows were found; a negative number takes that back."""
+        """Record that rows were isolated; a negative number reverts it."""
         with self._lock:
             self._left -= rows
 
 
 @attrs.frozen
 class Replaced:
-    """Parts of a batch in whose place there are others now, with the same rows."""
+    """Parts of a batch that were replaced by others with the same rows."""
 
     old: tuple[Part, ...]
     new: tuple[Part, ...]
 
 
 class Isolation:
-    """The sending of one batch: whole at first, and perhaps in parts.
+    """The sending of one batch: first as a whole, then perhaps in parts.
 
     Args:
         whole: all its rows.
-        isolate: whether its rows are to be found one by one when it is refused.
-        resend: whether what may have been stored may be sent again.
+        isolate: whether to isolate the rows at fault if it is refused.
+        resend: whether rows that may be stored may be sent again.
         keyed: whether the dataset has primary keys.
-        budget: what the run has left for that.
+        budget: the run's remaining budget for isolation.
     """
 
     def __init__(self, whole: Part, *, isolate: bool, resend: bool, keyed: bool, budget: Budget) -> None:
@@ -130,7 +130,7 @@ class Isolation:
         self._budget = budget
         self._found = 0
         self._refused: list[Part] = []
-        """The quarters that were refused, and then perhaps one row alone."""
+        """The quarters that were refused, and then perhaps a single row."""
         self._decided = False
         """Whether it is known that the refusal is not about the request."""
         self._pending: list[Part] = [whole]
@@ -142,7 +142,7 @@ class Isolation:
         return len(self._pending)
 
     def next(self) -> Part | None:
-        """Return the part to send now; None when there is none left."""
+        """Return the part to send now; None if there is none left."""
         found: Part | None = None
         before: set[bytes] = set()
         for part in self._pending:
@@ -153,7 +153,7 @@ class Isolation:
         return found
 
     def answered(self, part: Part, answer: Answer) -> tuple[Answer | None, list[Replaced]]:
-        """The sending of a part ended; return what that makes of it, or of the whole, and what takes its place."""
+        """Process the result of sending a part; return its outcome, or that of the whole, and its replacements."""
         error = answer.error
         if not (self._isolate and error and is_about_rows(error)):
             return self._ends(part, answer), []
@@ -166,7 +166,7 @@ class Isolation:
             self._budget.spend(1)
             self._found += 1
             if answer.open and self._keyed and names_rows(error, part.batch):
-                # This very row was not taken earlier either, though the answer to that was lost.
+                # This same row was not accepted earlier either, although that answer was lost.
                 answer = attrs.evolve(answer, open=False)
             return self._ends(part, answer), []
         if answer.open and not self._resend:
@@ -176,7 +176,7 @@ class Isolation:
         replaced = [self._split(part, (len(part.batch.rows) + 1) // 2)]
         last = len(self._refused) == 4 and self._refused[-1] is part
         if last and not self._decided and isinstance(error, RequestTooLargeError):
-            # Less at once may be small enough, so one row alone decides.
+            # A smaller request may fit, so a single row decides.
             first = self._pending[0]
             if len(first.batch.rows) > 1:
                 replaced.append(self._split(first, 1))
@@ -184,16 +184,16 @@ class Isolation:
         return None, replaced
 
     def rest(self) -> tuple[tuple[Part, Answer], ...]:
-        """Return what became of each part, those too that did not go by themselves, in the order of their rows."""
+        """Return the outcome of each part, including those that were not sent by themselves, in row order."""
         ended = list(self._ended)
         known = {part.number for part, _ in ended}
-        # From another thread, perhaps: a part is first among the ended ones, and then no longer pending.
+        # Possibly from another thread: a part is first added to the ended ones, and then removed from the pending ones.
         waiting = (part for part in list(self._pending) if part.number not in known)
         ended += [(part, Answer(error=part.error, open=part.attempts.open)) for part in waiting]
         return tuple(sorted(ended, key=lambda each: each[0].batch.first_row))
 
     def _is_about_all(self) -> bool:
-        """Whether everything is refused in the same words, which name no row or column."""
+        """Whether all parts are refused with the same message, which names no row or column."""
         errors = [part.error for part in self._refused if part.error]
         if len(errors) < 4:
             return False
@@ -236,7 +236,7 @@ class Isolation:
 
 
 def _rank(part: Part) -> int:
-    """All quarters go first, which may tell that it is the request; then part by part, so that the budget holds."""
+    """All quarters go first, which may show that the request is at fault; then part by part, within the budget."""
     return min(part.depth, QUARTERS + 1)
 
 

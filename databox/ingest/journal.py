@@ -1,10 +1,10 @@
-"""What was sent, kept in a file, so that a second run goes on where the first stopped.
+"""A record of what was sent, in a file, so that a second run resumes where the first stopped.
 
-A line is written before a batch goes out and another one after its answer. Whatever kills the process in between, the
+A line is written before a batch is sent and another after its answer. Whatever kills the process in between, the
 next run knows which batches were accepted, and which may have been.
 
-With primary keys it also keeps the keys of rows that were not accepted, and of later rows with these keys that were:
-so it knows which rows may not be sent again.
+With primary keys it also records the keys of rows that were not accepted, and of later accepted rows with these keys,
+so it knows which rows must not be sent again.
 """
 
 import json
@@ -45,11 +45,11 @@ class Journal:
     """The journal of one input into one dataset. Safe to use from any thread.
 
     Args:
-        path: the file; made when it is not there.
-        about: what must be the same in each run, such as the dataset.
+        path: the file; created if it does not exist.
+        about: values that must be the same in each run, such as the dataset.
 
     Raises:
-        ConfigurationError: the file is no journal, in use, or belongs to something else.
+        ConfigurationError: the file is not a journal, is in use, or belongs to another dataset or input.
     """
 
     def __init__(self, path: str | Path, about: Mapping[str, str]) -> None:
@@ -63,16 +63,16 @@ class Journal:
             self._run = int(self._file.value("runs") or 0) + 1
             self._file.note("runs", str(self._run))
             self.id = self._file.value("id") or self._file.note("id", secrets.token_hex(8))
-            """What tells its runs' dead letters from those of others."""
+            """Distinguishes the dead letters of its runs from those of others."""
             self._file.script(_NEWEST)
             self.in_order: bool = not self._file.rows("select 1 from batches where not ordered limit 1")
-            """Whether each batch whose answer was lost can go again. One that was withdrawn never does."""
+            """Whether every batch whose answer was lost can be sent again. A withdrawn one never is."""
         except BaseException:
             self._file.close()
             raise
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     @property
@@ -87,15 +87,15 @@ class Journal:
         return [End(*row) for row in self._file.rows("select end_row, max_batch_bytes from batches order by number")]
 
     def entry(self, number: int, batch: Batch, *, complete: bool) -> tuple[Entry | None, bool]:
-        """Return what earlier runs did with a batch, or None, and whether these are all its rows.
+        """Return the outcome of a batch in earlier runs, or None, and whether these are all its rows.
 
         Args:
-            number: the batch's place.
+            number: the batch's number.
             batch: its rows.
-            complete: whether there surely are no more rows of it in the source.
+            complete: whether the source certainly has no more rows for it.
 
         Raises:
-            ConfigurationError: it held other rows then, so the input has changed.
+            ConfigurationError: it had other rows in the earlier run, so the input has changed.
         """
         if number >= self._known:
             if self._file.value("batches") is not None:
@@ -126,7 +126,7 @@ class Journal:
         return entry, whole
 
     def newer(self, batch: Batch) -> dict[int, Newer]:
-        """Return for the places of a batch's rows the last later rows of their keys that earlier runs sent."""
+        """Return, by position of a batch's rows, the last later rows with the same keys that earlier runs sent."""
         found: dict[int, Newer] = {}
         last = batch.indexes[-1]
         query = "select accepted, possible from newest where key = ?"
@@ -142,12 +142,12 @@ class Journal:
 
     @property
     def total(self) -> Total | None:
-        """How many rows the dataset held at least, as far as was told so far."""
+        """The minimum number of rows in the dataset, as far as known."""
         noted = json.loads(self._file.value("total") or "null")
         return Total(*noted) if noted else None
 
     def ended(self, batches: int) -> None:
-        """The source came to its end after so many batches.
+        """Record the number of batches at the end of the source.
 
         Raises:
             ConfigurationError: an earlier run sent more.
@@ -160,14 +160,16 @@ class Journal:
     # What this one does
 
     def sending(self, number: int, batch: Batch, *, whole: Batch, max_batch_bytes: int) -> None:
-        """Note that a batch goes out; `whole` has its left out rows too."""
+        """Record that a batch is sent; `whole` includes its left-out rows."""
         row = (number, whole.indexes[-1] + 1, len(whole.rows), max_batch_bytes, digest_of_rows(whole), self._run)
         columns = "number, end_row, rows, max_batch_bytes, digest, run, state"
         query = f"insert into batches ({columns}) values (?, ?, ?, ?, ?, ?, 'sending') on conflict"
-        # Once it is out it may overtake earlier rows of its keys that were not accepted, answered or not. As long as it
-        # is under way no other batch with these keys is, so that these are all, whatever comes of it.
+        # Once sent, it may supersede earlier rows with its keys that were not accepted, answered or not. While it is in
+        # flight, no other batch with these keys is, so these are all, whatever its outcome.
         overtaking = "insert or ignore into keys select ?1, ?2, ?3 where exists (select 1 from keys where key = ?1)"
-        self._under_way[number] = batch  # first, so that after an interrupt it is known to be noted, or so it may be
+        self._under_way[number] = (
+            batch  # first, so that after an interrupt it counts as recorded, even if it may not be
+        )
         try:
             self._file.write(
                 (f"{query} do update set state = 'sending', run = excluded.run", [row]),
@@ -178,25 +180,25 @@ class Journal:
             raise
 
     def waiting(self, number: int, batch: Batch, *, whole: Batch, max_batch_bytes: int) -> None:
-        """Note a batch that does not go out yet, so that later ones have their places after it."""
+        """Record a batch that is not sent yet, so that later ones come after it."""
         row = (number, whole.indexes[-1] + 1, len(whole.rows), max_batch_bytes, digest_of_rows(whole), self._run)
         columns = "number, end_row, rows, max_batch_bytes, digest, run, state"
         query = f"insert or ignore into batches ({columns}) values (?, ?, ?, ?, ?, ?, 'unsent')"
         self._file.write((query, [row]), self._waiting(number, batch))
 
     def leave_out(self, number: int, rows: Iterable[LeftOut]) -> None:
-        """Note which rows of a batch are left out from now on."""
+        """Record which rows of a batch are left out from now on."""
         values = [(row.index, number, row.outcome, row.error, row.by) for row in rows]
         forget: Statement = ("delete from left_out where batch = ?", [(number,)])
         self._file.write(forget, ("insert into left_out values (?, ?, ?, ?, ?)", values))
 
     def not_sent_again(self, number: int, batch: Batch, outcome: Outcome) -> None:
-        """Note what stays of a batch that no answer was noted to, or that is held back."""
+        """Record the state of a batch without a recorded answer, or that is held back."""
         query = "update batches set state = ? where number = ? and state = 'sending'"
         self._file.write((query, [(outcome, number)]), self._waiting(number, batch))
 
     def answered(self, number: int, outcome: Outcome, ingestion_id: str | None, error: str | None) -> None:
-        """Note what became of a batch that is under way; told again, nothing changes."""
+        """Record the outcome of a batch in flight; repeating the call changes nothing."""
         batch = self._under_way.get(number)
         if batch is None:
             return
@@ -209,12 +211,12 @@ class Journal:
         self._under_way.pop(number, None)
 
     def replaced(self, old: Sequence[Part], new: Sequence[Part], outcome: Outcome, error: str | None) -> None:
-        """Note that a batch was taken apart, or put together again; the new ones have the same rows.
+        """Record that a batch was split, or merged again; the new ones have the same rows.
 
         Args:
-            old: what was sent, and refused.
-            new: what stands in its place, each a batch of its own for the next run.
-            outcome: what holds of the new ones until they are sent.
+            old: the batches that were sent and refused.
+            new: their replacements, each a batch of its own for the next run.
+            outcome: the outcome of the new ones until they are sent.
             error: why.
         """
         columns = "number, end_row, rows, max_batch_bytes, digest, run, state, error, ordered"
@@ -224,7 +226,7 @@ class Journal:
                 f"insert into batches ({columns}) {values}",
                 [
                     (
-                        # For a moment beside the one whose number it may have.
+                        # For a moment, in addition to the one whose number it may have.
                         -1 - part.number,
                         part.whole.indexes[-1] + 1,
                         len(part.whole.rows),
@@ -250,24 +252,24 @@ class Journal:
             self._under_way.pop(part.number, None)
 
     def withdrawn(self, number: int, error: str) -> None:
-        """Note that a batch may not have been accepted after all. Which later rows have its keys is not known."""
+        """Record that a batch may not have been accepted after all. Which later rows have its keys is unknown."""
         query = "update batches set state = 'ambiguous', ingestion_id = null, error = ?, ordered = 0 where number = ?"
         self._file.write((query, [(error, number)]))
 
     def verified(
         self, number: int, shares: Shares, rejected: frozenset[int], error: str | None, total: Total | None
     ) -> None:
-        """Note what the server made of a batch; `rejected` are the places of rejected rows, where they are known."""
+        """Record how the server processed a batch; `rejected` are the positions of rejected rows, if known."""
         values = (json.dumps(attrs.asdict(shares)), json.dumps(sorted(rejected)), error, number)
         query = "update batches set shares = ?, rejected = ?, error = ? where number = ?"
-        # A row that was rejected overtakes nothing.
+        # A rejected row supersedes nothing.
         forget: Statement = ("delete from keys where batch = ? and row = ?", [(number, row) for row in rejected])
         if shares.rejected == sum(attrs.astuple(shares)):
             forget = ("delete from keys where batch = ?", [(number,)])
         self._file.write((query, [values]), forget, _total(total))
 
     def lost(self, error: str, left: Total) -> None:
-        """Note that rows which earlier runs stored may not be there any more, and how many there are now."""
+        """Record that rows which earlier runs stored may no longer exist, and how many exist now."""
         query = "update batches set lost = ? where state = 'accepted' and run < ?"
         self._file.write((query, [(error, self._run)]), _total(left))
 
@@ -278,7 +280,7 @@ class Journal:
         return [Path(file) for (file,) in self._file.rows("select file from letter_files")]
 
     def letters(self, file: Path) -> Iterator[tuple[int, bytes]]:
-        """Walk the rows that earlier runs wrote to a file of dead letters: place and digest."""
+        """Iterate over the rows that earlier runs wrote to a file of dead letters: position and digest."""
         query = "select row, digest from letters where file = ? and run < ? and row > ? order by row limit 1000"
         last = -1
         while found := self._file.rows(query, str(file), self._run, last):
@@ -286,7 +288,7 @@ class Journal:
             last = found[-1][0]
 
     def writes_letters(self, file: Path, rows: Iterable[tuple[int, bytes]]) -> None:
-        """Note which rows this run is about to write to a file of dead letters, beside those of earlier ones."""
+        """Record which rows this run is about to write to a file of dead letters, in addition to earlier ones."""
         self._file.write(
             ("insert or ignore into letter_files values (?)", [(str(file),)]), self._letters_of_this_run(file, rows)
         )

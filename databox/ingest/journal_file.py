@@ -1,4 +1,4 @@
-"""A journal's file: how it is made and opened, and what may be wrong with it, with the one remedy for each."""
+"""The file of a journal: creates and opens it, and explains what may be wrong with it, with a remedy for each."""
 
 import os
 import secrets
@@ -17,7 +17,7 @@ Statement = tuple[str, Iterable[tuple[object, ...]]]
 
 _FORMAT = 2
 _MARK = 0x44424A31
-"""What SQLite calls the application id, by which a journal is told from other databases."""
+"""SQLite's application id, which distinguishes a journal from other databases."""
 _SCHEMA = f"""
 pragma application_id = {_MARK};
 pragma user_version = {_FORMAT};
@@ -45,7 +45,7 @@ _DAMAGED = (
 
 
 class JournalFile:
-    """The file of a journal, open for this run alone. Safe to use from any thread.
+    """The file of a journal, open for this run only. Safe to use from any thread.
 
     Raises:
         ConfigurationError: it cannot be used, and why.
@@ -57,11 +57,11 @@ class JournalFile:
         self._db = _opened(path)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     def rows(self, query: str, *values: object) -> list[Any]:
-        """Return what a query finds."""
+        """Return the rows of a query."""
         try:
             with self._lock:
                 found = self._db.execute(query, values).fetchall()
@@ -70,11 +70,11 @@ class JournalFile:
         return found
 
     def row(self, query: str, *values: object) -> Any:
-        """Return the first row that a query finds."""
+        """Return the first row of a query."""
         return self.rows(query, *values)[0]
 
     def write(self, *statements: Statement) -> None:
-        """Do all of it or nothing."""
+        """Run a statement, atomically."""
         try:
             with self._lock, transaction(self._db):
                 for query, rows in statements:
@@ -83,30 +83,30 @@ class JournalFile:
             raise self._unusable(error) from None
 
     def script(self, queries: str) -> None:
-        """Do several things that take no values."""
+        """Run several statements without parameters."""
         try:
             self._db.executescript(queries)
         except sqlite3.Error as error:
             raise self._unusable(error) from None
 
     def value(self, name: str) -> str | None:
-        """Return what was noted under a name."""
+        """Return the value of a name."""
         found = self.rows("select value from about where name = ?", name)
         return cast("str", found[0][0]) if found else None
 
     def note(self, name: str, value: str) -> str:
-        """Note something under a name, and return it."""
+        """Store a value under a name, and return it."""
         self.write(("insert or replace into about values (?, ?)", [(name, value)]))
         return value
 
     def renumber(self) -> None:
-        """Number the batches anew in the order of their rows, where an earlier run took some of them apart."""
+        """Renumber the batches in row order, because an earlier run split some of them."""
         found = self.rows("select number from batches order by end_row")
         moved = [(place, number) for place, (number,) in enumerate(found) if place != number]
         if not moved:
             return
         tables = {"batches": "number", "keys": "batch", "left_out": "batch"}
-        # By way of negative numbers, so that no two ever have the same.
+        # Through negative numbers, so that no two ever have the same.
         aside: list[Statement] = [
             (f"update {table} set {name} = -1 - ? where {name} = ?", moved) for table, name in tables.items()
         ]
@@ -116,7 +116,7 @@ class JournalFile:
         self.write(*aside, *back)
 
     def doubled(self) -> str:
-        """Say how many rows would be stored twice without what it knows; nothing where none would."""
+        """Say how many rows would be stored twice without this journal; empty if none would."""
         accepted = self.row(
             "select coalesce(sum(rows), 0) - (select count(*) from left_out join batches on number = batch "
             "where state = 'accepted') from batches where state = 'accepted'"
@@ -134,19 +134,19 @@ class JournalFile:
 
 
 def _make(path: Path) -> None:
-    """Make a journal, whole or not at all, so that no half one is ever taken for one."""
+    """Create a journal atomically, so that a partial file is never taken for one."""
     if not path.parent.is_dir():
         raise problem(path, f"cannot be made: there is no folder {path.parent}. Make it first.")
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
-        os.close(os.open(new, os.O_CREAT | os.O_EXCL, 0o600))  # it is nobody else's to read
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL, 0o600))  # nobody else may read it
         with closing(sqlite3.connect(new, isolation_level=None)) as db:
             db.executescript(_SCHEMA)
         try:
-            os.link(new, path)  # unlike a rename it never replaces what another run has just made
+            os.link(new, path)  # unlike a rename, it never replaces a file that another run has just created
         except FileExistsError:
             pass
-        except OSError:  # some file systems have no links
+        except OSError:  # some file systems do not support links
             if not os.path.lexists(path):
                 new.rename(path)
     except sqlite3.Error as error:
@@ -159,7 +159,7 @@ def _make(path: Path) -> None:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    """Open a journal, made if there is none, and keep others out."""
+    """Open a journal, create it if there is none, and lock it."""
     if not os.path.lexists(path):
         _make(path)
     if path.is_dir():
@@ -182,7 +182,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _look_at(path: Path) -> None:
-    """Refuse what SQLite would take for a database that is new."""
+    """Refuse a file that SQLite would take for a new database."""
     try:
         with path.open("rb") as file:
             start = file.read(len(_START))
@@ -221,8 +221,8 @@ def _layout(db: sqlite3.Connection) -> dict[str, str]:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Generator[None]:
-    """Do all of what is in the block or nothing."""
-    if db.in_transaction:  # an interrupt came in the midst of another one
+    """Run the block as a transaction."""
+    if db.in_transaction:  # an interrupt came during another one
         db.execute("rollback")
     db.execute("begin")
     try:
@@ -235,7 +235,7 @@ def transaction(db: sqlite3.Connection) -> Generator[None]:
 
 
 def _unusable(path: Path, error: sqlite3.Error, doubled: str = "") -> ConfigurationError:
-    """The error for what SQLite says, with the one remedy that there is."""
+    """The error for an SQLite error, with its only remedy."""
     name = _name_of(error)
     if name.startswith("BUSY"):
         return problem(path, "is used by another run. Wait until that has ended, then run again.")

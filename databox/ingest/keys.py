@@ -1,4 +1,4 @@
-"""What makes two rows the same for the server: equal JSON values in the key columns."""
+"""When two rows are the same for the server: equal JSON values in the key columns."""
 
 import math
 from decimal import Decimal
@@ -11,11 +11,11 @@ _SMALLEST_INT = -(2**63)
 
 
 def as_key(value: Any) -> Any:
-    """Return a key column's value in the one form that all values have which are equal to it in JSON.
+    """Return a key column's value in a canonical form, which is the same for all values that are equal in JSON.
 
-    Numbers are equal whatever their spelling: 1, 1.0 and Decimal("1.00"). A float stands for what it holds exactly and
-    for the decimal that it is written as. All else is compared as it is sent: true is not 1, text is no number, and a
-    moment is another text in another zone.
+    Numbers are equal however they are written: 1, 1.0 and Decimal("1.00"). A float equals its exact value and
+    the decimal that it is written as. Everything else is compared as it is sent: true is not 1, text is not a number,
+    and a time is another text in another zone.
     """
     if type(value) is float:
         return _of_float(value)
@@ -40,5 +40,5 @@ def _of_decimal(value: Decimal) -> int | float | list[str]:
     text = "".join(map(str, digits))
     short = text.rstrip("0")
     assert isinstance(exponent, int)  # it is finite
-    # A list, since no value of a row is one.
+    # A list, because no value of a row is a list.
     return [f"{'-' if sign else ''}{short}e{exponent + len(text) - len(short)}"]

@@ -1,8 +1,8 @@
 """The two files of dead letters, which several runs may share: each adds its own lines and leaves those of others.
 
-A line of the reasons says which runs it belongs to. A row has no room for that, since it stands there as it was sent;
-so a journal keeps the digests of its rows, and where another run wrote the same bytes, the order among the reasons
-tells whose they are.
+A line of the reasons says which run it belongs to. A row has no room for that, because it is written as it was sent;
+so a journal keeps the digests of its rows, and if another run wrote the same bytes, the order of the reasons
+shows which rows are whose.
 """
 
 import json
@@ -22,7 +22,7 @@ import orjson
 
 try:
     import fcntl
-except ImportError:  # Windows, where two runs of one file must not end in the same moment
+except ImportError:  # Windows, where two runs that share a file must not end at the same moment
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Letter", "LetterFiles", "Own", "digest_of", "ours"]
@@ -41,19 +41,19 @@ create table kept (row integer, line blob);
 
 @attrs.frozen
 class Letter:
-    """A row that did not make it."""
+    """A row that was not stored."""
 
     index: int
     outcome: str
     reason: str
     row: bytes | str
-    """As it was encoded; or as text, where it could not be."""
+    """The encoded row; or text, if it could not be encoded."""
     again: bool
-    """Whether it may be sent again as it is."""
+    """Whether it may be sent again unchanged."""
 
     def line(self, run_id: str) -> bytes:
-        """Return the line that tells why."""
-        # Up to the row no text of others comes between the names, so that the row can be found again byte for byte.
+        """Return the line of the reasons file."""
+        # Before the row there is no text from outside, so that the row can be found again byte for byte.
         about = {
             "index": self.index,
             "outcome": self.outcome,
@@ -67,18 +67,18 @@ class Letter:
 
 @attrs.frozen
 class Own:
-    """What a journal knows of the rows that its runs wrote: place and digest."""
+    """What a journal knows of the rows that its runs wrote: position and digest."""
 
     rows: Iterable[tuple[int, bytes]]
     before: int
-    """Those from this place on were not looked at by this run, and stay."""
+    """Those from this position on were not read by this run, and stay."""
 
 
 class LetterFiles:
     """The files of one path.
 
     Args:
-        path: of the rows that may be sent again; `<path>.reasons.jsonl` beside it has all rows.
+        path: the file of rows that may be sent again; `<path>.reasons.jsonl` next to it lists all rows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,13 +87,13 @@ class LetterFiles:
         self._new_rows, self._new_reasons = (file.with_name(f".{file.name}.new") for file in (self.path, self.reasons))
 
     def check(self) -> None:
-        """Raise an OSError when nothing can be written; leave nothing behind."""
+        """Raise an OSError if the files cannot be written; leave nothing behind."""
         with self._alone():
             _open(self.path, "ab").close()
             _remove_if_empty(self.path)
 
     def add(self, letters: Iterable[Letter], run_id: str) -> None:
-        """Append letters; all of them, or with an OSError none."""
+        """Append all letters, or raise an OSError and append none."""
         letters = iter(letters)
         first = next(letters, None)
         if first is None:
@@ -103,12 +103,12 @@ class LetterFiles:
             _write(letters, run_id, rows, reasons)
 
     def replace(self, letters: Iterable[Letter], run_id: str, own: Own) -> list[tuple[int, bytes]]:
-        """Put letters in the place of those that earlier runs of the same journal wrote.
+        """Replace the letters that earlier runs of the same journal wrote.
 
         Returns:
-            The rows of this journal that stay in the file although this run did not look at them: place and digest.
+            The rows of this journal that stay in the file although this run did not read them: position and digest.
         """
-        with self._alone(), closing(sqlite3.connect("")) as db:  # a file of its own while it lasts
+        with self._alone(), closing(sqlite3.connect("")) as db:  # a temporary file
             db.executescript(_SCHEMA)
             db.executemany("insert or ignore into own (row, digest) values (?, ?)", own.rows)
             self._find(db, run_id)
@@ -119,10 +119,10 @@ class LetterFiles:
         return kept
 
     def _find(self, db: sqlite3.Connection, run_id: str) -> None:
-        """Find out which lines are ours."""
+        """Determine which lines are ours."""
         own = "insert or ignore into own (row, digest) values (?, ?)"
         for index, digest, mine in _offered(self.reasons, run_id):
-            if mine:  # it may be one that a copy of the journal does not know
+            if mine:  # a copy of the journal may not know it
                 db.execute(own, (index, digest))
         known = "where exists (select 1 from own where digest = ?1)"
         for number, (_, digest, mine) in enumerate(_offered(self.reasons, run_id)):
@@ -144,7 +144,7 @@ class LetterFiles:
     def _copy_others(
         self, db: sqlite3.Connection, run_id: str, before: int, rows: IO[bytes], reasons: IO[bytes]
     ) -> None:
-        """Copy what other runs wrote, and put aside what is ours and stays."""
+        """Copy the lines of other runs, and set aside those of ours that stay."""
         for line in _lines(self.reasons):
             head = _HEAD.match(line)
             if head is None or head[3].decode() != run_id:
@@ -168,7 +168,7 @@ class LetterFiles:
 
     @contextmanager
     def _alone(self) -> Generator[None]:
-        """Let no other run write to the files meanwhile."""
+        """Prevent other runs from writing to the files at the same time."""
         if fcntl is None:
             self._finished()
             yield
@@ -179,7 +179,7 @@ class LetterFiles:
                 fcntl.flock(file, fcntl.LOCK_EX)
             if _is_still(file, self.reasons) and not self._finished():
                 break
-            file.close()  # it was replaced or removed while we waited, or just now
+            file.close()  # it was replaced or removed while we waited
         with file:
             try:
                 yield
@@ -189,10 +189,10 @@ class LetterFiles:
 
     @contextmanager
     def _replaced(self) -> Generator[tuple[IO[bytes], IO[bytes]]]:
-        """Files that take the places of both once they are whole; an empty one removes the other.
+        """Files that replace both once they are complete; an empty one removes the original.
 
-        The rows take theirs first. Whatever kills the process in between, the next one finishes it: else their order
-        would no longer be that of the reasons, by which lines with the same bytes are told apart.
+        The rows are replaced first. If the process is killed in between, the next one finishes the job: otherwise their
+        order would no longer match that of the reasons, which distinguishes lines with the same bytes.
         """
         try:
             with _open(self._new_rows, "wb") as rows, _open(self._new_reasons, "wb") as reasons:
@@ -208,9 +208,9 @@ class LetterFiles:
             self._finished()
 
     def _finished(self) -> bool:
-        """Finish a replacement whose rows have taken their place, or undo it; return whether it was finished."""
+        """Finish a replacement whose rows are in place, or undo it; return whether it was finished."""
         if self._new_rows.exists():
-            self._new_reasons.unlink(missing_ok=True)  # first, as these alone would say that the rows are in place
+            self._new_reasons.unlink(missing_ok=True)  # first: alone, they would mean that the rows are in place
             self._new_rows.unlink(missing_ok=True)
             return False
         if not self._new_reasons.exists():
@@ -222,22 +222,22 @@ class LetterFiles:
 
 
 def ours(lines: Sequence[int], owners: Sequence[bool], own: int) -> Sequence[int]:
-    """Return which of some lines with the same bytes are ours.
+    """Return which of several lines with the same bytes are ours.
 
     Args:
-        lines: where they are.
-        owners: whether it was us, for each of these rows among the reasons that says that it was written.
+        lines: their positions.
+        owners: for each of these rows among the reasons that says it was written, whether it was us.
         own: how many we wrote.
     """
     others = sum(not mine for mine in owners)
     if others and len(lines) == len(owners):
         return [line for line, mine in zip(lines, owners, strict=True) if mine]
-    # Somebody has edited the files. What may be another run's stays; of the rest ours were written last.
+    # Someone has edited the files. Lines that may belong to another run stay; of the rest, ours were written last.
     return lines[len(lines) - max(0, min(own, len(lines) - others)) :]
 
 
 def digest_of(row: bytes | str) -> bytes:
-    """Return what stands for a row's bytes."""
+    """Return the digest of a row's bytes."""
     assert isinstance(row, bytes)  # text is not sent again
     return blake2b(row, digest_size=16).digest()
 
@@ -254,7 +254,7 @@ def _write(letters: Iterable[Letter], run_id: str, rows: IO[bytes], reasons: IO[
 
 @contextmanager
 def _appended(path: Path) -> Generator[IO[bytes]]:
-    """A file to append to, which is as it was when that fails. A last line that was torn off ends there."""
+    """A file to append to, which is unchanged if that fails. A truncated last line is ended first."""
     with path.open("rb") if path.exists() else nullcontext() as before:
         size = before.seek(0, os.SEEK_END) if before else 0
         if before and size:
@@ -269,7 +269,7 @@ def _appended(path: Path) -> Generator[IO[bytes]]:
         os.fsync(file.fileno())
     except BaseException:
         with suppress(OSError):
-            file.close()  # first, since it may hold some of it back
+            file.close()  # first, because it may hold back some of the data
         with suppress(OSError):
             os.truncate(path, size)
         raise
@@ -292,7 +292,7 @@ def _is_still(file: IO[bytes], path: Path) -> bool:
 
 
 def _offered(path: Path, run_id: str) -> Iterator[tuple[int, bytes, bool]]:
-    """Walk the reasons of rows that may go again: place, digest, and whether they are those of a run."""
+    """Iterate over the reasons of rows that may be sent again: position, digest, and whether they belong to a run."""
     for line in _lines(path):
         head = _HEAD.match(line)
         if head and head[2] == b"true":
@@ -307,11 +307,11 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _open(path: Path, mode: str) -> IO[bytes]:
-    return open(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))  # nobody else's to read
+    return open(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))  # nobody else may read it
 
 
 def _as_json(value: object) -> bytes:
     try:
         return orjson.dumps(value)
-    except TypeError:  # half of a surrogate pair, in an error of anybody's
+    except TypeError:  # half of a surrogate pair, in an error from anywhere
         return json.dumps(value).encode()

@@ -1,4 +1,4 @@
-"""What became of the rows of a batch, and of those that could not be encoded, as the report tells it."""
+"""The outcome of the rows of a batch, and of rows that could not be encoded, as entries of the report."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,24 +17,24 @@ __all__ = ["LISTED", "Invalid", "Overtaken", "Sent", "compact", "without_frames"
 _OVERTAKEN = "Not sent again, since newer rows of the same keys were accepted."
 _NOT_SHARED_OUT = Shares()
 LISTED = 1000
-"""Entries of rows that could not be encoded; what comes after is counted in one."""
+"""The maximum number of entries for rows that could not be encoded; further ones are counted in a single entry."""
 
 
 class Overtaken(DataboxError):
-    """Why rows are not sent again: newer ones of their keys were accepted."""
+    """Why rows are not sent again: newer ones with their keys were accepted."""
 
 
 @attrs.define
 class Sent:
-    """A batch as far as it has to be remembered."""
+    """What is kept of a batch."""
 
     indexes: Sequence[int]
-    """The places of its rows in the source."""
+    """The positions of its rows in the source."""
     end_row: int
-    """The place after its last row, or the last one that was left out of it."""
+    """The position after its last row, or after the last row that was left out of it."""
     keys: frozenset[bytes]
     apart: bool = True
-    """Whether it is told stretch by stretch, where other rows part it."""
+    """Whether it has an entry for each run of rows, because other rows separate them."""
     before: Before | None = None
     left_out: tuple[LeftOut, ...] = ()
     outcome: Outcome | None = None
@@ -43,9 +43,9 @@ class Sent:
     shares: Shares = attrs.field(factory=Shares)
     rejected: frozenset[int] = frozenset()
     ask: bool = True
-    """Whether the ingestion's counts tell what holds for its rows."""
+    """Whether the ingestion's counts apply to its rows."""
     parts: tuple[int, ...] = ()
-    """The numbers of the parts in which it went, if it was taken apart; they tell what became of its rows."""
+    """The numbers of its parts, if it was split; they have the outcomes of its rows."""
 
     @property
     def rows(self) -> int:
@@ -53,7 +53,7 @@ class Sent:
         return len(self.indexes)
 
     def outcomes(self) -> Iterator[BatchOutcome]:
-        """Walk what became of it, so that no entry covers rows that it is not about."""
+        """Yield its outcomes, so that no entry covers rows that it is not about."""
         own = () if self.parts else self.indexes
         spans = _stretches(own) if self.apart else [own][: len(own)]
         for span, shares in zip(spans, self._dealt(spans), strict=True):
@@ -63,13 +63,13 @@ class Sent:
             yield _outcome(group[0].index, len(group), group[0].outcome, error)
 
     def _dealt(self, spans: Sequence[Sequence[int]]) -> Iterator[Shares]:
-        """Deal the counts out among the stretches. The API gives them for the whole; which rows it appended, it does
-        not say, so that they are dealt out in order."""
+        """Distribute the counts among the runs of rows. The API gives them for the whole batch, and does not say which
+        rows it appended, so they are distributed in order."""
         if len(spans) < 2:
             yield from [self.shares][: len(spans)]
             return
         left = attrs.asdict(self.shares)
-        left["rejected"] = left.pop("rejected") - len(self.rejected)  # last, where they are not known by place
+        left["rejected"] = left.pop("rejected") - len(self.rejected)  # last, if their positions are unknown
         for span in spans:
             here = {"rejected": len(self.rejected.intersection(span))}
             for kind, count in left.items():
@@ -81,7 +81,7 @@ class Sent:
 
 @attrs.frozen
 class _Invalid:
-    """Rows that could not be encoded: one after the other for the same reason, or those that are too many to list."""
+    """Rows that could not be encoded: consecutive ones with the same reason, or those that are too many to list."""
 
     first_row: int
     end_row: int
@@ -90,12 +90,12 @@ class _Invalid:
     error: DataboxError
 
     def and_one_more(self, index: int) -> "_Invalid":
-        """Return it with a later row."""
+        """Return a copy with a later row."""
         return attrs.evolve(self, end_row=index + 1, rows=self.rows + 1)
 
 
 class Invalid:
-    """The rows that could not be encoded, each told by its place and column, up to some number of entries."""
+    """The rows that could not be encoded, each with its position and column, up to a maximum number of entries."""
 
     def __init__(self) -> None:
         self._listed: list[_Invalid] = []
@@ -108,7 +108,7 @@ class Invalid:
 
     @property
     def last(self) -> int:
-        """The place of the last one; -1 without any."""
+        """The position of the last one; -1 if there are none."""
         return self._last.end_row - 1 if self._last else -1
 
     @property
@@ -116,7 +116,7 @@ class Invalid:
         return self._unlisted or (self._listed[-1] if self._listed else None)
 
     def add(self, error: InvalidRecordError, index: int) -> bool:
-        """Add a row; return whether it was not there already, as after an interrupt at the wrong moment."""
+        """Add a row; return whether it is new, which it may not be after an interrupt at the wrong moment."""
         if index <= self.last:
             return False
         last = self._last
@@ -132,7 +132,7 @@ class Invalid:
         return True
 
     def outcomes(self) -> Iterator[BatchOutcome]:
-        """Walk the entries of the report."""
+        """Yield the entries of the report."""
         for group in self._listed:
             yield _outcome(group.first_row, group.rows, "invalid", group.error)
         if self._unlisted:
@@ -147,7 +147,7 @@ Error = TypeVar("Error", bound=DataboxError)
 
 
 def without_frames(error: Error) -> Error:
-    """Return an error without the frames that it came through: they hold whole batches, and a report is kept."""
+    """Return an error without its frames, which hold whole batches, because a report may be kept for long."""
     links: list[BaseException] = [error]
     for link in links:
         link.__traceback__ = None
@@ -156,14 +156,14 @@ def without_frames(error: Error) -> Error:
 
 
 def compact(indexes: Sequence[int]) -> Sequence[int]:
-    """Return the places of a batch's rows in as little memory as they take."""
+    """Return the positions of a batch's rows in a compact form."""
     if indexes and indexes[-1] - indexes[0] + 1 == len(indexes):
         return range(indexes[0], indexes[-1] + 1)
     return array("q", indexes)
 
 
 def _stretches(indexes: Sequence[int]) -> Sequence[Sequence[int]]:
-    """The stretches of rows that follow one another."""
+    """The runs of consecutive rows."""
     if isinstance(indexes, range):
         return [indexes][: len(indexes)]
     starts = [n for n, index in enumerate(indexes) if not n or index != indexes[n - 1] + 1]
@@ -171,7 +171,7 @@ def _stretches(indexes: Sequence[int]) -> Sequence[Sequence[int]]:
 
 
 def _alike(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:
-    """Rows that follow one another and were left out alike, together."""
+    """Consecutive rows that were left out for the same reason, together."""
     groups: list[list[LeftOut]] = []
     for row in left_out:
         last = groups[-1][-1] if groups else None

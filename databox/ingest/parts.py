@@ -1,4 +1,4 @@
-"""What goes in one request of an ingest, and how that ended."""
+"""The content of one request of an ingest, and its result."""
 
 import copy
 
@@ -14,27 +14,27 @@ __all__ = ["Answer", "Part", "amended"]
 
 @attrs.define(eq=False)
 class Part:
-    """Rows that go in one request: a batch, or some rows of one that was refused."""
+    """Rows that are sent in one request: a batch, or some rows of a refused one."""
 
     number: int
     batch: Batch
     whole: Batch
-    """The same with the rows that are left out of it."""
+    """The same, including the rows that are left out."""
     attempts: Attempts = attrs.field(factory=Attempts)
     depth: int = 0
-    """How often a batch was halved to make it."""
+    """How often the batch was halved to create it."""
     error: APIError | None = None
-    """Why its rows were not accepted when they were sent last, perhaps with others."""
+    """Why its rows were not accepted when they were last sent, perhaps with others."""
     noted: bool = False
-    """Whether the journal says that it is on its way."""
+    """Whether the journal records that it is in flight."""
 
 
 @attrs.frozen
 class Answer:
-    """How the sending of a batch, or of a part of one, ended.
+    """The result of sending a batch, or a part of one.
 
     `open` says that an attempt may have taken effect although no answer to it could be read. Without an ingestion id
-    and an error the sending was interrupted. `parts` tells of a batch that was taken apart what became of each.
+    and an error, sending was interrupted. `parts` has the outcome of each part of a batch that was split.
     """
 
     ingestion_id: str | None = None
@@ -44,7 +44,7 @@ class Answer:
 
     @property
     def outcome(self) -> Outcome:
-        """What that makes of the batch."""
+        """The resulting outcome of the batch."""
         if self.ingestion_id is not None:
             return "accepted"
         if self.open:
@@ -55,7 +55,7 @@ class Answer:
 
 
 def amended(error: APIError, words: str) -> APIError:
-    """Return the same error with a sentence more."""
+    """Return the same error with another sentence."""
     more = copy.copy(error)
     more.args = (f"{error} {words}", *error.args[1:])
     return more

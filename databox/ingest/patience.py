@@ -1,11 +1,11 @@
-"""Whether the service takes anything at all, and who asks next when it does not: decisions without I/O.
+"""Whether the service accepts anything, and which batch tries next if it does not: decisions without I/O.
 
-A batch whose own retries are used up has met one of two things. Either others go through meanwhile, and when it is
-tried once more they do again: then it is the batch, and it ends. Or it is the service: the batch is kept, everything
-else is held back, and one batch at a time asks again, at growing intervals. Batches that were not tried yet ask first,
-as one of them going through tells a batch that always fails from a service that is away.
+When a batch has used up its own retries, there are two possibilities. Either others succeed in the meantime, and again
+when it is tried once more: then the batch is at fault, and fails. Or the service is down: the batch is kept, everything
+else is held back, and one batch at a time tries again, at growing intervals. Batches that were not tried yet go first,
+because if one of them succeeds, the failing batch is at fault and the service is not down.
 
-A service that says of a good key that it is wrong is waited for likewise, but only three times over ten seconds.
+If the service rejects a valid key, it is retried in the same way, but only three times over ten seconds.
 """
 
 import threading
@@ -20,40 +20,40 @@ from databox.sending.retry import LONGEST_RETRY_AFTER, Attempts, Effect, effect_
 __all__ = ["DENIALS", "Patience", "Waiting"]
 
 DENIALS = (AuthenticationError, PermissionDeniedError)
-"""What the service says of keys, and sometimes of good ones."""
+"""Statuses with which the service refuses keys, sometimes valid ones."""
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 30.0
 DENIED_WAITS = (1.0, 3.0, 6.0)
-"""Seconds before a key is tried again that was right a moment ago."""
+"""Seconds before a key that just worked is tried again."""
 LOOK = 0.05
-"""Seconds after which a batch looks again whether it may go."""
+"""Interval at which a batch checks again whether it may be sent, in seconds."""
 REMEMBERED = 256
-"""Batches of which it is remembered how they fared, to tell whether others go through while one does not."""
+"""The number of recent results that are kept, to decide whether others succeed while one fails."""
 STRIKES = 2
-"""How often in a row a batch fails while others go through, until it is taken for the batch."""
+"""How often in a row a batch fails while others succeed until the batch is considered at fault."""
 ALONE = 3
-"""How often one that has failed so before asks when nothing else is left to try, until it is as well."""
+"""The same, for a batch that failed this way before and has no others left to compare with."""
 
 
 @attrs.frozen
 class Waiting:
-    """What a run waits for that is held back."""
+    """What a run that is held back is waiting for."""
 
     error: APIError
-    """What the service said last, or why it said nothing."""
+    """The last answer of the service, or why there was none."""
     seconds: float
-    """For how long nothing has gone through."""
+    """For how long no request has succeeded."""
     seconds_left: float
-    """For how long it will be waited for yet."""
+    """For how long the run will still wait."""
 
 
 class Patience:
-    """Hears how each sending ended, and says which batch may go. Safe to use from any thread.
+    """Receives the result of each attempt, and decides which batch may be sent. Safe to use from any thread.
 
     Args:
-        seconds: how long to wait out a service that takes nothing; 0 for not at all.
-        concurrency: batches that may be on their way at once.
-        resend: whether a batch whose answer was lost may go again.
+        seconds: how long to wait for a service that is down; 0 does not wait.
+        concurrency: the maximum number of batches in flight.
+        resend: whether a batch whose answer was lost may be sent again.
     """
 
     def __init__(self, seconds: float, concurrency: int, *, resend: bool) -> None:
@@ -63,17 +63,17 @@ class Patience:
         self._resend = resend
         self._on_their_way: set[int] = set()
         self._kept: list[int] = []
-        """In the order in which they are to ask, once the service is out."""
+        """The waiting batches, in the order in which they try again once the service is down."""
         self._fresh: set[int] = set()
-        """Those of them that have not been tried."""
+        """Those of them that have not been tried yet."""
         self._passed: deque[tuple[int, float, float]] = deque(maxlen=REMEMBERED)
-        """What went through at once: when it had left, and when it was answered."""
+        """Batches that succeeded at the first attempt: when they were sent, and when they were answered."""
         self._failed: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
-        """What failed, if only at first, and when that was heard."""
+        """Batches that failed, if only at first, and when."""
         self._struck: Counter[int] = Counter()
         self._alone: Counter[int] = Counter()
         self._heard_at: dict[int, float] = {}
-        """When the last failure was heard of those that are kept, or were."""
+        """When the last failure of a batch that is or was kept arrived."""
         self._out: Literal["away", "denied"] | None = None
         self._since = 0.0
         self._next = 0.0
@@ -83,19 +83,19 @@ class Patience:
         self._error: APIError | None = None
         self._gave_up: str | None = None
         self._latest = float("-inf")
-        """When the service answered last."""
+        """When the service last answered."""
         self._accepted = False
         self._stopped = False
 
     @property
     def kept(self) -> int:
-        """How many batches wait to be tried, or tried again."""
+        """How many batches are waiting to be tried, or retried."""
         with self._lock:
             return len(self._kept)
 
     @property
     def makes_room(self) -> int:
-        """How many batches that wait make room for one that was not tried yet: none while one of those waits."""
+        """How many waiting batches make room for one that was not tried yet: none while one of those is waiting."""
         with self._lock:
             return 0 if self._fresh or self._out == "denied" else len(self._kept)
 
@@ -106,16 +106,16 @@ class Patience:
 
     @property
     def over(self) -> bool:
-        """Whether it was waited in vain, so that the run has to stop."""
+        """Whether patience has run out, so that the run has to stop."""
         return self._gave_up is not None
 
     @property
     def words(self) -> str | None:
-        """For how long it was waited in vain."""
+        """For how long the run waited before it gave up."""
         return self._gave_up
 
     def waiting(self, now: float) -> Waiting | None:
-        """Return what is waited for, if anything is."""
+        """Return what the run is waiting for, if anything."""
         with self._lock:
             if self._out is None or self._error is None:
                 return None
@@ -123,13 +123,13 @@ class Patience:
             return Waiting(self._error, max(0.0, now - self._since), max(0.0, left))
 
     def stop(self) -> None:
-        """Let nothing more go."""
+        """Stop sending."""
         self._stopped = True
 
     # Before a request
 
     def turn(self, number: int, now: float) -> float | None:
-        """Return after how many seconds a batch may ask for its turn again: 0 when it goes now, None when never."""
+        """Return after how many seconds a batch may ask for its turn again: 0 to be sent now, None for never."""
         with self._lock:
             if self._stopped or self._gave_up:
                 self._forget(number)
@@ -158,24 +158,24 @@ class Patience:
             return 0.0
 
     def asks(self, number: int) -> bool:
-        """Whether a batch goes to find out whether the service is back, and so in one attempt."""
+        """Whether a batch is sent to check whether the service is back, in a single attempt."""
         return self._asking == number
 
     # After it
 
     def is_suspect(self, number: int) -> bool:
-        """Whether a batch failed while others went through, so that it is worth more than one attempt."""
+        """Whether a batch failed while others succeeded, so that it gets more than one attempt."""
         return bool(self._struck[number])
 
     def passed(self, number: int, attempts: Attempts, now: float) -> None:
-        """A batch went through."""
+        """Record that a batch succeeded."""
         with self._lock:
             self._ended(number)
             self._accepted = True
             self._answers(number, attempts, now)
 
     def keeps(self, number: int, error: APIError, attempts: Attempts, now: float) -> bool:
-        """A batch's sending ended in an error; return whether it is kept, to be tried again."""
+        """Record that sending a batch failed; return whether it is kept, to be tried again."""
         with self._lock:
             asked = self._asking == number
             self._ended(number)
@@ -195,7 +195,7 @@ class Patience:
             return kept
 
     def _answers(self, number: int, attempts: Attempts, now: float) -> None:
-        """The service took what left last of a batch, or refused it for what it is."""
+        """Record that the service accepted the last request of a batch, or refused it because of its content."""
         started = now if attempts.started_at is None else attempts.started_at
         if attempts.failed_at is None or attempts.failed_at >= started:
             self._passed.append((number, started, now))
@@ -214,7 +214,7 @@ class Patience:
             counter.pop(number, None)
 
     def _is_the_batch(self, number: int, first: float, last: float, now: float, *, asked: bool) -> bool:
-        """Whether it is a batch, and not the service, that makes it fail again."""
+        """Whether a batch keeps failing because of the batch, and not the service."""
         since = self._heard_at.get(number, first)
         clean = {each for each, started, ended in self._passed if started > since and ended <= last}
         failing = {each for each, heard in self._failed if heard > since and not self._struck[each]} - {number}
@@ -267,12 +267,12 @@ class Patience:
         return True
 
     def _may_pass(self, error: APIError, attempts: Attempts) -> bool:
-        """Whether a batch may be sent again after an error that has to do with the service's state."""
+        """Whether a batch may be sent again after an error that is about the service's state."""
         effect = effect_of(error)
         return effect is not Effect.REFUSED and (self._resend or not (attempts.open or effect is Effect.OPEN))
 
     def _plan(self, error: APIError, now: float) -> None:
-        """Say when the service is to be asked next; for the last time when the patience is over."""
+        """Schedule the next attempt; the last one when patience runs out."""
         told = error.retry_after if isinstance(error, APIStatusError) else None
         if told is not None:
             self._next = now + min(told, LONGEST_RETRY_AFTER)

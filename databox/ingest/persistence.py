@@ -1,4 +1,4 @@
-"""The files of one run: its journal and its dead letters, as far as they are wanted."""
+"""The files of one run: its journal and its dead letters, if requested."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 __all__ = ["Persistence"]
 
 _ALL = 2**62
-"""A place after all rows."""
+"""A position after all rows."""
 
 
 class Persistence:
-    """Notes what happens. A file that cannot be written stops the run, after what is under way.
+    """Records what happens. A file that cannot be written stops the run, after the batches in flight.
 
     Args:
         settings: which files, if any.
-        about: what a journal must have in common with its earlier runs.
+        about: values that must be the same as in the journal's earlier runs.
         run: the run to stop.
 
     Raises:
-        ConfigurationError: a file cannot be used, or the journal belongs to something else.
+        ConfigurationError: a file cannot be used, or the journal belongs to another dataset or input.
     """
 
     def __init__(self, settings: Settings, about: Mapping[str, str], run: Run) -> None:
@@ -51,7 +51,7 @@ class Persistence:
         self._refused: Refused | None = None
         self._ended = False
         self.error: ConfigurationError | None = None
-        """Why a file could not be written."""
+        """The error of a file that could not be written."""
         try:
             self._totals = (
                 Totals(self._journal.total, resumed=self._journal.resumed)
@@ -72,15 +72,15 @@ class Persistence:
         return self._journal.ends() if self._journal else ()
 
     def earlier(self, number: int, batch: Batch, *, complete: bool) -> Earlier:
-        """Return what earlier runs leave to do for a batch that was cut, and keep its rows until that is done.
+        """Return what earlier runs left to do for a batch, and keep its rows until that is done.
 
         Args:
-            number: its place among the batches.
+            number: its number.
             batch: its rows.
-            complete: whether there surely are no more of them in the source.
+            complete: whether the source certainly has no more rows for it.
 
         Raises:
-            ConfigurationError: the journal knows other rows in that place.
+            ConfigurationError: the journal has other rows in that position.
         """
         found = Earlier(batch, send=True)
         try:
@@ -110,25 +110,25 @@ class Persistence:
         """Keep a row that cannot be sent."""
         if self._dead:
             try:
-                row: bytes | str = encode(record, index)[0]  # it may be too large, or lack a key
+                row: bytes | str = encode(record, index)[0]  # it may be too large, or have no key
             except InvalidRecordError:
                 row = shown(record)
             self._guarded(partial(self._dead.keep_invalid, index, row, str(error)))
 
     def sending(self, number: int, batch: Batch, whole: Batch) -> None:
-        """Note that a batch is about to go out; `whole` has its left out rows too.
+        """Record that a batch is about to be sent; `whole` includes its left-out rows.
 
         Raises:
-            ConfigurationError: that cannot be noted, so it must not go.
+            ConfigurationError: the record cannot be written, so the batch must not be sent.
         """
         if self._journal:
             self._journal.sending(number, batch, whole=whole, max_batch_bytes=self._settings.max_batch_bytes)
 
     def waiting(self, number: int, batch: Batch, whole: Batch) -> None:
-        """Note a batch that does not go out yet.
+        """Record a batch that is not sent yet.
 
         Raises:
-            ConfigurationError: that cannot be noted, so it must not go later either.
+            ConfigurationError: the record cannot be written, so the batch must not be sent later either.
         """
         if self._journal:
             self._journal.waiting(number, batch, whole=whole, max_batch_bytes=self._settings.max_batch_bytes)
@@ -136,30 +136,30 @@ class Persistence:
     def answered(
         self, number: int, outcome: Outcome, ingestion_id: str | None = None, error: Exception | None = None
     ) -> None:
-        """Note how the sending of a batch ended; from any thread."""
+        """Record the result of sending a batch; from any thread."""
         if self._journal:
             said = str(error) if error else None
             self._guarded(partial(self._journal.answered, number, outcome, ingestion_id, said))
 
     def replaced(self, change: Replaced, answer: Answer) -> None:
-        """Note that a refused batch was taken apart, or put together again; from any thread."""
+        """Record that a refused batch was split, or merged again; from any thread."""
         if self._journal:
             said = str(answer.error) if answer.error else None
             self._guarded(partial(self._journal.replaced, change.old, change.new, answer.outcome, said))
 
     def parted(self, parts: Iterable[Part]) -> None:
-        """Keep the rows of a batch by the parts in which they went."""
+        """Keep the rows of a batch by the parts in which they were sent."""
         if self._dead:
             for part in parts:
                 self._guarded(partial(self._dead.keep, part.number, part.batch))
 
     def withdrawn(self, number: int, error: Exception | None) -> None:
-        """Note that the acceptance of a batch is in doubt."""
+        """Record that the acceptance of a batch is in doubt."""
         if self._journal:
             self._guarded(partial(self._journal.withdrawn, number, str(error)))
 
     def verified(self, number: int, shares: Shares) -> None:
-        """Note what the server made of a batch, which the run knows already."""
+        """Record how the server processed a batch, which the run already knows."""
         if self._journal and not shares.unverified:
             error = self._run.outcome(number)[2]
             rejected = self._run.rejected(number)
@@ -167,7 +167,7 @@ class Persistence:
             self._guarded(partial(self._journal.verified, number, shares, rejected, said, self._totals.least))
 
     def told(self, number: int | None, answer: Ingestion, shares: Shares | None = None) -> None:
-        """Hear an answer about a batch of this report, and what it says of its rows, or about any ingestion again."""
+        """Process an answer about a batch of this report and its rows, or about any earlier ingestion."""
         rows = answer.dataset_metrics.total_records_count if answer.dataset_metrics else None
         if rows is not None:
             appended = shares.appended if shares and not shares.unverified else 0
@@ -175,11 +175,11 @@ class Persistence:
             self._totals.told(Total(rows, answer.id), new=new, appended=appended)
 
     def question(self, *, settled: bool) -> str | None:
-        """Return the next ingestion to ask about, to learn whether what earlier runs stored is still there."""
+        """Return the next ingestion to request, to check whether rows that earlier runs stored still exist."""
         return self._totals.question(settled=settled)
 
     def compare(self, *, settled: bool) -> None:
-        """Let what earlier runs stored be in doubt, if the dataset has fewer rows than it would have with them."""
+        """Mark rows that earlier runs stored as doubtful, if the dataset has fewer rows than expected."""
         loss = self._totals.loss(settled=settled)
         if loss and self._journal:
             purged, left = loss
@@ -187,7 +187,7 @@ class Persistence:
             self._guarded(partial(self._journal.lost, str(purged), left))
 
     def source_ended(self) -> None:
-        """Note that there are no more batches than these.
+        """Record that there are no more batches.
 
         Raises:
             ConfigurationError: an earlier run had more.
@@ -201,17 +201,17 @@ class Persistence:
         self._ended = True
 
     def fail(self, error: ConfigurationError) -> None:
-        """Stop the run because something that it cannot do without does not work."""
+        """Stop the run because something that it requires does not work."""
         self.error = self.error or error
         self._run.stop()
 
     def write_dead_letters(self) -> None:
-        """Write the rows that did not make it, now that all is known."""
+        """Write the rows that were not stored, now that all outcomes are known."""
         if self._dead:
             self._guarded(partial(self._write, self._dead))
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         if self._journal:
             self._journal.close()
         if self._dead:
@@ -223,7 +223,7 @@ class Persistence:
         dead.write(self._run, self._journal, before=before, refused=self._refused)
 
     def _those_of_earlier_runs(self) -> Path | None:
-        """The dead letters of earlier runs of this journal, which are kept true when none are asked for."""
+        """The dead letters of earlier runs of this journal, which are kept up to date even if this run writes none."""
         files = self._journal.letter_files() if self._journal else []
         return next((file for file in files if file.exists()), None)
 
@@ -234,7 +234,7 @@ class Persistence:
             self.fail(error)
 
 
-# Imported on use, since few runs need SQLite and every import of the package would pay for it.
+# Imported on use, because few runs need SQLite and every import of the package would pay for it.
 
 
 def _journal(settings: Settings, about: Mapping[str, str]) -> "Journal":

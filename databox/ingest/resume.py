@@ -1,4 +1,4 @@
-"""What a run that goes on with a journal does about a batch that an earlier run sent: decisions without I/O."""
+"""How a run that resumes with a journal handles a batch that an earlier run sent: decisions without I/O."""
 
 from collections.abc import Mapping
 
@@ -22,19 +22,19 @@ _APART = (
 
 @attrs.frozen
 class LeftOut:
-    """A row that is not sent again, as a later row of its key was accepted. It stays what it was before."""
+    """A row that is not sent again because a later row with its key was accepted. Its outcome is unchanged."""
 
     index: int
     outcome: Outcome
     error: str | None
-    """Why it was not accepted itself."""
+    """Why it was not accepted."""
     by: int
-    """The place of the row that was accepted."""
+    """The position of the row that was accepted."""
 
 
 @attrs.frozen
 class Entry:
-    """What a journal knows of a batch. `state` is `sending` when no answer was noted."""
+    """What a journal knows of a batch. `state` is `sending` if no answer was recorded."""
 
     number: int
     rows: int
@@ -43,24 +43,24 @@ class Entry:
     ingestion_id: str | None
     error: str | None
     shares: Shares | None
-    """How its accepted rows are shared out; None as long as that is not known of all."""
+    """The counts of its accepted rows; None until all are known."""
     rejected: frozenset[int] = frozenset()
-    """The places of the rejected rows, where the server told which they are."""
+    """The positions of the rejected rows, if the server says which they are."""
     left_out: tuple[LeftOut, ...] = ()
     ordered: bool = True
     """Whether the journal knows which later rows have its keys."""
     lost: str | None = None
-    """Why its rows may not be there any more, although they were accepted."""
+    """Why its rows may no longer exist, although they were accepted."""
 
     @property
     def may_be_stored(self) -> bool:
-        """Whether it was sent, and no answer to it is known."""
+        """Whether it was sent without a known answer."""
         return self.state in ("sending", "ambiguous")
 
 
 @attrs.frozen
 class Newer:
-    """The last row of a key that an earlier run sent, where there is one."""
+    """The last row with a key that an earlier run sent, if any."""
 
     accepted: int | None = None
     possible: int | None = None
@@ -69,7 +69,7 @@ class Newer:
 
 @attrs.frozen
 class Before:
-    """What earlier runs made of rows. It holds unless they are sent again."""
+    """The outcome of rows in earlier runs. It applies unless they are sent again."""
 
     outcome: Outcome
     ingestion_id: str | None = None
@@ -77,10 +77,10 @@ class Before:
     shares: Shares | None = None
     rejected: frozenset[int] = frozenset()
     ask: bool = True
-    """Whether the ingestion's counts tell what holds for these rows."""
+    """Whether the ingestion's counts apply to these rows."""
 
     def to_be_counted(self) -> "Before":
-        """Return it with those rows unverified of which an earlier run read in the list alone."""
+        """Return a copy in which rows that an earlier run only saw in the list are unverified."""
         if self.shares is None or not self.shares.uncounted:
             return self
         unverified = self.shares.unverified + self.shares.uncounted
@@ -89,9 +89,9 @@ class Before:
 
 @attrs.frozen
 class Earlier:
-    """What earlier runs leave to do for a batch.
+    """What earlier runs left to do for a batch.
 
-    `rows` are those that share one fate; `left_out` are the others of the batch.
+    `rows` are those with a common outcome; `left_out` are the others of the batch.
     """
 
     rows: Batch
@@ -102,7 +102,7 @@ class Earlier:
 
 @attrs.frozen
 class Refused:
-    """From which row on a journal has refused the input, so that nobody knows what earlier runs did with it."""
+    """The row from which on a journal refused the input, so that its outcome in earlier runs is unknown."""
 
     row: int
     why: str
@@ -111,19 +111,19 @@ class Refused:
 def plan(
     entry: Entry | None, batch: Batch, newer: Mapping[int, Newer], *, resend: bool, whole: bool, in_order: bool = True
 ) -> Earlier:
-    """Return what is to be done about a batch.
+    """Return what to do about a batch.
 
-    An old value is never put over a newer one that was accepted. Rows that such a one has overtaken are left out; and a
-    batch is held back as long as a later one may have overtaken it whose answer was lost, unless that goes again too.
-    Where one batch cannot go again, none counts on a later one that does: that may have to be held back itself.
+    An old value never overwrites a newer one that was accepted. Superseded rows are left out; and a batch is held back
+    while a later one whose answer was lost may have superseded it, unless that is sent again too.
+    If one batch cannot be sent again, none relies on a later one, which may have to be held back itself.
 
     Args:
         entry: what the journal knows of it.
         batch: its rows, as far as they were read.
-        newer: for the rows' places, the last later rows of their keys.
-        resend: whether batches whose answer was lost go again.
+        newer: by position, the last later rows with the same keys.
+        resend: whether batches whose answer was lost are sent again.
         whole: whether all its rows were read.
-        in_order: whether each batch whose answer was lost can go again.
+        in_order: whether every batch whose answer was lost can be sent again.
     """
     if entry is None:
         return Earlier(batch, send=True)
@@ -133,7 +133,7 @@ def plan(
         rest = _without(batch, left_out)
         return Earlier(rest, send=False, before=_accepted(entry, rest, whole=whole), left_out=tuple(left_out))
     outcome: Outcome = "ambiguous" if entry.may_be_stored else "unsent" if entry.state == "unsent" else "failed"
-    # What was left out may go after all, if it turned out that the newer row was rejected.
+    # Left-out rows may be sent after all, if the newer row turned out to be rejected.
     left_out = [
         attrs.evolve(known.get(index) or LeftOut(index, outcome, entry.error, by), by=by)
         for index in batch.indexes
@@ -155,7 +155,7 @@ def plan(
 
 
 def _part_of(shares: Shares, rows: int, rejected: int) -> Shares:
-    """How some of an ingestion's rows are shared out, as far as its counts tell."""
+    """The counts for some of an ingestion's rows, as far as they are known."""
     kinds = [name for name, count in attrs.asdict(shares).items() if count and (name != "rejected" or not rejected)]
     kind = kinds[0] if len(kinds) == 1 else "unverified"
     return Shares(**{"rejected": rejected, kind: rows - rejected})

@@ -1,6 +1,6 @@
-"""Whatever people have their rows in, as mappings from column to value.
+"""Converts rows of any supported kind to mappings from column to value.
 
-Tables are told by their type's name and walked through their own iterators, so that no table library has to be there.
+Tables are recognised by their type's name and read through their own iterators, so that no table library is required.
 """
 
 import dataclasses
@@ -15,12 +15,12 @@ import attrs
 __all__ = ["as_mapping", "files_of", "identity_of", "length_of", "rows_of"]
 
 _AT_ONCE = 1000
-"""Rows that are taken from a table at a time."""
+"""The number of rows that are read from a table at a time."""
 _APART = "Name them apart in the query: select … as …"
 
 
 def as_mapping(record: Any) -> Mapping[Any, Any] | None:
-    """Return a row as a mapping, or None when it is nothing of the kind."""
+    """Return a row as a mapping, or None if it is not a row."""
     kind = _type(record)
     if issubclass(kind, Mapping):
         mapping: Mapping[Any, Any] = record
@@ -43,11 +43,11 @@ def as_mapping(record: Any) -> Mapping[Any, Any] | None:
 
 
 def rows_of(source: Any) -> Any:
-    """Return the rows of a table, or the source itself when it is none.
+    """Return the rows of a table, or the source itself if it is not a table.
 
     Raises:
-        TypeError: the source is a single row or a text; or a table that has to be collected first, or
-            whose columns have no names of their own.
+        TypeError: the source is a single row or text; or a table that has to be collected first, or
+            whose columns have no unique names.
     """
     if type(source) in (str, bytes, bytearray) or as_mapping(source) is not None:
         raise TypeError(f"records must be rows, not one {type(source).__name__}. Put a single row in a list.")
@@ -66,7 +66,7 @@ def rows_of(source: Any) -> Any:
         return _arrow(source, [source])
     if package == "pyarrow" and name.endswith("RecordBatchReader"):
         return _arrow(source, source)
-    if name == "DuckDBPyRelation" and "fetchmany" in dir(kind):  # before DuckDB 2, which gives an Arrow stream
+    if name == "DuckDBPyRelation" and "fetchmany" in dir(kind):  # before DuckDB 2, which provides an Arrow stream
         return _named(_names(source.columns), _fetched(source))
     if package == "sqlalchemy" and hasattr(kind, "keys") and not hasattr(kind, "__aiter__"):
         names = _names(source.keys(), _APART)
@@ -80,22 +80,22 @@ def rows_of(source: Any) -> Any:
 
 
 def identity_of(source: Any) -> str:
-    """Return what tells the query that a source is the rows of from others; empty for what is none."""
+    """Return the identity of the query that a source comes from; empty if it is not a query."""
     identity = getattr(source, "identity", "")
     return identity if isinstance(identity, str) else ""
 
 
 def files_of(source: Any) -> list[str]:
-    """Return the files that a source reads; of others than ours nobody knows which."""
+    """Return the files that a source reads; unknown unless the source is ours."""
     if not type(source).__module__.startswith("databox."):
         return []
     return getattr(source, "names", None) or [getattr(source, "name", "")]
 
 
 def length_of(source: Any) -> int | None:
-    """Return how many rows a source has, or None when it does not say so, or not for nothing."""
+    """Return how many rows a source has, or None if it does not say, or not without cost."""
     kind = _type(source)
-    if kind.__name__ == "DuckDBPyRelation":  # it would run the query, and not twice at a time
+    if kind.__name__ == "DuckDBPyRelation":  # it would run the query, which cannot run twice at a time
         return None
     try:
         return len(source) if hasattr(kind, "__len__") else None
@@ -104,7 +104,7 @@ def length_of(source: Any) -> int | None:
 
 
 def _type(value: Any) -> Any:
-    """The type of a value, of which a type checker is to presume nothing."""
+    """The type of a value, opaque to type checkers."""
     return cast("Any", type(value))
 
 
@@ -114,7 +114,7 @@ def _named(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[dict
 
 
 def _names(columns: Iterable[Any], remedy: str = "Rename one") -> list[str]:
-    """The names of a table's columns, of which none may be lost, as it would be in a row with two of one name."""
+    """The names of a table's columns, which must be unique, because a row would lose one of two with the same name."""
     names = list(columns)
     for name in names:
         if isinstance(name, tuple):
@@ -131,7 +131,7 @@ def _names(columns: Iterable[Any], remedy: str = "Rename one") -> list[str]:
 
 
 def _twice(names: Iterable[str]) -> list[str]:
-    """The names that come more than once."""
+    """The names that occur more than once."""
     return [name for name, times in Counter(names).items() if times > 1]
 
 
@@ -150,7 +150,7 @@ def _once(names: Sequence[str], values: Iterable[Any]) -> Mapping[str, Any]:
     """A row as a mapping.
 
     Raises:
-        TypeError: two columns have one name, so that one of them would be lost.
+        TypeError: two columns have the same name, so one of them would be lost.
     """
     row = dict(zip(names, values, strict=True))
     if len(row) < len(names):
@@ -174,13 +174,13 @@ async def _from_async_cursor(names: list[str], cursor: Any) -> AsyncIterator[Any
 
 
 def _under(names: list[str], row: Any) -> Any:
-    """A row under the names of a cursor, or as the cursor was set to make it."""
+    """A row with the names of a cursor, or in the form that the cursor was configured for."""
     if type(row) is not tuple:
         fields = as_mapping(row)
         if fields is not None:
             return dict(fields)
         if isinstance(row, str | bytes) or not hasattr(_type(row), "__len__"):
-            return row  # one value of a row, say, which is refused as any that has no names
+            return row  # for example a single value, which is refused like any row without names
     return dict(zip(names, cast("Iterable[Any]", row), strict=True))
 
 

@@ -1,7 +1,7 @@
-"""What has become of every row so far, and what may be done next: decisions without I/O.
+"""The state of every row so far, and what may be done next: decisions without I/O.
 
-Both clients drive one of these: they tell it what happened, and it says which batch may go, whether to go on, and in
-the end what to report. Whatever the order of events, every row that was taken ends in exactly one place.
+Both clients drive one of these: they tell it what happened, and it decides which batch may be sent, whether to
+continue, and finally what to report. Whatever the order of events, every row that was taken ends in exactly one place.
 """
 
 from collections import Counter
@@ -30,55 +30,55 @@ __all__ = ["Answer", "Run", "is_fatal"]
 _SHARED = "The answer named an ingestion that another batch, under way at the same time, got as well"
 FATAL = (*DENIALS, NotFoundError)
 WITNESSES = 8
-"""Batches at least that may be kept while others are tried."""
+"""The minimum number of batches that may be kept while others are tried."""
 FULL = "dataset_limit_exceeded"
-"""What every later batch would meet as well."""
+"""Errors that every later batch would get as well."""
 
 
 class Run:
-    """One ingest. Batches go by their number, from 0, in the order in which they were cut."""
+    """One ingest. Batches are numbered from 0, in the order of their creation."""
 
     def __init__(self, concurrency: int, *, patience: float = 0.0, resend: bool = False) -> None:
         self._concurrency = concurrency
         self.patience = Patience(patience, concurrency, resend=resend)
-        """Whether the service takes anything."""
+        """Decides whether the service accepts anything."""
         self.budget = Budget()
-        """How many refused rows may still be found one by one."""
+        """How many refused rows may still be isolated."""
         self._sent: list[Sent] = []
         self._parts: dict[int, Sent] = {}
-        """What batches that were taken apart were sent in."""
+        """The parts of batches that were split."""
         self._invalid = Invalid()
         self._in_flight: dict[int, frozenset[bytes]] = {}
         self._held: set[bytes] = set()
         self.claims = Claims()
-        """Whose an ingestion id is."""
+        """Which batch an ingestion id belongs to."""
         self.counts: Counter[Outcome] = Counter()
         """Rows by outcome."""
         self.rows = 0
         """Rows taken from the source."""
         self.stopped = False
-        """Whether nothing more is to be sent: later batches would meet the same refusal."""
+        """Whether sending has stopped: later batches would get the same refusal."""
         self.answered_batches = 0
-        """Batches of which it is known how their sending ended."""
+        """Batches whose result is known."""
         self.open_batches = 0
-        """Accepted batches with rows of which no outcome is known."""
+        """Accepted batches with rows whose outcome is unknown."""
         self.verified_rows = 0
-        """Rows of which the server has told what became of them."""
+        """Rows whose outcome is known."""
         self.uncounted_rows = 0
         """Rows of ingestions that the list calls done."""
         self.resent_rows = 0
-        """Rows that were accepted when they went again, an earlier answer to them having been lost."""
+        """Rows that were accepted when they were sent again after an earlier answer was lost."""
 
     # What may be done
 
     @property
     def batches(self) -> int:
-        """How many batches were cut."""
+        """The number of batches."""
         return len(self._sent)
 
     @property
     def most_under_way(self) -> int:
-        """How many batches may be under way, those included that are kept."""
+        """How many batches may be open, including those that are kept."""
         return self._concurrency + max(self._concurrency, WITNESSES)
 
     @property
@@ -87,27 +87,27 @@ class Run:
         return len(self._in_flight)
 
     def has_room(self) -> bool:
-        """Whether another batch may be in flight, so that reading on makes sense."""
+        """Whether another batch may be in flight, so that reading more makes sense."""
         busy, kept = len(self._in_flight), self.patience.makes_room
-        # Those that are kept make room for others, which may tell a batch that always fails from a service that does.
+        # Kept batches make room for others, which may show whether a batch or the service is failing.
         return busy - kept < self._concurrency and busy < self.most_under_way
 
     def may_go(self, batch: Batch) -> bool:
-        """Whether a batch may go now: there is room, and no row of one of its keys is in flight."""
+        """Whether a batch may be sent now: there is room, and no row with one of its keys is in flight."""
         return self.has_room() and self._held.isdisjoint(batch.keys)
 
     @property
     def end_row(self) -> int:
-        """The place after the last row that was cut."""
+        """The position after the last row that is in a batch."""
         return self._sent[-1].end_row if self._sent else 0
 
     @property
     def last_invalid(self) -> int:
-        """The place of the last row that could not be encoded; -1 without any."""
+        """The position of the last row that could not be encoded; -1 if there are none."""
         return self._invalid.last
 
     def accepted(self) -> Iterator[tuple[int, str, int]]:
-        """Walk the accepted batches whose outcome is not known: number, ingestion id, rows."""
+        """Yield the accepted batches whose outcome is unknown: number, ingestion id, rows."""
         for number, sent in self._leaves():
             if sent.ingestion_id and sent.shares.unverified and sent.ask:
                 yield number, sent.ingestion_id, sent.rows
@@ -115,21 +115,21 @@ class Run:
     # What happened
 
     def invalid(self, error: InvalidRecordError, index: int) -> None:
-        """A row could not be encoded."""
+        """Record that a row could not be encoded."""
         if self._invalid.add(error, index):
             self.counts["invalid"] += 1
 
     def cut(self, batch: Batch, earlier: Earlier | None = None) -> int:
-        """A batch was cut; return its number. What becomes of it is told later.
+        """Add a batch; return its number. Its outcome is recorded later.
 
-        `earlier` is what earlier runs leave to do for it; the rows that are left out of it have their outcome.
+        `earlier` is what earlier runs left to do for it; rows that are left out already have their outcome.
         """
         earlier = earlier or Earlier(batch, send=True)
         sent = Sent(
             compact(earlier.rows.indexes),
             batch.indexes[-1] + 1,
             earlier.rows.keys,
-            not self._invalid.unlisted,  # with more of them than are listed, the batches' parts are too many as well
+            not self._invalid.unlisted,  # too many of them means too many parts of batches as well
             earlier.before,
             earlier.left_out,
         )
@@ -139,7 +139,7 @@ class Run:
         return len(self._sent) - 1
 
     def as_before(self, number: int) -> None:
-        """A batch is not sent, so that what earlier runs made of it holds, if they made anything of it."""
+        """Record that a batch is not sent, so that its outcome in earlier runs applies, if there is one."""
         before = self._sent[number].before
         if before is None:
             return
@@ -149,13 +149,13 @@ class Run:
         self._sent[number].rejected, self._sent[number].ask = before.rejected, before.ask
 
     def sending(self, number: int) -> None:
-        """A batch goes out."""
+        """Record that a batch is sent."""
         keys = self._sent[number].keys
         self._in_flight[number] = keys
         self._held |= keys
 
     def answered(self, number: int, answer: Answer) -> None:
-        """The sending of a batch ended."""
+        """Record the result of sending a batch."""
         self._held -= self._in_flight.pop(number, frozenset())
         if self.patience.over or any(map(is_fatal, (answer, *(each for _, each in answer.parts)))):
             self.stop()
@@ -175,7 +175,7 @@ class Run:
                 shares=Shares(unverified=len(part.batch.rows) if each.outcome == "accepted" else 0),
             )
         sent.outcome = "failed"
-        sent.parts = tuple(part.number for part, _ in answer.parts)  # at once, for an interrupt may come at any line
+        sent.parts = tuple(part.number for part, _ in answer.parts)  # at once: an interrupt may come at any line
         sent.keys = frozenset()
         self.answered_batches += 1
         for part, each in answer.parts:
@@ -192,30 +192,30 @@ class Run:
         error: DataboxError | None = None,
         shares: Shares | None = None,
     ) -> Outcome:
-        """What became of a batch is known, from an answer, a journal, or because it will not be sent."""
+        """Record the outcome of a batch, from an answer, a journal, or because it will not be sent."""
         sent = self._of(number)
         if outcome == "accepted":
             fit = shares and shares.counted + shares.uncounted + shares.unverified == sent.rows
             self._share_out(sent, shares if shares and fit else Shares(unverified=sent.rows))
         sent.ingestion_id, sent.error = ingestion_id, error and without_frames(error)
-        sent.outcome = outcome  # last, for an interrupt may come at any line
-        sent.keys = frozenset()  # a long run must not remember them all
+        sent.outcome = outcome  # last, because an interrupt may come at any line
+        sent.keys = frozenset()  # a long run must not keep them all
         self.claims.ended(number)
         self.answered_batches += 1
         self.counts[outcome] += sent.rows
         return outcome
 
     def stop(self) -> None:
-        """Nothing more is to be sent."""
+        """Stop sending."""
         self.stopped = True
         self.patience.stop()
 
     def verified(
         self, number: int, shares: Shares, error: DataboxError | None = None, rejected: Iterable[int] = ()
     ) -> None:
-        """What the server made of an accepted batch was told, or could not be.
+        """Record how the server processed an accepted batch, or why that is unknown.
 
-        `rejected` are the places within the batch of its rejected rows, where the server told which they are.
+        `rejected` are the positions of rejected rows within the batch, if the server says which they are.
         """
         sent = self._of(number)
         self._share_out(sent, shares)
@@ -223,14 +223,14 @@ class Run:
         sent.rejected = frozenset(sent.indexes[place] for place in rejected)
 
     def lost(self, error: DataboxError) -> None:
-        """Rows that earlier runs stored may not be there any more."""
+        """Record that rows which earlier runs stored may no longer exist."""
         for _, sent in self._leaves():
             if sent.before and sent.before.outcome == "accepted":
                 self._share_out(sent, Shares(unverified=sent.rows))
                 sent.error, sent.rejected, sent.ask = error, frozenset(), False
 
     def withdraw(self) -> list[int]:
-        """Take back the acceptance of batches whose ingestion id may be another one's; return their numbers."""
+        """Withdraw the acceptance of batches whose ingestion id may belong to another one; return their numbers."""
         withdrawn: list[int] = []
         while (number := self.claims.doubted()) is not None:
             sent = self._of(number)
@@ -242,7 +242,7 @@ class Run:
         return withdrawn
 
     def give_up(self, open_: Iterable[int] = ()) -> list[tuple[int, Outcome]]:
-        """Nothing more will be heard: batches that may have taken effect are ambiguous, all others unsent."""
+        """End the run: batches that may have taken effect are ambiguous, all others unsent."""
         may_have = set(open_)
         ended: list[tuple[int, Outcome]] = []
         for number, sent in enumerate(self._sent):
@@ -259,7 +259,7 @@ class Run:
         return self._sent[number] if number < PARTS else self._parts[number]
 
     def _leaves(self) -> Iterator[tuple[int, Sent]]:
-        """Walk what was sent, or is to be: batches, and the parts of those that were taken apart."""
+        """Yield what was or will be sent: batches, and the parts of those that were split."""
         for number, sent in enumerate(self._sent):
             if sent.parts:
                 yield from ((part, self._parts[part]) for part in sent.parts)
@@ -272,10 +272,10 @@ class Run:
         self.verified_rows += shares.counted - old.counted
         self.uncounted_rows += shares.uncounted - old.uncounted
 
-    # What came of it
+    # The outcome
 
     def outcome(self, number: int) -> tuple[Outcome | None, Shares, DataboxError | None]:
-        """Return what is known of a batch."""
+        """Return the outcome of a batch, as far as it is known."""
         sent = self._of(number)
         return sent.outcome, sent.shares, sent.error
 
@@ -285,7 +285,7 @@ class Run:
         return before is None or before.outcome != "accepted"
 
     def numbers(self) -> Iterator[int]:
-        """Walk the numbers of what was sent, or is to be: of batches, or their parts."""
+        """Yield the numbers of what was or will be sent: of batches, or their parts."""
         return (number for number, _ in self._leaves())
 
     def rows_of(self, number: int) -> int:
@@ -293,7 +293,7 @@ class Run:
         return self._of(number).rows
 
     def rejected(self, number: int) -> frozenset[int]:
-        """Return the places of a batch's rejected rows, where it is known which they are."""
+        """Return the positions of a batch's rejected rows, if it is known which they are."""
         return self._of(number).rejected
 
     def report(
@@ -319,7 +319,7 @@ class Run:
 
 
 def is_fatal(answer: Answer) -> bool:
-    """Whether every later batch would meet the same."""
+    """Whether every later batch would get the same error."""
     error = answer.error
     full = isinstance(error, APIStatusError) and any(entry.code == FULL for entry in error.errors)
     return full or isinstance(error, FATAL)

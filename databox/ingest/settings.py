@@ -1,4 +1,4 @@
-"""How rows are to be ingested, checked before anything is sent."""
+"""The options of an ingest, checked before anything is sent."""
 
 from collections.abc import Callable, Iterable
 from os import PathLike, fspath
@@ -27,7 +27,7 @@ def _path(value: object) -> Path | None:
 def _is_one_file(one: Path, other: Path) -> bool:
     try:
         return one.resolve() == other.resolve() or one.samefile(other)
-    except OSError:  # one of them is not there, or cannot be looked at
+    except OSError:  # one of them does not exist, or cannot be read
         return False
 
 
@@ -37,7 +37,7 @@ class Settings:
 
     primary_keys: tuple[str, ...] = ()
     keys_assumed: bool = False
-    """Whether the caller says so, and nothing else does."""
+    """Whether the keys come only from the caller."""
     batch_size: int = MAX_RECORDS
     max_batch_bytes: int = SAFE_BODY_BYTES
     concurrency: int = 4
@@ -75,7 +75,7 @@ class Settings:
         """Refuse to write a file that the rows come from.
 
         Raises:
-            ValueError: `names`, which are read, has one that is to be written.
+            ValueError: one of the files in `names`, which are read, would be written.
         """
         for name in names:
             if any(_is_one_file(Path(name), file) for file in self._letter_files):
@@ -92,12 +92,12 @@ class Settings:
 
     @property
     def resend(self) -> bool:
-        """Whether a batch whose answer was lost goes out again."""
+        """Whether a batch whose answer was lost is sent again."""
         return self.on_ambiguous == "resend" or (self.on_ambiguous == "auto" and bool(self.primary_keys))
 
     @property
     def going_on(self) -> str:
-        """How to go on after a run that was stopped."""
+        """How to resume after a run that was stopped."""
         if self.journal:
             return "Run the same again later: with its journal it goes on where it stopped."
         if self.primary_keys:
@@ -105,5 +105,5 @@ class Settings:
         return "Send the rows that were not accepted again later; the report says which."
 
     def batcher(self, ends: Iterable[End] = ()) -> Batcher:
-        """Return what cuts the batches."""
+        """Return the object that splits rows into batches."""
         return Batcher(self.batch_size, self.max_batch_bytes, ends)

@@ -1,12 +1,12 @@
-"""What an ingestion's answer says about its rows, and which ingestion to ask about next.
+"""What an ingestion's answer says about its rows, and which ingestion to request next.
 
-A number is what the server counted. The API documents no list of statuses, and programs have seen several, so a word
-decides in one case alone: where it says plainly that the ingestion failed, rows without a count did not make it.
+A number is what the server counted. The API does not document the possible statuses, and several have been seen, so a
+status decides in only one case: if it clearly says that the ingestion failed, uncounted rows were not stored.
 
-As few questions are asked as it takes, since each costs a request of the key's limit. While nothing settles, one
-question at a time is asked, at growing intervals, and of another ingestion each time, so that one that never ends holds
-up nobody. Once one has settled, all others are asked about at once, for each has to be fetched. Every outcome is asked
-for at least once, and once more when the time is over; then nothing is waited for.
+The client sends as few requests as possible, because each counts towards the key's limit. While nothing settles, it
+requests one ingestion at a time, at growing intervals, and another one each time, so that one that never ends does not
+block the others. Once one has settled, it requests all others, because each has to be fetched. Every outcome is
+requested at least once, and once more when time runs out, without further waiting.
 """
 
 import re
@@ -43,12 +43,12 @@ _NAMED = re.compile(r"records\[(\d{1,3})\]", re.ASCII)
 FIRST_POLL = 0.25
 LONGEST_POLL = 10.0
 IN_VAIN = 3
-"""Questions in a row that get no answer, after which no more are asked once the time is over."""
+"""The number of consecutive unanswered requests after which no more are sent once time has run out."""
 
 
 @attrs.frozen
 class Shares:
-    """How the rows of one accepted batch are shared out; the five add up to its rows."""
+    """The counts of one accepted batch; the five add up to its rows."""
 
     appended: int = 0
     overwritten: int = 0
@@ -58,14 +58,14 @@ class Shares:
 
     @property
     def counted(self) -> int:
-        """Rows of which it is known what became of them."""
+        """Rows whose outcome is known."""
         return self.appended + self.overwritten + self.rejected
 
 
 def is_settled(ingestion: Ingestion) -> bool:
-    """Whether there is an outcome to look at: all received rows are counted, it failed, or there are errors.
+    """Whether there is an outcome: all received rows are counted, it failed, or there are errors.
 
-    That is for whoever reads the answer. What is claimed of the rows of a batch is `share_out`'s alone.
+    This is for people who read the answer. Only `share_out` decides what the report says about the rows of a batch.
     """
     if ingestion.received and sum(_counts(ingestion)) >= ingestion.received:
         return True
@@ -73,10 +73,10 @@ def is_settled(ingestion: Ingestion) -> bool:
 
 
 def share_out(ingestion: Ingestion, rows: int) -> Shares:
-    """Return what an answer says about a batch of some rows.
+    """Return what an answer says about the rows of a batch.
 
-    Rows without a count are unverified, or rejected where the status says that the ingestion failed. Counts that
-    cannot be about these rows alone, as they are negative or too many, say nothing.
+    Uncounted rows are unverified, or rejected if the status says that the ingestion failed. Counts that
+    cannot be about these rows only, because they are negative or too large, are ignored.
     """
     appended, overwritten, rejected = counts = _counts(ingestion)
     left = rows - sum(counts)
@@ -90,7 +90,7 @@ def share_out(ingestion: Ingestion, rows: int) -> Shares:
 def shares_by_status(status: str | None, rows: int) -> Shares | None:
     """Return what the list of ingestions says about a batch, or None while it says nothing.
 
-    The list has no counts. Of an ingestion that it calls done some rows may have been rejected all the same.
+    The list has no counts. Even if it calls an ingestion done, some of its rows may have been rejected.
     """
     if _says_failed(status):
         return Shares(rejected=rows)
@@ -98,7 +98,7 @@ def shares_by_status(status: str | None, rows: int) -> Shares | None:
 
 
 def rejection(ingestion: Ingestion, shares: Shares) -> DataboxError | None:
-    """Return why rows are shown as rejected, or None when there are none."""
+    """Return why rows are reported as rejected, or None if there are none."""
     if not shares.rejected:
         return None
     said = _reasons(ingestion) or "it does not say why"
@@ -112,7 +112,7 @@ def rejection(ingestion: Ingestion, shares: Shares) -> DataboxError | None:
 
 
 def rejected_places(ingestion: Ingestion, shares: Shares) -> tuple[int, ...]:
-    """Return which rows of a batch the server counts as rejected; nothing where it does not say which they are."""
+    """Return which rows of a batch the server counts as rejected; empty if it does not say which they are."""
     rows = sum(attrs.astuple(shares))
     if ingestion.rejected == shares.rejected == rows:
         return tuple(range(rows))
@@ -122,7 +122,7 @@ def rejected_places(ingestion: Ingestion, shares: Shares) -> tuple[int, ...]:
 
 
 def listed_failure(summary: IngestionSummary, rows: int) -> DataboxError:
-    """Return why the rows of an ingestion are shown as rejected that the list calls failed."""
+    """Return why the rows of an ingestion that the list calls failed are reported as rejected."""
     return DataboxError(
         f"The list says of ingestion {summary.id} that it failed, {summary.status!r}, and counts no rows: "
         f"{_rows(rows)} are taken as rejected. Ask for the ingestion to learn why."
@@ -130,7 +130,7 @@ def listed_failure(summary: IngestionSummary, rows: int) -> DataboxError:
 
 
 def still_open(ingestion: Ingestion, shares: Shares, seconds: float) -> IngestionTimeoutError:
-    """Return why rows are unverified whose ingestion answered, and has not counted them in time."""
+    """Return why rows are unverified although their ingestion answered: it has not counted them in time."""
     said = _reasons(ingestion)
     return IngestionTimeoutError(
         f"What became of {_rows(shares.unverified)} of ingestion {ingestion.id} was not known after {seconds:g} "
@@ -140,7 +140,7 @@ def still_open(ingestion: Ingestion, shares: Shares, seconds: float) -> Ingestio
 
 
 def poll_waits() -> Iterator[float]:
-    """The seconds between one question about an ingestion and the next: growing, since each costs a request."""
+    """The growing intervals, in seconds, between requests for an ingestion."""
     wait = FIRST_POLL
     while True:
         yield wait
@@ -148,12 +148,12 @@ def poll_waits() -> Iterator[float]:
 
 
 class Polls:
-    """The ingestions of which the outcome is not known yet.
+    """The ingestions whose outcome is not known yet.
 
     Args:
         open_: numbers of the batches, the first accepted one first.
         now: seconds of a monotonic clock.
-        timeout: seconds until it is given up.
+        timeout: seconds until the client gives up.
     """
 
     def __init__(self, open_: Iterable[int], now: float, timeout: float) -> None:
@@ -162,18 +162,18 @@ class Polls:
         self._end = now + timeout
         self._waits = poll_waits()
         self._next = now
-        self._released = len(self._waiting)  # the first round asks about all until one is still open
+        self._released = len(self._waiting)  # the first round requests all until one is still open
         self._last_round = False
         self._in_vain = 0
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing left to ask or to hear."""
+        """Whether there is nothing left to request or to wait for."""
         return not self._waiting and not self._asked
 
     def due(self, now: float) -> int | None:
-        """Return a batch to ask about now, or None."""
-        self._last_round = self._last_round or now >= self._end  # whatever waits then gets one last chance
+        """Return a batch to request now, or None."""
+        self._last_round = self._last_round or now >= self._end  # everything still open then gets one last chance
         if self._last_round:
             if self._in_vain >= IN_VAIN:
                 self._waiting.clear()
@@ -188,11 +188,11 @@ class Polls:
         return number
 
     def wait(self, now: float) -> float:
-        """The seconds until something may be due."""
+        """The seconds until the next request may be due."""
         return max(0.0, min(self._next, self._end) - now)
 
     def heard(self, number: int, *, settled: bool, now: float, failed: bool = False, wait: float = 0.0) -> None:
-        """A question was answered, or failed; `wait` is how many seconds the server asks to be left alone."""
+        """Record that a request was answered, or failed; `wait` is how many seconds the server asks to wait."""
         self._asked.discard(number)
         self._in_vain = self._in_vain + 1 if failed else 0
         if self._last_round:
@@ -208,20 +208,20 @@ class Polls:
 
 
 class ListWalk:
-    """One walk through the list of ingestions, a page at a time, which ends whatever the server sends."""
+    """One pass through the list of ingestions, page by page, which terminates whatever the server sends."""
 
     def __init__(self) -> None:
         self.page: int | None = 1
-        """The page to read next; None once there is nothing more to learn."""
+        """The page to read next; None if no more are needed."""
         self.whole = False
-        """Whether the walk came to the list's end."""
+        """Whether the pass reached the end of the list."""
         self._seen: set[str] = set()
         self._count = 0
 
     def read(self, listing: Listing[IngestionSummary], *, useful: bool, in_time: bool) -> None:
-        """The page was read. Once the time is over it goes on only as long as each page is of use."""
+        """Record that the page was read. Once time has run out, the pass continues only while each page is useful."""
         ids = {item.id for item in listing.items}
-        news = not ids <= self._seen  # a server that does not page sends the same each time
+        news = not ids <= self._seen  # a server without pagination sends the same each time
         self._seen |= ids
         self._count += len(listing.items)
         self.whole = not (news and listing.more_after(self._count, PAGE_SIZE))

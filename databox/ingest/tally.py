@@ -1,4 +1,4 @@
-"""What `progress` is told."""
+"""The values passed to `progress`."""
 
 import time
 from typing import Literal
@@ -16,7 +16,7 @@ class Tally:
 
     Args:
         run: the run.
-        total: how many rows its source has, when it says so.
+        total: how many rows its source has, if known.
         settings: its settings.
     """
 
@@ -38,7 +38,7 @@ class Tally:
         limit: RateLimit | None,
         parts: int,
     ) -> IngestProgress:
-        """Return how far the run is; `parts` are the requests that batches under way take at least."""
+        """Return the progress of the run; `parts` is the minimum number of requests left for batches in flight."""
         run, seconds = self._run, self.seconds
         waiting = run.patience.waiting(time.monotonic()) if waiting_for == "answers" else None
         left: float | None = None

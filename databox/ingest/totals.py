@@ -1,10 +1,10 @@
-"""Whether the rows that earlier runs of a journal stored are still there, as far as the server's totals tell.
+"""Whether the rows that earlier runs of a journal stored still exist, as far as the server's totals show.
 
-Nothing but a purge takes rows away, so a total never falls otherwise. An answer about an ingestion may tell the total
-of now, or the one after that ingestion. So two totals are compared only where the later one must not be smaller in
-either case. Likewise the largest of the totals told with some ingestions is never smaller than what these appended
-together, on top of what was told before they were created: whichever of them came last has all the others in its
-total.
+Only a purge removes rows, so otherwise a total never falls. An answer about an ingestion may have the current total,
+or the total after that ingestion. So two totals are compared only if the later one must not be smaller in
+either case. Likewise, the largest of the totals reported with some ingestions is never smaller than what these
+appended together, on top of the total before they were created: whichever of them came last includes all the others
+in its total.
 """
 
 import attrs
@@ -20,22 +20,22 @@ _REMEDY = (
 
 
 class Purged(DataboxError):
-    """Why rows may not be there any more, although they were stored."""
+    """Why rows may no longer exist, although they were stored."""
 
 
 @attrs.frozen
 class Total:
-    """How many rows the dataset held, and the ingestion whose answer told."""
+    """The number of rows in the dataset, and the ingestion whose answer reported it."""
 
     rows: int
     ingestion_id: str
 
 
 class Totals:
-    """The totals that a run is told.
+    """The totals that a run receives.
 
     Args:
-        before: the number of rows that were there after earlier runs of its journal.
+        before: the number of rows after earlier runs of its journal.
         resumed: whether rows were accepted in earlier runs.
     """
 
@@ -46,20 +46,20 @@ class Totals:
         self._fell = False
         """Whether there were fewer rows than before."""
         self._told: Total | None = None
-        """The largest total of this run; those below are of answers that can be compared with `before`."""
+        """The largest total of this run; the next ones are from answers that can be compared with `before`."""
         self._since: Total | None = None
         self._appended = 0
-        """Rows that this run's answers count as appended; those below were created in this run."""
+        """Rows that this run's answers count as appended; the next ones were created in this run."""
         self._appended_new = 0
         self._asked: set[str] = set()
 
     def told(self, total: Total, *, new: bool, appended: int = 0) -> None:
-        """An answer told a total.
+        """Record a total from an answer.
 
         Args:
             total: the total.
             new: whether its ingestion was created in this run.
-            appended: how many rows the ingestion appended, told once for each, when all its rows are counted.
+            appended: how many rows the ingestion appended; passed once for each, when all its rows are counted.
         """
         self._told = _larger(self._told, total)
         self._appended += appended
@@ -71,10 +71,10 @@ class Totals:
             self._fell = self._fell or total.rows < self._before.rows
 
     def question(self, *, settled: bool) -> str | None:
-        """Return the next ingestion to ask about, each once, to learn whether what was stored is still there.
+        """Return the next ingestion to request, each once, to check whether stored rows still exist.
 
-        It is asked when nothing that was told can be compared, and once more before a sum that does not come out
-        is held against the server, whose total may be a little late. `settled` says that no outcome is open.
+        It is requested if no known total can be compared, and once more before a mismatch is reported,
+        because the server's total may lag behind. `settled` says that no outcome is open.
         """
         short = self._short if settled and not self._fell else None
         wanted = short[1] if short else None if self._compared else self._before
@@ -85,7 +85,7 @@ class Totals:
 
     @property
     def least(self) -> Total | None:
-        """The number of rows that the next run must find."""
+        """The number of rows that the next run expects."""
         largest = _larger(self._before, self._told) if self._told else self._before
         short = self._short
         if largest and short and short[0] > largest.rows:
@@ -93,7 +93,7 @@ class Totals:
         return largest
 
     def loss(self, *, settled: bool) -> tuple[Purged, Total] | None:
-        """Return what has become of the rows of earlier runs, and the total of now, if they are not all there."""
+        """Return the outcome of the rows of earlier runs, and the current total, if some of them no longer exist."""
         if self._before and self._since and self._fell:
             return Purged(
                 f"The dataset held {self._before.rows:,} rows after an earlier run of this journal, and "
@@ -109,7 +109,7 @@ class Totals:
 
     @property
     def _short(self) -> tuple[int, Total] | None:
-        """How many rows there would be at least, and the total that is smaller, if it is."""
+        """The minimum number of rows expected, and the total if it is smaller."""
         if not self._resumed:
             return None
         if self._before and self._since and self._since.rows < self._before.rows + self._appended_new:

@@ -1,1 +1,1 @@
-"""How many requests may go out, and when; in memory, in a file, in Redis."""
+"""How many requests may be sent, and when; in memory, in a file, in Redis."""

@@ -1,4 +1,4 @@
-"""When requests went out, kept in a file, so that all processes of a machine share one limit."""
+"""The log of requests in a file, so that all processes on a machine share one limit."""
 
 import os
 import sqlite3
@@ -21,7 +21,7 @@ _SCHEMA = (
     "create index if not exists slots_in_order on slots (log, at)",
 )
 _PATIENCE = 10.0
-"""Seconds to wait for another process to let go of the file, which it holds for less than a millisecond."""
+"""Seconds to wait for another process to release the file, which it holds for less than a millisecond."""
 
 
 def _wall_clock_offset() -> float:
@@ -29,15 +29,15 @@ def _wall_clock_offset() -> float:
 
 
 class StoredLog:
-    """The log of one key and host, shared by all who name the file.
+    """The log of one key and host, shared by all that name the file.
 
-    Processes have the wall clock in common, so that is what the file holds. When it is set back, all that was noted
-    moves with it. A process that is killed leaves its slots taken, so nobody sends more than is allowed.
+    Processes have the wall clock in common, so the file stores wall-clock times. If the clock is set back, all recorded
+    times move with it. A process that is killed leaves its slots taken, so the limit is never exceeded.
 
     Args:
-        path: the file; made when it is not there.
-        name: whose requests these are.
-        offset: what to add to the caller's clock to get the one in the file.
+        path: the file; created if it does not exist.
+        name: identifies the key and host.
+        offset: the difference from the caller's clock to the clock in the file.
 
     Raises:
         ConfigurationError: the file cannot be used, here and in each method.
@@ -48,16 +48,16 @@ class StoredLog:
         self._name = name
         self._offset = offset
         with self._transaction():
-            pass  # to learn now whether it can be used
+            pass  # to find out now whether it can be used
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
-        """Return a slot at the next time at which a request keeps within both windows, granted if that is now."""
+        """Return a slot at the next time that both windows allow, granted if that is now."""
         offset = self._offset()
         with self._transaction() as db:
             return self._reserve(db, now + offset, offset, limit)
 
     def claim(self, slot: Slot, now: float, limit: RateLimit) -> Slot:
-        """Return the slot, granted if the request may go out now; otherwise the one at which to ask again."""
+        """Return the slot, granted if the request may be sent now; otherwise the slot at which to ask again."""
         offset = self._offset()
         now += offset
         with self._transaction() as db:
@@ -70,12 +70,12 @@ class StoredLog:
             return Slot(at - offset, generation, at <= now, slot.id)
 
     def correct(self, slot: Slot, at: float) -> None:
-        """Note that the request of a granted slot went out later than that."""
+        """Record that the request of a granted slot was sent later than planned."""
         with self._transaction() as db:
             db.execute("update slots set at = ? where id = ?", (at + self._offset(), slot.id))
 
     def pause(self, now: float, seconds: float) -> None:
-        """Let nothing go out for some seconds, because the server asked for it; slots ahead are void."""
+        """Pause for some seconds, because the server asked for it; later slots become void."""
         now += self._offset()
         with self._transaction() as db:
             self._state(db, now)
@@ -93,11 +93,11 @@ class StoredLog:
         return Slot(at - offset, generation, at <= now, made)
 
     def _state(self, db: sqlite3.Connection, now: float) -> tuple[float, int]:
-        """Until when all wait, and how often they had to; moves what is noted if the clock was set back."""
+        """The end of the pause, and the number of pauses; moves recorded times if the clock was set back."""
         query = "select seen, paused_until, generation from logs where name = ?"
         seen, paused_until, generation = db.execute(query, (self._name,)).fetchone()
         set_back = max(0.0, seen - now)
-        if set_back > 1:  # less is the order in which processes came to look
+        if set_back > 1:  # smaller differences come from the order in which processes read it
             paused_until -= set_back
             db.execute("update slots set at = at - ? where log = ?", (set_back, self._name))
         if set_back > 1 or seen < now:
@@ -110,10 +110,10 @@ class StoredLog:
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
-        # Opened each time, which costs little at ten requests a second, and survives forks and a file that was removed.
+        # Opened each time, which is cheap at ten requests a second, and survives forks and removal of the file.
         if not self._path.exists():
-            with suppress(OSError):  # SQLite says better what is wrong
-                os.close(os.open(self._path.resolve(), os.O_CREAT | os.O_EXCL, 0o600))  # it is nobody else's to read
+            with suppress(OSError):  # SQLite's error is more precise
+                os.close(os.open(self._path.resolve(), os.O_CREAT | os.O_EXCL, 0o600))  # nobody else may read it
         try:
             with closing(sqlite3.connect(self._path, isolation_level=None, timeout=_PATIENCE)) as db:
                 db.execute("pragma synchronous = off")  # a power cut takes longer than a second
@@ -126,5 +126,5 @@ class StoredLog:
         except sqlite3.Error as error:
             raise ConfigurationError(
                 f"The store of the rate limit, {self._path}, cannot be used: {error}. Nothing is sent without it. "
-                "Mend or remove the file, or name another one in RateLimit(store=…)."
+                "Repair or remove the file, or use another one in RateLimit(store=…)."
             ) from None

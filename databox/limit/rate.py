@@ -1,4 +1,4 @@
-"""How many requests may go out, and when: the documented limits as a decision without I/O.
+"""How many requests may be sent, and when: the documented limits as a decision without I/O.
 
 Source: the API's limits page, "10 requests per second and 10,000 per hour" for each key, and its reference.
 """
@@ -34,17 +34,17 @@ __all__ = [
 
 SECOND = 1.014
 HOUR = 3601.0
-"""Both a little longer than they are. What is kept is when requests leave; most of them then arrive in time as well,
-and a 429 for one that does not costs no row."""
+"""Both are slightly longer than documented. They govern when requests leave; most then arrive in time as well,
+and a 429 for one that does not loses no row."""
 LATE = 0.003
-"""Seconds after its slot from which a request is noted anew; less is in the margins above."""
+"""A request that leaves later than this many seconds after its slot is recorded again; the margins above cover less."""
 EVEN = 0.75
-"""How much of an even distance is kept, so that what a late thread lost can be made up for."""
+"""The fraction of an even distance that is enforced, so that a late thread can catch up."""
 
 
 def _positive(_: object, attribute: "attrs.Attribute[int]", value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        # A text is not quoted: it may be a key in the wrong place.
+        # Text is not quoted: it may be a key in the wrong place.
         shown = value if isinstance(value, int | float) else type(value).__name__
         raise ArgumentValueError(f"RateLimit.{attribute.name} must be a whole number of at least 1, not {shown}.")
 
@@ -59,7 +59,7 @@ def _store(value: object) -> Path | str | None:
     if value is None:
         return None
     if isinstance(value, str) and value.startswith(_SCHEMES):
-        return Veiled(value)  # it may have a password
+        return Veiled(value)  # it may contain a password
     if isinstance(value, str | Path) and not _REFUSED.fullmatch(str(value)):
         return Path(value).absolute()
     kind = "another text" if isinstance(value, str) else type(value).__name__
@@ -67,25 +67,25 @@ def _store(value: object) -> Path | str | None:
 
 
 def _shown(store: Path | str | None) -> str:
-    return repr(store) if not isinstance(store, str) else f"'{store.partition('://')[0]}://…'"  # it may have a password
+    return repr(store) if not isinstance(store, str) else f"'{store.partition('://')[0]}://…'"  # it may hold a password
 
 
 @attrs.frozen
 class RateLimit:
-    """The most requests that a key may send: in any second, and in any hour.
+    """The maximum number of requests that a key may send: in any second, and in any hour.
 
     Args:
-        per_second: 10 by the API's reference.
-        per_hour: 10,000 by the API's reference.
-        store: by which all who name it keep the limit together; without it the limit holds within one process.
-            For the processes of a machine, a file: it is made when it is not there, and must be on a local disk.
-            For several machines, the address of a Redis server: `redis://`, `rediss://` or `unix://`, as redis-py
-            reads it (extra `redis`). When the store cannot be used, nothing is sent.
-        evenly: spread the requests over the second, instead of letting all of them go at once. For many threads,
-            processes or machines: what arrives a little late then does not meet what comes after it.
+        per_second: requests per second; the API allows 10.
+        per_hour: requests per hour; the API allows 10,000.
+        store: where to share the limit with others that name the same store; without it, the limit applies within
+            one process. For processes on one machine, a file: it is created if it does not exist, and must be on a
+            local disk. For several machines, the address of a Redis server: `redis://`, `rediss://` or `unix://`, as
+            understood by redis-py (extra `redis`). If the store cannot be used, nothing is sent.
+        evenly: spread the requests over the second, instead of sending them all at once. Use it with many threads,
+            processes or machines: a request that arrives a little late then does not collide with later ones.
 
-    The limit is kept by when requests leave. How close together they arrive is up to the network; where that makes
-    one too many, the service says 429, which has no effect, and the request goes again.
+    The limit governs when requests leave. How close together they arrive is up to the network; if that makes
+    one too many, the service answers 429, which has no effect, and the request is sent again.
     """
 
     per_second: int = attrs.field(default=PER_SECOND, validator=_positive)
@@ -99,45 +99,45 @@ DOCUMENTED = RateLimit()
 
 @attrs.frozen
 class Slot:
-    """A request's place in the log: when it may ask to go out, or has gone out."""
+    """A request's place in the log: when it may ask to be sent, or was sent."""
 
     at: float
     generation: int
-    """How many pauses there had been; after another one the place is void."""
+    """The number of pauses so far; after another pause the slot is void."""
     granted: bool = False
-    """Whether it may go out now, and is noted as gone."""
+    """Whether it may be sent now, and is recorded as sent."""
     id: int = attrs.field(default=0, eq=False)
 
 
 class Log(Protocol):
-    """When the requests of one key and host went, or will go, out. Safe to use from any thread.
+    """When the requests of one key and host were sent, or will be. Safe to use from any thread.
 
-    Times are seconds of one monotonic clock, given by the caller. Slots are planned in order, so whoever asks first
-    goes first. But a busy machine wakes a thread late, and a new connection takes its time: what counts in the end is
-    when requests went.
+    Times are seconds of one monotonic clock, passed by the caller. Slots are planned in order: first come, first
+    served. But a busy machine wakes threads late, and a new connection takes time: what counts in the end is
+    when requests were sent.
     """
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
-        """Return a slot at the next time at which a request keeps within both windows, granted if that is now."""
+        """Return a slot at the next time that both windows allow, granted if that is now."""
         ...
 
     def claim(self, slot: Slot, now: float, limit: RateLimit) -> Slot:
-        """Return the slot, granted if the request may go out now; otherwise the one at which to ask again."""
+        """Return the slot, granted if the request may be sent now; otherwise the slot at which to ask again."""
         ...
 
     def correct(self, slot: Slot, at: float) -> None:
-        """Note that the request of a granted slot went out later than that."""
+        """Record that the request of a granted slot was sent later than planned."""
         ...
 
     def pause(self, now: float, seconds: float) -> None:
-        """Let nothing go out for some seconds, because the server asked for it; slots ahead are void."""
+        """Pause for some seconds, because the server asked for it; later slots become void."""
         ...
 
 
 def next_time(limit: RateLimit, now: float, paused_until: float, latest: Callable[[int], float | None]) -> float:
-    """Return when the next request may go out.
+    """Return when the next request may be sent.
 
-    `latest` gives the time of the n-th latest request; None when there are less. To plan, it includes those to come.
+    `latest` returns the time of the n-th latest request; None if there are fewer. To plan, it includes future ones.
     """
     last, of_second, hour = latest(1), latest(limit.per_second), latest(limit.per_hour)
     distance = EVEN * SECOND / limit.per_second if limit.evenly else 0.0
@@ -156,25 +156,25 @@ class RequestLog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._times: list[float] = []
-        """Of all requests, gone and to come, in order."""
+        """The times of all requests, past and planned, in order."""
         self._gone: list[float] = []
-        """Of those among them that went out."""
+        """The times of those that were sent."""
         self._paused_until = 0.0
         self._generation = 0
         renewed_in_children(self)
 
     def after_fork(self) -> None:
-        """Know what the parent has sent, and nothing of what it was about to; no thread holds the lock."""
+        """Keep what the parent has sent, forget what it planned, and use a lock that no thread holds."""
         self._lock = threading.Lock()
         self._times = self._gone.copy()
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
-        """Return a slot at the next time at which a request keeps within both windows, granted if that is now."""
+        """Return a slot at the next time that both windows allow, granted if that is now."""
         with self._lock:
             return self._reserve(now, limit)
 
     def claim(self, slot: Slot, now: float, limit: RateLimit) -> Slot:
-        """Return the slot, granted if the request may go out now; otherwise the one at which to ask again."""
+        """Return the slot, granted if the request may be sent now; otherwise the slot at which to ask again."""
         with self._lock:
             if slot.generation != self._generation:
                 return self._reserve(now, limit)
@@ -183,14 +183,14 @@ class RequestLog:
             return self._noted(at, at <= now)
 
     def correct(self, slot: Slot, at: float) -> None:
-        """Note that the request of a granted slot went out later than that."""
+        """Record that the request of a granted slot was sent later than planned."""
         with self._lock:
             for times in (self._times, self._gone):
                 _remove(times, slot.at)
                 insort(times, at)
 
     def pause(self, now: float, seconds: float) -> None:
-        """Let nothing go out for some seconds, because the server asked for it; slots ahead are void."""
+        """Pause for some seconds, because the server asked for it; later slots become void."""
         with self._lock:
             self._paused_until = max(self._paused_until, now + seconds)
             self._generation += 1
@@ -220,7 +220,7 @@ def _remove(times: list[float], time: float) -> None:
 
 
 def least_seconds(requests: int, limit: RateLimit | None) -> float:
-    """Return the least time that so many more requests take by the limits."""
+    """Return the minimum time that this many more requests take within the limits."""
     if limit is None or requests <= 0:
         return 0.0
     hours, rest = divmod(requests, limit.per_hour)

@@ -1,4 +1,4 @@
-"""When requests went out, kept in Redis, so that machines share one limit."""
+"""The log of requests in Redis, so that several machines share one limit."""
 
 import time
 from collections.abc import Callable
@@ -20,15 +20,15 @@ from databox.limit.rate import EVEN, HOUR, SECOND, RateLimit, Slot
 __all__ = ["RedisLog"]
 
 _TIMEOUT = 5.0
-"""Seconds for one answer of the server."""
+"""Seconds to wait for one answer of the server."""
 _UNREADABLE = (
-    "its address cannot be read. Percent-encode what is special in a password, such as %40 for @ and %2F for /"
+    "its address cannot be read. Percent-encode special characters in a password, such as %40 for @ and %2F for /"
 )
 _ATTEMPTS = 4
-"""How often to ask before giving up: a restart of the server takes a few seconds."""
+"""How often to try before giving up: a restart of the server takes a few seconds."""
 
-# Two sorted sets have a slot's number and time: of all, and of those that went out. The clock is the server's, as the
-# machines' own differ. When it is set back, all that is noted moves with it.
+# Two sorted sets hold a slot's number and time: of all slots, and of those that were sent. The clock is the server's,
+# because the machines' own differ. If it is set back, all recorded times move with it.
 _BEGIN = """
 local times, gone, state, given, hour = KEYS[1], KEYS[2], KEYS[3], ARGV[1], tonumber(ARGV[2])
 local clock = redis.call('TIME')
@@ -47,7 +47,7 @@ local function kept(seconds)
     for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, math.ceil(seconds + hour)) end
 end
 """
-# The same decisions as in `limits`, where they can be made and noted in one step.
+# The same decisions as in `rate`, made and recorded in one step.
 _TAKE = """
 local per_second, per_hour, second, even, id, generation = unpack(ARGV, 3)
 local of = gone
@@ -78,18 +78,18 @@ kept(seconds)
 
 
 class RedisLog:
-    """The log of one key and host, shared by all who name the server.
+    """The log of one key and host, shared by all that name the server.
 
-    A process or machine that dies leaves its slots taken, so nobody sends more than is allowed. A server that forgets,
-    restarted without persistence, forgets what was sent.
+    A process or machine that dies leaves its slots taken, so the limit is never exceeded. A server that is restarted
+    without persistence forgets what was sent.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`, as redis-py reads it.
-        name: whose requests these are.
-        clock: takes the caller's time and gives the one to count by; without it that is the server's clock.
+        name: identifies the key and host.
+        clock: converts the caller's time to the time to use; defaults to the server's clock.
 
     Raises:
-        ConfigurationError: the server cannot be used, here and in each method, after some seconds of trying.
+        ConfigurationError: the server cannot be used, here and in each method, after several seconds of retries.
     """
 
     def __init__(self, url: str, name: str, clock: Callable[[float], float] | None = None) -> None:
@@ -115,28 +115,28 @@ class RedisLog:
         self._ask(self._redis.ping)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
-        """Return a slot at the next time at which a request keeps within both windows, granted if that is now."""
+        """Return a slot at the next time that both windows allow, granted if that is now."""
         return self._taken(now, limit, Slot(now, generation=-1))
 
     def claim(self, slot: Slot, now: float, limit: RateLimit) -> Slot:
-        """Return the slot, granted if the request may go out now; otherwise the one at which to ask again."""
+        """Return the slot, granted if the request may be sent now; otherwise the slot at which to ask again."""
         return self._taken(now, limit, slot)
 
     def correct(self, slot: Slot, at: float) -> None:
-        """Note that the request of a granted slot went out later than that."""
+        """Record that the request of a granted slot was sent later than planned."""
         arguments = [self._given(at), HOUR, at - slot.at, slot.id]
         self._ask(lambda: self._correct(keys=self._keys, args=arguments))
 
     def pause(self, now: float, seconds: float) -> None:
-        """Let nothing go out for some seconds, because the server asked for it; slots ahead are void."""
+        """Pause for some seconds, because the server asked for it; later slots become void."""
         self._ask(lambda: self._pause(keys=self._keys, args=[self._given(now), HOUR, seconds]))
 
     def _taken(self, now: float, limit: RateLimit, slot: Slot) -> Slot:
         limits = [limit.per_second, limit.per_hour, SECOND, EVEN if limit.evenly else 0]
         arguments = [self._given(now), HOUR, *limits, slot.id, slot.generation]
         at, then, generation, granted, number = self._ask(lambda: self._take(keys=self._keys, args=arguments))
-        # The server looked at its clock between our asking and its answer; the safe end of that is the answer for
-        # a slot to come, and the asking for one that is granted, as `correct` adds what went by since.
+        # The server read its clock between our request and its answer; the safe end is the answer for
+        # a planned slot, and the request for a granted one, because `correct` adds the time that passed since.
         until = now if self._clock or granted else time.monotonic()
         offset = until - float(then)
         return Slot(float(at) + offset, int(generation), bool(granted), int(number))
@@ -149,19 +149,19 @@ class RedisLog:
             return ask()
         except (redis.RedisError, OSError) as error:
             problem = str(error)
-        raise self._unusable(problem)  # here, where it has no context: redis-py's frames have the password
+        raise self._unusable(problem)  # raised here, without context: redis-py's frames contain the password
 
     def _unusable(self, problem: str) -> ConfigurationError:
         return ConfigurationError(
             f"The store of the rate limit, {self._shown}, cannot be used: {problem}. Nothing is sent without it. "
-            "Start the server, or name another one in RateLimit(store=…)."
+            "Start the server, or use another one in RateLimit(store=…)."
         )
 
 
 def _shown(url: str) -> tuple[str, str]:
-    """What may be shown of an address, and what is wrong with it.
+    """The part of an address that is safe to show, and what is wrong with it.
 
-    A password with a "/", "?" or "#" in it ends the host early: what is then taken for host, port or path is part of
+    A password that contains "/", "?" or "#" ends the host early: what then looks like host, port or path is part of
     the password.
     """
     scheme = url.partition("://")[0]

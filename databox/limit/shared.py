@@ -1,4 +1,4 @@
-"""Which log a client's requests are noted in: one for each key and host, whoever asks."""
+"""Finds the log of a client's requests: one per key and host for the whole process."""
 
 import hashlib
 import threading
@@ -12,7 +12,7 @@ __all__ = ["shared_log"]
 
 
 class _Logs:
-    """All logs of this process, by whose they are and where they are kept."""
+    """All logs of this process, by key, host and store."""
 
     def __init__(self) -> None:
         self.known: dict[tuple[str, Path | str | None], Log] = {}
@@ -20,7 +20,7 @@ class _Logs:
         renewed_in_children(self)
 
     def after_fork(self) -> None:
-        """Have a lock that no thread of the parent's holds."""
+        """Use a new lock that no thread of the parent holds."""
         self.lock = threading.Lock()
 
 
@@ -46,6 +46,6 @@ def _stored_log(store: Path | str, name: str) -> Log:
         from databox.limit.redis import RedisLog  # an extra
 
         return RedisLog(store, name)
-    from databox.limit.file import StoredLog  # only who shares the limit needs SQLite
+    from databox.limit.file import StoredLog  # SQLite is needed only for a shared limit
 
     return StoredLog(store, name)

@@ -1,6 +1,6 @@
-"""The Databox API v1 on a loopback port: a real HTTP server to try things and to test against.
+"""The Databox API v1 on a loopback port: a real HTTP server for experiments and tests.
 
-It keeps to the public reference and stands by itself, so that tests in any language can use it.
+It follows the public reference and is independent of the client, so that tests in any language can use it.
 """
 
 try:

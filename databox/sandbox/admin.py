@@ -1,7 +1,7 @@
 """Administration over HTTP, under `/_sandbox/`, for people and for tests in any language.
 
-`admin.openapi.json` describes it. It asks for no key, so it answers only to those who name a loopback address: a page
-from elsewhere, open in a browser of this machine, must not get at it.
+`admin.openapi.json` describes it. It needs no key, so it answers only requests to a loopback address: a page
+from elsewhere, open in a browser on this machine, must not be able to use it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -41,7 +41,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Box(Protocol):
-    """The sandbox, as far as it is administered."""
+    """The parts of the sandbox that the administration uses."""
 
     def reset(self) -> None: ...
     def process(self) -> int: ...
@@ -51,7 +51,7 @@ class Box(Protocol):
 
 
 class Admin:
-    """Answers what is under `/_sandbox/` and hands on everything else."""
+    """Answers requests under `/_sandbox/` and passes on everything else."""
 
     def __init__(
         self, box: Box, api: ASGIApp, world: World, faults: FaultBook, recorder: Recorder, *, any_host: bool
@@ -91,21 +91,21 @@ class Admin:
 
     async def _administer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._is_trusted(Request(scope)):
-            message = "The administration answers to this machine only: use a loopback address, and no other site."
+            message = "The administration answers only this machine: use a loopback address, from no other site."
             response: ASGIApp = _error(403, message)
         else:
             response = self._router
         await response(scope, receive, send)
 
     def _is_trusted(self, request: Request) -> bool:
-        """Whether a request is not one that another site makes a browser send."""
+        """Whether a request was not sent by a browser on behalf of another site."""
         origin = request.headers.get("origin")
         host = request.headers.get("host", "")
         try:
             if origin is not None and urlsplit(origin).netloc != host:
                 return False
             return self._any_host or urlsplit(f"//{host}").hostname in _LOOPBACK
-        except ValueError:  # neither is an address
+        except ValueError:  # neither is an IP address
             return False
 
     def _route(self, path: str, **handlers: Handler) -> Route:
@@ -152,7 +152,7 @@ class Admin:
     async def _process(self, request: Request) -> Response:
         return _answer({"processed": self._box.process()})
 
-    # Time and chance
+    # Time and randomness
 
     async def _clock(self, request: Request) -> Response:
         return _answer({"now": self._world.now.isoformat()})
@@ -160,7 +160,7 @@ class Admin:
     async def _advance(self, request: Request) -> Response:
         seconds = (await _object(request)).get("advance")
         if not isinstance(seconds, int | float) or isinstance(seconds, bool):
-            raise TypeError("'advance' must be seconds.")
+            raise TypeError("'advance' must be a number of seconds.")
         self._box.advance(seconds)
         return await self._clock(request)
 
@@ -181,8 +181,8 @@ class Admin:
         asked = await _object(request)
         unknown = sorted(asked.keys() - set(_FAULT_FIELDS))
         if unknown or "operation" not in asked:
-            wrong = f"There is no {unknown[0]!r}" if unknown else "'operation' is missing"
-            raise ValueError(f"{wrong}; a fault has: {', '.join(_FAULT_FIELDS)}.")
+            wrong = f"Unknown field {unknown[0]!r}" if unknown else "'operation' is missing"
+            raise ValueError(f"{wrong}; the fields of a fault are: {', '.join(_FAULT_FIELDS)}.")
         self._faults.add(Fault(**asked))
         return _answer({}, 201)
 
@@ -209,7 +209,7 @@ async def _file(path: Path, request: Request) -> Response:
 
 
 async def _object(request: Request) -> dict[str, Any]:
-    """Return the JSON object in a body; a content type of JSON is asked for, which no form can send."""
+    """Return the JSON object in a body; it requires a JSON content type, which no form can send."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ValueError("The body must be application/json.")
     try:
@@ -245,7 +245,7 @@ def _error(status: int, message: str) -> Response:
 def _fault(fault: Fault) -> dict[str, Any]:
     fields = {name: getattr(fault, name) for name in _FAULT_FIELDS}
     if callable(fault.when):
-        fields["when"] = "a function"  # of the program that runs the sandbox
+        fields["when"] = "a function"  # in the program that runs the sandbox
     return {name: strict.shown(value) for name, value in fields.items()}
 
 

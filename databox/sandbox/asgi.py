@@ -33,7 +33,7 @@ _BODY_TIMEOUT = 10.0
 
 
 class Dropped(Exception):
-    """The connection is to be closed without an answer."""
+    """Close the connection without an answer."""
 
 
 @attrs.frozen
@@ -43,13 +43,13 @@ class Incoming:
     request: Request
     body: bytes
     cut: Refusal | None
-    """Why the body is not all of it."""
+    """Why the body is incomplete."""
     matching: dict[str, tuple[Operation, re.Match[str]]]
-    """The operations that live at its path, by method."""
+    """The operations at its path, by method."""
 
     @property
     def operation(self) -> Operation | None:
-        """What it asks for."""
+        """The requested operation."""
         found = self.matching.get(self.request.method)
         return found[0] if found else None
 
@@ -83,12 +83,12 @@ class Api:
         try:
             await self._serve(scope, receive, send)
         except ClientDisconnect:
-            pass  # nobody waits for an answer
+            pass  # no one is waiting for an answer
         except Dropped:
             self._drop(scope)
             while (await receive())["type"] != "http.disconnect":
                 pass
-        except asyncio.CancelledError:  # the sandbox is closing
+        except asyncio.CancelledError:  # the sandbox is shutting down
             self._drop(scope)
             raise
 
@@ -130,10 +130,10 @@ class Api:
     def _perform(self, incoming: Incoming) -> Response:
         request = incoming.request
         if not incoming.matching:
-            raise Refusal(404, "There is nothing here.")
+            raise Refusal(404, "Not found.")
         if request.method not in incoming.matching:
             allowed = {"allow": ", ".join(incoming.matching)}
-            raise Refusal(405, "The method is not allowed here.", headers=allowed)
+            raise Refusal(405, "Method not allowed.", headers=allowed)
         self._admit(incoming)
         operation, match = incoming.matching[request.method]
         call = Call(match.groupdict(), request.query_params, incoming.body)
@@ -155,7 +155,7 @@ class Api:
 
 
 def _refused_record(fault: Fault, body: bytes) -> Refusal:
-    """The refusal of a request for one of its records, which it names."""
+    """The refusal of a request because of one of its records, which it names."""
     status, field = fault.status or 400, f"records[{fault.record_in(body)}]"
     code = "schema_mismatch" if status == 400 else None
     return Refusal(status, "The sandbox was told to refuse this record.", code=code, field=field, headers=fault.headers)
@@ -167,9 +167,9 @@ def _matching(path: str) -> dict[str, tuple[Operation, re.Match[str]]]:
 
 
 async def _body(request: Request, most: int) -> tuple[bytes, Refusal | None]:
-    """Return a body, or its beginning and why that is not all of it.
+    """Return a body, or its beginning and why it is incomplete.
 
-    What is too large is read nevertheless, as many clients read no answer before they have sent everything.
+    A body that is too large is still read, because many clients read no answer before they have sent everything.
     """
     too_large = Refusal(413, f"The body is larger than {most} bytes.")
     if int(request.headers.get("content-length", "0")) > _DRAINED:

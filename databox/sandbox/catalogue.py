@@ -1,4 +1,4 @@
-"""What every sandbox has: accounts and time zones."""
+"""The accounts and time zones of every sandbox."""
 
 import functools
 import zoneinfo
@@ -14,9 +14,9 @@ ACCOUNTS: tuple[dict[str, Any], ...] = (
 """The accounts of the sandbox's key."""
 
 OWN_ACCOUNT: int = ACCOUNTS[0]["id"]
-"""Where a data source goes that names no account."""
+"""The account of data sources that name none."""
 
-# Offsets of standard time, written down so that the list is the same on every day and machine.
+# Offsets in standard time, hard-coded so that the list is the same on every day and machine.
 _ZONES_BY_OFFSET = {
     "UTC-10": "Pacific/Honolulu",
     "UTC-9": "America/Anchorage",
@@ -43,16 +43,16 @@ _ZONES_BY_OFFSET = {
 TIME_ZONES = tuple(
     {"offset": offset, "timezone": name} for offset, names in _ZONES_BY_OFFSET.items() for name in names.split()
 )
-"""The time zones that are listed; any other of the IANA's is taken too."""
+"""The time zones in the list; any other IANA time zone is accepted too."""
 
 
 _LISTED = frozenset(zone["timezone"] for zone in TIME_ZONES)
-# Names that the machine knows, and that are no place's.
+# Names that the machine knows, but that are not places.
 _NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
 
 
 def is_time_zone(name: str) -> bool:
-    """Return whether a name is an IANA time zone's."""
+    """Return whether a name is that of an IANA time zone."""
     return name in _LISTED or name in _known_to_the_machine()
 
 

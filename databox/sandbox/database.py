@@ -1,4 +1,4 @@
-"""The file, or the memory, that a world is kept in."""
+"""The database of a world, in a file or in memory."""
 
 import os
 import sqlite3
@@ -32,19 +32,19 @@ create index open_ingestions on ingestions (number) where records is not null;
 _TABLES = ("ingestions", "rows", "columns", "datasets", "data_sources", "sqlite_sequence")
 _FIRST_DATA_SOURCE = 4754489
 _OURS = 0x44425832
-"""Marks a file as a sandbox's; to change with the schema."""
+"""Marks a file as a sandbox's; change it with the schema."""
 
 
 def opened(state: str | Path | None) -> sqlite3.Connection:
-    """Return the database in a file, or in memory, its tables made.
+    """Return the database in a file, or in memory, with its tables created.
 
     Raises:
         ValueError: the file cannot be used, or is something else.
     """
     db = None
     if state and not os.path.exists(state):
-        with suppress(OSError):  # SQLite says better what is wrong
-            os.close(os.open(os.path.realpath(state), os.O_CREAT | os.O_EXCL, 0o600))  # it is nobody else's to read
+        with suppress(OSError):  # SQLite's error is more precise
+            os.close(os.open(os.path.realpath(state), os.O_CREAT | os.O_EXCL, 0o600))  # nobody else may read it
     try:
         db = sqlite3.connect(state or ":memory:", check_same_thread=False)
         _prepare(db)
@@ -56,7 +56,7 @@ def opened(state: str | Path | None) -> sqlite3.Connection:
 
 
 def emptied(db: sqlite3.Connection) -> None:
-    """Remove all rows, and number data sources from the reference's example on."""
+    """Remove all rows, and number data sources starting with the reference's example."""
     for table in _TABLES:
         db.execute(f"delete from {table}")
     db.execute("insert into sqlite_sequence values ('data_sources', ?)", (_FIRST_DATA_SOURCE - 1,))
@@ -65,10 +65,10 @@ def emptied(db: sqlite3.Connection) -> None:
 def _prepare(db: sqlite3.Connection) -> None:
     if db.execute("pragma application_id").fetchone()[0] != _OURS:
         if db.execute("select count(*) from sqlite_master").fetchone()[0]:
-            raise ValueError("it is no sandbox's, or another version's")
+            raise ValueError("it was not written by a sandbox, or by another version")
         db.executescript(f"{_SCHEMA} pragma application_id = {_OURS};")
         with db:
             emptied(db)
-    # The sandbox's file may be lost with the machine; it need not wait for the disk at each request.
+    # The sandbox's file need not survive a crash of the machine, so requests do not wait for the disk.
     db.executescript("pragma journal_mode = wal; pragma synchronous = off; pragma foreign_keys = on;")
     db.row_factory = sqlite3.Row

@@ -25,7 +25,7 @@ _NAMES = tuple(operation.name for operation in OPERATIONS)
 def _known(_: object, __: "attrs.Attribute[str]", value: str) -> None:
     names = {*_NAMES, *(name.partition(".")[2] for name in _NAMES), "*"}
     if value not in names:
-        raise ValueError(f"There is no operation {value!r}. There are: {', '.join(map(repr, sorted(names)))}.")
+        raise ValueError(f"There is no operation {value!r}. The operations are: {', '.join(map(repr, sorted(names)))}.")
 
 
 def _can_be_sent(_: object, attribute: "attrs.Attribute[Any]", body: Any) -> None:
@@ -34,7 +34,7 @@ def _can_be_sent(_: object, attribute: "attrs.Attribute[Any]", body: Any) -> Non
             json.dumps(body)
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(
-                f"Fault.{attribute.name} is not JSON: {visible(str(error))}. Give text or bytes."
+                f"Fault.{attribute.name} is not JSON: {visible(str(error))}. Pass text or bytes."
             ) from None
 
 
@@ -45,7 +45,7 @@ def _are_headers(_: object, attribute: "attrs.Attribute[Any]", headers: Any) -> 
     for name, value in pairs:
         if not (isinstance(name, str) and _NAME.fullmatch(name) and isinstance(value, str) and _VALUE.fullmatch(value)):
             raise ValueError(
-                f"Fault.{attribute.name} must be a dict of names to values, as HTTP has them, both text: {name!r}."
+                f"Fault.{attribute.name} must be a dict of valid HTTP header names and values, both text: {name!r}."
             )
 
 
@@ -71,26 +71,26 @@ def _tells_records(_: object, __: "attrs.Attribute[Any]", value: Any) -> None:
 
 @attrs.frozen
 class Fault:
-    """Something that goes wrong with an operation.
+    """A failure of an operation, to be injected with `Sandbox.inject`.
 
     Args:
-        operation: the last part of a client's method, such as `create_ingestion`; where two share it (`create`,
-            `delete`), `datasets.create` means one of them. `*` means all.
-        status: answer with this final HTTP status, and do nothing. With a body and no status, 200.
-        body: what to answer: a dict or list as JSON, text or bytes as they are. Without one, the error envelope.
-        headers: further headers of that answer.
+        operation: the last part of a client's method, such as `create_ingestion`; if two share it (`create`,
+            `delete`), `datasets.create` names one of them. `*` means all.
+        status: answer with this HTTP status, and do nothing. Defaults to 200 if there is a body.
+        body: the answer: a dict or list as JSON, text or bytes unchanged. Defaults to the error envelope.
+        headers: additional headers of that answer.
         delay: seconds to wait first.
-        drop: close the connection "before" the request takes effect, or "after" it did.
-        probability: how often it strikes, 0 to 1.
-        times: how often it strikes at most; None for always.
-        after: how many requests it lets through first.
-        seconds: for how long it strikes, from the first time on: an outage; None for ever.
-        when: strikes only requests with a record for which this is true: a function of the record, or the column and
-            the value by which to know it, `{"column": "amount", "value": "n/a"}`. Without an answer of its own it
+        drop: close the connection "before" or "after" the request takes effect.
+        probability: the probability that it strikes, 0 to 1.
+        times: how often it strikes at most; None for no limit.
+        after: the number of requests that it lets through first.
+        seconds: for how long it strikes, starting with the first time: an outage; None for no limit.
+        when: strike only requests with a record for which this is true: a function of the record, or a column and
+            its value, `{"column": "amount", "value": "n/a"}`. Unless the fault has its own answer, it
             refuses with 400, and names the record.
 
     Raises:
-        ValueError: there is no such operation, or a value is out of bounds.
+        ValueError: there is no such operation, or a value is out of range.
     """
 
     operation: str = attrs.field(validator=_known)
@@ -116,11 +116,11 @@ class Fault:
 
     @property
     def refuses(self) -> bool:
-        """Whether it refuses records without saying itself how."""
+        """Whether it refuses records without an answer of its own."""
         return self.when is not None and self.body is None and self.drop is None
 
     def record_in(self, body: bytes) -> int | None:
-        """Return the place of the first record in a request's body that it is about, or None."""
+        """Return the position of the first record in a request's body that it matches, or None."""
         try:
             records: object = json.loads(body)["records"]
         except (ValueError, LookupError, TypeError, RecursionError):
@@ -137,12 +137,12 @@ class Fault:
         return found == value and isinstance(found, bool) is isinstance(value, bool)
 
     def concerns(self, operation: str) -> bool:
-        """Return whether this is about an operation, given by its full name."""
+        """Return whether the fault applies to an operation, given by its full name."""
         return self.operation in {"*", operation, operation.partition(".")[2]}
 
 
 class FaultBook:
-    """The faults that wait to strike, in the order they were injected."""
+    """The pending faults, in the order in which they were injected."""
 
     def __init__(self, seed: int) -> None:
         self._lock = threading.Lock()
@@ -150,24 +150,24 @@ class FaultBook:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all faults, and start the chances anew."""
+        """Remove all faults, and reset the random numbers."""
         with self._lock:
             self._waiting: list[_Waiting] = []
             self._random = random.Random(self._seed)
 
     def add(self, fault: Fault) -> None:
-        """Let a fault wait."""
+        """Add a fault."""
         with self._lock:
             self._waiting.append(_Waiting(fault))
 
     def sow(self, seed: int) -> None:
-        """Start the chances anew, from another seed."""
+        """Reset the random numbers with another seed."""
         with self._lock:
             self._seed = seed
             self._random = random.Random(seed)
 
     def waiting(self) -> list[tuple[Fault, int]]:
-        """Return the faults that wait, and how often each has struck."""
+        """Return the pending faults, and how often each has struck."""
         now = time.monotonic()
         with self._lock:
             return [(waiting.fault, waiting.struck) for waiting in self._waiting if not waiting.is_over(now)]
@@ -201,11 +201,11 @@ class _Waiting:
     fault: Fault
     struck: int = 0
     passed: int = 0
-    """Requests that it let through first."""
+    """The number of requests that it has let through."""
     since: float | None = None
-    """When it struck first."""
+    """When it first struck."""
 
     def is_over(self, now: float) -> bool:
-        """Whether it has struck for as long as it was to."""
+        """Whether its time is over."""
         seconds = self.fault.seconds
         return self.since is not None and seconds is not None and now >= self.since + seconds

@@ -1,4 +1,4 @@
-"""The 13 operations: where each one lives, what it is called, and what it does."""
+"""The 13 operations: the path, the name and the action of each."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ MAX_PAGE_SIZE = 1000
 
 @attrs.frozen
 class Call:
-    """What a request asks of an operation."""
+    """The arguments of an operation, from a request."""
 
     path: Mapping[str, str]
     """The path's parameters."""
@@ -34,7 +34,7 @@ class Operation:
     method: str
     path: str
     perform: Callable[[World, Call], Answer]
-    """Does it; returns the fields of the answer beside `requestId` and `status`."""
+    """Executes it; returns the fields of the answer in addition to `requestId` and `status`."""
 
 
 def _list_accounts(world: World, call: Call) -> Answer:

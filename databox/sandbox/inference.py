@@ -1,7 +1,7 @@
-"""What type a column has, and which values it takes: decisions without state.
+"""The type of a column, and the values that it accepts: decisions without state.
 
 The reference names three types, string, number and datetime, and says that they are inferred from the rows. How is not
-documented; this is a guess that refuses what no reading could let pass.
+documented; this is a guess that refuses only what would be refused under any interpretation.
 """
 
 import re
@@ -12,30 +12,30 @@ from typing import Any
 __all__ = ["LONGEST_TEXT", "MOST_COLUMNS", "misfit", "widened"]
 
 LONGEST_TEXT = 65_535
-"""Bytes of one text; a guess too."""
+"""The maximum size of a text, in bytes; also a guess."""
 MOST_COLUMNS = 16_384
-"""Columns of one dataset; another guess, and what files are held to."""
+"""The maximum number of columns of a dataset; also a guess, and the limit for files."""
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
 
 
 def misfit(record: Mapping[str, Any], types: Mapping[str, str]) -> str | None:
-    """Return why a record does not fit columns of these types, or None when it does."""
+    """Return why a record does not fit columns of these types, or None if it does."""
     for column, value in record.items():
         if isinstance(value, dict | list):
-            return f"Column '{column}' holds a nested value."
+            return f"Column '{column}' contains a nested value."
         if isinstance(value, str) and len(value) > LONGEST_TEXT // 4 and len(value.encode()) > LONGEST_TEXT:
-            return f"Column '{column}' holds a text of more than {LONGEST_TEXT} bytes."
+            return f"Column '{column}' contains a text of more than {LONGEST_TEXT} bytes."
         if value is not None and not _fits(value, types.get(column, "")):
             return f"Column '{column}' is of type {types[column]}, and the value is a {_type_name(value)}."
     new = sum(column not in types for column in record)
     if len(types) + new > MOST_COLUMNS:
-        return f"The dataset has {len(types)} columns and would have {new} more, of {MOST_COLUMNS} at most."
+        return f"The dataset has {len(types)} columns and would get {new} more; the maximum is {MOST_COLUMNS}."
     return None
 
 
 def widened(record: Mapping[str, Any], types: Mapping[str, str]) -> dict[str, str]:
-    """Return the types of columns that are new with a record, or that it makes strings."""
+    """Return the types of columns that a record adds, or that it turns into strings."""
     found: dict[str, str] = {}
     for column, value in record.items():
         if value is None:
@@ -47,7 +47,7 @@ def widened(record: Mapping[str, Any], types: Mapping[str, str]) -> dict[str, st
 
 
 def _fits(value: Any, type_: str) -> bool:
-    """A column of strings takes anything; one of dates takes other texts too, and is one of strings from then on."""
+    """A string column accepts anything; a datetime column accepts other texts too, and becomes a string column."""
     if type_ == "number":
         return _type_name(value) == "number"
     return type_ != "datetime" or isinstance(value, str)

@@ -1,4 +1,4 @@
-"""What becomes of accepted records: rows stored, replaced or rejected, and the counts that tell."""
+"""Processes accepted records: stores, replaces or rejects rows, and counts them."""
 
 import json
 import sqlite3
@@ -51,7 +51,7 @@ def take_in(db: sqlite3.Connection, dataset: sqlite3.Row, records: list[dict[str
 
 
 def size_of(db: sqlite3.Connection, dataset: sqlite3.Row) -> dict[str, Any]:
-    """Return how large a dataset is now."""
+    """Return the current size of a dataset."""
     return {
         "columnsCount": len(columns_of(db, dataset["id"])),
         "datasetSizeMB": dataset["size"] / 1_000_000,
@@ -60,6 +60,6 @@ def size_of(db: sqlite3.Connection, dataset: sqlite3.Row) -> dict[str, Any]:
 
 
 def columns_of(db: sqlite3.Connection, dataset_id: str) -> dict[str, str]:
-    """Return the types of a dataset's columns by their names; an empty one where all values are null so far."""
+    """Return the types of a dataset's columns by name; an empty type if all values are null so far."""
     found = db.execute("select name, type from columns where dataset_id = ?", (dataset_id,))
     return {row["name"]: row["type"] for row in found}

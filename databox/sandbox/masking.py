@@ -1,4 +1,4 @@
-"""Keys out of what the sandbox keeps of a request: somebody may send a real one, and in the wrong place."""
+"""Removes keys from recorded requests: someone may send a real one, or in the wrong place."""
 
 import json
 import re
@@ -9,14 +9,14 @@ __all__ = ["Mask"]
 
 MASK = "***"
 _SENSITIVE = re.compile(r"api[-_]?key|authorization|cookie|token|secret|passw|credential|^(auth|key)$", re.IGNORECASE)
-"""Names of headers and parameters whose values are nobody's to see."""
+"""Names of headers and parameters whose values are never shown."""
 _REAL = re.compile(rb"pak_[0-9A-Za-z_-]+")
 _DISTINCT = 8
-"""Characters of what is taken out wherever it stands. A shorter key is a test's, and may stand there by chance."""
+"""The minimum length of a key that is removed everywhere. A shorter one is from a test, and may occur by chance."""
 
 
 class Mask:
-    """What to take out of one request: the sandbox's key, those that the request itself presents, and all real ones.
+    """Removes keys from one request: the sandbox's key, those that the request presents, and all real ones.
 
     Args:
         key: the sandbox's.
@@ -28,7 +28,7 @@ class Mask:
         found = {key, *(part.partition("=")[2].strip() for part in headers.get("cookie", "").split(";"))}
         for name, value in (*headers.items(), *query.items()):
             if _SENSITIVE.search(name):
-                found.add(value.rpartition(" ")[2])  # behind a scheme such as Bearer
+                found.add(value.rpartition(" ")[2])  # after a scheme such as Bearer
         kept = {value for value in found if len(value) >= _DISTINCT}
         forms = {form for value in kept for form in _forms(value)}
         self._forms = sorted((form.encode("utf-8", "replace") for form in forms), key=len, reverse=True)
@@ -44,10 +44,10 @@ class Mask:
         return self.raw(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
     def named(self, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-        """Return headers or parameters without keys, and without any value of those that are made for them."""
+        """Return headers or parameters without keys, and without the values of those that are meant for keys."""
         return {self.text(name): MASK if _SENSITIVE.search(name) else self.text(value) for name, value in pairs}
 
 
 def _forms(value: str) -> tuple[str, ...]:
-    """How a value may stand in a path, in a form and in JSON."""
+    """The forms of a value in a path, in a form and in JSON."""
     return value, quote(value, safe=""), unquote(value), json.dumps(value)[1:-1]

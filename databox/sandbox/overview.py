@@ -1,4 +1,4 @@
-"""What the page and the administration show of the world."""
+"""The parts of the world that the page and the administration show."""
 
 import json
 import sqlite3
@@ -29,7 +29,7 @@ def overview(db: sqlite3.Connection) -> dict[str, Any]:
 
 
 def rows_of(db: sqlite3.Connection, dataset_id: str, offset: int, limit: int, every: int = 1) -> dict[str, Any] | None:
-    """Return some of a dataset's rows, each `every`-th of them, or None when there is no such dataset."""
+    """Return some of a dataset's rows, every `every`-th of them, or None if there is no such dataset."""
     dataset = db.execute("select * from datasets where id = ?", (dataset_id,)).fetchone()
     if dataset is None:
         return None
@@ -42,7 +42,7 @@ def rows_of(db: sqlite3.Connection, dataset_id: str, offset: int, limit: int, ev
 
 
 def ingestions_of(db: sqlite3.Connection, dataset_id: str) -> dict[str, Any] | None:
-    """Return a dataset's latest ingestions, or None when there is no such dataset."""
+    """Return a dataset's latest ingestions, or None if there is no such dataset."""
     if db.execute("select 1 from datasets where id = ?", (dataset_id,)).fetchone() is None:
         return None
     query = "select * from ingestions where dataset_id = ? order by number desc limit ?"

@@ -1,4 +1,4 @@
-"""What the sandbox was asked."""
+"""The requests that the sandbox received."""
 
 import json
 import threading
@@ -15,11 +15,11 @@ MOST_BYTES = 256 * 1024 * 1024
 
 @attrs.frozen(kw_only=True)
 class RecordedRequest:
-    """One request as it came, all keys masked: in headers, path, query and body."""
+    """A request as received, with all keys masked: in headers, path, query and body."""
 
     method: str
     path: str
-    """As it stood on the wire, percent-encoding included."""
+    """As received, including percent-encoding."""
     query: Mapping[str, str]
     headers: Mapping[str, str]
     """By lower-case name."""
@@ -27,18 +27,18 @@ class RecordedRequest:
     received_at: float
     """Seconds of the monotonic clock."""
     operation: str | None = None
-    """Such as `datasets.create`; None for a path that is none."""
+    """Such as `datasets.create`; None for an unknown path."""
     status: int | None = None
-    """What it was answered with; None when the connection was dropped, or is still open."""
+    """The status of the answer; None if the connection was dropped, or is still open."""
 
     @property
     def json(self) -> Any:
-        """The body as JSON, or None when there is none."""
+        """The body as JSON, or None if there is none."""
         return json.loads(self.body) if self.body else None
 
 
 class Recorder:
-    """Keeps the latest requests in the order in which they came: `MOST` of them, and `MOST_BYTES` of bodies."""
+    """Keeps the latest requests in order of arrival: up to `MOST` of them, and `MOST_BYTES` of bodies."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,7 +47,7 @@ class Recorder:
         self._bytes = 0
 
     def came(self, request: RecordedRequest) -> int:
-        """Note a request; return its number."""
+        """Record a request; return its number."""
         with self._lock:
             number, self._next = self._next, self._next + 1
             self._requests[number] = request
@@ -57,9 +57,9 @@ class Recorder:
             return number
 
     def answered(self, number: int, status: int) -> None:
-        """Note what a request was answered with."""
+        """Record the status of the answer to a request."""
         with self._lock:
-            if number in self._requests:  # it may have been forgotten meanwhile
+            if number in self._requests:  # it may have been dropped in the meantime
                 self._requests[number] = attrs.evolve(self._requests[number], status=status)
 
     def all(self) -> tuple[RecordedRequest, ...]:
@@ -69,16 +69,16 @@ class Recorder:
 
     @property
     def count(self) -> int:
-        """How many came since the last time that they were forgotten."""
+        """The number of requests since the last reset."""
         return self._next - self._forgotten
 
     def numbered(self, after: int = -1) -> list[tuple[int, RecordedRequest]]:
-        """Return the requests that came after one, with their numbers."""
+        """Return the requests after a given number, with their numbers."""
         with self._lock:
             return [(number, request) for number, request in self._requests.items() if number > after]
 
     def clear(self) -> None:
-        """Forget them."""
+        """Remove all requests."""
         with self._lock:
             self._requests.clear()
             self._bytes = 0

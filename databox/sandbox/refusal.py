@@ -1,4 +1,4 @@
-"""How the API says no."""
+"""How the API refuses a request."""
 
 __all__ = ["STATUS_CODES", "Refusal", "code_for"]
 
@@ -19,14 +19,14 @@ STATUS_CODES = {
 
 
 def code_for(status: int) -> str:
-    """Return the code that goes with a status."""
+    """Return the error code for a status."""
     if status < 300:
         return "processing_failed"
     return STATUS_CODES.get(status, "internal_error" if status >= 500 else "invalid_input")
 
 
 class Refusal(Exception):
-    """A request that is answered with the error envelope."""
+    """A refused request; it is answered with the error envelope."""
 
     def __init__(
         self,

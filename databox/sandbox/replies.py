@@ -1,4 +1,4 @@
-"""Answers: JSON, the error envelope, and what a fault makes up."""
+"""Answers: JSON, the error envelope, and the answers of faults."""
 
 import json
 import uuid
@@ -15,7 +15,7 @@ _WITHOUT_BODY = (204, 205, 304)
 
 
 def success(fields: dict[str, Any]) -> Response:
-    """Return the answer to an operation that was done."""
+    """Return the answer to a successful operation."""
     return _json(200, {"requestId": str(uuid.uuid4()), "status": "success"} | fields)
 
 
@@ -26,7 +26,7 @@ def refused(refusal: Refusal) -> Response:
 
 
 def injected(fault: Fault) -> Response:
-    """Return the answer that a fault gives instead of the operation's."""
+    """Return the answer of a fault, which replaces that of the operation."""
     status = fault.status or 200
     if status in _WITHOUT_BODY:
         return Response(None, status, fault.headers)

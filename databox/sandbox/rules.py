@@ -1,4 +1,4 @@
-"""What the API makes of values: decisions without state."""
+"""How the API treats values: decisions without state."""
 
 import json
 from collections.abc import Sequence
@@ -45,22 +45,22 @@ def whole_number(text: str, field: str, *, least: int = 1, most: int = INT64[-1]
 
 
 def required_text(body: dict[str, Any], field: str) -> str:
-    """Return a text that must be there."""
+    """Return a required text."""
     return _text(_required(body, field), field)
 
 
 def required_number(body: dict[str, Any], field: str) -> int:
-    """Return a 64-bit integer that must be there."""
+    """Return a required 64-bit integer."""
     return _number(_required(body, field), field)
 
 
 def optional_number(body: dict[str, Any], field: str, default: int) -> int:
-    """Return a 64-bit integer, or the default when it is absent; null is no number."""
+    """Return a 64-bit integer, or the default if it is missing; null is an error."""
     return _number(body[field], field) if field in body else default
 
 
 def time_zone(body: dict[str, Any]) -> str:
-    """Return the time zone asked for, or UTC; null is none."""
+    """Return the requested time zone, or UTC; null is an error."""
     if "timezone" not in body:
         return "UTC"
     name = _text(body["timezone"], "timezone")
@@ -71,7 +71,7 @@ def time_zone(body: dict[str, Any]) -> str:
 
 
 def primary_keys(body: dict[str, Any]) -> list[str]:
-    """Return the names of the key columns asked for."""
+    """Return the names of the requested key columns."""
     value = body.get("primaryKeys")
     if value is None:
         return []
@@ -89,16 +89,16 @@ def records(body: dict[str, Any]) -> list[dict[str, Any]]:
     if not all(isinstance(record, dict) for record in found):
         raise Refusal(400, "'records' must be a list of objects.", code="schema_mismatch", field="records")
     if not 1 <= len(found) <= MAX_RECORDS:
-        message = f"'records' must hold 1 to {MAX_RECORDS} records, not {len(found)}."
+        message = f"'records' must contain 1 to {MAX_RECORDS} records, not {len(found)}."
         raise Refusal(400, message, code="invalid_field_value", field="records")
     return cast("list[dict[str, Any]]", found)
 
 
 def problem_of(record: dict[str, Any], keys: Sequence[str]) -> str | None:
-    """Return why a single record is rejected, or None when it is not."""
+    """Return why a single record is rejected, or None if it is not."""
     for column, value in record.items():
         if isinstance(value, dict | list):
-            return f"Column '{column}' holds a nested value."
+            return f"Column '{column}' contains a nested value."
     missing = [key for key in keys if record.get(key) is None]
     if missing:
         return f"Primary key column '{missing[0]}' has no value."
@@ -106,7 +106,7 @@ def problem_of(record: dict[str, Any], keys: Sequence[str]) -> str | None:
 
 
 def key_of(record: dict[str, Any], keys: Sequence[str]) -> str:
-    """Return what identifies a record; 1 and 1.0 are one JSON number."""
+    """Return the key of a record; 1 and 1.0 are the same JSON number."""
     values = [record[key] for key in keys]
     plain = [int(value) if isinstance(value, float) and value.is_integer() else value for value in values]
     return json.dumps(plain, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The sandbox, as a program starts and asks it."""
+"""The sandbox as a Python object."""
 
 import ipaddress
 import secrets
@@ -24,25 +24,25 @@ __all__ = ["Sandbox"]
 
 
 class Sandbox:
-    """A Databox API of your own on a free loopback port, for as long as the `with` block lasts.
+    """A local Databox API on a free loopback port, for the duration of a `with` block.
 
     Args:
-        rate_limit: requests a second to allow, or a pair for a second and an hour; None for any number.
-        processing_delay: seconds until an accepted ingestion takes effect; `math.inf` for not before `process()`.
-        state: a file that keeps the world between runs; without one it is forgotten.
-        port: the port; 0 takes a free one.
-        api_key: the key to accept; made up without. One that looks real (`pak_…`) is refused.
-        seed: for the chances of faults.
+        rate_limit: allowed requests per second, or a pair (per second, per hour); None for no limit.
+        processing_delay: seconds until an accepted ingestion takes effect; `math.inf` to wait for `process()`.
+        state: a file that stores all data between runs; without one, the data is lost.
+        port: the port; 0 chooses a free one.
+        api_key: the key to accept; generated if omitted. One that looks real (`pak_…`) is refused.
+        seed: the seed for the probabilities of faults.
         max_body_bytes: a larger body is answered with 413.
-        processing_polls: how often an accepted ingestion is asked about before it takes effect.
-        retry_after: whether a 429 says how long to wait.
-        host: the address to listen on; one that is not of this machine's loopback is refused.
-        allow_remote: listen on `host` whatever it is. Anyone who reaches it can see and change all that is there.
+        processing_polls: how often an accepted ingestion must be requested before it takes effect.
+        retry_after: whether a 429 has a `Retry-After` header.
+        host: the address to listen on; it must be a loopback address unless `allow_remote` is set.
+        allow_remote: listen on any `host`. Anyone who can reach it can see and change everything.
 
     Raises:
-        ValueError: the key looks like a real one, a number is out of bounds, the host is not loopback, or (on
-            starting) the state file cannot be used.
-        OSError: (on starting) the port is in use.
+        ValueError: the key looks like a real one, a number is out of range, the host is not loopback, or (on
+            start) the state file cannot be used.
+        OSError: (on start) the port is in use.
     """
 
     def __init__(
@@ -61,15 +61,15 @@ class Sandbox:
         allow_remote: bool = False,
     ) -> None:
         given = secret_of(api_key)
-        del api_key  # it may be a real one, and would show in the locals of a traceback
-        if not processing_delay >= 0:  # nan neither
-            raise ValueError(f"processing_delay must be seconds, 0 or more, not {processing_delay}.")
+        del api_key  # it may be a real one, which a traceback with locals would show
+        if not processing_delay >= 0:  # refuses NaN, too
+            raise ValueError(f"processing_delay must be a number of seconds, 0 or more, not {processing_delay}.")
         if isinstance(processing_polls, bool) or processing_polls < 0:
             raise ValueError(f"processing_polls must be a whole number, 0 or more, not {processing_polls}.")
         if not allow_remote and not _is_loopback(host):
             raise ValueError(f"The sandbox listens on loopback addresses, not on {host!r}, unless allow_remote is set.")
         self.api_key = _usable(given) or f"sandbox-{secrets.token_hex(16)}"
-        """The key that it accepts."""
+        """The accepted API key."""
         self._host = host
         self._port = port
         self._allow_remote = allow_remote
@@ -84,7 +84,7 @@ class Sandbox:
         self._server: Server | None = None
 
     def start(self) -> Self:
-        """Start serving; the `with` statement does it for you."""
+        """Start serving; a `with` statement does it for you."""
         if self._world is not None:
             raise RuntimeError("This sandbox is running already.")
         world = World(self._state, *self._processing)
@@ -115,7 +115,7 @@ class Sandbox:
         return self
 
     def close(self) -> None:
-        """Stop serving, at once; requests under way lose their connection."""
+        """Stop serving immediately; requests in flight lose their connection."""
         if self._world is None or self._server is None:
             return
         self._server.close()
@@ -138,11 +138,11 @@ class Sandbox:
 
     @property
     def requests(self) -> Sequence[RecordedRequest]:
-        """The latest 100,000 requests, or 256 MiB of them, in the order in which they came."""
+        """The latest 100,000 requests, or 256 MiB of them, in order of arrival."""
         return self._recorder.all()
 
     def rows(self, dataset: Any) -> list[dict[str, Any]]:
-        """Return the rows of a dataset, given by its id or an object that has one, as they are stored.
+        """Return the stored rows of a dataset, given by its id or an object that has one.
 
         Raises:
             LookupError: there is no such dataset.
@@ -154,32 +154,32 @@ class Sandbox:
             raise LookupError(f"The sandbox has no dataset {dataset_id!r}.") from None
 
     def inject(self, fault: Fault) -> None:
-        """Let something go wrong from now on."""
+        """Inject a fault."""
         self._faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Let everything go well from now on."""
+        """Remove all faults."""
         self._faults.clear()
 
     def process(self) -> int:
-        """Let all ingestions that wait take effect now, in their order; return how many."""
+        """Process all pending ingestions now, in order; return how many there were."""
         return self._running().process()
 
     def advance(self, seconds: float) -> datetime:
-        """Let the sandbox's clock go forward, and with it delays and rate limits; return what it says.
+        """Advance the sandbox's clock, and with it delays and rate limits; return its new time.
 
         Raises:
-            ValueError: backward, no number, or beyond the year 9999.
+            ValueError: the number is negative or not a number, or the clock would pass the year 9999.
         """
         if not 0 <= seconds <= 1e9:
-            raise ValueError(f"The clock goes forward, by 0 to 1e9 seconds, not by {seconds}.")
+            raise ValueError(f"The clock can be advanced by 0 to 1e9 seconds, not by {seconds}.")
         self._running().advance(seconds)
         if self._limit:
             self._limit.advance(seconds)
         return self._running().now
 
     def reset(self) -> None:
-        """Forget rows, datasets, data sources, faults and requests; rate limits begin anew."""
+        """Delete all rows, datasets, data sources, faults and requests, and reset rate limits."""
         self._running().reset()
         self._faults.clear()
         self._recorder.clear()
@@ -187,19 +187,19 @@ class Sandbox:
             self._limit.renew()
 
     def export_state(self) -> dict[str, Any]:
-        """Return the world as a JSON document, to be kept, compared, or imported."""
+        """Return all data as a JSON document, which can be stored, compared, or imported."""
         return self._running().with_database(exported)
 
     def import_state(self, document: Mapping[str, Any]) -> None:
-        """Let the world be what a document says, and nothing else.
+        """Replace all data with the contents of a document.
 
         Raises:
-            ValueError: it is none that can be imported; the world stays as it is.
+            ValueError: the document cannot be imported; the data is unchanged.
         """
         self._running().with_database(lambda db: imported(db, document))
 
     def __repr__(self) -> str:
-        return f"<Sandbox at {self.url}>" if hasattr(self, "_port") else "<Sandbox, not made>"
+        return f"<Sandbox at {self.url}>" if hasattr(self, "_port") else "<Sandbox, not initialised>"
 
     def _running(self) -> World:
         if self._world is None:
@@ -215,11 +215,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def _usable(given: Secret[str] | None) -> str | None:
-    """Return a caller's key if it may be used here and can stand in a header."""
+    """Return a caller's key if it is allowed here and valid in a header."""
     if given is None:
         return None
     if given.reveal().startswith("pak_"):
-        raise ValueError("This api_key looks like a real one. The sandbox takes any other, or makes one up.")
+        raise ValueError("This api_key looks like a real one. Use any other key, or omit it.")
     if not given.reveal() or not all("!" <= character <= "~" for character in given.reveal()):
-        raise ValueError("An api_key for the sandbox is made of printable ASCII characters, without blanks.")
+        raise ValueError("An api_key for the sandbox must consist of printable ASCII characters without spaces.")
     return str(given.reveal())

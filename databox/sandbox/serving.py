@@ -13,7 +13,7 @@ __all__ = ["Server"]
 
 
 class Server:
-    """Serves on a socket, which is closed with it."""
+    """Serves on a socket, and closes it at the end."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
@@ -22,10 +22,10 @@ class Server:
         self._thread: threading.Thread | None = None
 
     def start(self, app: ASGIApp) -> None:
-        """Start to serve an application; return when it does.
+        """Start serving an application, and return when it is ready.
 
         Raises:
-            RuntimeError: that failed.
+            RuntimeError: the start failed.
         """
         server = self._server = uvicorn.Server(self._configured(app))
         settled = threading.Event()
@@ -36,16 +36,16 @@ class Server:
         settled.wait()
         if not server.started:
             self.close()
-            raise RuntimeError("The sandbox could not start; its thread has said why.")
+            raise RuntimeError("The sandbox could not start; the error of its thread says why.")
 
     def close(self) -> None:
-        """Stop, at once; requests under way lose their connection."""
+        """Stop immediately; requests in flight lose their connection."""
         if self._server and self._thread:
             self._server.should_exit = True
             self._thread.join()
 
     def drop(self, scope: Scope) -> None:
-        """Cut the connection that a request came over; ASGI knows no way to."""
+        """Close the connection of a request, for which ASGI has no means."""
         connection = self._connections.get(tuple(scope["client"]))
         if connection:
             connection.abort()
@@ -59,21 +59,21 @@ class Server:
             log_config=None,
             log_level="critical",
             access_log=False,
-            proxy_headers=False,  # they would hide which connection to drop
+            proxy_headers=False,  # they would hide the connection to drop
             timeout_keep_alive=60,
             timeout_graceful_shutdown=0,
         )
 
     def _protocol(self) -> type[H11Protocol]:
-        """The HTTP protocol, which also remembers its connections."""
+        """The HTTP protocol, which also keeps track of its connections."""
         connections = self._connections
 
         class Protocol(H11Protocol):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 self.peer = transport.get_extra_info("peername")
                 connections[self.peer] = transport
-                # asyncio leaves this out for sockets that do not name their protocol, as those of create_server.
-                # Without it each answer waits some 40 ms for the client's acknowledgement.
+                # asyncio omits this for sockets that do not name their protocol, such as those of create_server.
+                # Without it, each answer waits about 40 ms for the client's acknowledgement.
                 transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 super().connection_made(transport)
 
@@ -85,7 +85,7 @@ class Server:
 
 
 def _serve(server: uvicorn.Server, listener: socket.socket, settled: threading.Event) -> None:
-    """Serve until told to stop; `settled` is set once that has begun, or failed."""
+    """Serve until told to stop; `settled` is set once serving has begun, or failed."""
 
     async def run() -> None:
         serving = asyncio.create_task(server.serve(sockets=[listener]))

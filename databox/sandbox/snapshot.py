@@ -1,4 +1,4 @@
-"""The whole world as a JSON document, and back."""
+"""Exports all data as a JSON document, and imports it."""
 
 import json
 import sqlite3
@@ -18,7 +18,7 @@ FORMAT = "databox-sandbox/1"
 
 
 def exported(db: sqlite3.Connection) -> dict[str, Any]:
-    """Return all that is in a database but for its numbering."""
+    """Return everything in a database except its numbering."""
     sources = [
         {
             "id": source["id"],
@@ -34,18 +34,18 @@ def exported(db: sqlite3.Connection) -> dict[str, Any]:
 
 
 def imported(db: sqlite3.Connection, document: Mapping[str, Any]) -> None:
-    """Let a database hold what a document says, and nothing else. What can be made up may be left out of it.
+    """Replace the contents of a database with those of a document. Generated values may be omitted.
 
     Raises:
-        ValueError: the document is none that can be imported; the caller undoes what was done.
+        ValueError: the document cannot be imported; the caller rolls back the changes.
     """
     try:
         strict.check(document if isinstance(document, dict) else dict(document))
     except ValueError as error:
-        raise ValueError(f"The document cannot be kept: {visible(str(error))}.") from None
+        raise ValueError(f"The document cannot be imported: {visible(str(error))}.") from None
     reader = _Reader(document, "the document")
     if reader.get("format", str, FORMAT) != FORMAT:
-        raise ValueError(f"This sandbox imports documents of the format {FORMAT!r}, not {document['format']!r}.")
+        raise ValueError(f"This sandbox imports documents in the format {FORMAT!r}, not {document['format']!r}.")
     emptied(db)
     try:
         for source in reader.each("dataSources"):
@@ -82,7 +82,7 @@ def _ingestion(row: sqlite3.Row) -> dict[str, Any]:
 
 
 class _Reader:
-    """A JSON object of the document, and where it stands."""
+    """A JSON object of the document, and its position."""
 
     def __init__(self, value: object, place: str) -> None:
         if not isinstance(value, Mapping):
@@ -91,7 +91,7 @@ class _Reader:
         self.place = place
 
     def get(self, name: str, kind: type, default: Any) -> Any:
-        """Return a member of a type, or the default where there is none."""
+        """Return a member of a type, or the default if it is missing."""
         value = self._value.get(name)
         if value is None:
             return default
@@ -100,7 +100,7 @@ class _Reader:
         return value
 
     def need(self, name: str, kind: type) -> Any:
-        """Return a member that must be there."""
+        """Return a required member."""
         value = self.get(name, kind, None)
         if value is None:
             raise ValueError(f"{self.place}: {name} is missing.")
@@ -122,7 +122,7 @@ def _put_source(db: sqlite3.Connection, source: _Reader) -> None:
         raise ValueError(f"{source.place}: there is no account {account}.")
     zone = source.get("timezone", str, "UTC")
     if not is_time_zone(zone):
-        raise ValueError(f"{source.place}: {zone!r} is no time zone.")
+        raise ValueError(f"{source.place}: {zone!r} is not a time zone.")
     new = (source.get("id", int, None), account, source.need("title", str), source.get("created", str, _now()), zone)
     made = db.execute("insert into data_sources values (?, ?, ?, ?, ?)", new).lastrowid
     for dataset in source.each("datasets"):
@@ -132,7 +132,7 @@ def _put_source(db: sqlite3.Connection, source: _Reader) -> None:
 def _put_dataset(db: sqlite3.Connection, source_id: int, dataset: _Reader) -> None:
     keys: list[str] = dataset.get("primaryKeys", list, [])
     if not all(isinstance(name, str) and name for name in keys):
-        raise ValueError(f"{dataset.place}: primaryKeys must be names of columns.")
+        raise ValueError(f"{dataset.place}: primaryKeys must be column names.")
     dataset_id = dataset.get("id", str, str(uuid.uuid4()))
     types: dict[str, str] = {}
     rows: list[tuple[str, str | None, str]] = []

@@ -1,7 +1,7 @@
-"""JSON as every parser reads it: what comes in has to be such, and what is shown is.
+"""JSON that every parser reads: required of input, and guaranteed for output.
 
-Python reads and writes more: NaN, infinity, half a surrogate pair, numbers of any size, any depth. One of these in what
-was taken in, and nobody could read the log, or the whole world, any more.
+Python reads and writes more: NaN, infinity, half a surrogate pair, numbers of any size, any depth. If one of these
+were accepted, the log, or all data, could no longer be read.
 """
 
 import json
@@ -13,11 +13,11 @@ from typing import Any, cast
 __all__ = ["MAX_DEPTH", "as_text", "check", "loaded", "shown", "shown_body"]
 
 MAX_DEPTH = 64
-"""Levels of what a request holds. A world, in which that is kept, may have twice as many."""
+"""The maximum depth of a request. An exported document, which contains it, may have twice as many levels."""
 _SHOWN_DEPTH = MAX_DEPTH - 8
-"""Many parsers read 64 levels; an answer has some of its own."""
+"""Many parsers read 64 levels; an answer adds a few of its own."""
 _LARGEST = len(str(int(sys.float_info.max)))
-"""Digits of the largest number that there is in most languages."""
+"""The number of digits of the largest number in most languages."""
 
 
 def loaded(body: bytes, depth: int = MAX_DEPTH) -> Any:
@@ -25,10 +25,10 @@ def loaded(body: bytes, depth: int = MAX_DEPTH) -> Any:
 
     Args:
         body: the document.
-        depth: the levels that it may have.
+        depth: the maximum depth.
 
     Raises:
-        ValueError: it is none, or one that not every parser reads.
+        ValueError: it is not JSON, or not every parser reads it.
     """
     value = json.loads(body.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
     _refuse_depth(value, depth)
@@ -38,10 +38,10 @@ def loaded(body: bytes, depth: int = MAX_DEPTH) -> Any:
 
 
 def check(value: object, depth: int = 2 * MAX_DEPTH) -> None:
-    """Do nothing when a value can be kept, and read again.
+    """Check that a value can be stored, and read again.
 
     Raises:
-        ValueError: there is none that every parser reads.
+        ValueError: not every parser would read it.
     """
     try:
         text = json.dumps(value, allow_nan=False)
@@ -51,7 +51,7 @@ def check(value: object, depth: int = 2 * MAX_DEPTH) -> None:
 
 
 def shown(value: object) -> Any:
-    """Return a value as an answer can have it: itself, or in words."""
+    """Return a value in a form that an answer can contain: itself, or text."""
     if isinstance(value, bytes):
         return as_text(value)
     if isinstance(value, str):
@@ -64,7 +64,7 @@ def shown(value: object) -> Any:
 
 
 def shown_body(body: bytes) -> Any:
-    """Return the value of a body that is JSON, the text of one that is not, and None for none."""
+    """Return the value of a JSON body, the text of any other body, or None if there is none."""
     if not body:
         return None
     try:
@@ -74,7 +74,7 @@ def shown_body(body: bytes) -> Any:
 
 
 def as_text(body: bytes) -> str:
-    r"""Return bytes as text; those that are no UTF-8 as `\xff`."""
+    r"""Return bytes as text; those that are not UTF-8 as `\xff`."""
     return body.decode("utf-8", "backslashreplace")
 
 
@@ -103,12 +103,12 @@ def _whole(text: str) -> int:
 
 
 def _refuse_half_pairs(value: object) -> None:
-    """Refuse half a surrogate pair, which is no text: nothing could store it."""
+    """Refuse half a surrogate pair, which is not valid text: nothing could store it."""
     json.dumps(value, ensure_ascii=False).encode("utf-8")
 
 
 def _refuse_depth(value: object, depth: int) -> None:
-    """Refuse what is nested so deeply that, stored once, it could not be read again."""
+    """Refuse values that are nested so deeply that they could not be read again."""
     level = [value]
     for _ in range(depth):
         level = [inner for outer in level for inner in _within(outer) if isinstance(inner, dict | list)]

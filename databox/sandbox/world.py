@@ -23,12 +23,12 @@ _LAST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
 
 
 class World:
-    """What there is. Safe to use from any thread; each method is one transaction.
+    """All data of a sandbox. Safe to use from any thread; each method is one transaction.
 
     Args:
-        state: a file that keeps it; in memory without.
+        state: a file that stores it; in memory if omitted.
         processing_delay: seconds until an accepted ingestion takes effect.
-        processing_polls: how often it is asked about first.
+        processing_polls: how often it must be requested first.
 
     Raises:
         ValueError: the file cannot be used, or is something else.
@@ -42,12 +42,12 @@ class World:
         self._db = opened(state)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._db.close()
 
     def reset(self) -> None:
-        """Forget everything but the accounts."""
+        """Delete everything except the accounts."""
         with self._lock, self._db:
             emptied(self._db)
 
@@ -61,7 +61,7 @@ class World:
             return [_data_source(row) for row in found]
 
     def create_data_source(self, title: str, account_id: int, timezone: str) -> dict[str, Any]:
-        """Make a data source."""
+        """Create a data source."""
         _known_account(account_id)
         with self._lock, self._db:
             new = (account_id, title, self._stamp(), timezone)
@@ -69,7 +69,7 @@ class World:
             return _data_source(self._data_source(made))
 
     def delete_data_source(self, data_source_id: int) -> None:
-        """Delete a data source with all that is in it."""
+        """Delete a data source with everything in it."""
         with self._lock, self._db:
             self._data_source(data_source_id)
             self._db.execute("delete from data_sources where id = ?", (data_source_id,))
@@ -84,7 +84,7 @@ class World:
     # Datasets
 
     def create_dataset(self, title: str, data_source_id: int, primary_keys: list[str]) -> dict[str, Any]:
-        """Make a dataset."""
+        """Create a dataset."""
         with self._lock, self._db:
             self._data_source(data_source_id, field="dataSourceId")
             new = (str(uuid.uuid4()), data_source_id, title, self._stamp(), json.dumps(primary_keys))
@@ -120,7 +120,7 @@ class World:
     # Ingestions
 
     def create_ingestion(self, dataset_id: str, records: list[dict[str, Any]]) -> str:
-        """Accept some records; return the ingestion's id."""
+        """Accept records; return the ingestion's id."""
         with self._lock, self._db:
             self._dataset(dataset_id)
             ingestion_id = str(uuid.uuid4())
@@ -144,7 +144,7 @@ class World:
             return total, [_ingestion_summary(row) for row in found]
 
     def ingestion(self, dataset_id: str, ingestion_id: str) -> dict[str, Any]:
-        """Return what is known of an ingestion."""
+        """Return the state of an ingestion."""
         with self._lock, self._db:
             self._dataset(dataset_id)
             self._process()
@@ -160,32 +160,32 @@ class World:
             return _ingestion_summary(row) | done
 
     def process(self) -> int:
-        """Let all waiting ingestions take effect; return how many."""
+        """Process all pending ingestions; return how many there were."""
         with self._lock, self._db:
             return self._take_in("true", ())
 
     def with_database(self, use: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what a function makes of the database, in one transaction."""
+        """Return the result of a function of the database, in one transaction."""
         with self._lock, self._db:
             self._process()
             return use(self._db)
 
     def advance(self, seconds: float) -> None:
-        """Let the clock go forward."""
+        """Advance the clock."""
         with self._lock:
             if time.time() + self._ahead + seconds > _LAST:
-                raise ValueError("The clock does not go beyond the year 9999. Start another sandbox.")
+                raise ValueError("The clock does not go beyond the year 9999. Start a new sandbox.")
             self._ahead += seconds
 
     @property
     def now(self) -> datetime:
-        """What the clock says."""
+        """The time of the clock."""
         return datetime.fromtimestamp(time.time() + self._ahead, UTC)
 
     def _process(self) -> None:
-        """Let the ingestions take effect whose time has come and that were asked about often enough.
+        """Process the ingestions that are due and have been requested often enough.
 
-        Being asked about counts for those before it in the dataset too, as rows of a key must not change their order.
+        A request also counts for earlier ingestions of the dataset: rows with the same key must keep their order.
         """
         due = """
             ready_at <= ? and number <= (select max(number) from ingestions as due

@@ -1,1 +1,1 @@
-"""How a call travels, without I/O: one exchange, what its answer means, whether to repeat it."""
+"""How a call is sent, without I/O: one exchange, the meaning of its answer, whether to retry it."""

@@ -1,6 +1,6 @@
-"""Undoes content codings in small steps: a few kilobytes can stand for gigabytes, and take their time.
+"""Decodes content codings in small steps: a few kilobytes can expand to gigabytes, and take a long time.
 
-We ask for answers as they are (`accept-encoding: identity`), yet some servers and proxies compress all the same.
+The client asks for unencoded answers (`accept-encoding: identity`), but some servers and proxies compress anyway.
 """
 
 import zlib
@@ -12,24 +12,24 @@ __all__ = ["decoded"]
 
 MOST_CODINGS = 5
 _PIECE = 16_384
-"""Bytes that are decompressed at once, and at most given at once."""
+"""Bytes that are decompressed, and at most returned, in one step."""
 _GZIP, _ZLIB, _RAW = 31, 15, -15
-"""The formats as zlib knows them (`wbits`)."""
+"""The formats in zlib's terms (`wbits`)."""
 
 
 def decoded(coding: str, body: bytes) -> Iterator[bytes]:
-    """Return the parts of a body without its codings (RFC 9110, section 8.4), one after the other.
+    """Yield the parts of a body without its codings (RFC 9110, section 8.4).
 
     Args:
-        coding: the header `content-encoding`; "" when there was none.
-        body: as it was sent.
+        coding: the header `content-encoding`; "" if there was none.
+        body: the body as received.
 
     Raises:
-        httpx.DecodingError: on the way, when the body is damaged or the coding is none that we know.
+        httpx.DecodingError: during iteration, if the body is damaged or the coding is unknown.
     """
     names = [name.strip().lower() for name in coding.split(",")]
     if len(names) > MOST_CODINGS:
-        raise httpx.DecodingError(f"it has {len(names)} content codings, more than the {MOST_CODINGS} that make sense")
+        raise httpx.DecodingError(f"it has {len(names)} content codings, more than the {MOST_CODINGS} allowed")
     parts: Iterator[bytes] = (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
     for name in reversed(names):
         if name in ("gzip", "x-gzip"):
@@ -37,7 +37,7 @@ def decoded(coding: str, body: bytes) -> Iterator[bytes]:
         elif name == "deflate":
             parts = _inflated(parts, None)
         elif name not in ("", "identity"):
-            raise httpx.DecodingError(f"its content coding {name[:40]!r} was not asked for")
+            raise httpx.DecodingError(f"its content coding {name[:40]!r} was not requested")
     return parts
 
 
@@ -47,12 +47,12 @@ def _inflated(parts: Iterable[bytes], wbits: int | None) -> Iterator[bytes]:
     try:
         for part in parts:
             rest, given = part.lstrip(b"\0") if padded and inflater is None else part, b""
-            while rest or len(given) == _PIECE:  # as much as was allowed: there may be more to come of the same input
+            while rest or len(given) == _PIECE:  # the allowed maximum: the same input may yield more
                 inflater = inflater or zlib.decompressobj(wbits or _deflate(rest))
                 yield (given := inflater.decompress(rest, _PIECE))
                 rest = inflater.unconsumed_tail
                 if inflater.eof:
-                    # Gzipped data may be followed by another one, or by padding.
+                    # Gzipped data may be followed by more gzipped data, or by padding.
                     rest, given = inflater.unused_data.lstrip(b"\0"), b""
                     inflater, padded = None, True
         if inflater is not None:
@@ -62,6 +62,6 @@ def _inflated(parts: Iterable[bytes], wbits: int | None) -> Iterator[bytes]:
 
 
 def _deflate(start: bytes) -> int:
-    """The format of what is called deflate: zlib's, as it should be, or raw; the first two bytes tell."""
+    """The format of `deflate`: zlib's, as it should be, or raw; the first two bytes show which."""
     is_zlib = len(start) > 1 and start[0] & 0x0F == 8 and (start[0] << 8 | start[1]) % 31 == 0
     return _ZLIB if is_zlib else _RAW

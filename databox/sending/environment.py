@@ -1,7 +1,7 @@
-"""What the environment says about the way to the API: which proxy to take, and which certificates to trust.
+"""Network settings from the environment: which proxy to use, and which certificates to trust.
 
-httpx reads the same variables, but raises whatever it stumbles over, sends loopback through proxies, and may find out
-in the middle of a request. Here it is decided once, when a client is made, and what cannot be used is named.
+httpx reads the same variables, but raises any kind of error, sends loopback through proxies, and may fail only
+in the middle of a request. This module decides once, when a client is created, and names what cannot be used.
 """
 
 import os
@@ -24,7 +24,7 @@ from databox.secret import Veiled
 __all__ = ["certificates_for", "proxy_for"]
 
 _PORTS = {"http": 80, "https": 443}
-# An entry of NO_PROXY: perhaps a scheme; an address, network or name; perhaps a port.
+# An entry of NO_PROXY: an optional scheme; an address, network or name; an optional port.
 _ENTRY = re.compile(
     r"(?:([a-z][a-z0-9+.-]*)://)?"
     r"(\[[^\[\]/]+\](?:/[0-9]+)?|[^\[\]/:]*:[^\[\]/]*:[^\[\]/]*(?:/[0-9]+)?|[^\[\]/:]+(?:/[0-9]+)?)"
@@ -39,20 +39,20 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
 
 def proxy_for(base_url: str) -> httpx.Proxy | None:
-    """Return the proxy for all requests to a base URL, or None where they go straight there.
+    """Return the proxy for all requests to a base URL, or None for a direct connection.
 
-    `HTTPS_PROXY` or `HTTP_PROXY` decides, whichever fits the URL, else `ALL_PROXY`; each may be in small letters, which
-    go first. Without any such variable the system's settings count, on Windows and macOS. Loopback never takes a proxy,
-    nor does what `NO_PROXY` lists.
+    `HTTPS_PROXY` or `HTTP_PROXY` decides, depending on the URL, otherwise `ALL_PROXY`; lower-case names also work, and
+    take precedence. Without any such variable, the system's settings apply on Windows and macOS. Loopback addresses
+    never use a proxy, nor do hosts listed in `NO_PROXY`.
 
     Raises:
-        ConfigurationError: a variable that decides cannot be used.
+        ConfigurationError: the deciding variable cannot be used.
     """
     base = urlsplit(base_url)
     host = base.hostname or ""
     if is_loopback(host):
         return None
-    # A proxy's address may hold a password, which neither a message nor the locals of a traceback show.
+    # A proxy's address may contain a password, which must not show in a message or the locals of a traceback.
     proxies = {name: Veiled(address) for name, address in getproxies().items()}
     kind = base.scheme if proxies.get(base.scheme) else "all"
     if not proxies.get(kind):
@@ -63,7 +63,7 @@ def proxy_for(base_url: str) -> httpx.Proxy | None:
 
 
 def _variable(kind: str) -> str:
-    """The variable that says it; where there is one in small letters, that one."""
+    """The name of the variable; the lower-case one, if it is set."""
     names = (name for name in os.environ if name.lower() == f"{kind}_proxy" and os.environ[name])
     return max(names, default="The system's proxy setting")
 
@@ -73,17 +73,17 @@ def _is_listed(base: SplitResult, no_proxy: str) -> bool:
     covered = [_covers(entry, base) for entry in entries]
     if None in covered:
         number = covered.index(None)
-        # Somebody may have put a proxy's address here, password and all.
+        # Someone may have put a proxy's address here, including its password.
         shown = "" if "@" in no_proxy else f", {entries[number]!r},"
         raise ConfigurationError(
-            f"{_variable('no')} cannot be used: its entry {number + 1}{shown} cannot be read. Mend it or take it out; "
-            "an entry is like example.com, .example.com:8443, 10.0.0.0/8 or [::1]."
+            f"{_variable('no')} cannot be used: its entry {number + 1}{shown} cannot be read. Correct or remove it; "
+            "write it like example.com, .example.com:8443, 10.0.0.0/8 or [::1]."
         )
     return True in covered
 
 
 def _covers(entry: str, base: SplitResult) -> bool | None:
-    """Whether an entry of NO_PROXY is about the URL; None if it cannot be read. Names stand for all below them, too."""
+    """Whether an entry of NO_PROXY matches the URL; None if it cannot be read. Names include their subdomains."""
     parts = _ENTRY.fullmatch(entry)
     if parts is None:
         return None
@@ -107,7 +107,7 @@ def _is_below(host: str, name: str) -> bool:
     if name == "*":
         return True
     name = name.removeprefix("*").strip(".")
-    with suppress(ValueError):  # no name, but a pattern such as 10.*
+    with suppress(ValueError):  # not a name, but a pattern such as 10.*
         name = canonical(name)
     return fnmatchcase(host, name) or host.endswith(f".{name}")
 
@@ -121,11 +121,11 @@ def _proxy(variable: str, value: str) -> httpx.Proxy:
             return httpx.Proxy(address, ssl_context=_certificates() if secured else None)
         except (ValueError, httpx.InvalidURL):
             problem = f"it cannot be read. {_LIKE}"
-    raise ConfigurationError(f"{variable} cannot be used: {problem}, or unset it to go without a proxy.")
+    raise ConfigurationError(f"{variable} cannot be used: {problem}, or unset it to connect without a proxy.")
 
 
 def _problem(address: str) -> str | None:
-    """What is wrong with a proxy's address and how to mend it; None if nothing is."""
+    """What is wrong with a proxy's address and how to fix it; None if it is valid."""
     scheme = address.partition("://")[0].lower()
     if scheme not in _KINDS:
         mend = "Write socks5:// if it is a SOCKS 5 proxy" if scheme.startswith("socks") else _LIKE
@@ -137,7 +137,7 @@ def _problem(address: str) -> str | None:
         port = parts.port
         canonical(parts.hostname or "")
     except ValueError:
-        return f"its host or port is none that there can be. {_LIKE}"
+        return f"its host or port is invalid. {_LIKE}"
     if port == 0 or not address.isprintable() or "@" in parts.path + parts.query + parts.fragment:
         return f"it cannot be read. {_LIKE}"
     return None
@@ -147,13 +147,13 @@ def _problem(address: str) -> str | None:
 
 
 def certificates_for(base_url: str) -> ssl.SSLContext:
-    """Return how the server of a base URL is checked.
+    """Return how to verify the server of a base URL.
 
-    The authorities are those of `SSL_CERT_FILE`, else of `SSL_CERT_DIR`, else certifi's. For http, where nothing is
-    checked, there are none, and no variable matters.
+    The authorities are those of `SSL_CERT_FILE`, otherwise of `SSL_CERT_DIR`, otherwise certifi's. For http, which
+    verifies nothing, there are none, and the variables have no effect.
 
     Raises:
-        ConfigurationError: a variable names what cannot be used.
+        ConfigurationError: a variable names something that cannot be used.
     """
     return _certificates() if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -162,9 +162,9 @@ def _certificates() -> ssl.SSLContext:
     return _read_certificates(*(os.environ.get(name, "") for name in (_FILE, _FOLDER, _KEY_LOG)))
 
 
-@lru_cache(maxsize=4)  # reading them takes longer than many a request
+@lru_cache(maxsize=4)  # reading them takes longer than many requests
 def _read_certificates(file: str, folder: str, key_log: str) -> ssl.SSLContext:
-    variable, value, mend = _FILE, file, "Name a file of certificates in PEM form"
+    variable, value, mend = _FILE, file, "Use a file of certificates in PEM format"
     try:
         if file:
             return ssl.create_default_context(cafile=file)
@@ -172,15 +172,15 @@ def _read_certificates(file: str, folder: str, key_log: str) -> ssl.SSLContext:
             return httpx.create_ssl_context()
         if _has_certificates(folder):
             return ssl.create_default_context(capath=folder)
-        # OpenSSL would say nothing, and then trust nobody.
-        variable, value, why = _FOLDER, folder, "holds no certificates under their hashes"
-        mend = "Run `openssl rehash` on it, name another folder"
+        # OpenSSL would not complain, and then trust nobody.
+        variable, value, why = _FOLDER, folder, "contains no certificates named by their hash"
+        mend = "Run `openssl rehash` on it, use another folder"
     except ssl.SSLError:
-        why = "holds no certificates in PEM form"
+        why = "contains no certificates in PEM format"
     except OSError as error:
         why = f"cannot be opened: {error.strerror}"
         if error.filename == key_log:
-            variable, value, mend = _KEY_LOG, key_log, "Name a file that can be written"
+            variable, value, mend = _KEY_LOG, key_log, "Use a file that can be written"
         elif not file:
             raise  # certifi has lost its own
     raise ConfigurationError(f"{variable} cannot be used: {value!r} {why}. {mend}, or unset it.")

@@ -1,4 +1,4 @@
-"""One request, where it goes, and what came of it: what a transport hands to its connections, and finds filled in."""
+"""One request and its answer: a transport passes it to a connection, which fills in the answer."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from databox.version import VERSION
 __all__ = ["LARGEST_ANSWER", "LARGEST_HEAD", "USER_AGENT", "Exchange", "Origin"]
 
 LARGEST_ANSWER = 64 * 1024 * 1024
-"""Bytes of one answer, as sent and as decoded; more is not an answer of this API and would only fill the memory."""
+"""The maximum size of an answer, as sent and as decoded; this API sends nothing larger, which would only use memory."""
 LARGEST_HEAD = 65_536
 """Bytes of an answer's headers."""
 MOST_HEADERS = 100
@@ -21,35 +21,35 @@ USER_AGENT = f"databox-sdk/{VERSION} python/{sys.version_info.major}.{sys.versio
 
 @attrs.define(eq=False, repr=False)
 class Exchange:
-    """A request, and as much of its answer as has come."""
+    """A request, and as much of its answer as has arrived."""
 
     method: str
     target: str
     """Path and query, percent-encoded."""
     body: bytes | None
     timeout: float | None
-    """Seconds for the whole of it."""
+    """Seconds for the whole exchange."""
     user_agent: str = USER_AGENT
     end: float | None = None
-    """When that is over, on the monotonic clock; None for never."""
+    """The deadline on the monotonic clock; None for no limit."""
     sent: bool = False
-    """Whether any part of the request may have left."""
+    """Whether any part of the request may have been sent."""
     left_at: float | None = None
-    """When it began to leave, on the monotonic clock; None where nobody tells."""
+    """When sending began, on the monotonic clock; None if unknown."""
     status: int | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     answer: bytes = b""
-    """The body, as encoded as it came."""
+    """The body as received, still encoded."""
 
     def begin(self) -> None:
-        """The time runs from now on."""
+        """Start the time limit."""
         self.end = None if self.timeout is None else time.monotonic() + self.timeout
 
     def time_left(self) -> float | None:
-        """Return the seconds that the next step may take; None for any number.
+        """Return the seconds that the next step may take; None for no limit.
 
         Raises:
-            TimeoutError: there are none.
+            TimeoutError: no time is left.
         """
         if self.end is None:
             return None
@@ -59,7 +59,7 @@ class Exchange:
         return left
 
     def leaves(self) -> None:
-        """The request is on its way."""
+        """Record that the request is being sent."""
         self.sent = True
         if self.left_at is None:
             self.left_at = time.monotonic()
@@ -68,8 +68,8 @@ class Exchange:
         """Fill in the head of the answer.
 
         Raises:
-            httpx.RemoteProtocolError: it is beyond all reason.
-            httpx.DecodingError: it announces an answer that is.
+            httpx.RemoteProtocolError: it is too large.
+            httpx.DecodingError: it announces an answer that is too large.
         """
         size = sum(len(name) + len(value) + 4 for name, value in headers)
         if len(headers) > MOST_HEADERS or size > LARGEST_HEAD:
@@ -78,7 +78,7 @@ class Exchange:
         found: dict[str, str] = {}
         for raw_name, raw_value in headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            # Several of one name are one list (RFC 9110, section 5.3).
+            # Several headers with one name form a list (RFC 9110, section 5.3).
             found[name] = f"{found[name]}, {value}" if name in found else value
         self.headers = found
         length = found.get("content-length", "")
@@ -86,12 +86,12 @@ class Exchange:
             self.check_size(int(length))
 
     def check_size(self, size: int) -> None:
-        """Raise when an answer grows beyond all reason."""
+        """Raise if an answer is too large."""
         if size > LARGEST_ANSWER:
             raise httpx.DecodingError("the answer is larger than 64 MiB")
 
     def request_headers(self) -> dict[str, str]:
-        """The headers to send, but for the key."""
+        """The headers to send, except for the key."""
         headers = {"accept": "application/json", "accept-encoding": "identity", "user-agent": self.user_agent}
         if self.body is not None:
             headers["content-type"] = "application/json"
@@ -107,9 +107,9 @@ class Origin:
         self.host = base.raw_host.decode("ascii")
         self.port = base.port or (443 if base.scheme == "https" else 80)
         self.authority = base.netloc.decode("ascii")
-        """What the header `host` says: an IPv6 address in brackets, the port unless it is the usual one."""
+        """The header `host`: an IPv6 address in brackets, and the port unless it is the default."""
         self._prefix = base.raw_path.rstrip(b"/").decode("ascii")
 
     def target(self, target: str) -> str:
-        """Return the path and query of a request below it."""
+        """Return the target of a request below it: path and query."""
         return self._prefix + target

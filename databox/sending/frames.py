@@ -1,4 +1,4 @@
-"""What a traceback keeps alive: the local variables of its frames, where libraries had the key or an answer in hand."""
+"""Clears what a traceback keeps alive: local variables of frames in which libraries held the key or an answer."""
 
 import sys
 from contextlib import suppress
@@ -7,13 +7,13 @@ from typing import cast
 __all__ = ["forget_locals"]
 
 _THEIRS = sys.stdlib_module_names | {"databox", "httpx", "httpcore", "h11", "h2", "hpack", "socksio", "anyio", "trio"}
-"""Packages whose frames a request passes through. What the caller's own code had is the caller's to see."""
+"""Packages whose frames a request passes through. Frames of the caller's own code are left alone."""
 
 
 def forget_locals(error: BaseException) -> None:
-    """Clear the local variables of all frames that an error, or what led to it, has come out of.
+    """Clear the local variables of all frames of an error's traceback, and of those that led to it.
 
-    The lines stay, so that a traceback reads as before; only who shows locals (`pytest -l`, error trackers) finds none.
+    The lines stay, so a traceback reads as before; only tools that show locals (`pytest -l`, error trackers) find none.
     """
     found, seen = [error], set[int]()
     while found:

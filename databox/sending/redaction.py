@@ -1,6 +1,6 @@
-"""What a server said, fit to be shown: without the key, printable, on one line and not too long.
+"""Makes server messages safe to show: without the key, printable, on one line and not too long.
 
-A server may say anything, so nothing here raises, and all of it takes time in proportion to what it looks at.
+A server may send anything, so nothing here raises, and everything runs in linear time.
 """
 
 import re
@@ -13,25 +13,25 @@ from databox.secret import Secret
 __all__ = ["Redactor"]
 
 LONGEST = 300
-"""Characters of a quotation."""
+"""The maximum number of characters in a quotation."""
 LOOKED_AT = 20_000
-"""Characters that are looked at to find that many."""
+"""The number of characters that are examined to find them."""
 
 _MARKUP_CHARACTERS = frozenset("&<>\"'")
-# What is not closed is read to its end or stands as it is: both keep the search from starting again at every "<".
+# An unclosed tag is read to its end or kept as it is: both keep the search from starting again at every "<".
 _MARKUP = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>", flags=re.DOTALL | re.IGNORECASE)
-# html.unescape hands all digits of a reference to int(), which refuses thousands of them. No character needs eight.
+# html.unescape passes all digits of a reference to int(), which refuses thousands of them. No character needs eight.
 _DIGITS = re.compile(r"(?<=&#)0*([0-9]{1,8})[0-9]*|(?<=&#[xX])0*([0-9a-fA-F]{1,8})[0-9a-fA-F]*")
 
 
 class Redactor:
-    """Takes the key out of whatever a server sent before anybody sees it."""
+    """Removes the key from anything that a server sent before anyone sees it."""
 
     def __init__(self, key: Secret[str]) -> None:
         forms = {key.reveal(), quote(key.reveal(), safe=""), _as_html(key.reveal())}
         self._forms = tuple(map(Secret, sorted(forms, key=len, reverse=True)))
         self._encoded = tuple(Secret(form.reveal().encode()) for form in self._forms)
-        # A key of a few letters is a test's; taking it out of titles would falsify data.
+        # A key of a few letters is from a test; removing it from titles would falsify data.
         self._distinct = len(key.reveal()) >= 8
 
     def text(self, value: str) -> str:
@@ -42,13 +42,13 @@ class Redactor:
 
     def document(self, value: Any, source: bytes) -> Any:
         """Return a JSON document without the key in any string or name; `source` is what it was read from."""
-        hidden = b"\\" in source  # an escape may stand for any letter of the key
+        hidden = b"\\" in source  # an escape may represent any letter of the key
         if self._distinct and (hidden or any(form.reveal() in source for form in self._encoded)):
             return self._data(value)
         return value
 
     def line(self, words: str, *, more: bool = False) -> str:
-        """Return the first words of a text as one line; `more` says that they were cut off a longer text."""
+        """Return the first words of a text as one line; `more` says that the text was longer."""
         line = self.text(one_line(words[:LOOKED_AT]))
         if more or len(words) > LOOKED_AT:
             line = self._without_half_a_key(line)
@@ -57,10 +57,10 @@ class Redactor:
     def excerpt(self, body: bytes) -> str:
         """Return the first words of a body that is not JSON, without its markup."""
         words = one_line(body[:LOOKED_AT].decode("utf-8", "replace"))
-        if words.lstrip("\ufffd ").startswith("<"):  # behind what a byte order mark leaves
+        if words.lstrip("\ufffd ").startswith("<"):  # after the remains of a byte order mark
             words = _MARKUP.sub(" ", words)
         if "&" in words:
-            import html  # slow to import, and hardly ever needed
+            import html  # slow to import, and rarely needed
 
             words = html.unescape(_DIGITS.sub(r"\1\2", words))
         return self.line(words, more=len(body) > LOOKED_AT)
@@ -76,7 +76,7 @@ class Redactor:
         return value
 
     def _without_half_a_key(self, line: str) -> str:
-        """A line that was cut off somewhere, which may have been in the middle of the key."""
+        """A line that was cut off, perhaps in the middle of the key."""
         for size in range(len(self._forms[0].reveal()) - 1, 0, -1):
             if any(form.reveal().startswith(line[-size:]) for form in self._forms):
                 return line[:-size]
@@ -84,7 +84,7 @@ class Redactor:
 
 
 def _as_html(value: str) -> str:
-    """The value as an HTML page shows it."""
+    """The value as HTML source writes it."""
     if _MARKUP_CHARACTERS.isdisjoint(value):
         return value
     import html

@@ -1,6 +1,6 @@
-"""Whether to send a request again, and after how long: decisions without I/O.
+"""Whether to retry a request, and after how long: decisions without I/O.
 
-The one question that matters is whether the failed request can have taken effect. RFC 9110 (sections 9.2.2 and
+The one question that matters is whether the failed request may have taken effect. RFC 9110 (sections 9.2.2 and
 10.2.3) says which methods may be repeated and how `Retry-After` is written.
 """
 
@@ -20,32 +20,32 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 LONGEST_RETRY_AFTER = 120.0
 LONGEST_TOLD = 365 * 86_400.0
-"""Seconds; a server that asks for more means this, or nothing that could be slept."""
+"""Seconds; longer waits that a server asks for are capped at this."""
 
 Randomness = Callable[[float, float], float]
 
 
 class Effect(Enum):
-    """What a failed request can have done to the data."""
+    """What a failed request may have done to the data."""
 
     NONE = "none"
-    """It surely took no effect, and a later attempt may succeed."""
+    """It certainly had no effect, and a later attempt may succeed."""
     OPEN = "open"
-    """It may have taken effect, or not."""
+    """It may or may not have taken effect."""
     REFUSED = "refused"
-    """The API said no; the same request would meet the same answer."""
+    """The API refused it; the same request would be refused again."""
 
 
 @attrs.define(eq=False, repr=False)
 class Attempts:
-    """What the attempts at one operation can have done so far."""
+    """What the attempts at one operation may have done so far."""
 
     open: bool = False
-    """Whether one may have taken effect, its answer not having been read."""
+    """Whether one may have taken effect without its answer being read."""
     again: bool = False
-    """Whether the last one left when an earlier one may have taken effect."""
+    """Whether the last one was sent after an earlier one may have taken effect."""
     started_at: float | None = None
-    """When the last one left, on the monotonic clock."""
+    """When the last one was sent, on the monotonic clock."""
     failed_at: float | None = None
     """When the first one failed."""
 
@@ -54,7 +54,7 @@ _PASSING_CODES = {"rate_limited", "service_unavailable"}
 
 
 def effect_of(error: APIError) -> Effect:
-    """Return what the request that ended in this error can have done."""
+    """Return the possible effect of the request that ended in this error."""
     match error:
         case APIConnectionError(retryable=False):
             return Effect.REFUSED
@@ -82,10 +82,10 @@ def wait_before_retry(
     repeatable: bool,
     randomness: Randomness = random.uniform,
 ) -> float | None:
-    """Return the seconds to wait before the next attempt, or None when the error is final.
+    """Return the seconds to wait before the next attempt, or None if the error is final.
 
-    `attempt` counts from 0. `repeatable` says that doing the operation twice is harmless, so that it may be sent
-    again although the first request may have taken effect.
+    `attempt` counts from 0. `repeatable` says that repeating the operation is harmless, so that it may be retried
+    although the first request may have taken effect.
     """
     if attempt >= max_retries:
         return None
@@ -99,13 +99,13 @@ def wait_before_retry(
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
-    """Return the seconds that a `Retry-After` header asks for, given as seconds or as a date; None without one."""
+    """Return the seconds that a `Retry-After` header asks for, in seconds or as a date; None without one."""
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.replace(".", "", 1).isdecimal():
         return min(float(value), LONGEST_TOLD)
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):  # no date, or none that there can be
+    except (ValueError, OverflowError):  # not a date, or not a valid one
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return min(max(0.0, (moment - (now or datetime.now(UTC))).total_seconds()), LONGEST_TOLD)

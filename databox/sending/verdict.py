@@ -1,4 +1,4 @@
-"""From an HTTP response to what was asked for, or to the error that says what went wrong and what to do next."""
+"""Turns an HTTP response into a result, or into an error that says what went wrong and what to do next."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
@@ -57,24 +57,25 @@ _STATUS_OF_CODE = {
     "service_unavailable": 503,
 }
 _ADVICE: dict[type[APIStatusError], str] = {
-    BadRequestError: "Mend the request; sending it again as it is will fail again.",
+    BadRequestError: "Correct the request; the same request will fail again.",
     AuthenticationError: "Check the key: it may be wrong, expired, or limited to other IP addresses.",
-    PermissionDeniedError: "The key's user may not do this; ask an administrator of the account.",
+    PermissionDeniedError: "The key's user does not have permission; ask an administrator of the account.",
     NotFoundError: "Check the id: it may be deleted, mistyped, or in an account that this key cannot see.",
-    ConflictError: "Something that must be unique is there already.",
+    ConflictError: "Something that must be unique already exists.",
     RequestTooLargeError: "Send less at once: lower batch_size or max_batch_bytes.",
-    RateLimitError: "The key's 10 requests a second or 10,000 an hour are used up; wait, or let fewer share it.",
+    RateLimitError: "The key's 10 requests a second or 10,000 an hour are used up; "
+    "wait, or share the key with fewer programs.",
     ServerError: "The service failed; try again later, and quote the request id to support.",
 }
 LARGEST_EXPLANATION = 2 * 1024 * 1024
-"""Bytes of a refusal that are read as JSON; of what is larger the first words are quoted, so that it costs little."""
+"""The largest refusal that is read as JSON, in bytes; of a larger one, the first words are quoted, which is cheap."""
 MOST_DETAILS = 10_000
-"""Entries of a refusal's `errors` that are read; a request has at most 100 records."""
+"""The number of entries of a refusal's `errors` that are read; a request has at most 100 records."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class Response:
-    """What came back over HTTP, whole."""
+    """A complete HTTP response."""
 
     status: int
     headers: Mapping[str, str]
@@ -82,11 +83,11 @@ class Response:
 
 
 def read(operation: Operation[T], response: Response, redactor: Redactor) -> T:
-    """Return what the operation promises.
+    """Return the operation's result.
 
     Raises:
-        APIStatusError: the API said no, by its status or in the body of a 2xx.
-        InvalidResponseError: a 2xx whose body is not what the API promises.
+        APIStatusError: the API refused the request, by its status or in the body of a 2xx.
+        InvalidResponseError: a 2xx whose body does not match the API.
     """
     succeeded = 200 <= response.status < 300
     if response.status == 204 and operation.may_be_empty:
@@ -109,13 +110,13 @@ def read(operation: Operation[T], response: Response, redactor: Redactor) -> T:
 
 
 def _json(body: bytes, redactor: Redactor) -> tuple[Any, str | None]:
-    """The document in a body, and what is wrong with it: "" when it is none. The decoder's error ends here."""
+    """The document in a body, and what is wrong with it ("" if nothing is). The decoder's error ends here."""
     try:
         if body.count(b"[") + body.count(b"{") > DEEPEST:
             check(body)
         return redactor.document(orjson.loads(body.removeprefix(b"\xef\xbb\xbf")), body), None
     except Unreadable as error:
-        return None, f"the body is not JSON that can be read: it has {error}"
+        return None, f"the body is not readable JSON: it has {error}"
     except orjson.JSONDecodeError:
         return None, ""
 
@@ -144,7 +145,7 @@ def _refusal(operation: Operation[Any], response: Response, document: object, re
     words = [_in_words(entry, redactor) for entry in entries[:3]] + (["…"] if len(entries) > 3 else [])
     said = "; ".join(words) or _plain_words(answer, redactor) or redactor.excerpt(response.body)
     message = f"{operation.method} {operation.path} failed with status {status}"
-    message += f": {said}" if said else ", without a word of explanation"
+    message += f": {said}" if said else ", without an explanation"
     message += f" (request id {request_id})." if request_id else "."
     message += f" {_advice(kind, status)}"
     return kind(
@@ -164,7 +165,7 @@ def _error_class(status: int) -> type[APIStatusError]:
 
 def _advice(kind: type[APIStatusError], status: int) -> str:
     if 300 <= status < 400:
-        return "Redirects are not followed, so that the key goes to one host alone. Check base_url."
+        return "Redirects are not followed, so that the key is sent to one host only. Check base_url."
     return _ADVICE.get(kind, "Sending the same request again will probably fail again.")
 
 
@@ -174,7 +175,7 @@ def _in_words(entry: ErrorDetail, redactor: Redactor) -> str:
 
 
 def _plain_words(answer: dict[str, Any], redactor: Redactor) -> str:
-    """The words of a JSON error that is not in the API's envelope."""
+    """The message of a JSON error that is not in the API's envelope."""
     said = (text(answer.get(name)) for name in ("message", "detail", "title"))
     return redactor.line(next((words for words in said if words), ""))
 

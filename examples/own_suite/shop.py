@@ -1,4 +1,4 @@
-"""The program of a user's own, which the tests beside it are about: orders into Databox, and what is left over."""
+"""A user's program, which the tests next to it check: it sends orders to Databox, and keeps those left over."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ KEYS = ["order"]
 
 
 def send(dataset_id: str, orders: Iterable[Mapping[str, Any]], left_over: Path) -> str:
-    """Send orders; return a sentence for the operator. What did not arrive is in the file `left_over`.
+    """Send orders; return a sentence for the operator. Orders that did not arrive are in the file `left_over`.
 
     Raises:
         AuthenticationError: the key is wrong. Nothing was sent.

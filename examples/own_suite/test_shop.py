@@ -1,9 +1,9 @@
-"""How a user tests a program of their own: against the sandbox, with what can go wrong.
+"""How users test their own programs: against the sandbox, with injected faults.
 
 pip install "databox-sdk[sandbox]" pytest
 pytest examples/own_suite
 
-The fixture `databox_sandbox` comes with the package. `Databox()` without arguments goes to it during the test.
+The fixture `databox_sandbox` comes with the package. `Databox()` without arguments connects to it during the test.
 """
 
 import json

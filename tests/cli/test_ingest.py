@@ -530,7 +530,7 @@ def test_an_address_where_nobody_answers_is_told_soon(
         done = databox("dataset", "ingest", "some-id", "a.csv", "--json", "--dead-letter", "dead", *more)
         assert time.monotonic() - started < 10
         assert (done.code, done.json["accepted"], done.json["ambiguous"], done.json["resume"]) == (1, 0, 0, None)
-        assert "It did not reach the API" in done.json["message"]
+        assert "Nothing was sent" in done.json["message"]
         assert "--patience waits longer" in done.json["message"]
     # The option that the message names:
     done = databox("dataset", "ingest", "some-id", "a.csv", "--patience", "0.5")

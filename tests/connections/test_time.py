@@ -73,7 +73,7 @@ def test_dead_addresses_end_with_the_time(
         return  # httpx has its own way of connecting
     resolve_to(monkeypatch, dead, dead)
     started = time.monotonic()
-    with pytest.raises(APITimeoutError, match="did not reach the API"):
+    with pytest.raises(APITimeoutError, match="Nothing was sent"):
         driver.client(KEY, "http://api.example:80", timeout=0.5).data_sources.create("t")
     assert 0.3 < time.monotonic() - started < 5
 
@@ -112,7 +112,7 @@ def test_a_look_up_that_never_ends(driver: Driver, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     started = time.monotonic()
     try:
-        with pytest.raises(APITimeoutError, match="did not reach the API"):
+        with pytest.raises(APITimeoutError, match="Nothing was sent"):
             driver.client(KEY, "http://api.example:80", timeout=0.3).data_sources.create("t")
         assert time.monotonic() - started < 10
     finally:

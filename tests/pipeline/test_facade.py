@@ -197,7 +197,7 @@ def test_a_request_that_cannot_be_built_is_named(monkeypatch: pytest.MonkeyPatch
     assert found == [
         (
             "POST /v1/datasets/{datasetId}/purge (datasets.purge): the client cannot build this request: ImportError: "
-            "cannot import name 'purge_dataset'. Mend databox/api/operations.py."
+            "cannot import name 'purge_dataset'. Fix databox/api/operations.py."
         )
     ]
 

@@ -98,4 +98,4 @@ def test_a_dataset_has_so_many_columns_and_no_more(box: Sandbox) -> None:
     (said,) = [
         each["errors"][0]["message"] for each in get(box, "/_sandbox/overview").json()["ingestions"] if each["errors"]
     ]
-    assert said == f"The dataset has {MOST_COLUMNS} columns and would have 1 more, of {MOST_COLUMNS} at most."
+    assert said == f"The dataset has {MOST_COLUMNS} columns and would get 1 more; the maximum is {MOST_COLUMNS}."

@@ -91,4 +91,4 @@ def test_the_repr_of_a_sandbox_whose_making_failed() -> None:
     box = Sandbox.__new__(Sandbox)
     with pytest.raises(ValueError, match="real one"):
         box.__init__(api_key=REAL)  # type: ignore[misc]
-    assert repr(box) == "<Sandbox, not made>"
+    assert repr(box) == "<Sandbox, not initialised>"

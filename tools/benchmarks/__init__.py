@@ -1,1 +1,1 @@
-"""What the client costs, as ratios against alternatives written out plainly, measured in one run."""
+"""The client's cost, as ratios to explicit alternatives, measured in one run."""

@@ -3,7 +3,7 @@
     python -m tools.benchmarks            all of them
     python -m tools.benchmarks sending    one of sending, limits, memory, importing, starting, reading
 
-Each ratio compares two things measured by turns in this very run, so that a busy machine slows both.
+Each ratio compares two things measured alternately in the same run, so that a busy machine slows both.
 """
 
 import os
@@ -29,7 +29,7 @@ Contestant = Callable[[str, int], int]
 
 
 def ratios(url: str, ours: Contestant, others: Sequence[Contestant]) -> dict[str, float]:
-    """Return how many times the rows per second of each alternative ours has: the median of rounds by turns."""
+    """Return the ratio of our rows per second to each alternative's: the median of alternating rounds."""
     found: dict[str, list[float]] = {other.__name__: [] for other in others}
     for contestant in (ours, *others):
         contestant(url, 2000)
@@ -40,7 +40,7 @@ def ratios(url: str, ours: Contestant, others: Sequence[Contestant]) -> dict[str
 
 
 def timed(url: str, contestant: Contestant) -> float:
-    """Return the seconds that a contestant takes, having made sure that it sent everything."""
+    """Return the seconds that a contestant takes, after checking that it sent everything."""
     started = time.perf_counter()
     sent = contestant(url, ROWS)
     took = time.perf_counter() - started
@@ -49,7 +49,7 @@ def timed(url: str, contestant: Contestant) -> float:
 
 
 def sending() -> None:
-    """How many times the rows per second of the alternatives, limits off, no latency."""
+    """The ratio of our rows per second to the alternatives', without limits or latency."""
     with running() as url:
         sync = [contestants.httpx_loop, contestants.requests_loop, contestants.generated_client, contestants.floor]
         for name, ratio in ratios(url, contestants.databox_sync, sync).items():
@@ -62,7 +62,7 @@ def sending() -> None:
 
 
 def limits() -> None:
-    """The time of a run at the documented limits and 150 ms latency, by what the limits themselves impose."""
+    """The time of a run at the documented limits and 150 ms latency, relative to the minimum that the limits allow."""
     batches, rows = 150, 15_000
     with running(latency=0.15) as url, Databox(contestants.KEY, url, rate_limit=RateLimit()) as client:
         started = time.perf_counter()
@@ -70,7 +70,7 @@ def limits() -> None:
         took = time.perf_counter() - started
         assert report.accepted == rows
         over = stats(url)["over"]
-    imposed = (batches - 10) / 10 + 0.15  # the first ten go at once, and the last answer takes its time
+    imposed = (batches - 10) / 10 + 0.15  # the first ten go immediately, and the last answer adds its latency
     line("seconds at the limits / seconds that they impose", f"{took / imposed:.3f}", "<= 1.05")
     line("requests over the limit", str(over), "0")
 
@@ -95,7 +95,7 @@ print(most - before)
 
 
 def memory() -> None:
-    """Peak memory above that after the import, for a short and a long generator."""
+    """Peak memory beyond that after the import, for a short and a long generator."""
     with running() as url:
         for count in (100_000, 1_000_000):
             done = subprocess.run(
@@ -105,13 +105,13 @@ def memory() -> None:
 
 
 def importing() -> None:
-    """The processor time of importing this library, by that of `import httpx, attrs`; the median of many pairs."""
-    # httpx imports its own command with rich and click where they are installed; most programs have neither.
+    """The processor time of importing this library, relative to `import httpx, attrs`; the median of many pairs."""
+    # httpx imports its own command with rich and click if they are installed; most programs have neither.
     plain = "import sys; sys.modules['click'] = None; "
     programs = [plain + "import databox", plain + "import httpx, attrs"]
     times: dict[str, list[float]] = {program: [] for program in programs}
     with TemporaryDirectory() as bytecode:
-        # What pip installs is compiled already; what is imported from a work tree may not be.
+        # pip installs compiled modules; those in a work tree may not be compiled.
         environ = os.environ | {"PYTHONPYCACHEPREFIX": bytecode, "PYTHONDONTWRITEBYTECODE": ""}
         for number in range(26):
             for program in programs:
@@ -142,7 +142,7 @@ def starting() -> None:
 
 
 def reading() -> None:
-    """How many times the rows per second of the alternatives, for a CSV file of 1,000,000 rows and 8 columns."""
+    """The ratio of our rows per second to the alternatives', for a CSV file of 1,000,000 rows and 8 columns."""
     found: dict[str, list[float]] = {}
     with TemporaryDirectory() as directory:
         path = Path(directory) / "rows.csv"
@@ -165,12 +165,12 @@ def _spent_by_children() -> float:
 
 
 def line(what: str, value: str, wanted: str | None) -> None:
-    """Print one figure and what it should be."""
+    """Print a figure and its target."""
     print(f"  {what:<52} {value:>8}   {wanted or ''}", flush=True)
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the requested benchmarks."""
     parts = {part.__name__: part for part in (sending, limits, memory, importing, starting, reading)}
     wanted = sys.argv[1:] or list(parts)
     if not parts.keys() >= set(wanted):

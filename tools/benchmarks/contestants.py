@@ -1,4 +1,4 @@
-"""The alternatives, as people write them: each sends rows in batches of 100 and counts what was accepted."""
+"""The alternatives, as people write them: each sends rows in batches of 100 and counts the accepted ones."""
 
 import asyncio
 import http.client
@@ -22,7 +22,7 @@ HEADERS = {"x-api-key": KEY}
 
 
 def rows(count: int) -> Iterator[Row]:
-    """Rows as an export has them."""
+    """Rows like those of an export."""
     for n in range(count):
         yield {
             "invoice_id": n,
@@ -76,7 +76,7 @@ def generated_client(url: str, count: int) -> int:
 
 
 def floor(url: str, count: int) -> int:
-    """`http.client` with ready-made bodies: what the standard library's sending costs alone."""
+    """`http.client` with prepared bodies: the cost of sending with the standard library alone."""
     body = json.dumps({"records": list(rows(100))}).encode()
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
     headers = {**HEADERS, "content-type": "application/json"}
@@ -96,7 +96,7 @@ def databox_sync(url: str, count: int) -> int:
 
 
 def databox_over_httpx(url: str, count: int) -> int:
-    """This library over an httpx client of the caller's, with a connection for each request."""
+    """This library over the caller's httpx client, with a connection for each request."""
     with httpx.Client() as http, Databox(KEY, url, rate_limit=None, http_client=http) as client:
         return client.datasets.ingest("d", rows(count), verify=None).accepted
 

@@ -1,4 +1,4 @@
-"""Ways to make rows with types of a CSV file, each of which returns how many there were."""
+"""Ways to read a CSV file into typed rows, each of which returns the number of rows."""
 
 import csv
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ __all__ = ["by_hand", "duckdb_rows", "ours", "pandas_rows", "written"]
 
 
 def written(path: Path, rows: int) -> None:
-    """Write a file of eight columns: numbers, dates, a moment and text."""
+    """Write a file of eight columns: numbers, dates, a datetime and text."""
     with path.open("w", encoding="utf-8") as file:
         file.write("id,customer,amount,day,quantity,city,price,at\n")
         file.writelines(
@@ -26,7 +26,7 @@ def written(path: Path, rows: int) -> None:
 
 
 def ours(path: Path) -> int:
-    """`read_records`, which finds out what the columns are."""
+    """`read_records`, which detects the columns."""
     return _counted(read_records(path))
 
 
@@ -51,14 +51,14 @@ def by_hand(path: Path) -> int:
 
 
 def pandas_rows(path: Path) -> int:
-    """pandas, told which columns are dates, to Python's rows."""
+    """pandas with declared date columns, to Python rows."""
     frame = pd.read_csv(path, parse_dates=["day", "at"])
     names = list(frame.columns)
     return _counted(dict(zip(names, row, strict=True)) for row in frame.itertuples(index=False, name=None))
 
 
 def duckdb_rows(path: Path) -> int:
-    """DuckDB, which finds out what the columns are, to Python's rows."""
+    """DuckDB, which detects the columns, to Python rows."""
     cursor = duckdb.connect().execute("select * from read_csv(?)", [str(path)])
     names = [entry[0] for entry in cursor.description]
 

@@ -1,7 +1,7 @@
-"""A loopback server in a process of its own that accepts ingestions as fast as Python can.
+"""A loopback server in its own process that accepts ingestions as fast as Python can.
 
-It checks nothing: what is measured is the client. With a latency it answers that much later; it counts what came, and
-how many requests were over the documented limits.
+It checks nothing, because the client is measured. It answers after the given latency, and counts requests, and those
+over the documented limits.
 """
 
 import asyncio
@@ -34,12 +34,12 @@ class Server(asyncio.Protocol):
     recent: ClassVar[deque[float]] = deque()
 
     def connection_made(self, transport: Any) -> None:
-        """Remember where to write."""
+        """Keep the transport to write to."""
         self._transport = transport
         self._data = b""
 
     def data_received(self, data: bytes) -> None:
-        """Answer each whole request."""
+        """Answer each complete request."""
         self._data += data
         while (end := self._data.find(b"\r\n\r\n")) >= 0:
             head = self._data[:end].lower()
@@ -95,7 +95,7 @@ def running(latency: float = 0.0) -> Iterator[str]:
 
 
 def stats(url: str) -> dict[str, int]:
-    """Return how many requests came since the last time, and how many were over 10 in a second."""
+    """Return how many requests arrived since the last call, and how many were over 10 in a second."""
     found: dict[str, int] = httpx.get(url + "/_stats").json()
     return found
 

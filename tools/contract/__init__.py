@@ -1,1 +1,1 @@
-"""Holding recordings, sandbox and facade against the published description."""
+"""Checks recordings, the sandbox and the facade against the published description."""

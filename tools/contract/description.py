@@ -1,7 +1,7 @@
-"""The description as a judge of requests and answers.
+"""Validates requests and answers against the description.
 
-It is taken with our corrections, and not loosened: the generator needs looser types than the API promises. Operations
-go by method and path, such as `GET /v1/accounts`, as names differ between descriptions.
+It includes our corrections, but is not loosened: the generator needs looser types than the API promises. Operations
+are identified by method and path, such as `GET /v1/accounts`, because names differ between descriptions.
 """
 
 import copy
@@ -34,24 +34,24 @@ _NARROWING = {
     *("exclusiveMaximum", "multipleOf", "minItems", "minProperties", "maxProperties", "uniqueItems"),
     "additionalProperties",
 }
-"""Rules that a description may state more narrowly than the API keeps them."""
+"""Rules that a description may state more narrowly than the API applies them."""
 
 
 @attrs.frozen
 class Problem:
-    """What a description has against a request or an answer."""
+    """A violation of the description by a request or an answer."""
 
     text: str
     narrower: bool = False
-    """Whether it tells that the description is narrower than what was shown, such as a closed list of words, a field
-    that is required or a status that is missing; the two do not contradict one another then."""
+    """Whether the description is merely narrower than the observation, such as a closed enumeration, a required field
+    or a missing status; then the two do not contradict each other."""
 
     def __str__(self) -> str:
         return self.text
 
 
 def contradictions(problems: Iterable[Problem]) -> list[str]:
-    """Return the problems that are more than a narrow description."""
+    """Return the problems that are not merely a narrow description."""
     return [problem.text for problem in problems if not problem.narrower]
 
 
@@ -76,13 +76,13 @@ class Described:
 
     @property
     def refusal(self) -> dict[str, Any] | None:
-        """How it describes that it refuses a request."""
+        """How it describes refusals."""
         refusing = [name for name in sorted(self.responses) if name.startswith("4") or name == "default"]
         return next((self.responses[name] for name in refusing if self.responses[name].get("content")), None)
 
 
 class Description:
-    """The operations of a description, and what is wrong with requests and answers by it.
+    """The operations of a description, and validation of requests and answers against it.
 
     Args:
         document: the description in the plain form.
@@ -103,7 +103,7 @@ class Description:
                 key_header=self._key_header(operation),
             )
             self.operations[made.key] = made
-        # The literal wins over the template: /v1/accounts/timezones is no account's.
+        # The literal takes precedence over the template: /v1/accounts/timezones is not an account.
         ordered = sorted(self.operations, key=lambda key: key.count("{"))
         self._routes = [(key.partition(" ")[0], _pattern(key.partition(" ")[2]), key) for key in ordered]
         self._refusal = next((each.refusal for each in self.operations.values() if each.refusal), None)
@@ -119,16 +119,16 @@ class Description:
         return cls.of(read(Project().description).document)
 
     def loosened(self) -> "Description":
-        """Return the description with answers as loose as generated code takes them, to find contradictions alone."""
+        """Return the description with answers as loose as generated code accepts them, to find only contradictions."""
         return Description(loosened(self.document))
 
     @property
     def ours(self) -> list[Described]:
-        """The operations that the facade has, in their order."""
+        """The operations of the facade, in order."""
         return [operation for operation in self.operations.values() if operation.facade]
 
     def locate(self, method: str, path: str) -> tuple[Described, dict[str, str]] | None:
-        """Return the operation that a request is for, with its path parameters as text; None when there is none."""
+        """Return the operation of a request, with its path parameters as text; None if there is none."""
         for verb, pattern, key in self._routes:
             match = pattern.fullmatch(path) if verb == method.upper() else None
             if match:
@@ -146,7 +146,7 @@ class Description:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> list[Problem]:
-        """Return what the description has against a request; header names are in lower case."""
+        """Return the violations of the description by a request; header names are in lower case."""
         found = self.locate(method, path)
         if found is None:
             return [Problem(f"{method} {path} is not described")]
@@ -159,7 +159,7 @@ class Description:
         return [attrs.evolve(problem, text=f"{operation.key}: {problem}") for problem in problems]
 
     def response_problems(self, key: str, status: int, body: bytes, content_type: str) -> list[Problem]:
-        """Return what the description has against an answer to an operation."""
+        """Return the violations of the description by an answer to an operation."""
         response = self.response(key, status)
         if response is None:
             return [Problem(f"{key} {status}: the status is not described", narrower=True)]
@@ -170,7 +170,7 @@ class Description:
         return [attrs.evolve(problem, text=f"{key} {status}: {problem}") for problem in found]
 
     def response(self, key: str, status: int) -> dict[str, Any] | None:
-        """Return what is described for a status; the general ones are answered like any other refusal."""
+        """Return the description of a status; the general ones are described like any other refusal."""
         operation = self.operations[key]
         for name in (str(status), f"{status // 100}XX", "default"):
             if name in operation.responses:
@@ -183,7 +183,7 @@ class Description:
         return described((content.get("application/json") or {}).get("schema"), self.document)
 
     def completed(self) -> dict[str, Any]:
-        """Return the document with the general statuses written into each operation, as other tools need it."""
+        """Return the document with the general statuses added to each operation, as other tools need it."""
         document = copy.deepcopy(self.document)
         for path, method, operation in operations(document):
             for status in GENERAL_STATUSES:
@@ -244,9 +244,9 @@ class Description:
     def _value_problems(self, value: Any, schema: Any, *, answers: bool) -> list[Problem]:
         if not isinstance(schema, dict):
             return []
-        # A schema of the document stays where it is, so its id stands for it.
+        # A schema of the document is not moved, so its id identifies it.
         if id(schema) not in self._judges:
-            # The whole document around the schema, so that its references lead somewhere.
+            # The whole document around the schema, so that its references resolve.
             self._judges[id(schema)] = OAS31Validator({**self.document, **schema}), described(schema, self.document)
         validator, known = self._judges[id(schema)]
         errors = sorted(validator.iter_errors(value), key=lambda error: str(error.absolute_path))
@@ -255,7 +255,7 @@ class Description:
 
 
 def _narrows(error: Any, answers: bool) -> bool:
-    """Whether a validator's error tells of a narrow rule, rather than of something else that stands there."""
+    """Whether a validator's error is about a narrow rule, and not about another type of value."""
     if error.validator == "anyOf":
         branches: dict[Any, list[Any]] = {}
         for inner in error.context:
@@ -267,7 +267,7 @@ def _narrows(error: Any, answers: bool) -> bool:
 
 
 def _typed(text: str, schema: dict[str, Any]) -> Any:
-    """Return a parameter's text as the JSON value that its schema is about."""
+    """Return a parameter's text as the JSON value that its schema describes."""
     kinds = schema.get("type")
     if "integer" in (kinds if isinstance(kinds, list) else [kinds]) and re.fullmatch(r"-?\d+", text):
         return int(text)

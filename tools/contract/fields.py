@@ -1,4 +1,4 @@
-"""Which fields a JSON value holds and which a schema describes, as paths like `accounts[].id`."""
+"""The fields of a JSON value and of a schema, as paths like `accounts[].id`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,13 +9,13 @@ from tools.spec.schemas import NULL, said
 __all__ = ["FREE", "described", "sent", "undescribed"]
 
 FREE = "*"
-"""Ends the path of an object that may hold anything, such as a row."""
+"""Ends the path of an object that may contain anything, such as a row."""
 
 Paths = dict[str, set[str]]
 
 
 def sent(value: Any, where: str = "") -> Paths:
-    """Return the paths of all fields in a value, each with the JSON types that stand there."""
+    """Return the paths of all fields in a value, each with its JSON types."""
     found: Paths = {}
     if where:
         found[where] = {_kind(value)}
@@ -48,7 +48,7 @@ def undescribed(value: Any, known: set[str]) -> list[str]:
 
 
 def _choices(schema: Any, document: dict[str, Any], within: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Walk the schemas that one may be; one that holds itself is walked once."""
+    """Iterate over the alternatives of a schema; a recursive one is visited once."""
     if not isinstance(schema, dict):
         return
     if "$ref" in schema:

@@ -1,9 +1,9 @@
-"""Record what the API really answers.
+"""Record the answers of the real API.
 
     python -m tools.contract.record [--base-url URL] [--account ID] [--out DIR]
 
-Makes a data source of its own, walks through all operations and the usual errors, removes what it made, also when it
-fails or is interrupted, and writes the answers without key, ids of accounts and anything personal.
+Creates its own data source, calls all operations and the usual errors, removes what it created, even if it
+fails or is interrupted, and writes the answers without key, account ids and anything personal.
 """
 
 import argparse
@@ -68,12 +68,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def provenance_of(base_url: str) -> str:
-    """Return what answers from an address are: only the real service's are live."""
+    """Return the provenance of answers from an address: only those of the real service are live."""
     return "live" if base_url == DEFAULT_BASE_URL else "emulated"
 
 
 class _Stopped(Exception):
-    """The recording came to nothing."""
+    """The recording failed."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -131,14 +131,14 @@ def _written(found: list[Recording], provenance: str, folder: Path) -> list[Path
         )
         written.append(write(whole, folder))
     for stale in set(folder.glob("*.json")) - set(written):
-        with contextlib.suppress(RecordingError):  # what is no recording is not ours to remove
+        with contextlib.suppress(RecordingError):  # files that are not recordings are not ours to remove
             read(stale)
             stale.unlink()
     return written
 
 
 class _Signals:
-    """Lets any signal to end be an interrupt, once: nothing may keep us from cleaning up, which takes a moment."""
+    """Turns the first signal to terminate into an interrupt; later ones must not prevent the cleanup."""
 
     def __enter__(self) -> Self:
         numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -150,7 +150,7 @@ class _Signals:
             signal.signal(number, handler)
 
     def ignore(self) -> None:
-        """Take no notice from now on."""
+        """Ignore signals from now on."""
         for number in self._before:
             signal.signal(number, signal.SIG_IGN)
 

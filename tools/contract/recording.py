@@ -1,4 +1,4 @@
-"""Recorded answers: one JSON file each, named after the step of the walk that asks for it."""
+"""Recorded answers: one JSON file each, named after the step of the walk that requests it."""
 
 import functools
 import json
@@ -17,10 +17,10 @@ RECORDINGS = Project().root / "tests" / "contract" / "recordings"
 """A folder for each provenance."""
 
 PROVENANCES = ("documentation", "vendor-test-data", "live")
-"""Those that say something of the real service."""
+"""Provenances that are evidence about the real service."""
 
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
-"""The JSON of a body that has none; null is JSON."""
+"""Stands for a body that is not JSON; null is JSON."""
 
 
 class RecordingError(Exception):
@@ -29,31 +29,31 @@ class RecordingError(Exception):
 
 @attrs.frozen
 class Message:
-    """What a request and an answer have in common."""
+    """The common parts of a request and an answer."""
 
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """By lower-case name; those that say something about the API."""
     body: Any = ABSENT
     """The JSON."""
     text: str | None = None
-    """The body when it is not JSON."""
+    """The body if it is not JSON."""
 
     @property
     def content(self) -> bytes:
-        """The body as it goes over the wire."""
+        """The body as sent over the wire."""
         if self.body is ABSENT:
             return (self.text or "").encode()
         return json.dumps(self.body, ensure_ascii=False).encode()
 
     @property
     def content_type(self) -> str:
-        """What the body is said to be."""
+        """The declared content type of the body."""
         return self.headers.get("content-type", "")
 
 
 @attrs.frozen
 class Recording:
-    """A request to the API, and what it was answered."""
+    """A request to the API, and its answer."""
 
     name: str
     """The step of the walk, such as `create-dataset`."""
@@ -70,7 +70,7 @@ class Recording:
     deviations: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """Return it as it stands in its file."""
+        """Return the content of its file."""
         request = {"method": self.method, "path": self.path, "query": dict(self.query)} | _message(self.request)
         found = {
             "operation": self.operation,
@@ -125,7 +125,7 @@ def read_all(*provenances: str, folder: Path = RECORDINGS) -> list[Recording]:
     """Return the recordings of some provenances, in order of their names.
 
     Raises:
-        RecordingError: a file is not a recording, or lies in another provenance's folder.
+        RecordingError: a file is not a recording, or is in the folder of another provenance.
     """
     found = [read(path) for provenance in provenances for path in sorted((folder / provenance).glob("*.json"))]
     strays = [item.name for item in found if item.provenance not in provenances]

@@ -1,7 +1,7 @@
-"""Taking out of recordings what is nobody else's business: the key, account ids, and anything personal.
+"""Redacts recordings: the key, account ids, and anything personal.
 
-Texts stay only where the API's own words stand, or where they are ours; all else becomes a placeholder, the same for
-the same value in all recordings. So a field that nobody has thought of gives nothing away.
+Only the API's own texts and ours are kept; everything else becomes a placeholder, the same for
+the same value in all recordings. So an unexpected field reveals nothing.
 """
 
 import re
@@ -19,7 +19,7 @@ _OF_THE_API = {
     *("requestId", "status", "created", "timestamp", "timezone", "offset", "key", "code", "message", "field", "type"),
     *("accountType", "ingestionId", "id", "detail", "traceId"),
 }
-"""Fields whose texts are words of the API, or ids that lead nowhere without the key."""
+"""Fields whose texts are the API's own, or ids that are useless without the key."""
 _FREE_TEXT = {"message", "detail"}
 _COUNT = re.compile(r"\w*(Count|MB)|page|pageSize|totalItems|status")
 
@@ -59,7 +59,7 @@ def redacted(recordings: Iterable[Recording], *, key: str, title: str, account_i
 
 
 def _cut(body: Any, title: str, account_id: Any) -> Any:
-    """Return an answer with the accounts and data sources that the walk had to do with, and no others."""
+    """Return an answer with only the accounts and data sources that the walk used."""
     if not isinstance(body, dict):
         return body
     ours = {"accounts": ("id", account_id), "dataSources": ("title", title)}
@@ -72,7 +72,7 @@ def _cut(body: Any, title: str, account_id: Any) -> Any:
 
 
 class _Values:
-    """What stands for what."""
+    """The placeholders."""
 
     def __init__(self, key: str, ours: set[str]) -> None:
         self._keys = sorted({key, quote(key, safe="")}, key=len, reverse=True)
@@ -95,11 +95,11 @@ class _Values:
             self._texts.setdefault(value, f"Redacted {len(self._texts) + 1}")
 
     def number(self, value: Any) -> int:
-        """Return what stands for a numeric id."""
+        """Return the placeholder of a numeric id."""
         return self._numbers.setdefault(str(value), 100_001 + len(self._numbers))
 
     def message(self, message: Message, *, ours: bool) -> Message:
-        """Return a request's or an answer's headers and body without what is to be hidden."""
+        """Return a request's or an answer's headers and body, redacted."""
         body = message.body
         return Message(
             headers={name: self.text(value) for name, value in message.headers.items()},
@@ -108,7 +108,7 @@ class _Values:
         )
 
     def value(self, value: Any, field: str = "", *, ours: bool) -> Any:
-        """Return a JSON value without what is to be hidden; in ours that is only what stands for something else."""
+        """Return a redacted JSON value; in our own values, only known ones are replaced."""
         if isinstance(value, dict):
             return {name: self.value(item, name, ours=ours) for name, item in value.items()}
         if isinstance(value, list):
@@ -122,7 +122,7 @@ class _Values:
         return self._numbers.get(str(value), value if ours else 0)
 
     def free(self, text: str) -> str:
-        """Return words for people without names, too."""
+        """Return a message for people, also without names."""
         for value in sorted(self._texts, key=len, reverse=True):
             text = text.replace(value, self._texts[value])
         return self.text(text)

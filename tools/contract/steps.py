@@ -1,4 +1,4 @@
-"""The steps of a walk through the API: all 13 operations, and the errors that people meet."""
+"""The steps of a walk through the API: all 13 operations, and common errors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,12 @@ __all__ = ["ASKED_FOR", "STEPS", "Asked", "Step"]
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 NO_ACCOUNT = 2**53 - 1
 ASKED_FOR = "$"
-"""Begins a text that stands for a value found on the way: `$datasetId`."""
+"""Starts a placeholder for a value from an earlier step: `$datasetId`."""
 
 
 @attrs.frozen
 class Asked:
-    """A request, filled with what was found on the way."""
+    """A request, filled with values from earlier steps."""
 
     method: str
     path: str
@@ -31,23 +31,23 @@ class Asked:
 
 @attrs.frozen(kw_only=True)
 class Step:
-    """One request, with `$name` where something found before belongs."""
+    """One request, with `$name` for values from earlier steps."""
 
     name: str
     operation: str
     refused: bool = False
-    """Whether the API should say no; else anything but yes ends the walk."""
+    """Whether the API should refuse it; otherwise any refusal ends the walk."""
     path: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
-    """Path parameters other than those found."""
+    """Path parameters other than those from earlier steps."""
     query: Mapping[str, str] = attrs.field(factory=dict[str, str])
     body: Any = ABSENT
     text: str | None = None
     content_type: str = "application/json"
     good_key: bool = True
     finds: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """What later steps need, by the answer's field."""
+    """Values that later steps need, by the answer's field."""
     settles: bool = False
-    """Whether it is to be repeated until the ingestion's counts are in."""
+    """Whether to repeat it until the ingestion's counts are complete."""
 
     def asked(self, found: Mapping[str, Any]) -> Asked:
         """Return the request."""
@@ -172,7 +172,7 @@ STEPS = (
     Step(name="list-ingestions-second-page", operation=_INGESTIONS, query={"page": "2", "pageSize": "1"}),
     Step(name="list-ingestions-page-zero", operation=_INGESTIONS, refused=True, query={"page": "0"}),
     Step(name="get-ingestion-unknown", operation=_INGESTION, refused=True, path={"ingestionId": UNKNOWN_ID}),
-    # What was made goes, and then is not there: nobody else's things are ever asked to be deleted.
+    # Delete what was created, and check that it is gone: nothing of others is ever deleted.
     Step(name="purge-dataset", operation=_PURGE),
     Step(name="delete-dataset", operation=_DELETE_DATASET),
     Step(name="delete-dataset-unknown", operation=_DELETE_DATASET, refused=True),
@@ -189,4 +189,4 @@ STEPS = (
         body={"title": "Transactions", "dataSourceId": "$dataSourceId"},
     ),
 )
-"""In an order in which each finds what it needs."""
+"""In an order in which each step finds what it needs."""

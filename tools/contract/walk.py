@@ -1,4 +1,4 @@
-"""Walking through the API once, over plain HTTP, and cleaning up afterwards."""
+"""Walks through the API once, over plain HTTP, and cleans up afterwards."""
 
 import json
 import time
@@ -18,19 +18,19 @@ _TRIES = 4
 
 
 class WalkError(Exception):
-    """The walk cannot go on; the message says where it ended and why."""
+    """The walk cannot continue; the message says where it ended and why."""
 
 
 class Walk:
-    """One walk, in a data source of its own.
+    """One walk, in its own data source.
 
     Args:
         http: a client with the base URL and the key.
         title: of the data source; no other may have it.
-        account_id: where to make it; in the first account listed without.
+        account_id: where to create it; defaults to the first account listed.
         pause: seconds between requests, to stay within the limit.
         patience: seconds to wait for an ingestion's counts.
-        told: called with each step's name and status.
+        told: a function that is called with each step's name and status.
     """
 
     def __init__(
@@ -48,22 +48,22 @@ class Walk:
         self._patience = patience
         self._told = told
         self.found: dict[str, Any] = {"title": title, "accountId": account_id}
-        """What the steps found, ids above all."""
+        """Values from earlier steps, mainly ids."""
         self._creating = False
         self._made: list[str] = []
 
     def run(self) -> Iterator[Recording]:
-        """Take the steps and yield what each was answered, unredacted.
+        """Run the steps and yield the unredacted answers.
 
         Raises:
-            WalkError: something that should work did not.
+            WalkError: something that should work failed.
         """
         for step in STEPS:
             self._creating = self._creating or step.name == "create-data-source"
             yield from self._take(step)
 
     def clean_up(self) -> str | None:
-        """Remove what the walk made, also when it cannot know whether it did; return what is left, in words."""
+        """Remove what the walk created, or may have created; return a description of what is left."""
         if not self._creating:
             return None
         title = self.found["title"]
@@ -93,7 +93,7 @@ class Walk:
         yield _recording(step.name, step, asked, answer)
 
     def _note_made(self, asked: Asked, answer: httpx.Response) -> None:
-        """Remember what has to go again; what should have been refused may have been made nevertheless."""
+        """Record what has to be removed; something that should have been refused may still have been created."""
         document = _json(answer)
         if asked.method == "POST" and isinstance(document, dict) and "id" in document:
             self._made.append(f"{asked.path}/{document['id']}")
@@ -130,14 +130,14 @@ class Walk:
         return answer
 
     def _titled(self, title: str) -> list[str]:
-        """Return the data sources of a title: an answer may have been lost after one was made."""
+        """Return the data sources with a title: an answer may have been lost after one was created."""
         answer = self._patiently("GET", f"/v1/accounts/{self.found['accountId']}/data-sources")
         return [
             f"/v1/data-sources/{source['id']}" for source in answer.json()["dataSources"] if source["title"] == title
         ]
 
     def _patiently(self, method: str, path: str) -> httpx.Response:
-        """Send what may be sent twice, until it is answered well or has been tried often enough."""
+        """Send a repeatable request until it succeeds or the attempts are used up."""
         for attempt in range(_TRIES):
             try:
                 answer = self._send(method, path)
@@ -162,7 +162,7 @@ def _wait(answer: httpx.Response, attempt: int, pause: float) -> float:
 
 
 def _settled(answer: httpx.Response) -> bool:
-    """Whether all records are accounted for, or waiting will not help."""
+    """Whether all records are accounted for, or waiting cannot help."""
     document = _json(answer)
     if answer.status_code != 200 or not isinstance(document, dict):
         return True

@@ -1,8 +1,8 @@
-"""Say whether description, lock, generated code and facade fit together.
+"""Check whether description, lock, generated code and facade are consistent.
 
     python -m tools.spec.check
 
-Changes nothing: it generates aside and compares both ways, uncommitted edits included.
+Changes nothing: it generates into a temporary folder and compares both ways, including uncommitted edits.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ __all__ = ["problems"]
 
 
 def problems(project: Project) -> Iterator[str]:
-    """Yield what does not fit, each with the remedy."""
+    """Yield inconsistencies, each with the remedy."""
     document = read(project.description).document
     yield from _lock_problems(project, document)
     generated = list(_generated_problems(project))
     yield from generated
     yield from _plain_problems(project)
-    # What the facade imports must stand before the facade can be looked at.
+    # The modules that the facade imports must exist before the facade can be checked.
     if not generated:
         yield from _facade_problems(project, document)
 
@@ -71,13 +71,13 @@ def _plain_problems(project: Project) -> Iterator[str]:
 
 
 def _facade_problems(project: Project, document: dict[str, Any]) -> Iterator[str]:
-    """Whatever the client sends or reads must be in the description, by its name on the wire."""
+    """Everything that the client sends or reads must be in the description, by its name on the wire."""
     try:
         from tools.spec.facade import of_the_client, unmet
 
         relied = of_the_client()
     except Exception as error:  # noqa: BLE001 - code that is being edited can raise anything
-        yield f"databox.api.operations cannot be imported: {type(error).__name__}: {error}. Mend it first."
+        yield f"databox.api.operations cannot be imported: {type(error).__name__}: {error}. Fix it first."
         return
     yield from unmet(relied, facts_of(corrected(document, load(project.overlay))))
 

@@ -1,7 +1,7 @@
-"""What generated classes are called: by where they stand, so that nothing depends on the publisher's names.
+"""Names generated classes by position, so that nothing depends on the publisher's names.
 
-`ListAccountsResponse200`, and what its `accounts` holds, `ListAccountsResponse200AccountsItem`. Answers that refuse
-share one class, `ErrorResponse`, where they are the same on the wire.
+`ListAccountsResponse200`, and the items of its `accounts`, `ListAccountsResponse200AccountsItem`. Refusals
+share one class, `ErrorResponse`, if they are the same on the wire.
 """
 
 import json
@@ -19,11 +19,11 @@ REFUSAL = "ErrorResponse"
 
 
 def with_classes(document: dict[str, Any], report: Report = silent) -> dict[str, Any]:
-    """Return a plain document with each object as a component of its own, named by where it stands.
+    """Return a plain document with each object as its own component, named by position.
 
     Args:
-        document: the document; the components that it has are schemas that hold themselves.
-        report: told of those for which there is no class.
+        document: the document; its components are recursive schemas.
+        report: receives those for which there is no class.
     """
     namer = _Namer(document.get("components", {}).get("schemas", {}), report)
     refused = _commonest_refusal(document)
@@ -58,20 +58,20 @@ def with_classes(document: dict[str, Any], report: Report = silent) -> dict[str,
 
 
 def _status(status: str, operation: dict[str, Any]) -> str:
-    """Return how a status is called in a class: what grants is 200, which is what the API answers, also as a range."""
+    """Return the name of a status in a class: a success is 200, which is what the API answers, also as a range."""
     ranges = {"2XX", "default"} if "200" not in operation["responses"] and not is_refusal(status, operation) else set()
     return "200" if status in ranges else _pascal(status)
 
 
 def is_refusal(status: str, operation: dict[str, Any]) -> bool:
-    """Whether an answer of a status refuses; `default` does where another one grants."""
+    """Whether an answer with a status is a refusal; `default` is one if another one is a success."""
     if status == "default":
         return any(other.startswith("2") for other in operation["responses"])
     return status.startswith(("4", "5"))
 
 
 def _commonest_refusal(document: dict[str, Any]) -> str | None:
-    """Return the refusal that most answers are; one in the API's own envelope before any that a framework writes."""
+    """Return the most common refusal; one in the API's own envelope takes precedence over any from a framework."""
     schemas = [
         media["schema"]
         for _, _, operation in operations(document)
@@ -85,7 +85,7 @@ def _commonest_refusal(document: dict[str, Any]) -> str | None:
 
 
 def _on_the_wire(schema: Schema | None) -> str:
-    """Return a text that is the same for schemas that differ in words alone, and promise the same."""
+    """Return a text that is the same for schemas that differ only in their descriptions."""
 
     def bare(value: Any, named: bool = False) -> Any:
         if isinstance(value, list):
@@ -107,7 +107,7 @@ class _Namer:
     def __init__(self, kept: dict[str, Schema], report: Report) -> None:
         self._report = report
         self._kept = kept
-        """The schemas that hold themselves."""
+        """The recursive schemas."""
         self._renamed: dict[str, str] = {}
         self._taken = Counter[str]()
         self.classes: dict[str, Schema] = {}
@@ -140,7 +140,7 @@ class _Namer:
 
     def _made(self, schema: Schema, name: str) -> Schema:
         name = self._free(name)
-        self.classes[name] = {}  # its place among the others, before what it holds
+        self.classes[name] = {}  # its position among the others, before its own parts
         self.classes[name] = self._with_inner(schema, name)
         return _reference(name)
 
@@ -169,7 +169,7 @@ class _Namer:
         return _reference(self._renamed[known])
 
     def _free(self, name: str) -> str:
-        """Return the name, or with a number where letters of another case or an underscore have taken it."""
+        """Return the name, with a number if another one differs only in case or underscores."""
         self._taken[name.lower()] += 1
         count = self._taken[name.lower()]
         return name if count == 1 else f"{name}{count}"

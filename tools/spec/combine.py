@@ -1,4 +1,4 @@
-"""Putting schemas together: what holds when all of them hold, or one of them does."""
+"""Combines schemas: all of them, or one of them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,16 +14,16 @@ _TIGHTEST: Mapping[str, Any] = {
 }
 _FIRST = ("deprecated", "default", "format", "multipleOf", "pattern", "readOnly", "uniqueItems", "writeOnly")
 KEPT = frozenset({*_TIGHTEST, *_FIRST})
-"""Keywords that are taken over as they are."""
+"""Keywords that are copied unchanged."""
 
 
 class Combiner:
     """Combines plain schemas.
 
     Args:
-        definitions: the schemas that hold themselves, by the name that references to them end with; one that is still
+        definitions: the recursive schemas, by the name that references to them end with; one that is still
             being written is empty.
-        report: told of what cannot be combined.
+        report: receives what cannot be combined.
     """
 
     def __init__(self, definitions: Mapping[str, Schema], report: Report) -> None:
@@ -31,7 +31,7 @@ class Combiner:
         self._report = report
 
     def all_of(self, parts: list[Schema], place: str) -> Schema:
-        """Return what holds when all parts hold; words and examples are those of the first that has any."""
+        """Return the combination of all parts; descriptions and examples are those of the first that has any."""
         telling = [part for part in parts if part.keys() - beside(part).keys()]
         referring = next((part for part in telling if "$ref" in part), None)
         if referring:
@@ -62,11 +62,11 @@ class Combiner:
         return whole | _openness(parts)
 
     def any_of(self, whole: Schema, alternatives: list[Schema], place: str) -> Schema:
-        """Return what holds when one of some alternatives holds, beside what always does."""
+        """Return the choice between alternatives, combined with what always applies."""
         null = nullable(whole) or any(nullable(each) for each in alternatives)
         others = [without_null(each) for each in alternatives if set(said(each)) != {"null"}]
         others = [inner for each in others for inner in each.get("anyOf", [each])]
-        if said(whole):  # then an alternative that only asks for fields, or for nothing, is none
+        if said(whole):  # then an alternative that only requires fields, or nothing, does not count
             others = [each for each in others if each.keys() & {"type", "$ref", "anyOf", "properties"}]
         if not others:
             found = whole
@@ -81,7 +81,7 @@ class Combiner:
     def _all_of_reference(self, referring: Schema, telling: list[Schema], parts: list[Schema], place: str) -> Schema:
         definition = self._definitions[referring["$ref"].rpartition("/")[2]]
         if len(telling) > 1 and definition:
-            # What else is said can be put together with what it is, but not with a reference to it.
+            # Other keywords can be combined with a schema, but not with a reference to it.
             opened = {**definition, **beside(referring)}
             return self.all_of([opened if part is referring else part for part in parts], place)
         if len(telling) > 1:
@@ -91,7 +91,7 @@ class Combiner:
 
 
 def one_of_each(alternatives: list[Schema], about: Schema) -> Schema:
-    """Return a choice between alternatives, each told once, with what is said about them; of one, that one."""
+    """Return a choice between distinct alternatives, with their description; a single one is returned itself."""
     different = [each for number, each in enumerate(alternatives) if each not in alternatives[:number]]
     others = [each for each in different if each != NULL]
     found = others[0] if len(others) == 1 else {"anyOf": others}
@@ -99,7 +99,7 @@ def one_of_each(alternatives: list[Schema], about: Schema) -> Schema:
 
 
 def _types(parts: list[Schema]) -> Schema:
-    """Return the types that parts have in common, all of them where that is none; null where the first names it."""
+    """Return the common types of parts, or all of them if there are none; null if the first names it."""
     found: set[str] = set()
     typed = [set(said(part)) for part in parts if "type" in part]
     for kinds in (each - {"null"} for each in typed):
@@ -111,7 +111,7 @@ def _types(parts: list[Schema]) -> Schema:
 
 
 def _openness(parts: list[Schema]) -> Schema:
-    """Return what is said of further properties; of closed parts together only that there are no others at all."""
+    """Return the rule for additional properties; for closed parts together, only that there are no others."""
     objects = [part for part in parts if "properties" in part or "additionalProperties" in part]
     more = [part["additionalProperties"] for part in objects if "additionalProperties" in part]
     described = next((each for each in more if isinstance(each, dict)), None)

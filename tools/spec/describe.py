@@ -1,8 +1,8 @@
-"""Write the description for other generators: the same API in one plain form, complete, with open words.
+"""Write the description for other generators: the same API in one plain form, complete, with open enumerations.
 
     python -m tools.spec.describe [--out FILE]
 
-It is the plain form with our corrections, and with what authors of clients need beyond what is published: an error
+It is the plain form with our corrections, and with additions for authors of clients: an error
 answer for every operation, the error codes with their meanings, known values as examples rather than closed lists, an
 example for every body and answer, and the envelope of successes as a component.
 """
@@ -33,7 +33,7 @@ _ABOUT = (
 
 
 def described(project: Project, description: Path, report: Report) -> bytes:
-    """Return the description for other generators as YAML. Raises SpecError when a description cannot be used."""
+    """Return the description for other generators as YAML. Raises SpecError if a description cannot be used."""
     return dump(for_others(needed(project, description, report), load(project.error_codes)))
 
 
@@ -42,7 +42,7 @@ def for_others(document: dict[str, Any], known: Mapping[str, Any]) -> dict[str, 
 
     Args:
         document: the description.
-        known: what is in `openapi/error-codes.yaml`.
+        known: the content of `openapi/error-codes.yaml`.
     """
     complete = with_examples(_opened(_with_refusals(document, known)), known["codes"])
     named = _with_security(_with_envelope(with_classes(complete)))
@@ -76,7 +76,7 @@ def for_others(document: dict[str, Any], known: Mapping[str, Any]) -> dict[str, 
 
 
 def _with_refusals(document: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document with a refusal for every operation: its own, another's, or the one that is known."""
+    """Return the document with a refusal for every operation: its own, another operation's, or the known one."""
     codes = known["codes"].items()
     table = "\n".join(f"- `{code}`: {each['meaning']}" for code, each in codes)
 
@@ -122,7 +122,7 @@ def _mapped(part: dict[str, Any], change: Any) -> dict[str, Any]:
 
 
 def _opened(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with what may grow left open: lists of values, and the fields of answers."""
+    """Return the document with open enumerations and open answers."""
 
     def opened(schema: Schema, answers: bool = False) -> Schema:
         found = {key: value for key, value in schema.items() if key != "enum"}
@@ -162,7 +162,7 @@ def _opened(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_envelope(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with what all successes have in common as a component that they are made of."""
+    """Return the document with the common part of all successes as a component."""
     schemas = document.get("components", {}).get("schemas", {})
     successes = {
         name: schema
@@ -193,7 +193,7 @@ def _with_envelope(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_security(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with the key asked for, where nothing at all is said of who may call."""
+    """Return the document with the key as security, if it says nothing about security."""
     if any("security" in operation for _, _, operation in operations(document)):
         return document
     components = document.get("components", {})
@@ -203,7 +203,7 @@ def _with_security(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answers(name: str, document: dict[str, Any]) -> bool:
-    """Whether a component is a whole answer that grants."""
+    """Whether a component is a complete success answer."""
     reference = f"#/components/schemas/{name}"
     return any(
         media.get("schema", {}).get("$ref") == reference

@@ -1,9 +1,9 @@
-"""Say in words how two descriptions of the API differ on the wire, and what of it the facade relies on.
+"""Describe how two descriptions of the API differ on the wire, and which differences affect the facade.
 
     python -m tools.spec.diff [OLD [NEW]]
 
-Without arguments the last commit's description is compared with the work tree's. The exit status is 0 when nothing
-that the facade relies on is gone or changed, 1 when something is, and 2 when the two cannot be compared. Both are
+Without arguments, the last commit's description is compared with the work tree's. The exit status is 0 if nothing
+that the facade relies on is gone or changed, 1 if something is, and 2 if the two cannot be compared. Both are
 compared as published: after the overlay, the pins would hide what matters.
 """
 
@@ -40,7 +40,7 @@ class Change:
     """One difference."""
 
     operation: str
-    """Method and path, and the facade's method where there is one."""
+    """Method and path, and the facade's method, if there is one."""
     what: str
     weight: Weight
     """Whether the facade relies on it, it does not, or it is only described more or less narrowly."""
@@ -53,7 +53,7 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
     """Return how a published description differs from an older one, as the client sees it.
 
     Raises:
-        SpecError: one of them cannot be put into the plain form.
+        SpecError: one of them cannot be converted to the plain form.
     """
     before, after = plain(old), plain(new)
     return list(changes(facts_of(before), facts_of(after), of_the_client(), _titles(after) | _titles(before)))
@@ -76,7 +76,7 @@ def changes(old: Wire, new: Wire, relied: Mapping[str, Reliance], names: Mapping
 
 def _within(title: str, old: Mapping[str, Fact], new: Mapping[str, Fact], ours: Reliance | None) -> Iterator[Change]:
     relied = ours.places if ours else {}
-    # Where nothing is relied on, nothing is missed.
+    # If the facade relies on nothing, nothing is missing.
     sent = ours.always_sent if ours and not ours.broken else old.keys() | new.keys()
     for place in sorted(old.keys() | new.keys()):
         was, now = old.get(place), new.get(place)
@@ -97,7 +97,7 @@ def _within(title: str, old: Mapping[str, Fact], new: Mapping[str, Fact], ours: 
 
 
 def _parent(place: str) -> str | None:
-    """Return the place that holds another, whose coming and going is told once; None when none does."""
+    """Return the place that contains another, so that its change is reported once; None if there is none."""
     word, _, path = place.partition(" field ")
     if not path:
         return None
@@ -131,7 +131,7 @@ def _redescribed(place: str, was: Fact, now: Fact) -> str:
 
 
 def in_words(found: list[Change], most: int | None = None) -> str:
-    """Return the changes as a text for people, what matters first; of what breaks nothing, only so many of a kind."""
+    """Return the changes as a text for people, the most important first; of harmless ones, only a few of each kind."""
     if not found:
         return "The wire is the same."
     parts: list[str] = []
@@ -147,7 +147,7 @@ def in_words(found: list[Change], most: int | None = None) -> str:
 
 
 def _titles(document: dict[str, Any]) -> dict[str, str]:
-    """The operations of a plain document as it writes them, by their place on the wire."""
+    """The operations of a plain document as written, by their identity on the wire."""
     return {f"{method.upper()} {blank(path)}": f"{method.upper()} {path}" for path, method, _ in operations(document)}
 
 

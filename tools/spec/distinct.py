@@ -1,7 +1,7 @@
-"""Part of step 7: each name is one of its own in Python, and none that generated code needs for itself.
+"""Part of step 7: each name is unique in Python, and not one that generated code needs for itself.
 
-Beside `pageSize` an older `page_size` would be the argument `page_size`, and what is meant for one would silently go to
-the other. A field that is left out can still be sent and read, as one of a model's further properties.
+In addition to `pageSize`, an older `page_size` would become the argument `page_size`, and a value for one would
+silently go to the other. A field that is left out can still be sent and read, as an additional property of a model.
 """
 
 import re
@@ -16,15 +16,15 @@ from tools.spec.schemas import Schema
 __all__ = ["distinct"]
 
 _OF_FUNCTIONS = {"body", "cookies", "headers", "params", "quote"}
-"""What the generated functions use themselves."""
+"""Names that the generated functions use themselves."""
 _OF_MODELS = {"additional_keys", "additional_properties", "cast", "cls", "d", "field_dict", "from_dict", "to_dict"}
-"""What the generated models have or use themselves."""
+"""Names that the generated models have or use themselves."""
 
 
 def distinct(document: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Return a plain document without optional names that would be taken for others.
+    """Return a plain document without optional names that clash with others.
 
-    Of several the one stays that is written as the API writes names.
+    Of several, the one in the API's own style stays.
     """
 
     def changed(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
@@ -83,11 +83,11 @@ def _schema(schema: Schema, place: str, report: Report) -> Schema:
 
 
 def _clashes(names: Iterable[str], reserved: set[str], *, as_written: bool) -> Iterator[tuple[int, str]]:
-    """Yield the places of names that cannot be had in Python, or that take an earlier one's, each with the reason.
+    """Yield the places of names that are not available in Python, or clash with an earlier one, each with the reason.
 
     Args:
-        names: the names, those that are to stay first.
-        reserved: the names in Python that are not to be had.
+        names: the names, those that should stay first.
+        reserved: the names that are not available in Python.
         as_written: whether the generator lets names that clash be as they are written, which takes a name from an
             earlier one only if that is written in another way in Python. To parameters it gives new names.
     """
@@ -103,5 +103,5 @@ def _clashes(names: Iterable[str], reserved: set[str], *, as_written: bool) -> I
 
 
 def _is_foreign(name: str) -> bool:
-    """Whether a name is not written as the API writes names, like `dataSourceId`."""
+    """Whether a name is not in the API's own style, like `dataSourceId`."""
     return re.fullmatch(r"[a-z][A-Za-z0-9]*", name) is None

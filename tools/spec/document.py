@@ -1,4 +1,4 @@
-"""Walking a description: its operations, its references, and how a place in it is told to people."""
+"""Access to a description: its operations, its references, and how to show a place in it to people."""
 
 import json
 import re
@@ -35,36 +35,36 @@ __all__ = [
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 PUBLISHED = "x-published"
-"""Where a document carries the one that it was made from."""
+"""The key under which a document keeps its original."""
 
 Report = Callable[[str], None]
-"""Told, line by line, what was left out or corrected."""
+"""Receives, line by line, what was left out or corrected."""
 
 NAMED = {"responses", "properties", "schemas", "patternProperties", "$defs", "definitions", "parameters", "headers"}
-"""Keys below which keys are names that somebody chose: a property may be called `default`, a response is."""
+"""Keys below which keys are chosen names: a property may be called `default`, and a response is."""
 
 VALUES = {"example", "examples", "default", "enum", "const"}
-"""Keys below which anything may stand, a `$ref` that refers to nothing included."""
+"""Keys below which anything is allowed, including a `$ref` that refers to nothing."""
 
 
 def silent(line: str) -> None:
-    """Tell nobody."""
+    """Discard the report."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes repeated parts out; anchors only make a description harder to read."""
+    """Writes repeated parts without anchors, which only make a description harder to read."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Return the mapping in a file. Raises SpecError when there is none."""
+    """Return the mapping in a file. Raises SpecError if there is none."""
     return parse(content_of(path), path.name)
 
 
 def content_of(path: Path) -> bytes:
-    """Return what is in a file. Raises SpecError when it cannot be read."""
+    """Return the content of a file. Raises SpecError if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -77,7 +77,7 @@ def dump(document: dict[str, Any]) -> bytes:
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Walk the operations as path, method and operation."""
+    """Iterate over the operations as path, method and operation."""
     for path, item in (document.get("paths") or {}).items():
         for method, operation in item.items() if isinstance(item, dict) else ():
             if method in METHODS and isinstance(operation, dict):
@@ -103,7 +103,7 @@ def with_words(part: dict[str, Any], words: str) -> dict[str, Any]:
 def find(document: Any, reference: str) -> Any:
     """Return what a reference like `#/components/schemas/Account` points at (RFC 6901), or None.
 
-    In OpenAPI 3.1 it may also be the name of an anchor: `#account`.
+    In OpenAPI 3.1, it may also be the name of an anchor: `#account`.
     """
     if not reference.startswith("#/") and reference != "#":
         return next(_anchored(document, reference.removeprefix("#")), None)
@@ -117,7 +117,7 @@ def find(document: Any, reference: str) -> Any:
 
 
 def _anchored(value: Any, name: str) -> Iterator[dict[str, Any]]:
-    """Walk the parts of a document that have an anchor of a name."""
+    """Iterate over the parts of a document that have an anchor with a name."""
     if isinstance(value, dict) and name in (value.get("$anchor"), value.get("$dynamicAnchor")):
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -125,17 +125,17 @@ def _anchored(value: Any, name: str) -> Iterator[dict[str, Any]]:
 
 
 def parts_of(reference: str) -> list[str]:
-    """Return the names that a reference leads through."""
+    """Return the names in the path of a reference."""
     parts = reference.removeprefix("#").split("/")[1:]
     plain = [re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), part) for part in parts]
     return [part.replace("~1", "/").replace("~0", "~") for part in plain]
 
 
 def follow(document: dict[str, Any], part: Any, place: str) -> dict[str, Any]:
-    """Return a part of a description, or what it refers to, with the words that stand beside the reference.
+    """Return a part of a description, or what it refers to, with the description next to the reference.
 
     Raises:
-        SpecError: it refers to nothing, to itself, or to what is no mapping.
+        SpecError: it refers to nothing, to itself, or to something that is not a mapping.
     """
     seen: list[str] = []
     beside: dict[str, Any] = {}
@@ -152,14 +152,14 @@ def follow(document: dict[str, Any], part: Any, place: str) -> dict[str, Any]:
 
 
 def mapping(value: Any, place: str) -> dict[str, Any]:
-    """Return a value that must be a mapping. Raises SpecError when it is not."""
+    """Return a value that must be a mapping. Raises SpecError if it is not."""
     if not isinstance(value, dict):
         raise SpecError(f"{place} holds {kind_of(value)} where a mapping belongs.")
     return value
 
 
 def references(value: Any, place: tuple[str | int, ...] = (), named: bool = False) -> Iterator[tuple[str, str]]:
-    """Walk the references in a part of a description: where each stands, and where it leads."""
+    """Iterate over the references in a part of a description: the place and the target of each."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key == "$ref" and isinstance(inner, str) and not named:
@@ -172,7 +172,7 @@ def references(value: Any, place: tuple[str | int, ...] = (), named: bool = Fals
 
 
 def at(*place: str | int) -> str:
-    """Return a place as people are told of it: `paths['/v1/accounts'].get`."""
+    """Return a place in the form for people: `paths['/v1/accounts'].get`."""
     words = "".join(
         f"[{part}]" if isinstance(part, int) else f".{part}" if re.fullmatch(r"[\w-]+", part) else f"[{part!r}]"
         for part in place
@@ -181,6 +181,6 @@ def at(*place: str | int) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """Return what kind of JSON value something is, for a message."""
+    """Return the kind of a JSON value, for a message."""
     names: dict[type, str] = {dict: "a mapping", list: "a list", str: "text", bool: "true or false"}
     return "nothing" if value is None else f"{names.get(type(value), 'a number')} ({json.dumps(value)[:40]})"

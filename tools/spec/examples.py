@@ -1,4 +1,4 @@
-"""Examples that fit: of what was published those that do, put together where there is none for the whole."""
+"""Valid examples: the valid published ones, combined from parts if there is none for the whole."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -18,11 +18,11 @@ _TEXTS: Mapping[str, str] = {
     "date": "2025-10-01",
     "uuid": "b0eac937-c25c-47a5-bb7e-552f6b860458",
 }
-"""What stands for a required field that has no example."""
+"""Example values for required fields without an example."""
 
 
 def with_examples(document: dict[str, Any], codes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a plain document with an example for every body and answer, and none that its schema does not allow.
+    """Return a plain document with an example for every body and answer, all of which their schemas allow.
 
     Args:
         document: the document.
@@ -62,7 +62,7 @@ def with_examples(document: dict[str, Any], codes: Mapping[str, Any]) -> dict[st
 
 
 def _candidates(media: dict[str, Any], schema: Schema, codes: Mapping[str, Any], status: str | None) -> Iterator[Any]:
-    """Yield what could be the example of a body or an answer, the best first."""
+    """Yield candidates for the example of a body or an answer, the best first."""
     if status is None and "example" in media:
         yield media["example"]
     example = _example(schema, needed=True)
@@ -77,7 +77,7 @@ def _candidates(media: dict[str, Any], schema: Schema, codes: Mapping[str, Any],
 
 
 def _example(schema: Schema, needed: bool) -> Any:
-    """Return an example put together from those of its parts; None where there is none, and none is needed."""
+    """Return an example combined from those of its parts; None if there is none, and none is needed."""
     if schema.get("examples"):
         return copy.deepcopy(schema["examples"][0])
     if "anyOf" in schema:
@@ -98,7 +98,7 @@ def _example(schema: Schema, needed: bool) -> Any:
 
 
 def _cleared(schema: Schema, document: dict[str, Any]) -> Schema:
-    """Return a schema without the examples in it that it does not allow itself."""
+    """Return a schema without examples that it does not allow."""
     found = dict(schema)
     if "examples" in found:
         fitting = [each for each in found.pop("examples") if _fits(each, schema, document)]
@@ -114,7 +114,7 @@ def _cleared(schema: Schema, document: dict[str, Any]) -> Schema:
 
 
 def _fits(example: Any, schema: Schema, document: dict[str, Any]) -> bool:
-    """Whether a schema allows an example; the document around it is there for its references."""
+    """Whether a schema allows an example; the document around it resolves its references."""
     try:
         judge = OAS31Validator({**document, **schema}, format_checker=OAS31Validator.FORMAT_CHECKER)
         return not any(judge.iter_errors(example))

@@ -1,7 +1,7 @@
-"""What the client sends and reads, found out from the client itself, and whether a description has it.
+"""Determines what the client sends and reads from the client itself, and whether a description has it.
 
 Each operation is built once with all arguments and once with the fewest. What it reads is in its reading tables, with
-the JSON types of the models' own annotations. So nothing is listed twice, and nothing can drift from the code.
+the JSON types from the models' annotations. So nothing is listed twice, and nothing can drift from the code.
 """
 
 import inspect
@@ -42,7 +42,7 @@ ARGUMENTS: Mapping[str, Any] = {
     "timezone": "UTC",
     "title": "title",
 }
-"""For every argument that a function of `operations` has."""
+"""A value for every argument of the functions in `operations`."""
 
 _KINDS: Mapping[type, str] = {
     int: "integer",
@@ -62,15 +62,15 @@ class Reliance:
 
     pin: Pin
     places: Mapping[str, str | None]
-    """The places in the `Wire`, each with the JSON type that is sent or read; None where it takes what comes."""
+    """The places in the `Wire`, each with the JSON type that is sent or read; None if any type is accepted."""
     always_sent: frozenset[str]
     """The places that every request has."""
     broken: str | None = None
-    """Why the client cannot build a request; then nothing is known of what it sends."""
+    """Why the client cannot build a request; then nothing is known about what it sends."""
 
     @property
     def title(self) -> str:
-        """The operation as people are told of it."""
+        """The operation in the form for people."""
         return f"{self.pin.title} ({self.pin.facade})"
 
 
@@ -83,7 +83,7 @@ def unmet(relied: Mapping[str, Reliance], wire: Wire) -> Iterator[str]:
     """Yield what the client relies on and a description does not have, by operation and place, each with the remedy."""
     for key, ours in relied.items():
         if ours.broken:
-            yield f"{ours.title}: the client cannot build this request: {ours.broken}. Mend databox/api/operations.py."
+            yield f"{ours.title}: the client cannot build this request: {ours.broken}. Fix databox/api/operations.py."
         facts = wire.get(key)
         if facts is None:
             yield f"{ours.title}: the description does not have this operation. The client has to follow."
@@ -102,7 +102,7 @@ def unmet(relied: Mapping[str, Reliance], wire: Wire) -> Iterator[str]:
 
 
 _ENVELOPE = {"error field requestId", "error field errors"}
-"""What the API's own refusals are known by."""
+"""The fields that identify the API's own refusals."""
 
 _REMEDY = (
     "If the API has it so, change databox/api/operations.py or databox/api/answers.py; if the description is wrong, "
@@ -119,11 +119,11 @@ def _is_sent(place: str) -> bool:
 
 
 def is_expected(place: str, facts: Mapping[str, Fact]) -> bool:
-    """Whether a place is missed where it is not: where nothing is said of keys, errors or what it is in, it is not."""
+    """Whether an absent place is a problem: not if nothing is said about keys, errors or the place that contains it."""
     if place.startswith("key "):
         return any(other.startswith("key ") for other in facts)
     if place.startswith(("error field", "JSON error")) and not _ENVELOPE & facts.keys():
-        return False  # nothing is said of refusals, or of those alone that frameworks write (RFC 9457)
+        return False  # nothing is said about refusals, or only about those that frameworks write (RFC 9457)
     word, _, path = place.partition(" field ")
     above = path[: max(path.rfind("."), path.rfind("["), 0)]
     holder = facts.get(f"{word} field {above}")
@@ -131,13 +131,13 @@ def is_expected(place: str, facts: Mapping[str, Fact]) -> bool:
 
 
 def fits(place: str, kind: str | None, fact: Fact) -> bool:
-    """Whether the client can deal with the JSON types that are described for a place."""
+    """Whether the client can handle the JSON types that are described for a place."""
     if kind is None or not fact.kinds:
         return True
     ours = NUMBERS if kind == "number" else frozenset({kind})
     if _is_sent(place):
         return bool(fact.kinds & (NUMBERS if kind == "integer" else ours))
-    # A refusal may be one of several things, of which ours has to be one.
+    # A refusal may be one of several things, one of which must be ours.
     return bool(fact.kinds & ours) if place.startswith("error") else fact.kinds <= ours
 
 
@@ -159,7 +159,7 @@ def _of(pin: Pin) -> Reliance:
         re.sub(r"\{[^}]*\}", "{}", pin.path),
     ):
         return Reliance(pin, key | refusal, frozenset(), f"it is {operation.method} {operation.path}")
-    # Any list would be read in pages if it came in pages; whether it does, the parameters say.
+    # Any list would be read in pages if it had pages; the parameters say whether it does.
     read = [each for each in _read_by(operation.parse) if operation.params or not each[0].startswith("pagination")]
     reads = {f"answer field {path}": kind for path, kind in (*_envelope(), *read)}
     sent = dict(_sent(operation)) | {f"path parameter {name}": kind for name, kind in _in_path(pin)}
@@ -188,7 +188,7 @@ def _envelope() -> list[tuple[str, str]]:
 
 
 def _read_by(parse: Any) -> Iterator[tuple[str, str]]:
-    """Walk the fields that an operation reads in its answer, with what each is in."""
+    """Iterate over the fields that an operation reads in its answer, with the object that contains each."""
     table = getattr(parse, "__self__", None)
     if isinstance(table, ListOf):
         yield table.name, "array"
@@ -214,7 +214,7 @@ def _by_fields(model: Any, fields: Iterable[Field], where: str) -> Iterator[tupl
 
 
 def _of_type(path: str, annotation: Any) -> Iterator[tuple[str, str]]:
-    """What an annotation of a model says of JSON: `datetime | None` is text."""
+    """The JSON types of a model's annotation: `datetime | None` is text."""
     if isinstance(annotation, types.UnionType):
         (annotation,) = (each for each in typing.get_args(annotation) if each is not types.NoneType)
     origin = typing.get_origin(annotation) or annotation

@@ -1,9 +1,9 @@
-"""Write `generated/` from a description, and the description for other generators beside the conformance cases.
+"""Write `generated/` from a description, and the description for other generators next to the conformance cases.
 
     python -m tools.spec.generate [--spec FILE] [--out DIR]
 
-The description in the plain form, our corrections, the generator, swap. The generator works aside, so that a failure
-leaves what was there.
+Steps: the description in the plain form, our corrections, the generator, swap. The generator writes to a temporary
+folder, so that a failure leaves the old package.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def write_package(project: Project, description: Path, target: Path, report: Rep
     """Write the generated package to a folder that does not exist yet.
 
     Raises:
-        SpecError: the generator warned or failed, or did not make what the facade relies on.
+        SpecError: the generator warned or failed, or did not create what the facade relies on.
     """
     document = needed(project, description, report)
     with tempfile.TemporaryDirectory() as folder:
@@ -46,12 +46,12 @@ def write_package(project: Project, description: Path, target: Path, report: Rep
         for path in made.rglob("*.py"):
             path.write_bytes(HEADER.encode() + path.read_bytes())
             _compile(path, made)
-        (made / "py.typed").touch()  # left out without package metadata, yet it is typed
+        (made / "py.typed").touch()  # omitted without package metadata, but the package is typed
         shutil.copytree(made, target)
 
 
 def _make(project: Project, document: dict[str, Any], made: Path, report: Report) -> None:
-    """Let the generator work; where it stumbles over operations that are none of ours, without those."""
+    """Run the generator; if it fails on operations that are not ours, without those."""
     told: list[str] = []
     others = [(path, method) for path, method, _ in operations(document) if not of_ours(path, method)]
     try:
@@ -61,7 +61,7 @@ def _make(project: Project, document: dict[str, Any], made: Path, report: Report
             raise
         said, left = str(error), []
         for path, method in others:
-            # It may name what it stumbled over; where it does not, all go.
+            # It may name the operations on which it failed; if it does not, all are left out.
             if f"parsing {method.upper()} {path} " in said:
                 left.append((path, method))
         told.clear()
@@ -91,14 +91,14 @@ def _without(document: dict[str, Any], left_out: list[tuple[str, str]]) -> dict[
 
 
 def generate(project: Project, description: Path, package: Path, report: Report) -> int:
-    """Put a new package in the place of the old one; return how many operations it has.
+    """Replace the old package with a new one; return its number of operations.
 
     Raises:
-        SpecError: it could not be made or put there; the old one stands as it was.
+        SpecError: it could not be created or moved; the old one is unchanged.
     """
     try:
         package.parent.mkdir(parents=True, exist_ok=True)
-        # On the same file system as the package, or it could not be swapped in by renaming.
+        # On the same file system as the package; otherwise it could not be swapped in by renaming.
         with tempfile.TemporaryDirectory(dir=package.parent) as folder:
             new, old = Path(folder) / "new", Path(folder) / "old"
             write_package(project, description, new, report)
@@ -122,7 +122,7 @@ def _swap(new: Path, package: Path, old: Path) -> None:
 def _run_generator(project: Project, document: dict[str, Any], made: Path) -> None:
     source = made.with_name("openapi.yaml")
     source.write_bytes(dump(document))
-    # The generator looks for ruff on PATH, and merely warns when it is not there.
+    # The generator looks for ruff on PATH, and only warns if it is missing.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--path", str(source)]
     command += ["--config", str(project.generator_config), "--meta", "none", "--output-path", str(made)]
@@ -140,7 +140,7 @@ def _run_generator(project: Project, document: dict[str, Any], made: Path) -> No
 
 
 def _compile(path: Path, package: Path) -> None:
-    """Raise SpecError for code that is none: a name or a word that the generator did not expect can do that."""
+    """Raise SpecError for invalid code, which an unexpected name or value can cause."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -1,4 +1,4 @@
-"""Step 4: every schema written out where it is used, references in place and combinations put together."""
+"""Step 4: every schema inlined where it is used, with references resolved and combinations merged."""
 
 import copy
 import re
@@ -25,10 +25,10 @@ from tools.spec.schemas import KINDS, Schema, said, with_null
 __all__ = ["inlined"]
 
 LARGEST = 50_000
-"""Schemas in one description, references written out."""
+"""The maximum number of schemas in a description with references resolved."""
 
 _SAME_AS_JSON = {"boolean", "integer", "number"}
-"""What is the same as JSON and as a parameter's text."""
+"""Types that are the same in JSON and in a parameter's text."""
 _OF_FORMAT = {
     **dict.fromkeys(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), "integer"),
     **dict.fromkeys(("decimal", "double", "float"), "number"),
@@ -37,9 +37,9 @@ _SAYING_TYPES = {"$ref", "allOf", "anyOf", "const", "enum", "oneOf", "properties
 
 
 def inlined(document: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Return the document with every schema where it is used, and what it is put together from as one.
+    """Return the document with every schema inlined where it is used, and combined ones merged.
 
-    Of the components only security schemes are left, and schemas that hold themselves. Titles go.
+    Of the components, only security schemes and recursive schemas are left. Titles are dropped.
     """
     published = document.get(PUBLISHED, document)
     inliner = _Inliner(published, report)
@@ -70,11 +70,11 @@ def inlined(document: dict[str, Any], report: Report) -> dict[str, Any]:
 
 
 class _Inliner:
-    """Writes out the schemas of one description.
+    """Inlines the schemas of one description.
 
     Args:
         document: the description.
-        report: told of what was dropped on the way.
+        report: receives what was dropped on the way.
     """
 
     def __init__(self, document: dict[str, Any], report: Report) -> None:
@@ -85,11 +85,11 @@ class _Inliner:
         self._names: dict[str, str] = {}
         self._count = 0
         self.definitions: dict[str, Schema] = {}
-        """The schemas that hold themselves, by name."""
+        """The recursive schemas, by name."""
         self._combiner = Combiner(self.definitions, report)
 
     def part(self, part: dict[str, Any], place: str) -> dict[str, Any]:
-        """Return a body or an answer, with nothing in it but words and content."""
+        """Return a body or an answer, with only its description and content."""
         found = {"description": part["description"]} if isinstance(part.get("description"), str) else {}
         found |= {"required": True} if part.get("required") is True else {}
         content = mapping(part.get("content") or {}, f"{place}.content")
@@ -114,7 +114,7 @@ class _Inliner:
         return found | schema | {key: parameter[key] for key in ("deprecated", "style", "explode") if key in parameter}
 
     def _with_example(self, holder: dict[str, Any], place: str) -> dict[str, Any]:
-        """Return a schema, and the example that stands beside it, the first of several."""
+        """Return a schema, and the example next to it, the first of several."""
         found: dict[str, Any] = {}
         if holder.get("schema") is not None:
             found["schema"] = self._finished(self._schema(holder["schema"], place), place)
@@ -127,7 +127,7 @@ class _Inliner:
 
     def _schema(self, schema: Any, place: str) -> Schema:
         if schema is None or schema is True or schema is False:
-            return {}  # of what may never be there nothing can be said
+            return {}  # nothing can be said about a value that is never allowed
         if not isinstance(schema, dict):
             raise SpecError(f"{place} holds {kind_of(schema)} where a schema belongs.")
         schema = _as_number(schema)
@@ -149,11 +149,11 @@ class _Inliner:
             raise SpecError(f"The description has more than {LARGEST:,} schemas with its references written out.")
 
     def _own(self, schema: Schema, place: str) -> Schema:
-        """Return what a schema says itself, with the schemas inside it written out."""
+        """Return the schema's own content, with the schemas inside it inlined."""
         own = {"description": schema["description"]} if isinstance(schema.get("description"), str) else {}
         own |= {key: copy.deepcopy(schema[key]) for key in KEPT & schema.keys() if schema[key] is not None}
         for edge, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-            if isinstance(own.get(edge), bool):  # as OpenAPI 3.0 has it
+            if isinstance(own.get(edge), bool):  # as in OpenAPI 3.0
                 own |= {edge: own.pop(limit)} if own.pop(edge) and limit in own else {}
         examples = schema["examples"] if isinstance(schema.get("examples"), list) else []
         if examples or "example" in schema:
@@ -198,7 +198,7 @@ class _Inliner:
         return self._written[reference][0]
 
     def _finished(self, schema: Schema, place: str) -> Schema:
-        """Return a schema that requires no names but those of its properties."""
+        """Return a schema that requires only names of its own properties."""
         whole = dict(schema)
         if "properties" in whole:
             properties = whole["properties"].items()
@@ -219,7 +219,7 @@ class _Inliner:
 
 
 def _recursive(document: dict[str, Any]) -> Iterator[str]:
-    """Yield the references to schemas that hold themselves."""
+    """Yield the references to recursive schemas."""
     ahead: dict[str, set[str]] = {reference: set() for _, reference in references(document)}
     for reference in ahead:
         ahead[reference] = {each for _, each in references(find(document, reference))} & ahead.keys()
@@ -229,7 +229,7 @@ def _recursive(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _meant(document: dict[str, Any], reference: str) -> str:
-    """Return the reference that another one comes to, where a schema is nothing but a reference with words."""
+    """Return the final target of a reference, if a schema is only a reference with a description."""
     while True:
         target = find(document, reference)
         parts = target.get("allOf") if isinstance(target, dict) and "$ref" not in target else [target]
@@ -265,7 +265,7 @@ def _unused(document: dict[str, Any], published: dict[str, Any]) -> set[str]:
 
 
 def _as_number(schema: Schema) -> Schema:
-    """Return a schema of a number without the digits that a service also takes as text, as .NET describes each number.
+    """Return the schema of a number without the alternative of digits as text, with which .NET describes every number.
 
     It writes `type: [integer, string]` with a pattern; OpenAPI 3.0 cannot say so, and there it leaves out the type.
     """
@@ -296,7 +296,7 @@ def _list(schema: Schema, way: str, place: str) -> list[Any]:
 
 
 def _kinds(schema: Schema, values: list[Any]) -> list[str]:
-    """Return the JSON types that a schema speaks of, by its word or by what it says of them."""
+    """Return the JSON types of a schema, from `type` or from its other keywords."""
     named = said(schema)
     found = {kind for kind in named if kind in KINDS}
     null = "null" in named or (not named and None in values)

@@ -1,4 +1,4 @@
-"""`spec.lock`: which description this is, where it came from, and what it was generated with."""
+"""`spec.lock`: the identity and origin of the description, and the generator that was used."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ def generator() -> str:
 
 @attrs.frozen
 class Lock:
-    """What is known of the description in `openapi/`."""
+    """The facts about the description in `openapi/`."""
 
     address: str
     sha256: str
@@ -30,7 +30,7 @@ class Lock:
 
     @classmethod
     def of(cls, content: bytes, *, address: str, provenance: str, operations: int) -> "Lock":
-        """Return the lock of a description as it is today."""
+        """Return the lock of the current description."""
         return cls(
             address=address,
             sha256=hashlib.sha256(content).hexdigest(),
@@ -42,7 +42,7 @@ class Lock:
 
     @classmethod
     def read(cls, content: bytes) -> "Lock":
-        """Return what a lock file says. Raises SpecError when it is not one."""
+        """Return the content of a lock file. Raises SpecError if it is not one."""
         values = parse(content, "spec.lock")
         names = [field.name for field in attrs.fields(cls)]
         if set(values) != set(names):

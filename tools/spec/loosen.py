@@ -1,7 +1,7 @@
-"""Step 6: types that hold whatever real servers send, with what was promised beyond them in words.
+"""Step 6: types that accept whatever real servers send, with stricter promises moved to the descriptions.
 
-By rule, not by a list: in answers every property may be missing or null, and objects may have more of them; lists of
-words are open, and formats plain text, for requests too. A strict model would raise on a null or on a new word.
+By rule, not by a list: in answers every property may be missing or null, and objects may have additional ones;
+enumerations are open, and formats plain text, for requests too. A strict model would raise on a null or a new value.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tools.spec.schemas import NULL, Schema, nullable, said, with_null, without_
 __all__ = ["PROMISED", "loosened"]
 
 PROMISED = "Described as "
-"""Begins the words for what no type says."""
+"""Starts the description of promises that no type expresses."""
 
 _STRUCTURE = {
     "type",
@@ -29,7 +29,7 @@ _STRUCTURE = {
 
 
 def loosened(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a plain document whose types are as loose as servers are."""
+    """Return a plain document with loosened types."""
 
     def changed(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
         whole = {
@@ -60,7 +60,7 @@ def _with_content(part: dict[str, Any], *, answers: bool) -> dict[str, Any]:
 
 
 def _of_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
-    """Return a parameter with what its schema says in the parameter's own words, which are those that are shown."""
+    """Return a parameter with the promises of its schema in the parameter's own description, which is the one shown."""
     schema = _loose(parameter["schema"], answers=False)
     words = str(schema.pop("description", ""))
     example = {"example": parameter["example"]} if "example" in parameter else {}
@@ -69,16 +69,16 @@ def _of_parameter(parameter: dict[str, Any]) -> dict[str, Any]:
 
 
 def _loose(schema: Schema, *, answers: bool, terms: tuple[str, ...] = ()) -> Schema:
-    """Return a schema as loose as this step is about, with the rest, and some terms of its holder's, in words."""
+    """Return a loosened schema, with the rest, and some terms of its parent, in the description."""
     united = _united(schema)
     found = {key: value for key, value in united.items() if key in _STRUCTURE}
     if "examples" in found:
-        found["example"] = found.pop("examples")[0]  # one is all that generated code shows
+        found["example"] = found.pop("examples")[0]  # generated code shows only one
     if found.get("additionalProperties") is False:
         del found["additionalProperties"]
         terms = (*terms, "no other fields")
     if united.get("format") == "binary" and not answers:
-        found["format"] = "binary"  # a file, which no text can stand for
+        found["format"] = "binary"  # a file, which text cannot represent
     required = found.pop("required", []) if answers else found.get("required", [])
     if "properties" in found:
         inner = found["properties"].items()
@@ -86,7 +86,7 @@ def _loose(schema: Schema, *, answers: bool, terms: tuple[str, ...] = ()) -> Sch
     if "items" in found:
         found["items"] = _loose(found["items"], answers=answers)
         words = found["items"].get("description")
-        if words and found["items"].get("type") != "object":  # an object's words go to its class
+        if words and found["items"].get("type") != "object":  # an object's description goes to its class
             found = with_words(found, f"Each: {words}")
     if isinstance(found.get("additionalProperties"), dict):
         found["additionalProperties"] = _loose(found["additionalProperties"], answers=answers)
@@ -104,7 +104,7 @@ def _of_property(schema: Schema, required: bool, *, answers: bool) -> Schema:
 
 
 def _terms(schema: Schema) -> Iterator[str]:
-    """What a schema says that no type of the generated code does."""
+    """The promises of a schema that no type of the generated code expresses."""
     if "enum" in schema:
         yield f"one of {', '.join(map(str, schema['enum']))}"
     yield from (f"{key} {schema[key]}" for key in sorted(schema.keys() - _STRUCTURE - {"enum", "deprecated"}))
@@ -113,7 +113,7 @@ def _terms(schema: Schema) -> Iterator[str]:
 
 
 def _united(schema: Schema) -> Schema:
-    """Return a choice between objects as one object, as each may lack what the others have; types apart otherwise."""
+    """Return a choice between objects as one object, because each may lack fields of the others; otherwise a choice."""
     kinds = [kind for kind in said(schema) if kind != "null"]
     words = {"description": schema["description"]} if "description" in schema else {}
     if len(kinds) > 1 and {"object", "array"} & set(kinds):
@@ -135,14 +135,14 @@ def _united(schema: Schema) -> Schema:
 
 
 def _of_kind(schema: Schema, kind: str) -> Schema:
-    """Return what a schema of several types says of one."""
+    """Return the part of a multi-type schema that is about one type."""
     only = {"object": {"properties", "required", "additionalProperties"}, "array": {"items"}}
     elsewhere = {"description", *(key for other, keys in only.items() if other != kind for key in keys)}
     return {key: value for key, value in schema.items() if key not in elsewhere}
 
 
 def _either(schemas: list[Schema]) -> Schema:
-    """Return what holds for a property that several objects have."""
+    """Return the common schema of a property that several objects have."""
     different = [each for number, each in enumerate(schemas) if each not in schemas[:number]]
     if len(different) == 1:
         return different[0]

@@ -8,13 +8,13 @@ from tools.spec.document import Report, at, each_operation, mapping
 __all__ = ["json_only"]
 
 _JSON = ("application/json", "text/json", "application/*+json", "application/*", "*/*")
-"""What a media type may be called under which plain JSON goes, the most telling first."""
+"""Names of media types for plain JSON, the most specific first."""
 
 
 def json_only(document: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Return the document with JSON alone wherever a body or an answer may be JSON.
+    """Return the document with only JSON wherever a body or an answer may be JSON.
 
-    Of several media types generators take the first, or the last, or make a class for each.
+    Of several media types, generators use the first, or the last, or create a class for each.
     """
     dropped = Counter[str]()
 

@@ -1,11 +1,11 @@
-"""A description in one plain form: what it says is kept, how it is organised is not.
+"""A description in one plain form, which keeps its content, but not its organisation.
 
     published ─ resolved ─ named ─ json_only ─ inlined ─ unburdened ─┬─ what is compared
                                                                      └─ corrected ─┬─ what is checked, given to others
           what the generator reads ─ with_classes ─ distinct ─ pruned ─ loosened ──┘
 
-Names depend on nothing but our names of the operations and those on the wire, so the same API described in two ways
-comes out as the same, and another API as another.
+Names depend only on our names of the operations and those on the wire, so two descriptions of the same API
+give the same result, and different APIs give different ones.
 """
 
 from typing import Any
@@ -25,14 +25,14 @@ __all__ = ["corrected", "for_the_generator", "plain"]
 
 
 def plain(document: dict[str, Any], report: Report = silent) -> dict[str, Any]:
-    """Return a published description in the plain form, with everything that it says of the wire.
+    """Return a published description in the plain form, with everything that it says about the wire.
 
     Args:
-        document: the description, as it was read.
-        report: told of what was left out on the way.
+        document: the description as read.
+        report: receives what was left out on the way.
 
     Raises:
-        SpecError: a part of it is missing, refers to itself, or is not of the kind that belongs there.
+        SpecError: a part of it is missing, refers to itself, or is of the wrong kind.
     """
     return unburdened(inlined(json_only(named(resolved(document)), report), report))
 
@@ -43,5 +43,5 @@ def corrected(document: dict[str, Any], overlay: dict[str, Any], report: Report 
 
 
 def for_the_generator(document: dict[str, Any], report: Report = silent) -> dict[str, Any]:
-    """Return a corrected description as the generator is to read it."""
+    """Return a corrected description as input for the generator."""
     return with_classes(distinct(pruned(loosened(document), report), report), report)

@@ -1,4 +1,4 @@
-"""Applying an OpenAPI Overlay to a description in the plain form.
+"""Applies an OpenAPI Overlay to a description in the plain form.
 
 Source: OpenAPI Overlay Specification 1.0.0. The JSONPath is python-jsonpath's (RFC 9535).
 """
@@ -18,11 +18,11 @@ def apply(overlay: dict[str, Any], document: dict[str, Any], report: Report) -> 
 
     Args:
         overlay: an Overlay 1.0 document.
-        document: the description; it is left as it is.
-        report: told of what was corrected.
+        document: the description; it is not modified.
+        report: receives what was corrected.
 
     Raises:
-        SpecError: an action is not well formed, or one that must match found nothing.
+        SpecError: an action is malformed, or one that must match found nothing.
     """
     patched = copy.deepcopy(document)
     for number, action in enumerate(overlay.get("actions", []), start=1):
@@ -39,7 +39,7 @@ def apply(overlay: dict[str, Any], document: dict[str, Any], report: Report) -> 
         elif not action.get("x-optional"):
             found_nothing = f"Overlay action {number} found nothing at {target} ({_reason(action)})"
             raise SpecError(f"{found_nothing}. Is this the description of another API, or did a path change?")
-        # Deepest and last first, each once: whatever is done to one place, the next is still where it was found.
+        # Deepest and last first, each once: changes in one place do not move the next.
         for place in sorted({match.parts for match in matches}, key=_depth_and_position, reverse=True):
             patched = _removed(patched, place) if removes else _updated(patched, place, action["update"])
     return patched
@@ -71,7 +71,7 @@ def _updated(document: Any, place: tuple[Any, ...], update: Any) -> Any:
 
 
 def _merged(node: Any, update: Any) -> Any:
-    """Merge as the specification says: objects key by key, a list gets another entry, anything else is replaced."""
+    """Merge as specified: objects key by key, a list gets another entry, anything else is replaced."""
     if isinstance(node, dict) and isinstance(update, dict):
         return {**node, **{key: _merged(node.get(key), value) for key, value in update.items()}}
     if isinstance(node, list):

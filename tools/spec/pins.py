@@ -1,4 +1,4 @@
-"""The 13 operations: where each is on the wire, what the generated code calls it, and the client's method for it.
+"""The 13 operations: the place on the wire, the name in the generated code, and the client's method for each.
 
 The names of the generated code come from here and from the wire's own names, whatever the description calls things.
 """
@@ -28,12 +28,12 @@ class Pin:
 
     @property
     def key(self) -> str:
-        """The operation as it is compared: method and path, without the names in its template."""
+        """The identity of the operation: method and path, without the names in its template."""
         return f"{self.method.upper()} {blank(self.path)}"
 
     @property
     def title(self) -> str:
-        """The operation as people are told of it."""
+        """The operation in the form for people."""
         return f"{self.method.upper()} {self.path}"
 
 
@@ -76,11 +76,11 @@ def blank(path: str) -> str:
 
 
 def of_ours(path: str, method: str) -> Pin | None:
-    """Return the operation of ours that is at a path, whatever its template calls the parameters."""
+    """Return our operation at a path, whatever the names in its template are."""
     return next((pin for pin in PINS if (pin.method, blank(pin.path)) == (method, blank(path))), None)
 
 
 def missing(document: dict[str, Any]) -> list[Pin]:
-    """Return the operations of ours that a description lacks; its paths must be as the wire has them."""
+    """Return our operations that a description lacks; its paths must be those of the wire."""
     present = {(method, blank(path)) for path, method, _ in operations(document)}
     return [pin for pin in PINS if (pin.method, blank(pin.path)) not in present]

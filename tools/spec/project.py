@@ -1,4 +1,4 @@
-"""Where the files of the pipeline are."""
+"""The paths of the pipeline's files."""
 
 from pathlib import Path
 
@@ -27,12 +27,12 @@ class Project:
 
     @property
     def error_codes(self) -> Path:
-        """What the reference says of errors, and the description does not."""
+        """The reference's facts about errors that the description lacks."""
         return self.root / "openapi" / "error-codes.yaml"
 
     @property
     def plain(self) -> Path:
-        """The description for other generators, as authors of clients find it."""
+        """The description for other generators, for authors of clients."""
         return self.root / "conformance" / "databox-v1.yaml"
 
     @property
@@ -42,12 +42,12 @@ class Project:
 
     @property
     def changelog(self) -> Path:
-        """What people are told of changes."""
+        """The changelog."""
         return self.root / "CHANGELOG.md"
 
     @property
     def generator_config(self) -> Path:
-        """What the generator is told."""
+        """The generator's configuration."""
         return self.root / "generator-config.yaml"
 
     @property

@@ -1,4 +1,4 @@
-"""Step 7: nothing but what a generator of code can use."""
+"""Step 7: only what a code generator can use."""
 
 from typing import Any
 
@@ -8,10 +8,11 @@ __all__ = ["pruned"]
 
 
 def pruned(document: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Return a plain document with its operations, and no more than they refer to.
+    """Return a plain document with its operations, and only what they refer to.
 
-    Webhooks go, and with them what nothing refers to any more. What is said of answers goes into the operation's words,
-    as generated code shows those alone. Of security a mark is left: it decides which client a function takes.
+    Webhooks are dropped, and with them anything that is no longer referenced. Descriptions of answers are moved to the
+    operation's description, the only one that generated code shows. Of security, a mark is left, which decides which
+    client a function takes.
     """
     if document.get("webhooks"):
         report(f"left out: webhooks ({', '.join(map(str, document['webhooks']))})")
@@ -44,7 +45,7 @@ def pruned(document: dict[str, Any], report: Report) -> dict[str, Any]:
 
 
 def _in_words(operation: dict[str, Any]) -> dict[str, Any]:
-    """Return what an operation says, with what its answers say."""
+    """Return the description of an operation, including those of its answers."""
     words = {key: str(operation[key]) for key in ("summary", "description") if operation.get(key)}
     if operation.get("deprecated") is True:
         words = with_words(words, "Deprecated.")
@@ -59,7 +60,7 @@ def _is_guarded(operation: dict[str, Any]) -> bool:
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
-    """Return a parameter with its words in the schema, where the generator looks for them."""
+    """Return a parameter with its description in the schema, where the generator looks for it."""
     schema = parameter["schema"]
     if parameter.get("description"):
         schema = {**schema, "description": str(parameter["description"])}
@@ -69,7 +70,7 @@ def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
 
 
 def _content(part: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-    """Return the schemas of a body or an answer, with the words that are said of it."""
+    """Return the schemas of a body or an answer, with its description."""
 
     def worded(schema: dict[str, Any]) -> dict[str, Any]:
         if not said.get("description"):
@@ -82,7 +83,7 @@ def _content(part: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _referred_to(paths: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return those of some schemas that paths refer to, and those that these refer to."""
+    """Return the schemas that paths refer to, directly or indirectly."""
     kept: dict[str, Any] = {}
     coming = [reference for _, reference in references(paths)]
     while coming:

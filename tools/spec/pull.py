@@ -2,8 +2,8 @@
 
     python -m tools.spec.pull        SPEC_URL= overrides the address, file:// too
 
-Both files change together or not at all, and what is not a whole OpenAPI 3 description is refused. When it differs from
-the one that was there, the CHANGELOG gets a paragraph that says how.
+Both files change together or not at all, and anything but a complete OpenAPI 3 description is refused. If it differs
+from the previous one, the CHANGELOG gets a paragraph that says how.
 """
 
 import http.client
@@ -25,16 +25,16 @@ from tools.spec.validity import published, read
 __all__ = ["fetch", "pull"]
 
 MOST_TOLD = 40
-"""Changes of one kind in the CHANGELOG; `make diff` tells all."""
+"""The maximum number of changes of one kind in the CHANGELOG; `make diff` lists all."""
 TIMEOUT = 60.0
 LARGEST = 50 * 1024 * 1024
 
 
 def fetch(address: str) -> bytes:
-    """Return what stands at an http(s):// or file:// address.
+    """Return the content of an http(s):// or file:// address.
 
     Raises:
-        SpecError: nothing whole does.
+        SpecError: it could not be read completely.
     """
     if not address.startswith(("https://", "http://", "file://")):
         raise SpecError(f"{address!r} is not an http(s):// or file:// address.")
@@ -54,19 +54,19 @@ def fetch(address: str) -> bytes:
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise SpecError(f"{address} cannot be fetched: {reason}.") from None
-    # Reading with a limit does not notice a short body by itself.
+    # Reading with a limit does not detect a short body by itself.
     if announced and announced.isdecimal() and int(announced) != len(content):
         raise SpecError(f"{address} announced {announced} bytes and sent {len(content)}. Try again.")
     return content
 
 
 def accepted(content: bytes, address: str, report: Report) -> int:
-    """Return the number of operations in a whole description of our API.
+    """Return the number of operations in a complete description of our API.
 
     Args:
-        content: what came from the address.
-        address: where it came from.
-        report: told what is odd about it.
+        content: the content of the address.
+        address: the address.
+        report: receives its irregularities.
 
     Raises:
         SpecError: it is not one.
@@ -85,10 +85,10 @@ def accepted(content: bytes, address: str, report: Report) -> int:
 
 
 def pull(project: Project, address: str, report: Report) -> Lock:
-    """Replace description and lock by what stands at an address; what is odd about it is reported.
+    """Replace description and lock with the content of an address; its irregularities are reported.
 
     Raises:
-        SpecError: it is refused; both files are as they were.
+        SpecError: it is refused; both files are unchanged.
     """
     content = fetch(address)
     count = accepted(content, address, report)
@@ -101,11 +101,11 @@ def pull(project: Project, address: str, report: Report) -> Lock:
 
 
 def _noted(project: Project, content: bytes, date: str) -> bytes:
-    """Return the CHANGELOG with a paragraph on top of its newest section."""
+    """Return the CHANGELOG with a paragraph at the top of its newest section."""
     try:
         old = read(project.description).document
         told = in_words(compare(old, published(content, "the new description").document), most=MOST_TOLD)
-    except SpecError as error:  # a pull is how a spoilt description is mended
+    except SpecError as error:  # a pull is how a broken description is repaired
         told = f"It could not be compared with the one before. {error}"
     before = project.changelog.read_bytes().decode()
     newest = re.search(r"^## .*\n", before, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Bytes to a document: YAML as its version 1.2 has it, so that text stays text, and JSON."""
+"""Parses a document: YAML 1.2, so that text stays text, and JSON."""
 
 import json
 import re
@@ -9,9 +9,9 @@ import yaml
 __all__ = ["SpecError", "parse"]
 
 LARGEST = 1_000_000
-"""Values in a document, aliases written out."""
+"""The maximum number of values in a document with aliases resolved."""
 DEEPEST = 200
-"""Values within values; no description comes near it, and readers written in C crash far above it."""
+"""The maximum depth; no description comes near it, and parsers written in C crash only far above it."""
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = {f"{_TAG}{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map", "merge")}
@@ -19,7 +19,7 @@ _MERGE = f"{_TAG}merge"
 
 _TOO_DEEP = f"is nested more than {DEEPEST} levels deep."
 
-# YAML 1.1 would read NO as false, 12:30:45 and 0777 as other numbers, and a moment as something that JSON lacks.
+# YAML 1.1 would read NO as false, 12:30:45 and 0777 as other numbers, and a date as a type that JSON lacks.
 _CORE_SCHEMA = (
     ("null", r"~|null|Null|NULL|", "~nN"),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -34,7 +34,7 @@ class SpecError(Exception):
 
 
 class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """Reads YAML 1.2, with the merge keys that bundlers write; keys are text, also `200` and `on`."""
+    """Reads YAML 1.2, with the merge keys that bundlers write; keys are text, including `200` and `on`."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         if isinstance(node, yaml.MappingNode):
@@ -58,10 +58,10 @@ _Loader.add_constructor(f"{_TAG}int", _Loader.construct_whole_number)
 
 
 def parse(content: bytes, name: str) -> dict[str, Any]:
-    """Return the mapping that some YAML (or JSON) holds.
+    """Return the mapping in YAML (or JSON).
 
     Raises:
-        SpecError: it does not parse, says something twice, or holds something else.
+        SpecError: it does not parse, has a duplicate key, or is not a mapping.
     """
     try:
         document = _json(content.removeprefix(b"\xef\xbb\xbf"))
@@ -83,7 +83,7 @@ def parse(content: bytes, name: str) -> dict[str, Any]:
 
 
 def _json(content: bytes) -> Any:
-    """Return what some JSON holds, None when it is not: YAML reads most of it, but not every escape."""
+    """Return the value of JSON, or None if it is not JSON: YAML reads most of it, but not every escape."""
     if not content.lstrip().startswith(b"{"):
         return None
     try:
@@ -135,10 +135,10 @@ def _yaml(content: bytes) -> Any:
 
 
 def _check(node: yaml.Node, place: str, sizes: dict[int, int], within: list[int]) -> int:
-    """Return how many values a node stands for, aliases written out.
+    """Return how many values a node represents, with aliases resolved.
 
     Raises:
-        SpecError: a key stands there twice, an alias stands for what it is in, or a value is none of JSON's.
+        SpecError: a key is duplicated, an alias refers to its own container, or a value is not a JSON value.
     """
     if id(node) in within:
         raise SpecError(f"cannot be written out: the alias at {place or 'the top'} stands for what it is in.")

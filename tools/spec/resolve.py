@@ -1,4 +1,4 @@
-"""Steps 1 and 2: each operation complete in itself, at the path that requests have, under our name."""
+"""Steps 1 and 2: each operation self-contained, at the path of its requests, under our name."""
 
 import re
 from collections import Counter
@@ -13,16 +13,15 @@ _LISTS = ("tags", "servers", "security")
 _FIELDS = ("operationId", "summary", "description", "deprecated", *_LISTS)
 
 _VERSION = "v1"
-"""What all paths of ours begin with."""
+"""The prefix of all our paths."""
 
 
 def resolved(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with every operation complete in itself.
+    """Return the document with self-contained operations.
 
-    References of path items, parameters, bodies and responses are followed, and what stands at a path or at the top
-    (parameters, servers, security) is written into the operations. The generator passes over path items that are
-    references without a word. The document as it was published goes along, as `PUBLISHED`: what refers to a place in it
-    means that place.
+    References of path items, parameters, bodies and responses are resolved, and settings of a path or of the document
+    (parameters, servers, security) are moved into the operations. The generator silently skips path items that are
+    references. The published document is kept as `PUBLISHED`: references to a place in it mean that place.
     """
     paths: dict[str, Any] = {}
     for path, referring in mapping(document["paths"], "paths").items():
@@ -71,11 +70,11 @@ def _whole(document: dict[str, Any], item: dict[str, Any], operation: dict[str, 
 
 
 def named(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with the paths that requests have, our templates, and our names of the operations.
+    """Return the document with the paths of requests, our templates, and our names of the operations.
 
-    Operations that are none of ours are named after method and path. What the servers' addresses have of a path
-    (`https://host/v1`) belongs to it, and so does a version that is told as a parameter. Our tag stands before those
-    that the publisher gave.
+    Operations that are not ours are named after method and path. The path in a server's address
+    (`https://host/v1`) is part of it, and so is a version that is a parameter. Our tag comes before those
+    of the publisher.
     """
     paths: dict[str, dict[str, Any]] = {}
     taken = Counter[str]()
@@ -102,12 +101,12 @@ def named(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain_template(path: str) -> str:
-    """Return a path with nothing but names in its template: routes of servers may say `{accountId:long}`."""
+    """Return a path with only names in its template: server routes may say `{accountId:long}`."""
     return re.sub(r"\{\*{0,2}([\w.-]+)[^{}/]*\}", r"{\1}", path)
 
 
 def _versioned(path: str, operation: dict[str, Any], document: dict[str, Any]) -> str:
-    """Return a path with our version in the place of a parameter that may have it: `/v{version}/accounts`."""
+    """Return a path with our version instead of a parameter for it: `/v{version}/accounts`."""
     found = re.match(r"/(v?)\{([^}]*)\}(?=/)", path)
     if not found or not (found[1] or "version" in found[2].lower()):
         return path
@@ -123,7 +122,7 @@ def _below(base: str, path: str) -> str:
 
 
 def _base(servers: Any, document: dict[str, Any]) -> str:
-    """Return the path in a server's address that makes most of the operations ours, such as `/v1`; it may be empty."""
+    """Return the path in a server's address with which most operations are ours, such as `/v1`; it may be empty."""
     bases = [_path_of(each) for each in servers if isinstance(each, dict)] if isinstance(servers, list) else []
 
     def ours(base: str) -> int:
@@ -152,19 +151,19 @@ def _without(server: Any, base: str) -> Any:
 
 
 def _name(method: str, path: str) -> str:
-    """Return a name for an operation that is none of ours: `get_v1_accounts_item_datasets`."""
+    """Return a name for an operation that is not ours: `get_v1_accounts_item_datasets`."""
     words = [re.sub(r"\W+", "_", part).strip("_") for part in blank(path).replace("{}", "item").split("/")]
     return "_".join([method, *filter(None, words)]).lower()
 
 
 def _tag(path: str) -> str:
-    """Return what an operation that is none of ours is about: the first word of its path after the version."""
+    """Return the subject of an operation that is not ours: the first word of its path after the version."""
     words = [part for part in path.split("/") if part and "{" not in part and not re.fullmatch(r"v\d+", part)]
     return re.sub(r"\W+", "_", words[0]).lower() if words else "other"
 
 
 def _as_in(template: str, path: str, parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return parameters with those of the path named as in a template, in its order, each of them required."""
+    """Return parameters with those of the path named and ordered as in a template, and required."""
     ours, theirs = (re.findall(r"\{([^}]*)\}", text) for text in (template, path))
     described = {each["name"]: each for each in parameters if each["in"] == "path"}
     in_path = [

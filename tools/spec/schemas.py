@@ -1,10 +1,10 @@
-"""Schemas in the plain form, and where a description has schemas.
+"""Schemas in the plain form, and the places of schemas in a description.
 
 A plain schema is the same however it was organised. It is one of three:
 
 - `{type, description, format, enum, examples, properties, required, items, additionalProperties, …}`, all optional;
-- `{anyOf: [plain, …], description}`, where several really differ; null among them stands last;
-- `{$ref}`, `{$ref, description}`, only for a schema that holds itself, with the name that it had.
+- `{anyOf: [plain, …], description}`, if several really differ; null comes last;
+- `{$ref}`, `{$ref, description}`, only for a recursive schema, with its original name.
 """
 
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ Schema = dict[str, Any]
 
 NULL: Schema = {"type": "null"}
 KINDS = frozenset({"array", "boolean", "integer", "number", "object", "string"})
-"""The JSON types, null apart."""
+"""The JSON types except null."""
 
 _WORDS = ("description", "examples", "default", "deprecated")
-"""What may stand beside a reference or a choice."""
+"""Keywords that are allowed next to a reference or a choice."""
 _INNER = ("properties", "patternProperties", "$defs")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _SINGLE = ("items", "additionalProperties", "not", "unevaluatedProperties", "contains")
@@ -34,12 +34,12 @@ def said(schema: Schema) -> list[str]:
 
 
 def beside(schema: Schema) -> Schema:
-    """Return what a schema says that is not about what may stand there."""
+    """Return the annotations of a schema, which do not restrict values."""
     return {key: schema[key] for key in _WORDS if key in schema}
 
 
 def nullable(schema: Schema) -> bool:
-    """Whether a plain schema says that null may stand there."""
+    """Whether a plain schema says that null is allowed."""
     return "null" in said(schema) or any(nullable(each) for each in schema.get("anyOf", ()))
 
 
@@ -53,7 +53,7 @@ def with_null(schema: Schema) -> Schema:
         return {**schema, "type": [*said(schema), "null"]}
     if "$ref" in schema:
         return {"anyOf": [{"$ref": schema["$ref"]}, NULL], **beside(schema)}
-    return schema  # what says nothing of its type allows null anyway
+    return schema  # a schema without a type allows null anyway
 
 
 def without_null(schema: Schema) -> Schema:
@@ -66,7 +66,7 @@ def without_null(schema: Schema) -> Schema:
 
 
 def schemas_of(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Walk the schemas that are written in a description, each with its place; references are not followed."""
+    """Iterate over the schemas in a description, each with its place; references are not followed."""
     yield from _within(document, ())
 
 

@@ -1,4 +1,4 @@
-"""The description that everything is made of: in the plain form, corrected, with all operations of ours."""
+"""The description that everything is generated from: in the plain form, corrected, with all our operations."""
 
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,15 @@ __all__ = ["needed"]
 
 
 def needed(project: Project, description: Path, report: Report) -> dict[str, Any]:
-    """Return a description in the plain form, corrected, with all of our operations.
+    """Return a description in the plain form, corrected, with all our operations.
 
     Args:
-        project: where the overlay is.
+        project: the project with the overlay.
         description: the description to start from.
-        report: told what is odd about it, what was left out, and what was corrected.
+        report: receives its irregularities, what was left out, and what was corrected.
 
     Raises:
-        SpecError: the description, or the overlay for it, cannot be used, or it lacks an operation of ours.
+        SpecError: the description or the overlay cannot be used, or one of our operations is missing.
     """
     published = read(description)
     published.warn(report)

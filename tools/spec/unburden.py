@@ -1,4 +1,4 @@
-"""Step 5: nothing that would be asked for or sent though nobody means it."""
+"""Step 5: nothing that would be requested or sent without intent."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +14,12 @@ _IGNORED_HEADERS = {"accept", "authorization", "content-type"}
 
 
 def unburdened(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document without the burdens of its form.
+    """Return the document without artefacts of its form.
 
-    Header parameters that OpenAPI says to ignore go. The key as one becomes what it is, security. An object that is
-    told as one query parameter becomes the parameters that it is sent as. Defaults of parameters and body fields become
-    words: a generated client would send them unasked. Bodies lose fields that are there to be read alone, and answers
-    those to be written alone, as one model may describe both.
+    Header parameters that OpenAPI says to ignore are dropped. A key as a parameter becomes security. An object that is
+    described as one query parameter becomes the parameters that are sent. Defaults of parameters and body fields become
+    part of the description, because a generated client would send them unasked. Bodies lose read-only fields, and
+    answers write-only ones, because one model may describe both.
     """
     components = document.get("components", {})
     schemes = dict(components.get("securitySchemes", {}))
@@ -63,7 +63,7 @@ def _is_burden(parameter: dict[str, Any]) -> bool:
 
 
 def _apart(parameter: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the parameters that an object in the query is sent as, one for each field; any other parameter alone."""
+    """Return the parameters for an object in the query, one for each field; any other parameter unchanged."""
     schema = parameter["schema"]
     exploded = parameter.get("style", "form") == "form" and parameter.get("explode") is not False
     if parameter["in"] != "query" or not exploded or not schema.get("properties"):
@@ -113,7 +113,7 @@ def _unasked(schema: Schema) -> Schema:
 
 
 def _inside(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
-    """Return a schema with those right inside it changed."""
+    """Return a schema with its direct subschemas changed."""
     found = dict(schema)
     if "properties" in found:
         found["properties"] = {name: change(each) for name, each in found["properties"].items()}

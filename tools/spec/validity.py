@@ -1,7 +1,7 @@
-"""Whether a file is a whole OpenAPI 3 description, and what is odd about it all the same.
+"""Whether a file is a complete OpenAPI 3 description, and its irregularities.
 
-`make pull`, `make diff` and `make generate` all read through here, so they take the same files: what cannot be read
-in one way only is refused, and what is merely against the rules is a warning that names the place.
+`make pull`, `make diff` and `make generate` all use this module, so they accept the same files: ambiguous ones are
+refused, and mere violations of the rules are warnings that name the place.
 """
 
 import re
@@ -25,14 +25,14 @@ _SHORTEST_TOLD = 20
 
 @attrs.frozen
 class Published:
-    """A description as it was published."""
+    """A description as published."""
 
     document: dict[str, Any]
     warnings: tuple[str, ...]
-    """What is against the rules and can be lived with, each with its place."""
+    """Harmless violations of the rules, each with its place."""
 
     def warn(self, report: Report) -> None:
-        """Tell of the warnings, of many only the first."""
+        """Report the warnings; if there are many, only the first."""
         for warning in self.warnings[:_SHORTEST_TOLD]:
             report(f"warning: {warning}")
         if len(self.warnings) > _SHORTEST_TOLD:
@@ -45,10 +45,10 @@ def read(path: Path) -> Published:
 
 
 def published(content: bytes, name: str) -> Published:
-    """Return the description that some bytes hold.
+    """Return the description in the given bytes.
 
     Raises:
-        SpecError: they are not YAML or JSON, or not a whole OpenAPI 3 description; the message begins with the name.
+        SpecError: they are not YAML or JSON, or not a complete OpenAPI 3 description; the message starts with the name.
     """
     document = parse(content, name)
     refusal = next(_refusals(document), None)
@@ -58,13 +58,13 @@ def published(content: bytes, name: str) -> Published:
 
 
 def _refusals(document: dict[str, Any]) -> Iterator[str]:
-    """What keeps a document from being a whole description, worded to follow its name."""
+    """Why a document is not a complete description, worded to follow its name."""
     version = str(document.get("openapi") or "nothing")
     if not re.fullmatch(r"3\.\d+(\.\d+.*)?", version):
         yield f"is not an OpenAPI 3 description: it says openapi: {version}."
     if not isinstance(document.get("paths"), dict):
         yield "is not whole: it has no paths."
-    # A file that was cut at a line's end parses, and often validates; what it refers to is then gone.
+    # A file that was truncated at a line's end parses, and often validates, but its references are broken.
     for place, reference in references(document):
         if not reference.startswith("#"):
             yield f"is not whole: {place} refers to {reference}, which is another file's. Have it bundled into one."
@@ -77,7 +77,7 @@ def _refusals(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _undeclared(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The security schemes that are asked for but not declared, and where."""
+    """The security schemes that are required but not declared, and where."""
     asked = [("the top", document.get("security"))]
     asked += [(at("paths", path, method), each.get("security")) for path, method, each in operations(document)]
     declared = find(document, "#/components/securitySchemes")
@@ -89,7 +89,7 @@ def _undeclared(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def circles(document: dict[str, Any]) -> Iterator[list[str]]:
-    """Yield references that lead back to themselves with no property or item between, so that they mean nothing."""
+    """Yield references that lead back to themselves without a property or item in between, so they mean nothing."""
     ahead = {reference: list(_straight(find(document, reference))) for _, reference in references(document)}
     for first in ahead:
         trail, seen = [first], {first}
@@ -106,7 +106,7 @@ def circles(document: dict[str, Any]) -> Iterator[list[str]]:
 
 
 def _straight(part: Any) -> Iterator[str]:
-    """The references that a part consists of, rather than those that stand somewhere inside it."""
+    """The references that a part consists of, rather than those inside it."""
     if isinstance(part, dict):
         if isinstance(part.get("$ref"), str):
             yield part["$ref"]
@@ -122,7 +122,7 @@ def _warnings(document: dict[str, Any]) -> Iterator[str]:
     try:
         for error in kind(document).iter_errors():
             placed = error.absolute_path and error.absolute_path[0] in document
-            # Of schemas it does not say where they are, and of those it looks at the default alone; see below.
+            # It does not report the place of schemas, and checks only their defaults; see below.
             if placed or type(error) is not OpenAPIValidationError:
                 yield f"{at(*error.absolute_path)}: {_short(error.message)}" if placed else _short(error.message)
     except Exception as error:  # noqa: BLE001 - the validator lets through what it trips over
@@ -143,7 +143,7 @@ def _faults(schema: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
         yield "required is not a list of names"
     if schema.get("default") is not None:
         try:
-            # The whole document around the schema, so that its references lead somewhere.
+            # The whole document around the schema, so that its references resolve.
             errors = list(OAS31Validator({**document, **schema}).iter_errors(schema["default"]))
         except Exception:  # noqa: BLE001 - the schema itself is at fault, which is told elsewhere
             return
@@ -152,6 +152,6 @@ def _faults(schema: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
 
 
 def _short(message: str) -> str:
-    """Return a message in one line; what it quotes may be long, and what it says of that stands at its end."""
+    """Return a message in one line; its quotation may be long, and the problem is at its end."""
     line = " ".join(message.partition("\n\n")[0].split())
     return line if len(line) <= 200 else f"{line[:80]} … {line[-100:]}"

@@ -1,6 +1,7 @@
-"""What a description says of the wire: operations, parameters, fields, and their JSON types.
+"""What a description says about the wire: operations, parameters, fields, and their JSON types.
 
-It is read off the plain form, so how the description is organised makes no difference. Words and examples are no wire.
+It is derived from the plain form, so the organisation of the description makes no difference. Descriptions and
+examples are not part of the wire.
 """
 
 from collections.abc import Iterator
@@ -23,14 +24,14 @@ _DESCRIBED = ("format", "pattern", "minLength", "maxLength", "minItems", "maxIte
 
 @attrs.frozen
 class Fact:
-    """What is said of one thing on the wire."""
+    """The facts about one thing on the wire."""
 
     kinds: frozenset[str] = frozenset()
-    """The JSON types that may stand there, null apart; empty where nothing is said."""
+    """The allowed JSON types except null; empty if nothing is said."""
     required: bool = False
-    """Whether a request must have it."""
+    """Whether it is required in a request."""
     details: frozenset[str] = frozenset()
-    """How narrowly it is described: formats, closed lists, what may be null or missing."""
+    """How narrowly it is described: formats, closed enumerations, what may be null or missing."""
 
 
 Wire = dict[str, dict[str, Fact]]
@@ -38,12 +39,12 @@ Wire = dict[str, dict[str, Fact]]
 
 
 def wire_of(document: dict[str, Any]) -> Wire:
-    """Return the wire that a published description is about. Raises SpecError as `plain` does."""
+    """Return the wire of a published description. Raises SpecError as `plain` does."""
     return facts_of(plain(document))
 
 
 def facts_of(document: dict[str, Any]) -> Wire:
-    """Return the wire that a description in the plain form is about."""
+    """Return the wire of a description in the plain form."""
     return {
         f"{method.upper()} {blank(path)}": dict(_facts(document, operation))
         for path, method, operation in operations(document)
@@ -73,7 +74,7 @@ def _facts(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[tupl
 
 
 def _keys(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[tuple[str, Fact]]:
-    """What a request may show to be let in; required where every way in asks for it."""
+    """The credentials of a request; required if every alternative requires them."""
     schemes = document.get("components", {}).get("securitySchemes", {})
     ways = [way for way in operation.get("security") or [] if isinstance(way, dict)]
     for name in dict.fromkeys(name for way in ways for name in way):
@@ -127,7 +128,7 @@ def _fields(
 
 
 def _choices(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The schemas that one may be."""
+    """The alternatives of a schema."""
     if "$ref" in schema:
         yield from _choices(document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     elif "anyOf" in schema:

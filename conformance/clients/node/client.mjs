@@ -66,7 +66,7 @@ export class Client {
       };
       const timer = setTimeout(() => end({ timeout: true }), this.timeout * 1000);
       request.on('socket', (socket) => socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => { sent = true; left(); }));
-      const failed = (problem) => answer?.complete || end(problem); // what comes behind a whole answer is nobody's
+      const failed = (problem) => answer?.complete || end(problem); // bytes after a complete answer belong to no request
       request.on('error', failed);
       request.on('response', (response) => {
         answer = response;
@@ -79,11 +79,11 @@ export class Client {
   }
 
   #lost(what, problem, sent) {
-    const effect = sent ? 'It may have taken effect.' : 'It did not reach the API.';
+    const effect = sent ? 'It may have taken effect.' : 'Nothing was sent.';
     const connection = sent ? 'lost' : CERTIFICATE.test(problem.code) ? 'certificate' : 'not sent';
     const message = problem.timeout
-      ? `${what} got no whole answer within ${this.timeout} seconds. ${effect}`
-      : `${what} got no whole answer from ${this.baseUrl}: ${problem.code ?? problem.message}. ${effect}`;
+      ? `${what} timed out after ${this.timeout} seconds. ${effect}`
+      : `${what} ${sent ? 'received no complete answer from' : 'could not connect to'} ${this.baseUrl}: ${problem.code ?? problem.message}. ${effect}`;
     return new DataboxError(problem.timeout ? 'APITimeoutError' : 'APIConnectionError', hidden(message, this.key), { connection });
   }
 }

@@ -58,7 +58,7 @@ const STATUS_OF = {
   rate_limited: 429, internal_error: 500, service_unavailable: 503,
 };
 const ADVICE = {
-  BadRequestError: 'Mend the request.', AuthenticationError: 'Check the key.', PermissionDeniedError: 'The user may not do this.',
+  BadRequestError: 'Correct the request.', AuthenticationError: 'Check the key.', PermissionDeniedError: 'The user does not have permission.',
   NotFoundError: 'Check the id.', ConflictError: 'It must be unique.', RequestTooLargeError: 'Send less at once.',
   RateLimitError: 'Wait, or let fewer share the key.', ServerError: 'Try again later, and quote the request id.',
 };

@@ -23,7 +23,7 @@ export class Patience {
   #latest = -Infinity;
   #accepted = false;
   stopped = false;
-  over = null; // for how long it was waited in vain
+  over = null; // how long the run waited before it gave up
 
   constructor(seconds, concurrency, resend) {
     Object.assign(this, { seconds, concurrency, resend });

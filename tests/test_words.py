@@ -1,0 +1,91 @@
+"""Prose is plain, technical English: the phrases that CONTRIBUTING, "Words", rejects are nowhere in it."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+STILTED = [
+    "found without",
+    "tells so",
+    "in vain",
+    "at all events",
+    "is not such a",
+    "it is no text",
+    "is no number",
+    "nobody to ask",
+    "no whole answer",
+    "goes before what",
+    "everything is that is not",
+    "no other date in it tells",
+    r"mend(?:ed|s|ing)?",
+    "(?:it|what) is none(?! of)",
+    "is none that",
+    "is passed over",
+    "are passed over",
+    "surely",
+    "of whom",
+    "there already",
+    "begin anew",
+]
+PHRASE = re.compile(rf"\b(?:{'|'.join(STILTED)})\b", re.IGNORECASE)
+PAGES = [
+    *(ROOT / name for name in ("README.md", "conformance/README.md", "conformance/GUIDE.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+ROOMS = ["databox", "examples", "tools"]
+LATER = {  # strings that are being rewritten
+    "databox/cli/auth.py",
+    "databox/cli/confirmation.py",
+    "databox/cli/ingest.py",
+    "databox/cli/store.py",
+    "databox/files/columns.py",
+    "databox/files/complaints.py",
+    "databox/files/conversion.py",
+    "databox/files/doubts.py",
+    "databox/files/numerals.py",
+    "databox/files/parquet.py",
+    "databox/files/text.py",
+    "databox/integrations/dlt_places.py",
+    "docs/pipelines.md",
+}
+
+
+def name(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def stilted(text: str) -> list[str]:
+    return [" ".join(found[0].split()) for found in PHRASE.finditer(" ".join(text.split()))]
+
+
+def prose(module: Path) -> list[str]:
+    """Return the docstrings, messages and comments of a module."""
+    source = module.read_text("utf-8")
+    texts = [
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    return [*texts, *re.findall(r"(?:^|\s)# (.*)$", source, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: name(page))
+def test_no_page_is_stilted(page: Path) -> None:
+    assert name(page) in LATER or not stilted(page.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_docstring_message_or_comment_is_stilted(room: str) -> None:
+    found = {
+        name(module): phrases
+        for module in (ROOT / room).rglob("*.py")
+        if (phrases := [phrase for text in prose(module) for phrase in stilted(text)]) and name(module) not in LATER
+    }
+    assert not found
+
+
+def test_stilted_phrases_are_found_over_line_breaks() -> None:
+    assert stilted("A delimiter, found\n    without. Recommended amendments. Mend it.") == ["found without", "Mend"]
