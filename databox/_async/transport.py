@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import re
 import ssl
 import threading
 import time
@@ -40,6 +41,7 @@ from databox.sending.verdict import Response, read
 T = TypeVar("T")
 
 log = logger("databox")
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 
 class AsyncTransport:
@@ -233,12 +235,12 @@ class AsyncTransport:
         """The error for an answer that did not arrive whole."""
         method, path = operation.method, self._redactor.text(operation.path)
         what = f"{method} {path}"
-        reason = self._redactor.line(str(problem)).rstrip(".") or type(problem).__name__
+        reason = _ERRNO.sub("", self._redactor.line(str(problem))).rstrip(".") or type(problem).__name__
         if exchange.status is not None and isinstance(problem, httpx.DecodingError):
             message = (
                 f"{what} was answered with status {exchange.status}, but the answer cannot be read: {reason}. "
                 f"{'' if method == 'GET' else 'The request may have taken effect. '}"
-                "Check base_url, and whether a proxy answers in the API's place."
+                "Check the base URL, and whether a proxy answers in place of the API."
             )
             return InvalidResponseError(
                 self._redactor.text(message), status_code=exchange.status, method=method, path=path
@@ -247,13 +249,14 @@ class AsyncTransport:
         effect = "It may have taken effect." if sent else "It did not reach the API."
         if isinstance(problem, httpx.TimeoutException | TimeoutError):
             message = (
-                f"{what} got no whole answer within {self.options.timeout} seconds. {effect} "
-                "Try again later, or give the client a longer timeout."
+                f"{what} was not answered in full within {self.options.timeout} seconds. {effect} "
+                "Try again later, or with a longer timeout."
             )
             return APITimeoutError(self._redactor.text(message), request_sent=sent, method=method, path=path)
+        failed = "got no complete answer from" if sent else "could not connect to"
         message = (
-            f"{what} got no whole answer from {self.config.base_url}: {reason}. {effect} "
-            "Check base_url, the network and any proxy on the way."
+            f"{what} {failed} {self.config.base_url}: {reason}. {effect} "
+            "Check the base URL, the network and any proxy in between."
         )
         return APIConnectionError(
             self._redactor.text(message),

@@ -10,7 +10,7 @@ import typer
 
 from databox import AuthenticationError, Databox
 from databox.cli.confirmation import Force, confirm
-from databox.cli.failures import REFUSED, USAGE
+from databox.cli.failures import REFUSED, USAGE, words
 from databox.cli.output import Json, show_one
 from databox.cli.store import store, stored_address
 from databox.cli.terminal import console, echo_error, errors
@@ -59,10 +59,10 @@ def login(
         raise
     except APIError as error:
         validated = False
-        errors().print(f"The key could not be validated, and is stored all the same: {error}")
+        errors().print(f"The key could not be validated, but is stored: {words(error)}")
     store(path, config)
     if os.environ.get("DATABOX_API_KEY"):
-        errors().print("DATABOX_API_KEY is set, and goes before what is stored.")
+        errors().print("DATABOX_API_KEY is set, and takes precedence over the stored key.")
     if as_json:
         show_one({"status": "success", "validated": validated, "path": str(path)}, as_json=True)
     else:

@@ -6,6 +6,7 @@ import attrs
 
 from databox import InvalidRecordError, RateLimit
 from databox.api.documented import PAGE_SIZE
+from databox.cli.failures import words
 from databox.cli.inputs import Inputs
 from databox.cli.output import counted
 from databox.cli.progress_line import duration
@@ -78,7 +79,7 @@ def estimate(inputs: Inputs, settings: Settings, limit: RateLimit | None) -> Est
             batch = batcher.add(index, *encode(row, index, settings.primary_keys))
         except InvalidRecordError as error:
             invalid += 1
-            problems += [str(error)] if len(problems) < _LISTED else []
+            problems += [words(error)] if len(problems) < _LISTED else []
             continue
         if batch:
             batches, size = batches + 1, size + len(batch.body)

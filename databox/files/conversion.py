@@ -10,6 +10,7 @@ from databox.errors import InvalidRecordError
 from databox.files.column import Column, Reading, shown
 from databox.files.columns import declared_reader
 from databox.files.typed import as_text, kind_of
+from databox.wording import message, setting, words_of
 
 __all__ = ["columns_of", "converted"]
 
@@ -76,9 +77,14 @@ def _each(
                 except ValueError as problem:
                     if misfits == "raise":
                         raise InvalidRecordError(
-                            f"{name}, row {index:,}, column {column!r}: {value!r} {problem}. The column was "
-                            f"declared to be {reading.declared[column]}. Mend the value, or read such values "
-                            'as null, misfits="null" (--misfits null).',
+                            message(
+                                f"{name}, row {index + 1:,}, column {column!r}: {value!r} ",
+                                words_of(problem),
+                                f". The column was declared as {reading.declared[column]}. Correct the value, or read "
+                                "such values as null with ",
+                                setting("misfits", "null"),
+                                ".",
+                            ),
                             index=index,
                             column=column,
                         ) from None

@@ -23,6 +23,7 @@ from databox.files.source import Source
 from databox.files.table import Table
 from databox.files.text import find_encoding, head_text
 from databox.files.typed import long_columns, without_long
+from databox.wording import message, setting
 
 __all__ = ["Misfits", "Options", "Records"]
 
@@ -85,10 +86,11 @@ class Records(Iterator[dict[str, Any]]):
             self.description += f", {source.packed}"
         if self.total_rows == 0 and not options.allow_empty:
             self.close()
+            below = " below its header" if self._table and self.columns else ""
             raise InvalidRecordError(
-                f"{source.name} has no rows"
-                + (" below its header" if self._table and self.columns else "")
-                + ". If that is as it should be, say allow_empty=True (--allow-empty)."
+                message(
+                    f"{source.name} has no rows{below}. If that is expected, use ", setting("allow_empty", True), "."
+                )
             )
 
     @property
@@ -144,7 +146,7 @@ class Records(Iterator[dict[str, Any]]):
         self.encoding, note = find_encoding(source, options.encoding)
         spoken = _spoken(self.encoding)
         if note:
-            self.notes.append(f"The encoding, {spoken}, is {note} (encoding=, --encoding).")
+            self.notes.append(message(f"The encoding, {spoken}, is ", note, "."))
             self.is_guess = True
             log.warning("%s: %s", self.name, self.notes[-1])
         is_csv = options.delimiter is not None or options.shape.header is not None

@@ -42,10 +42,10 @@ _ELSEWHERE = {
 _PLACE = re.compile(r"records?\[\d+\]|\b(?:row|record|line|item)s?\s*(?:no\.?|number)?\s*[#:]?\s*\d", re.IGNORECASE)
 _REQUEST_ID = re.compile(r" \(request id .*?\)")
 _ABOUT_ALL = (
-    "All parts of the batch were refused in these words, which name no row or column: the refusal is about the request "
-    "as a whole."
+    "All parts of the batch were refused in these words, which name no row or column, so the refusal is about the "
+    "request as a whole."
 )
-_SPENT = f"{BUDGET} rows of this run had been refused one by one, so the rows of this batch were not tried singly."
+_SPENT = f"{BUDGET} rows of this run had been refused one by one, so the rows of this batch were not tried one by one."
 
 
 def is_about_rows(error: APIError | None) -> bool:

@@ -126,5 +126,5 @@ class StoredLog:
         except sqlite3.Error as error:
             raise ConfigurationError(
                 f"The store of the rate limit, {self._path}, cannot be used: {error}. Nothing is sent without it. "
-                "Mend or remove the file, or name another one in RateLimit(store=…)."
+                "Correct or remove the file, or name another one in RateLimit(store=…)."
             ) from None

@@ -76,7 +76,7 @@ def _is_listed(base: SplitResult, no_proxy: str) -> bool:
         # Somebody may have put a proxy's address here, password and all.
         shown = "" if "@" in no_proxy else f", {entries[number]!r},"
         raise ConfigurationError(
-            f"{_variable('no')} cannot be used: its entry {number + 1}{shown} cannot be read. Mend it or take it out; "
+            f"{_variable('no')} cannot be used: its entry {number + 1}{shown} cannot be read. Correct or remove it; "
             "an entry is like example.com, .example.com:8443, 10.0.0.0/8 or [::1]."
         )
     return True in covered

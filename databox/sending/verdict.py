@@ -57,13 +57,13 @@ _STATUS_OF_CODE = {
     "service_unavailable": 503,
 }
 _ADVICE: dict[type[APIStatusError], str] = {
-    BadRequestError: "Mend the request; sending it again as it is will fail again.",
+    BadRequestError: "Correct the request; the same one will fail again.",
     AuthenticationError: "Check the key: it may be wrong, expired, or limited to other IP addresses.",
     PermissionDeniedError: "The key's user may not do this; ask an administrator of the account.",
     NotFoundError: "Check the id: it may be deleted, mistyped, or in an account that this key cannot see.",
     ConflictError: "Something that must be unique is there already.",
-    RequestTooLargeError: "Send less at once: lower batch_size or max_batch_bytes.",
-    RateLimitError: "The key's 10 requests a second or 10,000 an hour are used up; wait, or let fewer share it.",
+    RequestTooLargeError: "Send fewer or smaller rows at once.",
+    RateLimitError: "The key's 10 requests a second or 10,000 an hour are used up; wait, or share it among fewer.",
     ServerError: "The service failed; try again later, and quote the request id to support.",
 }
 LARGEST_EXPLANATION = 2 * 1024 * 1024
@@ -164,7 +164,7 @@ def _error_class(status: int) -> type[APIStatusError]:
 
 def _advice(kind: type[APIStatusError], status: int) -> str:
     if 300 <= status < 400:
-        return "Redirects are not followed, so that the key goes to one host alone. Check base_url."
+        return "Redirects are not followed, so that the key goes to one host alone. Check the base URL."
     return _ADVICE.get(kind, "Sending the same request again will probably fail again.")
 
 
@@ -197,7 +197,7 @@ def _invalid(
         f"{operation.method} {operation.path} was answered with status {response.status}, but {problem}"
         f"{f' (request id {request_id})' if request_id else ''}. "
         f"{'' if operation.method == 'GET' else 'The request may have taken effect. '}"
-        "Check base_url, and whether a proxy answers in the API's place."
+        "Check the base URL, and whether a proxy answers in place of the API."
     )
     return InvalidResponseError(
         redactor.text(message),
