@@ -68,5 +68,9 @@ def _option(option: str, value: Any) -> str:
         case list():
             return " ".join(_option(option, each) for each in value)  # pyright: ignore[reportUnknownVariableType]
         case _:
-            word = for_shell(str(value))
-            return f"{option}={word}" if str(value).startswith("-") else f"{option} {word}"
+            text = str(value)
+            # A lone sign is quoted, so that it is told from the sentence's own.
+            word = (
+                for_shell(text) if any(map(str.isalnum, text)) or "'" in text or not text.isprintable() else f"'{text}'"
+            )
+            return f"{option}={word}" if text.startswith("-") else f"{option} {word}"

@@ -118,6 +118,8 @@ class Transport:
                 failure = error
             if attempts.failed_at is None:
                 attempts.failed_at = time.monotonic()
+            if effect_of(failure) is Effect.OPEN:
+                attempts.lost = failure
             attempts.open = open_before or effect_of(failure) is Effect.OPEN
             if attempts.open and operation.method == "DELETE" and isinstance(failure, NotFoundError):
                 return cast("T", None)  # an earlier attempt deleted it; one that was refused cannot have

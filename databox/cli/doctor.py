@@ -119,7 +119,7 @@ def _validated() -> Finding:
             client.auth.validate_key()
     except APIError as error:
         return Finding("key check", words(error), fine=False)
-    return Finding("key check", "the API accepts it", fine=True)
+    return Finding("key check", "the API accepts the key", fine=True)
 
 
 def _version(name: str) -> str:

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from databox.display import visible, visible_lines
+from databox.wording import for_command
 
 __all__ = [
     "Bar",
@@ -157,7 +158,9 @@ class LogFormatter(logging.Formatter):
     """Writes records as visible lines, those of other libraries too."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the text of a record."""
+        """Return the text of a record, as the command says it."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(for_command(value) if isinstance(value, str) else value for value in record.args)
         return visible_lines(super().format(record))
 
 

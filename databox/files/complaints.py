@@ -24,7 +24,7 @@ def wrong_width(
     if delimiter:
         now = DELIMITERS.get(delimiter, repr(delimiter))
         ways += [
-            f" Quote values that contain a delimiter, quote or line break. If the delimiter is not {now}, set it with ",
+            f" Quote values that contain a delimiter, quote or line break. If the delimiter is not {now}, set ",
             setting("delimiter"),
             ".",
         ]

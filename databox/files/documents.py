@@ -14,6 +14,7 @@ import orjson
 
 from databox.errors import InvalidRecordError
 from databox.files.column import MOST_COLUMNS, too_many
+from databox.files.places import Lines
 from databox.files.source import BLOCK, Encoded, Source, missing
 from databox.files.text import lines
 from databox.guard import DEEPEST, Guard, Unreadable, check
@@ -28,8 +29,8 @@ _NAME = re.compile(r'"[ \t]*:')
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|[^u])", re.DOTALL)
 
 
-def json_lines(source: Source, encoding: str) -> Iterator[Any]:
-    """Yield the rows of a file with one JSON object a line; empty lines are passed over.
+def json_lines(source: Source, encoding: str, at: Lines) -> Iterator[Any]:
+    """Yield the rows of a file with one JSON object a line; empty lines are passed over. `at` is told where rows stand.
 
     Raises:
         InvalidRecordError: a line is no JSON object, or names a column twice.
@@ -59,6 +60,7 @@ def json_lines(source: Source, encoding: str) -> Iterator[Any]:
             ) from None
         if type(row) is dict and len(_NAME.findall(line)) != len(cast("dict[str, Any]", row)):
             json.loads(line, object_pairs_hook=partial(_once, where))
+        at.follow(number)
         yield _checked(row, where)
 
 

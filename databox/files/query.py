@@ -16,6 +16,7 @@ from databox.errors import ConfigurationError, DataboxError, InvalidRecordError
 from databox.files.column import Column, Reading
 from databox.files.conversion import columns_of
 from databox.files.database import Database
+from databox.files.places import Place
 from databox.files.source import missing
 from databox.files.typed import DURATIONS, TIMES, kind_of, long_columns, without_long
 from databox.misuse import ArgumentTypeError
@@ -102,6 +103,14 @@ class QueryRecords(Iterator[dict[str, Any]]):
             self.close()
             raise
 
+    def place(self, row: int) -> Place:
+        """Return which row of the query one is.
+
+        Args:
+            row: its place among the rows, from 0.
+        """
+        return Place("the query", "row", row + 1)
+
     def close(self) -> None:
         """Let go of the query, and of the connection if it was opened here."""
         self._open.close()
@@ -142,7 +151,7 @@ class QueryRecords(Iterator[dict[str, Any]]):
             forgotten = _PARAMETER.search(sql) if params is None else None
             hint = [f" If :{forgotten[1]} is a parameter, ", *_value_of(forgotten[1]), "."] if forgotten else ()
             said = self._database.words(error)
-            raise ConfigurationError(message(f"{self.name} cannot run the query: {said}.", *hint)) from None
+            raise ConfigurationError(message(f"The query cannot be run by {self.name}: {said}.", *hint)) from None
         self._open.callback(result.close)
         if not result.returns_rows:
             raise ConfigurationError("The SQL is not a query: it returns no rows.")

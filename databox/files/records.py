@@ -18,6 +18,7 @@ from databox.files.documents import json_lines, json_rows
 from databox.files.formats import Format, format_by_content, format_by_name
 from databox.files.frame import Shape
 from databox.files.parquet import Parquet
+from databox.files.places import Lines, Place
 from databox.files.sheet import Sheet
 from databox.files.source import Source
 from databox.files.table import Table
@@ -71,6 +72,7 @@ class Records(Iterator[dict[str, Any]]):
         """How the file is read, in words."""
         self._table: Table | None = None
         self._parquet: Parquet | None = None
+        self._lines: Lines | None = None
         self._rows: Iterator[dict[str, Any]]
         if self.format == "parquet":
             self._parquet = Parquet(source)
@@ -107,6 +109,17 @@ class Records(Iterator[dict[str, Any]]):
     def repeated(self) -> int:
         """Lines that were the header once more, as where files were put together, and were passed over."""
         return self._table.repeated if self._table else 0
+
+    def place(self, row: int) -> Place:
+        """Return where a row that was given stands in the file.
+
+        Args:
+            row: its place among the rows, from 0.
+        """
+        if self._table:
+            return self._table.place(row)
+        line = self._lines.of(row) if self._lines else None
+        return Place(self.name, "row", row + 1) if line is None else Place(self.name, "line", line)
 
     def close(self) -> None:
         """Close the file, if it was opened here."""
@@ -161,7 +174,11 @@ class Records(Iterator[dict[str, Any]]):
             self.description = f"{self.format.upper()}, {cells.description(len(self.columns))}, {spoken}"
         else:
             is_lines = self.format == "jsonl"
-            rows = json_lines(source, self.encoding) if is_lines else json_rows(source, self.encoding, options.rows_at)
+            if is_lines:
+                self._lines = Lines()
+                rows = json_lines(source, self.encoding, self._lines)
+            else:
+                rows = json_rows(source, self.encoding, options.rows_at)
             self._read_typed(rows, reading, options, as_sent=is_lines and _are_letters(source))
             self.description = f"{'JSON Lines' if is_lines else 'JSON'}, {spoken}"
 

@@ -105,9 +105,9 @@ def find_encoding(source: Source, given: str | None) -> Encoding:
         what = f"not UTF-8, and as Windows-1252 it would read {odd!r}" if odd else "neither UTF-8 nor Windows-1252"
         raise InvalidRecordError(
             message(
-                f"{source.name}, line {scan.line:,}: byte 0x{scan.byte:02X} is {what}. Set the encoding with ",
+                f"{source.name}, line {scan.line:,}: byte 0x{scan.byte:02X} is {what}. Set ",
                 setting("encoding"),
-                ", such as windows-1252, windows-1250, windows-1251, mac_roman, shift_jis or gb18030.",
+                " to, for example, windows-1252, windows-1250, windows-1251, mac_roman, shift_jis or gb18030.",
             )
         )
     return "cp1252", _GUESS

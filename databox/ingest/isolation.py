@@ -189,7 +189,7 @@ class Isolation:
         known = {part.number for part, _ in ended}
         # From another thread, perhaps: a part is first among the ended ones, and then no longer pending.
         waiting = (part for part in list(self._pending) if part.number not in known)
-        ended += [(part, Answer(error=part.error, open=part.attempts.open)) for part in waiting]
+        ended += [(part, Answer(error=part.error or part.attempts.lost, open=part.attempts.open)) for part in waiting]
         return tuple(sorted(ended, key=lambda each: each[0].batch.first_row))
 
     def _is_about_all(self) -> bool:

@@ -291,7 +291,7 @@ def test_what_no_further_run_can_help_is_not_advised(databox: Command, box: Sand
     assert "None of them may go again as it is." in first.err
     again = databox(*shlex.split(first.json["resume"])[1:])
     assert (again.code, again.json["failed"], again.json["resume"]) == (1, 100, None)
-    assert "newer rows of the same keys were accepted" in again.json["errors"][0]["message"]
+    assert "newer rows with the same keys were accepted" in again.json["errors"][0]["message"]
     assert len(box.rows(dataset_id)) == 100
     assert all(row["v"] >= 100 for row in box.rows(dataset_id))
 
