@@ -6,11 +6,12 @@ import typer
 
 from databox import Databox
 from databox.api.answers import ACCOUNT, DATA_SOURCE, TIME_ZONE
+from databox.cli.help import App
 from databox.cli.output import Json, show_list
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Accounts and what is in them.")
+app = App("List accounts and what is in them.")
 
 
 @app.command("list")

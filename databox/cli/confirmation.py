@@ -10,7 +10,7 @@ from databox.cli.terminal import echo_error, errors
 
 __all__ = ["Force", "confirm"]
 
-Force = Annotated[bool, typer.Option("--force", help="Do not ask.")]
+Force = Annotated[bool, typer.Option("--force", help="Do not ask for confirmation.")]
 
 
 def confirm(question: str, force: bool) -> None:

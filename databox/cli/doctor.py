@@ -39,7 +39,10 @@ class Finding:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check the key, the address, the network and the clock. Nothing secret is shown: it is fit for a report."""
+    """Check the key, the address, the network and the clock.
+
+    Nothing secret is shown, so the output is fit for a bug report.
+    """
     findings = _findings()
     fine = all(finding.fine is not False for finding in findings)
     if as_json:

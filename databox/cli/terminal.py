@@ -33,6 +33,7 @@ __all__ = [
     "echo_error",
     "echo_fault",
     "echo_json",
+    "echo_line",
     "errors",
     "width_of",
 ]
@@ -147,6 +148,12 @@ def echo_json(document: Any) -> None:
     """Print the one JSON document; what could do something to a terminal stands in it as an escape of JSON's."""
     text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
     print(_BEYOND_ASCII.sub(_as_json, text))
+
+
+def echo_line(document: Any) -> None:
+    """Print one of several JSON documents, in a line and at once."""
+    text = json.dumps(document, ensure_ascii=False, default=str)
+    print(_BEYOND_ASCII.sub(_as_json, text), flush=True)
 
 
 def echo_fault(error: BaseException) -> None:

@@ -155,7 +155,8 @@ class _Context:
         example: str = str(cells[0][1]) if cells else ""
         if read is not None and cells:
             try:
-                example = str(read(cells[0][1]))
+                value = read(cells[0][1])
+                example = str(value).lower() if isinstance(value, bool) else str(value)
             except ValueError as problem:
                 line, cell = cells[0]
                 raise InvalidRecordError(

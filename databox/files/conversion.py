@@ -15,12 +15,15 @@ from databox.wording import message, setting, words_of
 __all__ = ["columns_of", "converted"]
 
 
+_EMPTY = "no value in the sample"
+
+
 def columns_of(
     rows: Sequence[Any],
     reading: Reading,
     texts: Collection[str],
     known: Sequence[Column] | None = None,
-    remedy: str = "declare one",
+    remedy: str | None = None,
 ) -> Iterator[Column]:
     """Yield what the columns of some first rows are.
 
@@ -29,7 +32,7 @@ def columns_of(
         reading: what the caller said.
         texts: columns whose numbers become text, since they have more digits than a number holds.
         known: the columns, where their source tells what they are.
-        remedy: how to have one type where a column has several.
+        remedy: how to have one type where a column has several; without, to declare it.
     """
     seen: dict[str, dict[str, Any]] = {column.name: {} for column in known or ()}
     types = {column.name: column for column in known or ()}
@@ -40,17 +43,26 @@ def columns_of(
                 kinds.setdefault("text" if name in texts else kind_of(value), value)
     for name, kinds in seen.items():
         value = next(iter(kinds.values()), None)
-        example = "" if value is None else shown(as_text(value))
+        example = "" if value is None else shown(_as_sent(value))
         if name in reading.declared:
             kind = reading.declared[name].partition(":")[0]
             yield Column(name=name, type=kind, note="declared", example=example)
         elif name in texts:
             yield Column(name=name, type="text", note="kept as text: too long for an exact number", example=example)
         elif name in types:
-            yield attrs.evolve(types[name], example=example)
+            yield attrs.evolve(types[name], example=example, note="" if kinds else _EMPTY)
         else:
-            note = f"mixed types: {remedy}" if len(kinds) > 1 else ""
+            declare = message("to read text, use ", setting("columns", {name: "text"}))
+            note = message("mixed types: ", remedy or declare) if len(kinds) > 1 else ""
+            note = note if kinds else _EMPTY
             yield Column(name=name, type=" or ".join(kinds) or "empty", note=note, example=example)
+
+
+def _as_sent(value: Any) -> str:
+    """A value as it is sent, for a preview."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, float) else as_text(value)
 
 
 def converted(

@@ -112,7 +112,7 @@ class Parquet:
                 )
         types = self._pyarrow.types
         name = next((name for test, name in _TYPES.items() if getattr(types, test)(kind)), "text")
-        return Column(name=field.name, type="empty" if types.is_null(kind) else name, note=str(field.type))
+        return Column(name=field.name, type="empty" if types.is_null(kind) else name)
 
     def _in_microseconds(self, kind: Any) -> Any:
         """Python's datetimes end at microseconds."""

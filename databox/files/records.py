@@ -75,6 +75,7 @@ class Records(Iterator[dict[str, Any]]):
         self._lines: Lines | None = None
         self._rows: Iterator[dict[str, Any]]
         if self.format == "parquet":
+            self.description = "Parquet"
             self._parquet = Parquet(source)
             self.total_rows = self._parquet.total_rows
             self._read_typed(self._parquet.rows(), reading, options, columns=self._parquet.columns)

@@ -515,7 +515,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("databox._sync.ingest.EVERY", 0.01)
     monkeypatch.setattr("databox._sync.ingest.MOMENT", 0.005)
     monkeypatch.setattr("databox.cli.ingest.AT_FIRST", 0.2)
-    monkeypatch.setattr("databox.cli.progress_line._EVERY", 0.0)
+    monkeypatch.setattr("databox.cli.progress_line.EVERY", 0.0)
 
 
 @pytest.mark.usefixtures("short_waits")
