@@ -20,7 +20,7 @@ app.command(
     short_help="Send rows, and account for each.",
     epilog=examples(
         "databox dataset ingest ID orders.csv --dry-run",
-        "databox dataset ingest ID orders.csv --primary-keys id",
+        "databox dataset ingest ID orders.csv --primary-keys order",
         "databox dataset ingest ID *.csv --journal sent.journal",
         "databox dataset ingest ID --query @day.sql",
         "gunzip -c a.jsonl.gz | databox dataset ingest ID -",

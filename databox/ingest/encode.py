@@ -30,11 +30,13 @@ _MINUTE = timedelta(minutes=1)
 _INFINITIES = frozenset({math.inf, -math.inf})
 _NULL = Message("None", "null")
 _INFINITE = message("is infinite, which JSON cannot represent. Send ", _NULL, " or a finite number")
-_NO_TYPE = "is {}, for which the API has no type. Send seconds, or text"
+_NO_TYPE = ", for which the API has no type. Send seconds, or text"
 _NO_DATE = message("is a date outside the years 1 to 9999. Send ", _NULL, ", or text")
 _LARGEST_INT = 2**64 - 1
 _SMALLEST_INT = -(2**63)
 _LONGEST = 200
+_PLAINLY = {"dict": "an object", "list": "an array", "time": "a time of day", "timedelta": "a duration"}
+"""What the command calls values of Python's types."""
 
 
 class _Unsendable(Exception):
@@ -147,13 +149,13 @@ def _key_part(row: dict[Any, Any], name: str, index: int) -> Any:
 def _fields(record: object, index: int) -> dict[Any, Any]:
     fields = as_mapping(record)
     if fields is None:
-        problem = f" is {_of_type(record)}, not a mapping from column to value."
+        problem = ", not a mapping from column to value."
         if issubclass(type(record), list | tuple):
             problem = (
-                f" is {_of_type(record)}, which has no names for its values. Give each row as a mapping, "
-                "dict(zip(names, row)); or pass the cursor itself, which knows them."
+                ", which has no names for its values. Give each row as a mapping, dict(zip(names, row)); or pass the "
+                "cursor itself, which knows them."
             )
-        raise InvalidRecordError(message(row_at(index, "Row"), problem), index=index)
+        raise InvalidRecordError(message(row_at(index, "Row"), " is ", _of_type(record), problem), index=index)
     return dict(fields)
 
 
@@ -208,7 +210,7 @@ def _converted(value: Any) -> Any:
         case date():
             return date(value.year, value.month, value.day)
         case time() | timedelta():
-            raise _Unsendable(_NO_TYPE.format(_of_type(value)))
+            raise _Unsendable(message("is ", _of_type(value), _NO_TYPE))
         case bytes() | bytearray() | memoryview():
             raise _Unsendable("is bytes. Decode it to text first")
         case _:
@@ -252,19 +254,18 @@ def _foreign(value: Any) -> Any:
     if package == "numpy" and name == "datetime64":
         return _numpy_moment(value)
     if package == "numpy" and name == "timedelta64":
-        raise _Unsendable(_NO_TYPE.format(kind))
+        raise _Unsendable(message("is ", kind, _NO_TYPE))
     if package == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         plain = value.item()
         if type(plain).__module__.partition(".")[0] != "numpy":
             return _converted(plain)
     if name == "MonthDayNano":  # an interval of Arrow or DuckDB
-        raise _Unsendable(_NO_TYPE.format(kind))
+        raise _Unsendable(message("is ", kind, _NO_TYPE))
     if isinstance(value, Mapping | list | tuple | set | frozenset) or (package == "numpy" and name == "ndarray"):
         dumped = Message(" (json.dumps)", "")
-        raise _Unsendable(
-            message(f"is {kind}, but a row must be flat. Send its parts as columns, or the value as text", dumped)
-        )
-    raise _Unsendable(f"is {kind}, which cannot be sent. Convert it to a number, text or date")
+        flat = ", but a row must be flat. Send its parts as columns, or the value as text"
+        raise _Unsendable(message("is ", kind, flat, dumped))
+    raise _Unsendable(message("is ", kind, ", which cannot be sent. Convert it to a number, text or date"))
 
 
 def _numpy_moment(value: Any) -> Any:
@@ -291,8 +292,9 @@ def _invalid(index: int, column: str | None, problem: str) -> InvalidRecordError
     )
 
 
-def _of_type(value: object) -> str:
-    return f"of type {type(value).__name__}"
+def _of_type(value: object) -> Message:
+    name = type(value).__name__
+    return Message(f"of type {name}", _PLAINLY.get(name))
 
 
 def _raised(error: Exception) -> str:
