@@ -16,14 +16,14 @@ app = App("List accounts and what is in them.")
 
 @app.command("list")
 def list_accounts(as_json: Json = False) -> None:
-    """List the accounts that the key's user can reach."""
+    """List the accounts of the key's user."""
     with Databox() as client:
         show_list(ACCOUNT, client.accounts.list().items, as_json=as_json)
 
 
 @app.command()
 def timezones(as_json: Json = False) -> None:
-    """List the time zones that a data source can have."""
+    """List the time zones of data sources."""
     with Databox() as client:
         show_list(TIME_ZONE, client.accounts.list_timezones().items, as_json=as_json)
 

@@ -19,9 +19,11 @@ Id = Annotated[int, typer.Argument(metavar="DATA_SOURCE_ID", help="The data sour
 
 @app.command()
 def create(
-    title: Annotated[str, typer.Option(help="A title for people; it need not be unique.")],
-    account_id: Annotated[int | None, typer.Option(help="The account to create it in; else the key's own.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="An IANA name such as Europe/Berlin.")] = None,
+    title: Annotated[str, typer.Option(metavar="TEXT", help="A title for people; it need not be unique.")],
+    account_id: Annotated[
+        int | None, typer.Option(metavar="ID", help="The account to create it in; else the key's own.")
+    ] = None,
+    timezone: Annotated[str | None, typer.Option(metavar="NAME", help="An IANA name such as Europe/Berlin.")] = None,
     only_id: OnlyId = False,
     as_json: Json = False,
 ) -> None:

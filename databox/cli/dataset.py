@@ -32,8 +32,8 @@ Id = Annotated[str, typer.Argument(metavar="DATASET_ID", help="The dataset's id.
 
 @app.command()
 def create(
-    title: Annotated[str, typer.Option(help="A title for people; it need not be unique.")],
-    data_source_id: Annotated[int, typer.Option(help="The data source to create it in.")],
+    title: Annotated[str, typer.Option(metavar="TEXT", help="A title for people; it need not be unique.")],
+    data_source_id: Annotated[int, typer.Option(metavar="ID", help="The data source to create it in.")],
     primary_keys: Keys = None,
     only_id: OnlyId = False,
     as_json: Json = False,
@@ -54,8 +54,8 @@ def create(
 @app.command()
 def ingestions(
     dataset_id: Id,
-    page: Annotated[int, typer.Option(min=1, help="The page to show.")] = 1,
-    page_size: Annotated[int | None, typer.Option(min=1, help="Ingestions in a page.")] = None,
+    page: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="The page to show.")] = 1,
+    page_size: Annotated[int | None, typer.Option(min=1, metavar="NUMBER", help="Ingestions on a page.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show all pages.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -54,4 +54,4 @@ class App(typer.Typer):
 
 def examples(*lines: str) -> str:
     """Return an epilog of commands, which are not wrapped, so that they can be copied."""
-    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+    return "\n".join(("\b", "Examples:", *lines))

@@ -270,7 +270,14 @@ def _plain(row: Any, where: str) -> dict[str, Any]:
     checked = _checked(row, where)
     if isinstance(row, _Row) and row.twice is not None:
         raise _twice(row.twice, where)
-    return {name: _float(value) if type(value) is Decimal else value for name, value in checked.items()}
+    return {name: _simple(value) for name, value in checked.items()}
+
+
+def _simple(value: Any) -> Any:
+    """A value as it is without this reader."""
+    if type(value) is Decimal:
+        return _float(value)
+    return dict(value) if type(value) is _Row else value
 
 
 def _once(where: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -90,19 +90,18 @@ def test_previews_show_the_same_of_every_format(command: Command, tmp_path: Path
     (tmp_path / "a.jsonl").write_text(json.dumps(row))
     (tmp_path / "a.csv").write_text("id,day,amount,share,flag,name,none\n1,2025-12-31,1234.50,0.5,true,Ann,\n")
     found = {}
-    for kind in ("csv", "parquet", "json", "jsonl"):
+    for kind, called in {"csv": "CSV", "parquet": "Parquet", "json": "JSON", "jsonl": "JSON Lines"}.items():
         arguments = ("dataset", "ingest", "x", tmp_path / f"a.{kind}", "--dry-run", "--column", "flag=boolean")
         columns = command(*arguments, "--json").json["columns"]
         found[kind] = {each["name"]: (each["type"], each["example"]) for each in columns}
         notes = {each["name"]: each["note"] for each in columns}
         assert notes == dict.fromkeys(notes, "") | {"flag": "declared", "none": "no value in the sample"}
-        assert (
-            f"a.{kind}: {'JSON Lines' if kind == 'jsonl' else kind.title() if kind == 'parquet' else kind.upper()}"
-            in (command(*arguments).err)
-        )
+        assert f"a.{kind}: {called}" in command(*arguments).err
     assert found["csv"]["flag"] == found["parquet"]["flag"] == ("boolean", "true")
     assert found["csv"]["day"] == found["parquet"]["day"] == ("date", "2025-12-31")
     assert found["parquet"]["amount"] == ("number", "1234.50")
     found["parquet"]["amount"] = found["csv"]["amount"]
+    assert found["parquet"].pop("none") == ("text", "")  # as the file says of it
+    assert found["csv"].pop("none") == found["json"].pop("none") == found["jsonl"].pop("none") == ("empty", "")
     assert found["csv"] == found["parquet"]
     assert found["json"] == found["jsonl"] == {name: value for name, value in found["csv"].items() if name != "day"}

@@ -103,7 +103,7 @@ def test_quiet_leaves_the_summary(databox: Command, dataset_id: str) -> None:
 
 
 def test_what_comes_from_outside_stays_in_its_line(databox: Command, dataset_id: str) -> None:
-    Path("wild.jsonl").write_text(json.dumps({"a\n\x1b[31m": 1}) + "\n")
+    Path("wild.jsonl").write_text(json.dumps({"a\n\x1b[31m": 1, "id": 1}) + "\n")
     done = databox("dataset", "ingest", dataset_id, "wild.jsonl", "--log-json")
     assert done.code == 0
     assert "\x1b" not in done.out
