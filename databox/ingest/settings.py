@@ -109,7 +109,7 @@ class Settings:
     def going_on(self) -> str:
         """How to go on after a run that was stopped."""
         if self.journal:
-            return "Run the same again later: the journal lets it go on where it stopped."
+            return "Run the same again later, to go on where it stopped."
         if self.primary_keys:
             return "Run the same again later: the primary keys keep rows that are already stored from being doubled."
         return "Send the rows that were not accepted again later; the report says which they are."
