@@ -61,6 +61,8 @@ def _code_of(arguments: list[str]) -> int | None:
         if isinstance(error, _UsageError):
             return _told(error, arguments)
         if not is_foreseen(error):
+            if "--log-json" in arguments:
+                summarise({"status": "error", "message": f"{type(error).__name__}: {error}"})
             echo_fault(error)
             return REFUSED
         _document(arguments, as_document(error))
