@@ -110,7 +110,7 @@ def seconds_of(name: str, value: float) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ArgumentTypeError(f"{name} must be seconds, not {_kind(value)}.")
     if not 0 <= value < math.inf:
-        raise ArgumentValueError(message(setting(name), f" must be finite seconds, 0 or more, not {value!r}."))
+        raise ArgumentValueError(message(setting(name), f" must be 0 or more seconds, and finite, not {value!r}."))
     return value
 
 

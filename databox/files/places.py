@@ -5,6 +5,8 @@ from bisect import bisect_right
 
 import attrs
 
+from databox.display import visible
+
 __all__ = ["Lines", "Place"]
 
 MOST = 100_000
@@ -21,7 +23,7 @@ class Place:
     number: int
 
     def __str__(self) -> str:
-        return f"{self.unit} {self.number:,} of {self.file}"
+        return visible(" ".join((self.unit, format(self.number, ","), "of", self.file)))
 
 
 class Lines:

@@ -111,7 +111,7 @@ class Settings:
         if self.journal:
             return "Run the same again later, to go on where it stopped."
         if self.primary_keys:
-            return "Run the same again later: the primary keys keep rows that are already stored from being doubled."
+            return "Run the same again later: with its primary keys, rows that are stored already stay stored once."
         return "Send the rows that were not accepted again later; the report says which they are."
 
     def batcher(self, ends: Iterable[End] = ()) -> Batcher:
