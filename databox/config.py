@@ -16,6 +16,7 @@ from databox.errors import ConfigurationError
 from databox.hosts import canonical, is_loopback
 from databox.misuse import ArgumentTypeError
 from databox.secret import Secret, secret_of
+from databox.wording import Message, message, setting
 
 __all__ = ["DEFAULT_BASE_URL", "KEY_HEADER", "Config", "address_in", "config_file", "load_config", "read_config_file"]
 
@@ -24,9 +25,13 @@ KEY_HEADER = "x-api-key"
 KEY_VARIABLE = "DATABOX_API_KEY"
 URL_VARIABLE = "DATABOX_API_URL"
 _PLACE = re.compile(r"\[[^\[\]]*:[^\[\]]*\](:[0-9]*)?|[^\[\]]*")  # urlsplit accepts more between and after brackets
-_NO_KEY = (
-    "No API key. Pass api_key=…, set DATABOX_API_KEY, or log in with the official client. "
-    "Create a key in Databox under Account Management > Profile > Password & Security > API key."
+_NO_KEY = message(
+    "No API key. ",
+    Message(
+        "Pass api_key=…, set DATABOX_API_KEY, or log in with the official client.",
+        "Run `databox auth login`, or set DATABOX_API_KEY.",
+    ),
+    " Create a key in Databox under Account Management > Profile > Password & Security > API key.",
 )
 _DISTINCT = 8
 """The minimum length of a key that does not occur anywhere by chance."""
@@ -108,7 +113,9 @@ def _argument(name: str, given: Secret[str] | None) -> Secret[str] | None:
     if not isinstance(given.reveal(), str):
         raise ArgumentTypeError(f"{name} must be a string, not {type(given.reveal()).__name__}.")
     if not given.reveal().strip():
-        raise ConfigurationError(f"{name} is empty. Omit it to use the environment or the stored value.")
+        raise ConfigurationError(
+            message(setting(name), " is empty. Omit it to use the environment or the stored value.")
+        )
     return given
 
 
@@ -117,9 +124,10 @@ def _stored(path: Path, *, required: bool) -> dict[str, Secret[str]]:
     try:
         found = read_config_file(path)
     except OSError as error:
-        problem = f"Cannot read {path}: {error.strerror}."
+        problem: str = f"Cannot read {path}: {error.strerror}."
     else:
-        problem = f"{path} is not a JSON object. Correct or delete it, or pass api_key=…."
+        otherwise = Message("pass api_key=…", "set DATABOX_API_KEY")
+        problem = message(f"{path} is not a JSON object. Correct or delete it, or ", otherwise, ".")
         if found is not None:
             values = {name: secret_of(found.reveal().get(name)) for name in ("apiKey", "apiUrl")}
             for name, value in values.items():
@@ -138,7 +146,8 @@ def _checked_key(key: Secret[str]) -> Secret[str]:
             "The API key contains a space, a line break or a character that is not allowed in a header. Copy it again."
         )
     if "://" in key.reveal():
-        raise ConfigurationError("The API key is an address. Were api_key and base_url swapped?")
+        hint = Message("Were api_key and base_url swapped?", "Give the key itself.")
+        raise ConfigurationError(message("The API key is an address. ", hint))
     return key
 
 

@@ -72,6 +72,7 @@ def logger(name: str) -> logging.Logger:
 def _arguments_show(record: logging.LogRecord) -> bool:
     if isinstance(record.args, tuple):
         record.args = tuple(
-            value if isinstance(value, int | float | None) else visible(str(value)) for value in record.args
+            value if isinstance(value, int | float | None) else visible(value if isinstance(value, str) else str(value))
+            for value in record.args
         )
     return True

@@ -27,6 +27,7 @@ from typing import Any
 
 from databox.display import visible
 from databox.models import ErrorDetail, Ingestion
+from databox.wording import Message
 
 __all__ = [
     "APIConnectionError",
@@ -53,7 +54,7 @@ class DataboxError(Exception):
     """The base class of all errors that this library raises."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(visible(message))
+        super().__init__(message if isinstance(message, Message) else visible(message))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__.copy())

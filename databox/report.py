@@ -205,7 +205,7 @@ class IngestReport:
                 lines.append(f"{count:,} {meaning}.")
         if self.resent and (self.primary_keys_assumed or not self.primary_keys):
             lines.append(f"{self.resent:,} were sent again after a lost answer{self._rests_on}.")
-        lines += error_lines(self, counted_from=0, all_are_in="`batches`")
+        lines += _error_lines(self)
         return "\n".join(lines)
 
     @property
@@ -229,14 +229,8 @@ class IngestError(DataboxError):
             self.add_note(f"What to do: {', '.join(f'databox.errors#{word}' for word in words)}")
 
 
-def error_lines(report: IngestReport, *, counted_from: int, all_are_in: str) -> list[str]:
-    """Return a line for each of the first errors, and for the one that ended a run early; each error appears once.
-
-    Args:
-        report: the report.
-        counted_from: the number of the first row.
-        all_are_in: where all errors are listed.
-    """
+def _error_lines(report: IngestReport) -> list[str]:
+    """A line for each of the first errors, and for the one that ended a run early; each error appears once."""
     alike: dict[str, list[BatchOutcome]] = {}
     last = ""
     for batch in report.batches:
@@ -249,10 +243,10 @@ def error_lines(report: IngestReport, *, counted_from: int, all_are_in: str) -> 
     lines: list[str] = []
     for first, *others in (alike[error] for error in listed):
         same = f" The same in {_more(len(others))}." if others else ""
-        lines.append(f"From row {first.first_row + counted_from:,}: {first.error}{same}")
+        lines.append(f"From row {first.first_row:,}: {first.error}{same}")
     left = sum(len(batches) for error, batches in alike.items() if error not in listed)
     if left:
-        lines.append(f"Other errors in {_more(left)}; {all_are_in} has all of them.")
+        lines.append(f"Other errors in {_more(left)}; `batches` has all of them.")
     return lines
 
 

@@ -148,7 +148,7 @@ def test_after_a_thousand_entries_the_rest_are_counted_in_one(client: Any, datas
     assert len(invalid) == 1001
     assert [(batch.first_row, batch.rows) for batch in invalid[:1000]] == [(n, 1) for n in range(1, 2000, 2)]
     assert invalid[1000].rows == 150
-    assert "150 more rows could not be encoded, which are not listed one by one. Row 2001" in str(invalid[1000].error)
+    assert "150 more rows could not be encoded, and are not listed one by one. Row 2001" in str(invalid[1000].error)
     assert len(report.batches) < 2100
     told = (tmp_path / "dead.jsonl.reasons.jsonl").read_text().splitlines()  # has them all
     assert [json.loads(line)["index"] for line in told] == list(range(1, 2300, 2))

@@ -235,7 +235,7 @@ def test_rejected_rows_without_keys_are_told_but_not_sent_again(
     client.datasets.ingest(plain, rows(3), dead_letter=dead, raise_on_failure=False)
     assert not dead.exists()
     assert [(reason["outcome"], reason["again"]) for reason in reasons(dead)] == [("rejected", False)] * 3
-    assert "Of this batch's 3 rows 1 were rejected, and the API does not say which." in reasons(dead)[0]["reason"]
+    assert "Of this batch's 3 rows 1 were rejected, but the API does not say which." in reasons(dead)[0]["reason"]
 
 
 def test_dead_letters_that_cannot_be_written_are_told_at_once(

@@ -17,7 +17,7 @@ from databox.ingest.journal_file import _unusable
 from databox.sandbox import Sandbox
 from tests.test_ingest import ingestions, rows, stored
 
-TWICE = "It holds 95 accepted rows, and without primary keys starting anew would store them twice."
+TWICE = "It holds 95 accepted rows; without primary keys, starting anew would store them twice."
 
 
 def refusal(client: Any, *args: Any, **options: Any) -> str:
@@ -45,13 +45,13 @@ def journal(client: Any, plain: Any, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ([*rows(94), {"id": 94, "value": "new"}], "row 94 is not what it was"),
-        ([*rows(42), {"id": 42, "value": -1}, *rows(52, 43)], "row 42 is not what it was"),
-        ([{"id": -1, "value": 0}, *rows(94)], "row 0 is not what it was"),
-        ([*rows(3), *rows(91, 4)], "row 3 is not what it was"),
-        ([*rows(3), {"id": [3]}, *rows(91, 4)], "row 4 is not what it was"),
+        ([*rows(94), {"id": 94, "value": "new"}], "row 94 has changed"),
+        ([*rows(42), {"id": 42, "value": -1}, *rows(52, 43)], "row 42 has changed"),
+        ([{"id": -1, "value": 0}, *rows(94)], "row 0 has changed"),
+        ([*rows(3), *rows(91, 4)], "row 3 has changed"),
+        ([*rows(3), {"id": [3]}, *rows(91, 4)], "row 4 has changed"),
         (rows(80), "it had more rows"),
-        (rows(94), "there is a row after row 93 that is missing now"),
+        (rows(94), "there was a row after row 93 that is missing now"),
         ([], "it had more rows"),
     ],
 )
@@ -60,7 +60,7 @@ def test_a_changed_input_is_refused(
 ) -> None:
     before = len(ingestions(box))
     said = refusal(client, plain, changed, batch_size=10, journal=journal)
-    assert f"belongs to another input: {words}. Run again with the rows that it began with. {TWICE}" in said
+    assert f"belongs to another input: {words}. Run again with the rows it was begun with. {TWICE}" in said
     assert client.datasets.ingest(plain, rows(95), journal=journal).ok
     assert len(ingestions(box)) == before
     assert stored(box, plain) == rows(95)
@@ -69,7 +69,7 @@ def test_a_changed_input_is_refused(
 def test_more_rows_than_when_it_was_finished(client: Any, plain: Any, box: Sandbox, journal: Path) -> None:
     said = refusal(client, plain, rows(120), journal=journal)
     assert (
-        f"it was finished, and there are more rows now. Send the new rows alone, with another journal. {TWICE}" in said
+        f"it was finished, but there are more rows now. Send the new rows alone, with another journal. {TWICE}" in said
     )
     assert client.datasets.ingest(plain, rows(25, 95), journal=journal.with_name("another")).ok
     assert stored(box, plain) == rows(120)
@@ -80,13 +80,13 @@ def test_with_keys_nothing_can_be_doubled_and_nothing_is_said_of_it(
 ) -> None:
     path = tmp_path / "journal"
     client.datasets.ingest(dataset, rows(5), journal=path)
-    assert refusal(client, dataset, rows(5, 1), journal=path).endswith("Run again with the rows that it began with.")
+    assert refusal(client, dataset, rows(5, 1), journal=path).endswith("Run again with the rows it was begun with.")
 
 
 def test_another_dataset(client: Any, plain: Any, box: Sandbox, journal: Path) -> None:
     other = client.datasets.create("Other", data_source=plain.data_source_id)
     said = refusal(client, other, rows(95), journal=journal)
-    assert f"belongs to another dataset: {plain.id!r}, not {other.id!r}. Name that one, or a journal of its own" in said
+    assert f"belongs to another dataset: {plain.id!r}, not {other.id!r}. Use that dataset, or another journal" in said
     assert client.datasets.ingest(other, rows(95), journal=journal.with_name("of its own")).ok
     assert client.datasets.ingest(plain, rows(95), journal=journal).ok
     assert stored(box, plain) == stored(box, other) == rows(95)
@@ -94,7 +94,7 @@ def test_another_dataset(client: Any, plain: Any, box: Sandbox, journal: Path) -
 
 def test_other_primary_keys(client: Any, plain: Any, box: Sandbox, journal: Path) -> None:
     said = refusal(client, plain.id, rows(95), journal=journal, primary_keys=["id"])
-    assert f"was begun with other primary keys: '', not 'id'. Name those. {TWICE}" in said
+    assert f"was begun with other primary keys: '', not 'id'. Use those. {TWICE}" in said
     assert client.datasets.ingest(plain, rows(95), journal=journal).ok
 
 
@@ -102,7 +102,7 @@ def test_another_address(client: Any, plain: Any, box: Sandbox, journal: Path) -
     with closing(sqlite3.connect(journal)) as db, db:
         db.execute("update about set value = 'https://api.databox.com' where name = 'address'")
     said = refusal(client, plain, rows(95), journal=journal)
-    assert f"belongs to another address: 'https://api.databox.com', not {box.url!r}. Go to that one" in said
+    assert f"belongs to another address: 'https://api.databox.com', not {box.url!r}. Use that address" in said
 
 
 # Files
@@ -113,7 +113,7 @@ def test_in_use(client: Any, plain: Any, tmp_path: Path) -> None:
 
     def source() -> Iterator[dict[str, Any]]:
         said = refusal(client, plain, rows(5), journal=path)
-        assert said.endswith("is used by another run. Wait until that has ended, then run again.")
+        assert said.endswith("is in use by another run. Wait until that has ended, then run again.")
         yield from rows(5)
 
     if client._driver.is_async:
@@ -143,7 +143,7 @@ def test_what_is_no_journal_is_left_alone(
     make(path)
     before = path.read_bytes(), len(box.requests)
     said = refusal(client, plain, rows(5), journal=path)
-    assert said.endswith("is no journal, and was left as it is. Name a path where there is no file yet.")
+    assert said.endswith("is not a journal, and was left unchanged. Name a file that does not exist yet.")
     assert (path.read_bytes(), len(box.requests)) == before
     assert client.datasets.ingest(plain, rows(5), journal=tmp_path / "no file yet").ok
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "no file yet"]
@@ -154,9 +154,7 @@ def test_an_empty_file_is_no_journal(client: Any, plain: Any, box: Sandbox, tmp_
     path = tmp_path / "journal"
     path.touch()
     said = refusal(client, plain, rows(5), journal=path)
-    assert (
-        "is an empty file, which no run leaves behind. Name a path where there is no file yet; but if runs have" in said
-    )
+    assert "is an empty file, which no run leaves behind. Name a file that does not exist yet; but if runs have" in said
     assert path.read_bytes() == b""
 
 
@@ -168,7 +166,7 @@ def test_one_of_another_version(client: Any, plain: Any, box: Sandbox, tmp_path:
         db.execute("insert into about values ('version', '1')")
     said = refusal(client, plain, rows(5), journal=path)
     assert (
-        "was made by another version of this package, in format 1, and this one knows 2. Go on with that version"
+        "was written by another version of this package, in format 1; this version reads 2. Continue with that version"
         in said
     )
 
@@ -199,7 +197,7 @@ def test_a_damaged_one(client: Any, plain: Any, box: Sandbox, journal: Path, har
     harm(journal)
     said = refusal(client, plain, rows(95), journal=journal)
     assert "is damaged: " in said
-    assert "Put a copy of it back. Without one nobody knows which rows were accepted" in said
+    assert "Restore a copy of it. Without one it is not known which rows were accepted" in said
     journal.write_bytes(copy)
     assert client.datasets.ingest(plain, rows(95), journal=journal).ok
     # Or, without one:

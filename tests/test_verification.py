@@ -385,7 +385,7 @@ def test_an_ingestion_that_is_in_no_list(driver: Driver, api: Api) -> None:
     api.page = lambda _: api.listing("somebody-elses")
     report = ingested(driver, api, verify="status", verify_timeout=0.05)
     assert report.unverified == 2
-    assert str(report.batches[0].error) == "Ingestion i-0 was not found in the list of ingestions. Ask for it later."
+    assert str(report.batches[0].error) == "Ingestion i-0 was not found in the list of ingestions. Look it up later."
 
 
 def test_a_server_that_asks_to_be_left_alone_is(driver: Driver, api: Api) -> None:

@@ -307,7 +307,7 @@ def test_when_the_budget_is_spent_what_is_refused_fails_as_it_is() -> None:
     assert len(stored) < 66
     failed = [(part, answer) for part, answer in isolation.rest() if answer.outcome == "failed"]
     assert sum(len(part.batch.rows) == 1 for part, _ in failed) >= 2
-    assert any("not tried singly" in str(answer.error) for part, answer in failed if len(part.batch.rows) > 1)
+    assert any("not tried one by one" in str(answer.error) for part, answer in failed if len(part.batch.rows) > 1)
     assert sum(len(part.batch.rows) for part, _ in failed) == 100 - len(stored)
     assert len(requests) < 40
 

@@ -177,6 +177,9 @@ class AsyncDelivery:
         try:
             receipt = await self._transport.send(operation, part.attempts, max_retries=max_retries)
         except APIError as error:
+            lost = part.attempts.lost
+            if part.attempts.open and lost and lost is not error:  # which is why it is not known what became of it
+                error = amended(error, f"An earlier attempt may have taken effect: {lost}")
             return Answer(error=error, open=part.attempts.open)
         self._latencies.append(time.monotonic() - started)
         return Answer(ingestion_id=receipt.ingestion_id)

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import re
 import ssl
 import threading
 import time
@@ -40,6 +41,7 @@ from databox.sending.verdict import Response, read
 T = TypeVar("T")
 
 log = logger("databox")
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 
 class AsyncTransport:
@@ -117,6 +119,8 @@ class AsyncTransport:
                 failure = error
             if attempts.failed_at is None:
                 attempts.failed_at = time.monotonic()
+            if effect_of(failure) is Effect.OPEN:
+                attempts.lost = failure
             attempts.open = open_before or effect_of(failure) is Effect.OPEN
             if attempts.open and operation.method == "DELETE" and isinstance(failure, NotFoundError):
                 return cast("T", None)  # an earlier attempt deleted it; a refused one cannot have
@@ -233,12 +237,12 @@ class AsyncTransport:
         """The error for an answer that did not arrive completely."""
         method, path = operation.method, self._redactor.text(operation.path)
         what = f"{method} {path}"
-        reason = self._redactor.line(str(problem)).rstrip(".") or type(problem).__name__
+        reason = _ERRNO.sub("", self._redactor.line(str(problem))).rstrip(".") or type(problem).__name__
         if exchange.status is not None and isinstance(problem, httpx.DecodingError):
             message = (
                 f"{what} was answered with status {exchange.status}, but the answer cannot be read: {reason}. "
                 f"{'' if method == 'GET' else 'The request may have taken effect. '}"
-                "Check base_url, and whether a proxy answers in the API's place."
+                "Check the base URL, and whether a proxy answers in place of the API."
             )
             return InvalidResponseError(
                 self._redactor.text(message), status_code=exchange.status, method=method, path=path
@@ -248,13 +252,13 @@ class AsyncTransport:
         if isinstance(problem, httpx.TimeoutException | TimeoutError):
             message = (
                 f"{what} timed out after {self.options.timeout} seconds. {effect} "
-                "Try again later, or set a longer timeout for the client."
+                "Try again later, or set a longer timeout."
             )
             return APITimeoutError(self._redactor.text(message), request_sent=sent, method=method, path=path)
         failed = "received no complete answer from" if sent else "could not connect to"
         message = (
             f"{what} {failed} {self.config.base_url}: {reason}. {effect} "
-            "Check base_url, the network and any proxy on the way."
+            "Check the base URL, the network and any proxy on the way."
         )
         return APIConnectionError(
             self._redactor.text(message),

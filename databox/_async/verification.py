@@ -216,7 +216,7 @@ class AsyncVerification:
 
 def _missing(ingestion_id: str, *, whole: bool) -> DataboxError:
     rest = "" if whole else ", which was not read to its end"
-    return DataboxError(f"Ingestion {ingestion_id} was not found in the list of ingestions{rest}. Ask for it later.")
+    return DataboxError(f"Ingestion {ingestion_id} was not found in the list of ingestions{rest}. Look it up later.")
 
 
 def _asked_to_wait(answer: object) -> float:

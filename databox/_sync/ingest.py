@@ -25,6 +25,7 @@ from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.ingest.tally import Tally
 from databox.report import IngestError, IngestReport
+from databox.wording import message, row_at
 
 __all__ = ["Ingest"]
 
@@ -156,7 +157,8 @@ class Ingest:
             except InvalidRecordError as error:
                 self._invalid(index, record, error)
             except MemoryError:  # which stopped the run; this row must not prevent the others from being reported
-                lacking = InvalidRecordError(f"Row {index}: there was not enough memory to read it.", index=index)
+                words = message(row_at(index, "Row"), ": there was not enough memory to read it.")
+                lacking = InvalidRecordError(words, index=index)
                 self._invalid(index, f"a {type(record).__name__}", lacking)
         if item:
             self._run.rows = item[0] + 1
@@ -171,7 +173,7 @@ class Ingest:
         ended = f"was stopped by {problem!r}" if isinstance(problem, Exception) else "was interrupted"
         for number, ingestion_id, _ in list(self._run.accepted()):
             _, shares, error = self._run.outcome(number)
-            why = f"The run {ended} before the outcome of ingestion {ingestion_id} was known. Ask for it later."
+            why = f"The run {ended} before the outcome of ingestion {ingestion_id} was known. Look it up later."
             self._run.verified(number, shares, error or DataboxError(why))
 
     # Sending

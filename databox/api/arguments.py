@@ -8,6 +8,7 @@ from typing import Any
 from databox.misuse import ArgumentTypeError, ArgumentValueError
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
 from databox.secret import Secret
+from databox.wording import Message, message, setting
 
 __all__ = [
     "account_id_of",
@@ -57,9 +58,11 @@ def text_of(name: str, value: str) -> str:
     if not isinstance(value, str):
         raise ArgumentTypeError(f"{name} must be a str, not {_kind(value)}.")
     if not value.strip():
-        raise ArgumentValueError(f"{name} is empty.")
+        raise ArgumentValueError(message(_spoken(name), " is empty."))
     if not value.isascii() and _HALF.search(value):
-        raise ArgumentValueError(f"{name} contains half of a surrogate pair, which is not valid text: {value!r}.")
+        raise ArgumentValueError(
+            message(_spoken(name), f" contains half of a surrogate pair, which is not valid text: {value!r}.")
+        )
     return value
 
 
@@ -69,9 +72,11 @@ def keys_of(value: Sequence[str] | None) -> tuple[str, ...] | None:
         return None
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ArgumentTypeError(f'primary_keys must be a list of column names such as ["date"], not {_kind(value)}.')
-    names = tuple(text_of("A name in primary_keys", name) for name in value)
+    names = tuple(text_of(message("A name in ", setting("primary_keys")), name) for name in value)
     if len(set(names)) < len(names):
-        raise ArgumentValueError(f"primary_keys names a column twice: {', '.join(map(repr, names))}.")
+        raise ArgumentValueError(
+            message(setting("primary_keys"), f" names a column twice: {', '.join(map(repr, names))}.")
+        )
     return names
 
 
@@ -105,7 +110,7 @@ def seconds_of(name: str, value: float) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ArgumentTypeError(f"{name} must be a number of seconds, not {_kind(value)}.")
     if not 0 <= value < math.inf:
-        raise ArgumentValueError(f"{name} must be a finite number of seconds, 0 or more: {value!r}.")
+        raise ArgumentValueError(message(setting(name), f" must be a finite number of seconds, 0 or more: {value!r}."))
     return value
 
 
@@ -142,7 +147,7 @@ def _number(name: str, value: object, expected: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ArgumentTypeError(f"{name} must be {expected}, not {_kind(value)}.")
     if not 0 < value < 2**63:
-        raise ArgumentValueError(f"{name} must be a positive 64-bit number, not {value}.")
+        raise ArgumentValueError(message(_spoken(name), f" must be a positive 64-bit number, not {value}."))
     return int(value)
 
 
@@ -150,10 +155,15 @@ def _opaque(name: str, value: object, expected: str) -> str:
     if not isinstance(value, str):
         raise ArgumentTypeError(f"{name} must be {expected}, not {_kind(value)}.")
     if not value.strip():
-        raise ArgumentValueError(f"{name} is empty.")
+        raise ArgumentValueError(message(_spoken(name), " is empty."))
     if value in {".", ".."} or not value.isprintable():
-        raise ArgumentValueError(f"{name} is not an id: {value!r}.")
+        raise ArgumentValueError(message(_spoken(name), f" is not an id: {value!r}."))
     return value
+
+
+def _spoken(name: str) -> Message:
+    """An argument; the command has options and arguments for it, with a word in common."""
+    return name if isinstance(name, Message) else Message(name, f"The {name.replace('_', ' ')}")
 
 
 def _kind(value: object) -> str:

@@ -6,23 +6,24 @@ import typer
 
 from databox import Databox
 from databox.api.answers import ACCOUNT, DATA_SOURCE, TIME_ZONE
+from databox.cli.help import App
 from databox.cli.output import Json, show_list
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Accounts and what is in them.")
+app = App("List accounts and what is in them.")
 
 
 @app.command("list")
 def list_accounts(as_json: Json = False) -> None:
-    """List the accounts that the key's user can reach."""
+    """List the accounts of the key's user."""
     with Databox() as client:
         show_list(ACCOUNT, client.accounts.list().items, as_json=as_json)
 
 
 @app.command()
 def timezones(as_json: Json = False) -> None:
-    """List the time zones that a data source can have."""
+    """List the time zones of data sources."""
     with Databox() as client:
         show_list(TIME_ZONE, client.accounts.list_timezones().items, as_json=as_json)
 

@@ -10,7 +10,8 @@ import typer
 
 from databox import AuthenticationError, Databox
 from databox.cli.confirmation import Force, confirm
-from databox.cli.failures import REFUSED, USAGE
+from databox.cli.failures import REFUSED, USAGE, words
+from databox.cli.help import App, examples
 from databox.cli.output import Json, show_one
 from databox.cli.store import store, stored_address
 from databox.cli.terminal import console, echo_error, errors
@@ -20,28 +21,31 @@ from databox.secret import Secret, secret_of
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="The API key.")
+app = App("Store an API key, and validate it.")
 
 
-@app.command(context_settings={"allow_extra_args": True})
+@app.command(context_settings={"allow_extra_args": True}, epilog=examples("databox auth login < key.txt"))
 def login(
     context: typer.Context,
     api_key: Annotated[
         str | None,
         typer.Option(
+            metavar="KEY",
             help="The key. Every user of this machine can see it in the list of processes, and it stays in the "
-            "shell's history: leave this out to be asked, or use standard input."
+            "shell's history: leave it out to be asked for it, or use standard input.",
         ),
     ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Store an API key and its address for this and the official client, readable by you alone.
+    """Store an API key and its address.
 
-    It is asked for without echo, or read from standard input: databox auth login < key.txt
+    The official client uses the same file, which only you can read.
 
-    The address is DATABOX_API_URL, else the stored one, else that of the service. A key that is stored for another
-    address is replaced only when you agree.
+    The command asks for the key without showing it, or reads it from standard input.
+
+    The address is DATABOX_API_URL, else the stored one, else that of the service. A key stored for another address is
+    replaced only if you agree.
     """
     given = secret_of(api_key)
     del api_key
@@ -59,10 +63,10 @@ def login(
         raise
     except APIError as error:
         validated = False
-        errors().print(f"The key could not be validated, and is stored all the same: {error}")
+        errors().print(f"The key could not be validated, but is stored: {words(error)}")
     store(path, config)
     if os.environ.get("DATABOX_API_KEY"):
-        errors().print("DATABOX_API_KEY is set, and goes before what is stored.")
+        errors().print("DATABOX_API_KEY is set, and takes precedence over the stored key.")
     if as_json:
         show_one({"status": "success", "validated": validated, "path": str(path)}, as_json=True)
     else:

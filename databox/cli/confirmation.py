@@ -10,7 +10,7 @@ from databox.cli.terminal import echo_error, errors
 
 __all__ = ["Force", "confirm"]
 
-Force = Annotated[bool, typer.Option("--force", help="Do not ask.")]
+Force = Annotated[bool, typer.Option("--force", help="Do not ask for confirmation.")]
 
 
 def confirm(question: str, force: bool) -> None:
@@ -21,7 +21,7 @@ def confirm(question: str, force: bool) -> None:
     answer = sys.stdin.readline()
     if not answer:
         errors().print()
-        echo_error("There is nobody to ask. Say --force.")
+        echo_error("Cannot ask for confirmation: standard input is closed or empty. Use --force to go ahead.")
         raise typer.Exit(USAGE)
     if answer.strip().lower() not in {"y", "yes"}:
         errors().print("Nothing was done.")

@@ -7,20 +7,23 @@ import typer
 from databox import Databox
 from databox.api.answers import DATA_SOURCE, DATASET
 from databox.cli.confirmation import Force, confirm
+from databox.cli.help import App
 from databox.cli.output import Json, OnlyId, as_wire, one_form, show_list, show_made, show_one
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Data sources, which hold datasets.")
+app = App("Create and delete data sources.")
 
 Id = Annotated[int, typer.Argument(metavar="DATA_SOURCE_ID", help="The data source's number.")]
 
 
 @app.command()
 def create(
-    title: Annotated[str, typer.Option(help="For people; titles need not be unique.")],
-    account_id: Annotated[int | None, typer.Option(help="Where to make it; the key's own account without.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="An IANA name such as Europe/Berlin.")] = None,
+    title: Annotated[str, typer.Option(metavar="TEXT", help="A title for people; it need not be unique.")],
+    account_id: Annotated[
+        int | None, typer.Option(metavar="ID", help="The account to create it in; else the key's own.")
+    ] = None,
+    timezone: Annotated[str | None, typer.Option(metavar="NAME", help="An IANA name such as Europe/Berlin.")] = None,
     only_id: OnlyId = False,
     as_json: Json = False,
 ) -> None:
@@ -40,7 +43,10 @@ def datasets(data_source_id: Id, as_json: Json = False) -> None:
 
 @app.command()
 def delete(data_source_id: Id, force: Force = False, as_json: Json = False) -> None:
-    """Delete a data source with all its datasets and their rows, for good."""
+    """Delete a data source, for good.
+
+    All its datasets and their rows are deleted with it.
+    """
     with Databox() as client:
         confirm(f"Delete data source {data_source_id} with all its datasets and their rows, for good?", force)
         client.data_sources.delete(data_source_id)

@@ -8,23 +8,23 @@ import typer
 from databox import Databox
 from databox.api.answers import DATASET, INGESTION, INGESTION_SUMMARY
 from databox.cli.confirmation import Force, confirm
+from databox.cli.help import App, examples
 from databox.cli.ingest import ingest
 from databox.cli.output import Json, OnlyId, as_wire, one_form, show_list, show_made, show_one
 from databox.cli.values import Keys, keys_of
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Datasets and the rows in them.")
+app = App("Create datasets, and send rows to them.")
 app.command(
-    epilog="\n\n".join(
-        (
-            "Examples:",
-            "databox dataset ingest ID orders.csv --dry-run",
-            "databox dataset ingest ID orders.csv --primary-keys order",
-            "databox dataset ingest ID *.csv --journal sent.journal",
-            "gunzip -c a.jsonl.gz | databox dataset ingest ID -",
-        )
-    )
+    short_help="Send rows, and account for each.",
+    epilog=examples(
+        "databox dataset ingest ID orders.csv --dry-run",
+        "databox dataset ingest ID orders.csv --primary-keys order",
+        "databox dataset ingest ID *.csv --journal sent.journal",
+        "databox dataset ingest ID --query @day.sql",
+        "gunzip -c a.jsonl.gz | databox dataset ingest ID -",
+    ),
 )(ingest)
 
 Id = Annotated[str, typer.Argument(metavar="DATASET_ID", help="The dataset's id.")]
@@ -32,13 +32,16 @@ Id = Annotated[str, typer.Argument(metavar="DATASET_ID", help="The dataset's id.
 
 @app.command()
 def create(
-    title: Annotated[str, typer.Option(help="For people; titles need not be unique.")],
-    data_source_id: Annotated[int, typer.Option(help="The data source to make it in.")],
+    title: Annotated[str, typer.Option(metavar="TEXT", help="A title for people; it need not be unique.")],
+    data_source_id: Annotated[int, typer.Option(metavar="ID", help="The data source to create it in.")],
     primary_keys: Keys = None,
     only_id: OnlyId = False,
     as_json: Json = False,
 ) -> None:
-    """Create a dataset. Its primary keys cannot be changed or asked for later."""
+    """Create a dataset.
+
+    Its primary keys cannot be changed or looked up later.
+    """
     one_form(as_json=as_json, only_id=only_id)
     with Databox() as client:
         made = client.datasets.create(title, data_source=data_source_id, primary_keys=keys_of(primary_keys))
@@ -51,8 +54,8 @@ def create(
 @app.command()
 def ingestions(
     dataset_id: Id,
-    page: Annotated[int, typer.Option(min=1, help="The page to show.")] = 1,
-    page_size: Annotated[int | None, typer.Option(min=1, help="Ingestions in a page.")] = None,
+    page: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="The page to show.")] = 1,
+    page_size: Annotated[int | None, typer.Option(min=1, metavar="NUMBER", help="Ingestions on a page.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show all pages.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -81,7 +84,10 @@ def ingestion(
 
 @app.command()
 def purge(dataset_id: Id, force: Force = False, as_json: Json = False) -> None:
-    """Remove all rows of a dataset, for good, and keep the dataset."""
+    """Remove all rows of a dataset, for good.
+
+    The dataset itself stays.
+    """
     with Databox() as client:
         confirm(f"Remove all rows of dataset {dataset_id}, for good?", force)
         client.datasets.purge(dataset_id)

@@ -31,7 +31,10 @@ def demo(
         bool, typer.Option("--stay", help="Keep the sandbox and its page until Ctrl-C, to look around.")
     ] = False,
 ) -> None:
-    """Send real rows to a sandbox on this machine, through a failure and its resumption. No account is needed."""
+    """Send real rows to a sandbox on this machine, with an outage and its resumption.
+
+    No account is needed.
+    """
     with Sandbox() as box, tempfile.TemporaryDirectory(prefix="databox-demo-") as folder:
         shutil.copy(WEATHER, folder)
         with Databox(api_key=box.api_key, base_url=box.url) as client:

@@ -14,7 +14,7 @@ import typer
 
 from databox import APIError, ConfigurationError, Databox
 from databox.clash import REMEDY, is_there
-from databox.cli.failures import REFUSED
+from databox.cli.failures import REFUSED, words
 from databox.cli.output import Json
 from databox.cli.terminal import console, echo_json
 from databox.config import KEY_VARIABLE, URL_VARIABLE, Config, config_file, load_config
@@ -39,7 +39,10 @@ class Finding:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check the key, the address, the network and the clock. Nothing secret is shown: it is fit for a report."""
+    """Check the key, the address, the network and the clock.
+
+    Nothing secret is shown, so the output is fit for a bug report.
+    """
     findings = _findings()
     fine = all(finding.fine is not False for finding in findings)
     if as_json:
@@ -71,7 +74,7 @@ def _findings() -> list[Finding]:
     try:
         config = load_config(None, None)
     except ConfigurationError as error:
-        return [*findings, Finding("key", str(error), fine=False)]
+        return [*findings, Finding("key", words(error), fine=False)]
     key_from = KEY_VARIABLE if os.environ.get(KEY_VARIABLE) else str(path)
     findings.append(Finding("key", f"{config.key!r} from {key_from}", fine=True))
     if key_from == str(path) and os.name == "posix" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
@@ -95,7 +98,7 @@ def _reached(config: Config) -> list[Finding]:
     try:
         proxy, trusted = proxy_for(config.base_url), certificates_for(config.base_url)
     except ConfigurationError as error:
-        return [Finding("environment", str(error), fine=False)]
+        return [Finding("environment", words(error), fine=False)]
     url = f"{config.base_url}/v1/auth/validate-key"
     started = time.monotonic()
     try:
@@ -109,8 +112,8 @@ def _reached(config: Config) -> list[Finding]:
     except (KeyError, ValueError, OverflowError):
         return findings
     skew = (datetime.now(UTC) - there).total_seconds()
-    words = "agrees with the server's" if abs(skew) < _SKEW else f"differs from the server's by {abs(skew):,.0f} s"
-    return [*findings, Finding("clock", words, fine=abs(skew) < _SKEW)]
+    said = "agrees with the server's" if abs(skew) < _SKEW else f"differs from the server's by {abs(skew):,.0f} s"
+    return [*findings, Finding("clock", said, fine=abs(skew) < _SKEW)]
 
 
 def _validated() -> Finding:
@@ -118,8 +121,8 @@ def _validated() -> Finding:
         with Databox(max_retries=1, timeout=10.0) as client:
             client.auth.validate_key()
     except APIError as error:
-        return Finding("key check", str(error), fine=False)
-    return Finding("key check", "the API takes it", fine=True)
+        return Finding("key check", words(error), fine=False)
+    return Finding("key check", "the API accepts the key", fine=True)
 
 
 def _version(name: str) -> str:

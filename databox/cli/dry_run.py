@@ -6,6 +6,7 @@ import attrs
 
 from databox import InvalidRecordError, RateLimit
 from databox.api.documented import PAGE_SIZE
+from databox.cli.failures import words
 from databox.cli.inputs import Inputs
 from databox.cli.output import counted
 from databox.cli.progress_line import duration
@@ -34,17 +35,22 @@ class Estimate:
     """Whether rows for which a batch is refused will be found, which takes further requests."""
     problems: tuple[str, ...]
 
+    @property
+    def ok(self) -> bool:
+        """Whether every row can be sent."""
+        return not self.invalid
+
     def show(self, console: Terminal) -> None:
         """Show it to a person."""
         console.print(("Nothing was sent.", "bold"))
         console.print(
             f"{counted(self.rows, 'row')}, {_size(self.bytes)}, "
-            f"{counted(self.requests, 'request')}{' at least' if self.requests else ''}."
+            f"{'at least ' if self.requests else ''}{counted(self.requests, 'request')}."
         )
         if self.requests:
-            console.print(f"At the limit this takes {duration(self.seconds)} at least.")
+            console.print(f"At the rate limit, sending takes at least {duration(self.seconds)}.")
         if self.isolates:
-            console.print("Each row for which a batch is refused takes up to 15 requests more.")
+            console.print("Each row that a batch is refused for takes up to 15 more requests.")
         if self.invalid:
             console.print((f"{counted(self.invalid, 'row')} cannot be sent:", "red"))
         for problem in self.problems:
@@ -78,7 +84,7 @@ def estimate(inputs: Inputs, settings: Settings, limit: RateLimit | None) -> Est
             batch = batcher.add(index, *encode(row, index, settings.primary_keys))
         except InvalidRecordError as error:
             invalid += 1
-            problems += [str(error)] if len(problems) < _LISTED else []
+            problems += [words(error)] if len(problems) < _LISTED else []
             continue
         if batch:
             batches, size = batches + 1, size + len(batch.body)

@@ -5,8 +5,9 @@ from typing import Any
 import attrs
 import typer
 
-from databox.errors import APIError, APIStatusError, ConfigurationError, DataboxError, InvalidRecordError
+from databox.errors import APIError, APIStatusError, DataboxError
 from databox.misuse import Misuse
+from databox.wording import for_command, words_of
 
 __all__ = ["REFUSED", "USAGE", "as_document", "exit_code", "is_foreseen", "words"]
 
@@ -37,12 +38,8 @@ def is_foreseen(error: Exception) -> bool:
     return isinstance(error, DataboxError | Misuse | OSError | ImportError | typer.BadParameter)
 
 
-def words(error: Exception) -> str:
-    """Return what to tell a person."""
+def words(error: BaseException) -> str:
+    """Return what to tell the person who typed the command."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
-    if isinstance(error, ConfigurationError) and str(error).startswith("No API key"):
-        return "No API key. Run `databox auth login`, or set DATABOX_API_KEY."
-    if isinstance(error, InvalidRecordError | DataboxError):
-        return str(error)
-    return str(error.args[0] if error.args else error)
+    return for_command(words_of(error))

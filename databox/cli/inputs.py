@@ -1,8 +1,10 @@
 """The files of one ingest, as one stream of rows in which a column has one type."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from operator import itemgetter
 from os import stat
 from stat import S_ISREG
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.column import DECLARABLE, Column
+from databox.files.places import Place
 from databox.files.query import QueryRecords
 from databox.files.reader import Records, read_records
 
@@ -41,6 +44,8 @@ class Inputs(Iterator[dict[str, Any]]):
         self.looked_at: list[Records | QueryRecords] = []
         """Each file as it will be read; for their descriptions."""
         self.rows = 0
+        self._begun: list[tuple[int, Records | QueryRecords]] = []
+        """Each file that was begun, and how many rows came before it."""
         for source in sources:
             records = source if isinstance(source, QueryRecords) else read_records(source, **options)
             self.looked_at.append(records)
@@ -76,6 +81,14 @@ class Inputs(Iterator[dict[str, Any]]):
         """The names of the files."""
         return [records.name for records in self.looked_at]
 
+    def place(self, row: int) -> Place | None:
+        """Return where a row stands that was given, by its place among all, from 0."""
+        at = bisect_right(self._begun, row, key=itemgetter(0)) - 1
+        if at < 0 or row >= self.rows:
+            return None
+        before, records = self._begun[at]
+        return records.place(row - before)
+
     def close(self) -> None:
         """Close what is open."""
         for _, records in self._opened:
@@ -90,6 +103,7 @@ class Inputs(Iterator[dict[str, Any]]):
                 if not self._opened:
                     raise StopIteration
                 self._current = self._open(*self._opened.pop(0))
+                self._begun.append((self.rows, self._current))
             row = next(self._current, None)
             if row is not None:
                 self.rows += 1

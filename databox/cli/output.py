@@ -14,8 +14,8 @@ from databox.models import DatasetMetrics, Model
 
 __all__ = ["Json", "OnlyId", "as_wire", "counted", "one_form", "show_list", "show_made", "show_one"]
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-OnlyId = Annotated[bool, typer.Option("--id", help="Print the new id alone, for scripts.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+OnlyId = Annotated[bool, typer.Option("--id", help="Print only the new id, for scripts.")]
 
 
 def as_wire(shape: Shape[Any], model: Model) -> dict[str, Any]:
@@ -105,6 +105,8 @@ def _cell(field: Field, model: Model) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "-" if value is None else str(value)
 
 

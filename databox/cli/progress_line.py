@@ -10,9 +10,9 @@ from databox.api.documented import MAX_RECORDS
 from databox.cli.terminal import errors
 from databox.limit.rate import least_seconds
 
-__all__ = ["Bar", "Lines", "Meter", "Unreachable", "Watch", "duration", "seconds_left"]
+__all__ = ["EVERY", "Bar", "Lines", "Meter", "Shown", "Unreachable", "Watch", "duration", "seconds_left"]
 
-_EVERY = 10.0
+EVERY = 10.0
 """Seconds between plain lines."""
 _WAITING = {
     "source": "reading",
@@ -119,8 +119,8 @@ class Watch:
             self._meter.__exit__(kind, error, trace)
 
 
-class _Shown:
-    """What both kinds say."""
+class Shown:
+    """What there is to say, whoever is told."""
 
     def __init__(self, fraction: Callable[[], float | None], limit: RateLimit | None, *, asks_each: bool) -> None:
         self._fraction = fraction
@@ -133,8 +133,13 @@ class _Shown:
             return (now.verified + now.uncounted) / now.accepted if now.accepted else 1.0
         return self._fraction()
 
+    def left(self, now: IngestProgress) -> float | None:
+        """Return how many seconds the rest will take at least, or None when that cannot be known."""
+        return seconds_left(now, self._fraction(), self._limit, asks_each=self._asks_each)
+
     def words(self, now: IngestProgress) -> str:
-        left = seconds_left(now, self._fraction(), self._limit, asks_each=self._asks_each)
+        """Say it."""
+        left = self.left(now)
         pace = now.accepted / now.seconds if now.seconds else 0.0
         if now.waiting_for == "outcomes":
             of = f"of {now.accepted:,} rows"
@@ -156,7 +161,7 @@ class Bar:
     """A bar in a terminal."""
 
     def __init__(self, fraction: Callable[[], float | None], limit: RateLimit | None, *, asks_each: bool) -> None:
-        self._shown = _Shown(fraction, limit, asks_each=asks_each)
+        self._shown = Shown(fraction, limit, asks_each=asks_each)
         self._bar = errors().bar()
 
     def __call__(self, now: IngestProgress) -> None:
@@ -177,14 +182,14 @@ class Lines:
     """A line now and then, for logs."""
 
     def __init__(self, fraction: Callable[[], float | None], limit: RateLimit | None, *, asks_each: bool) -> None:
-        self._shown = _Shown(fraction, limit, asks_each=asks_each)
-        self._next = time.monotonic() + _EVERY
+        self._shown = Shown(fraction, limit, asks_each=asks_each)
+        self._next = time.monotonic() + EVERY
 
     def __call__(self, now: IngestProgress) -> None:
         """Show how far it is, unless that was shown a moment ago."""
         if time.monotonic() < self._next:
             return
-        self._next = time.monotonic() + _EVERY
+        self._next = time.monotonic() + EVERY
         errors().print(self._shown.words(now))
 
     def __enter__(self) -> Self:

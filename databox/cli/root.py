@@ -10,6 +10,8 @@ import typer
 from databox.cli import account, auth, data_source, dataset
 from databox.cli.doctor import doctor
 from databox.cli.failures import REFUSED, USAGE, as_document, exit_code, is_foreseen, words
+from databox.cli.help import App
+from databox.cli.log import Warnings, summarise
 from databox.cli.streams import lasting
 from databox.cli.terminal import LogFormatter, console, echo_error, echo_fault, echo_json, errors
 from databox.version import VERSION
@@ -19,19 +21,19 @@ __all__ = ["run"]
 # Typer has its own copy of click or click itself, by its version; this is the class in either.
 _UsageError: type = typer.BadParameter.__mro__[1]
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = App("Work with Databox from the command line.")
 app.add_typer(auth.app, name="auth")
 app.add_typer(account.app, name="account")
 app.add_typer(data_source.app, name="data-source")
 app.add_typer(dataset.app, name="dataset")
-app.command()(doctor)
+app.command(short_help="Check key, address, network and clock.")(doctor)
 
 
 def run(arguments: Sequence[str]) -> None:
     """Run the command and leave with its exit code: one message, no traceback, unless it is a fault of the program."""
     with lasting() as streams:
         # What the library warns of is for the person as well, and what its libraries do.
-        handler = logging.StreamHandler(sys.stderr)
+        handler = Warnings() if "--log-json" in arguments else logging.StreamHandler(sys.stderr)
         handler.setFormatter(LogFormatter("%(message)s"))
         logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
         logging.captureWarnings(True)
@@ -52,28 +54,41 @@ def _code_of(arguments: list[str]) -> int | None:
             args=arguments, prog_name="databox", obj=arguments, standalone_mode=False
         )
     except typer.Abort:
+        _document(arguments, {"status": "interrupted", "message": "Interrupted."})
         echo_error("Interrupted.")
         return REFUSED
     except Exception as error:  # noqa: BLE001 - nobody else shows it
         if isinstance(error, _UsageError):
-            return _told(error, as_json="--json" in arguments)
+            return _told(error, arguments)
         if not is_foreseen(error):
+            if "--log-json" in arguments:
+                summarise({"status": "error", "message": f"{type(error).__name__}: {error}"})
             echo_fault(error)
             return REFUSED
-        if "--json" in arguments:
-            echo_json(as_document(error))
+        _document(arguments, as_document(error))
         echo_error(words(error))
         return exit_code(error)
     return code
 
 
-def _told(error: Any, *, as_json: bool) -> int:
+def _document(arguments: Sequence[str], document: dict[str, Any]) -> None:
+    """Give a program what ended the command, where it wants a document or a log."""
+    if "--log-json" in arguments:
+        summarise(document)
+    elif "--json" in arguments:
+        echo_json(document)
+
+
+def _told(error: Any, arguments: Sequence[str]) -> int:
     """Say what is wrong with the arguments."""
     message = error.format_message()
     if not message:  # no command was given, and the help is shown already
         return USAGE
-    if as_json:
-        echo_json({"status": "error", "message": message})
+    if error.ctx and message == error.ctx.get_help():  # the same, by other versions of Typer
+        for line in message.split("\n"):
+            errors().print(line)
+        return USAGE
+    _document(arguments, {"status": "error", "message": message})
     if error.ctx:
         for line in error.ctx.get_usage().split("\n"):
             errors().print(line)
@@ -88,8 +103,8 @@ def _app_for(arguments: Sequence[str]) -> typer.Typer:
         from databox.cli.demo import demo
         from databox.cli.sandbox import sandbox
 
-        app.command()(demo)
-        app.command()(sandbox)
+        app.command(short_help="Send real rows to a sandbox, to see it.")(demo)
+        app.command(short_help="Serve the API on this machine, for tests.")(sandbox)
     return app
 
 

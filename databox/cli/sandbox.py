@@ -16,16 +16,28 @@ __all__ = ["sandbox"]
 
 
 def sandbox(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The loopback port; 0 takes a free one.")] = 8700,
-    state: Annotated[Path | None, typer.Option(help="A file that keeps the world between runs.")] = None,
-    processing_delay: Annotated[float, typer.Option(help="Seconds until an ingestion takes effect.")] = 0.0,
-    processing_polls: Annotated[int, typer.Option(help="Questions about an ingestion until it takes effect.")] = 0,
-    rate_limit: Annotated[float | None, typer.Option(help="Requests a second to allow, and 10,000 an hour.")] = None,
-    retry_after: Annotated[bool, typer.Option(help="Say in a 429 how long to wait.")] = True,
-    host: Annotated[str, typer.Option(help="The loopback address to listen on.")] = "127.0.0.1",
-    api_key: Annotated[str | None, typer.Option(help="The key to accept; made up without.")] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="NUMBER", help="The loopback port; 0 chooses a free one.")
+    ] = 8700,
+    state: Annotated[Path | None, typer.Option(metavar="FILE", help="A file that keeps its data between runs.")] = None,
+    processing_delay: Annotated[
+        float, typer.Option(metavar="SECONDS", help="The time until an ingestion takes effect.")
+    ] = 0.0,
+    processing_polls: Annotated[
+        int, typer.Option(metavar="NUMBER", help="How often to ask for an ingestion until it takes effect.")
+    ] = 0,
+    rate_limit: Annotated[
+        float | None,
+        typer.Option(metavar="NUMBER", help="Requests allowed a second, and 10,000 an hour; else there is no limit."),
+    ] = None,
+    retry_after: Annotated[bool, typer.Option(help="Whether a 429 says how long to wait.")] = True,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The loopback address to listen on.")] = "127.0.0.1",
+    api_key: Annotated[str | None, typer.Option(metavar="KEY", help="The key to accept; else a random one.")] = None,
 ) -> None:
-    """Serve a Databox API of your own until Ctrl-C."""
+    """Serve the Databox API on this machine until Ctrl-C.
+
+    A client pointed at it works as with the service; no account is needed.
+    """
     stop = threading.Event()
 
     def interrupted(number: int, frame: object) -> None:

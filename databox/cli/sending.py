@@ -8,6 +8,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from databox import Databox, IngestError
+from databox.cli.failures import words
 from databox.cli.inputs import Inputs
 from databox.cli.progress_line import Unreachable, Watch
 from databox.cli.summary import Ending, resuming
@@ -45,10 +46,10 @@ def sent(
             )
     except IngestError as error:
         report = error.report
-        problem = str(error.__cause__ or error)
+        problem = words(error.__cause__ or error)
     except Unreachable as error:
         report = getattr(error, "report", None) or IngestReport.of([], verify=settings.verify, requests=0, seconds=0.0)
-        problem = str(error)
+        problem = words(error)
     except KeyboardInterrupt as error:
         found: IngestReport | None = getattr(error, "report", None)
         report = found or IngestReport.of([], verify=settings.verify, requests=0, seconds=0.0)

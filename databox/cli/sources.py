@@ -58,6 +58,12 @@ def _identity(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+class _Inline(BytesIO):
+    """Rows that were typed on the command line."""
+
+    name = "--records"
+
+
 def _inline(text: str) -> BytesIO:
     """Rows that were typed on the command line, as a file.
 
@@ -72,4 +78,4 @@ def _inline(text: str) -> BytesIO:
     if {type(row) for row in (given if is_array else [given])} - {dict}:
         raise InvalidRecordError("--records is not a JSON array of objects, such as '[{\"id\": 1}]'.")
     # As they were typed: numbers that have passed through a float may be others.
-    return BytesIO((text if is_array else f"[{text}]").encode())
+    return _Inline((text if is_array else f"[{text}]").encode())

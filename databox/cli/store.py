@@ -60,7 +60,7 @@ def _known(path: Path) -> Secret[dict[str, Any]]:
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
     if known is None:
-        raise ConfigurationError(f"{path} is not a JSON object, and is left as it is. Mend or delete it.")
+        raise ConfigurationError(f"{path} is not a JSON object, and is left as it is. Correct or delete it.")
     return known
 
 

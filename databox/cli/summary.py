@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,18 @@ from databox.cli.output import counted
 from databox.cli.progress_line import duration
 from databox.cli.terminal import Terminal
 from databox.display import for_shell
-from databox.report import error_lines
+from databox.errors import DataboxError
+from databox.files.places import Place
+from databox.wording import for_command, row_at, words_of
 
-__all__ = ["Ending", "resuming"]
+__all__ = ["Ending", "Reason", "reasons", "resuming"]
 
 _PASSWORD = re.compile(r"(://[^/@\s:]*:)[^\s]*(@)")
-_OPTIONS = re.compile(r"(://[^\s?]*\?)[^\s]+")
-"""Those of a database's address, among which passwords may be."""
 """The password in a database's URL."""
+_OPTIONS = re.compile(r"(://[^\s?]*\?)[^\s]+")
+"""The options of a database's URL, among which passwords may be."""
+_LISTED = 5
+"""Reasons that are shown; `--json` has all."""
 
 
 @attrs.frozen(kw_only=True)
@@ -106,14 +111,14 @@ class Ending:
 
     def _notes(self) -> list[str]:
         lines = self.problem.split("\n") if self.problem else []
-        lines += error_lines(self.report, counted_from=1, all_are_in="--json")
+        lines += self._reasons()
         if not self.report.complete and self.report.rows:
-            lines.append(f"Reading stopped after row {self.report.rows:,}. The rest of the input was not read.")
+            lines.append(f"Reading stopped after {self._place(self.report.rows - 1)}; the rest was not read.")
         if self.inputs.blank:
-            lines.append(f"Passed over: {counted(self.inputs.blank, 'line')} without any value.")
+            lines.append(f"Skipped: {counted(self.inputs.blank, 'line')} without any value.")
         if self.inputs.repeated:
             again = counted(self.inputs.repeated, "line")
-            lines.append(f"Passed over: {again} with the header once more, as where files were put together.")
+            lines.append(f"Skipped: {again} that repeat the header, as in files put together.")
         for name, count in self.inputs.misfits.items():
             lines.append(f"Sent as null, because they did not fit: {counted(count, 'value')} of column {name!r}.")
         lines += self._letters()
@@ -122,9 +127,31 @@ class Ending:
             lines.append("To go on where it stopped:" if goes_on else "To send again what did not make it:")
             lines.append(f"  {self.resume}")
             if ":***@" in self.resume:
-                lines.append("Give the password in place of ***, or the URL in DATABOX_DATABASE_URL.")
-        elif (self.interrupted or self.problem) and not self.report.accepted and not self.report.ambiguous:
+                lines.append("Replace *** with the password, or give the URL in DATABOX_DATABASE_URL.")
+            if "standard input" in self.inputs.names:
+                lines.append("Pipe the same rows into it again.")
+        elif (self.interrupted or self.problem or not self.report.complete) and not self._begun:
             lines.append("No row was accepted, so there is nothing to go on from: run the same command again.")
+        return lines
+
+    @property
+    def _begun(self) -> bool:
+        return bool(self.report.accepted or self.report.ambiguous)
+
+    def _place(self, row: int) -> Place | str:
+        return self.inputs.place(row) or f"row {row + 1:,}"
+
+    def _reasons(self) -> list[str]:
+        """Why rows are not stored, or why that is not known; each reason once, with its rows."""
+        found = reasons(self.report)
+        listed = sorted(found, key=attrgetter("first_row"))[:_LISTED]
+        if not self.report.complete and found and found[-1] not in listed:
+            listed[-1] = found[-1]  # what ended the run is told in any case
+        lines = [f"{counted(each.rows, 'row')} {each.outcome}{self._told(each)}" for each in listed]
+        left = [each for each in found if each not in listed]
+        if left:
+            rows = counted(sum(each.rows for each in left), "row")
+            lines.append(f"{counted(len(left), 'more reason')} for {rows}; --json lists all.")
         return lines
 
     def _letters(self) -> list[str]:
@@ -138,6 +165,14 @@ class Ending:
             ]
         return [f"The rows that did not make it are in {reasons}. None of them may go again as it is."]
 
+    def _told(self, reason: "Reason") -> str:
+        """From where on rows have a reason, and the reason."""
+        text, place = for_command(words_of(reason.error)), self._place(reason.first_row)
+        start = row_at(reason.first_row, "Row").for_command
+        if reason.rows == 1 and text.startswith(start):  # which is said in the file's own terms
+            return f": {place}{text.removeprefix(start)}"
+        return f", {'from ' if reason.rows > 1 else ''}{place}: {text}"
+
     def as_document(self) -> dict[str, Any]:
         """Return it for programs."""
         report = self.report
@@ -145,6 +180,7 @@ class Ending:
         return {
             "status": "success" if self.ok else "interrupted" if self.interrupted else "error",
             "datasetId": self.dataset_id,
+            "rowsCountedFrom": 1,
             **counts,
             "seconds": round(report.seconds, 3),
             "blankLines": self.inputs.blank,
@@ -152,14 +188,53 @@ class Ending:
             "misfits": dict(self.inputs.misfits),
             "ingestionIds": list(dict.fromkeys(each.ingestion_id for each in report.batches if each.ingestion_id)),
             "errors": [
-                {"firstRow": batch.first_row, "rows": batch.rows, "outcome": batch.outcome, "message": str(batch.error)}
+                {
+                    "firstRow": batch.first_row + 1,
+                    **self._where(batch.first_row),
+                    "rows": batch.rows,
+                    "outcome": batch.outcome,
+                    "message": for_command(words_of(batch.error)),
+                }
                 for batch in report.batches
                 if batch.error
             ],
+            "stoppedAfter": self._where(report.rows - 1) if report.rows and not report.complete else None,
             "message": self.problem,
             "deadLetter": str(self.dead_letter) if self.dead_letter and self.dead_letter.exists() else None,
             "resume": self.resume,
         }
+
+    def _where(self, row: int) -> dict[str, Any]:
+        """Where a row stands, for programs: `line` where the file has lines, else its number in the file."""
+        place = self.inputs.place(row)
+        return {"file": place.file, place.unit: place.number} if place else {}
+
+
+@attrs.frozen
+class Reason:
+    """Why some rows are not stored, or why that is not known."""
+
+    outcome: str
+    rows: int
+    first_row: int
+    error: DataboxError
+
+
+def reasons(report: IngestReport) -> list[Reason]:
+    """Return the reasons of a report, the last rows' last; what differs in ids alone is one."""
+    found: dict[tuple[str, str], Reason] = {}
+    for batch in report.batches:
+        if batch.error is None:
+            continue
+        outcome, rows = str(batch.outcome), batch.rows
+        if outcome == "accepted":
+            outcome, rows = ("rejected", batch.rejected) if batch.rejected else ("unverified", batch.unverified)
+        alike = str(batch.error)
+        for id_ in (getattr(batch.error, "request_id", None), batch.ingestion_id):
+            alike = alike.replace(id_, "") if id_ else alike
+        known = found.pop((outcome, alike), None) or Reason(outcome, 0, batch.first_row, batch.error)
+        found[outcome, alike] = attrs.evolve(known, rows=known.rows + rows)
+    return list(found.values())
 
 
 def resuming(arguments: Sequence[str], journal: Path) -> str:

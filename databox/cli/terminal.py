@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from databox.display import visible, visible_lines
+from databox.wording import for_command
 
 __all__ = [
     "Bar",
@@ -32,6 +33,7 @@ __all__ = [
     "echo_error",
     "echo_fault",
     "echo_json",
+    "echo_line",
     "errors",
     "width_of",
 ]
@@ -148,6 +150,12 @@ def echo_json(document: Any) -> None:
     print(_BEYOND_ASCII.sub(_as_json, text))
 
 
+def echo_line(document: Any) -> None:
+    """Print one of several JSON documents, in a line and at once."""
+    text = json.dumps(document, ensure_ascii=False, default=str)
+    print(_BEYOND_ASCII.sub(_as_json, text), flush=True)
+
+
 def echo_fault(error: BaseException) -> None:
     """Show where in the program an error came from that it should have foreseen."""
     print(visible_lines("".join(traceback.format_exception(error)).rstrip()), file=sys.stderr)
@@ -157,7 +165,9 @@ class LogFormatter(logging.Formatter):
     """Writes records as visible lines, those of other libraries too."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the text of a record."""
+        """Return the text of a record, as the command says it."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(for_command(value) if isinstance(value, str) else value for value in record.args)
         return visible_lines(super().format(record))
 
 

@@ -1,19 +1,77 @@
 """Values of options: their words to what the library takes."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from databox import OnRefusal, Verify
 from databox.limit.rate import DOCUMENTED, RateLimit
 
-__all__ = ["Keys", "columns_of", "delimiter_of", "header_of", "keys_of", "params_of", "query_of", "share_of"]
+__all__ = [
+    "ON_REFUSAL",
+    "VERIFY",
+    "Format",
+    "Keys",
+    "Misfit",
+    "Refusal",
+    "Verification",
+    "columns_of",
+    "delimiter_of",
+    "header_of",
+    "keys_of",
+    "params_of",
+    "query_of",
+    "share_of",
+]
 
 Keys = Annotated[
     list[str] | None,
-    typer.Option("--primary-keys", metavar="COLUMN", help="A column that identifies a row; several times or a,b."),
+    typer.Option("--primary-keys", metavar="COLUMN", help="A column that identifies a row; repeat it, or give a,b."),
 ]
+
+
+class Format(StrEnum):
+    """What a file may be."""
+
+    csv = "csv"
+    tsv = "tsv"
+    json = "json"
+    jsonl = "jsonl"
+    parquet = "parquet"
+    excel = "excel"
+
+
+class Verification(StrEnum):
+    """How to learn what became of the accepted rows."""
+
+    counts = "counts"
+    status = "status"
+    none = "none"
+
+
+class Refusal(StrEnum):
+    """What to do with a batch that is refused."""
+
+    isolate = "isolate"
+    report = "report"
+
+
+class Misfit(StrEnum):
+    """What to do with a value that is not what its column is."""
+
+    stop = "raise"
+    null = "null"
+
+
+VERIFY: dict[Verification, Verify | None] = {
+    Verification.counts: "counts",
+    Verification.status: "status",
+    Verification.none: None,
+}
+ON_REFUSAL: dict[Refusal, OnRefusal] = {Refusal.isolate: "isolate", Refusal.report: "report"}
 
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}
 

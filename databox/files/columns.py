@@ -8,14 +8,14 @@ from typing import Any
 
 import attrs
 
-from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.column import DECLARABLE, Column, Decision, Reading, shown
 from databox.files.dates import DateForm, Order, date_reader, form_of, loose_dates, plain_dates, with_format
 from databox.files.numerals import Mark, loose_number, marks_of, plain_numbers, strict_number
 from databox.files.typed import typed_reader, with_types
-from databox.files.words import ask_about_words, means_nothing, null_option
+from databox.files.words import ask_about_words, means_nothing
 from databox.misuse import ArgumentValueError
+from databox.wording import message, setting, words_of
 
 __all__ = ["decide", "declared_reader"]
 
@@ -80,7 +80,7 @@ def declared_reader(kind: str, reading: Reading) -> Callable[[str], Any] | None:
     """
     kind, _, pattern = kind.partition(":")
     if kind not in DECLARABLE or (pattern and kind not in {"date", "datetime"}):
-        raise ArgumentValueError(f"{kind!r} is no type of column. There are {', '.join(DECLARABLE)}, and date:FORMAT.")
+        raise ArgumentValueError(f"{kind!r} is not a column type. Use one of {', '.join(DECLARABLE)}, date:FORMAT.")
     pattern = pattern or reading.date_format or ""
     match kind:
         case "number":
@@ -155,12 +155,16 @@ class _Context:
         example: str = str(cells[0][1]) if cells else ""
         if read is not None and cells:
             try:
-                example = str(read(cells[0][1]))
+                value = read(cells[0][1])
+                example = str(value).lower() if isinstance(value, bool) else str(value)
             except ValueError as problem:
                 line, cell = cells[0]
                 raise InvalidRecordError(
-                    f"{self._where} {line}, column {name!r}: {shown(str(cell))!r} {problem}. "
-                    f"The column was declared to be {kind}.",
+                    message(
+                        f"{self._where} {line}, column {name!r}: {shown(str(cell))!r} ",
+                        words_of(problem),
+                        f". The column was declared as {kind}.",
+                    ),
                     column=name,
                 ) from None
         return Decision(Column(name=name, type=kind, note="declared", example=shown(example)), read)
@@ -172,9 +176,16 @@ class _Context:
             if len(self._telling) != 1:
                 line, cell = cells[0]
                 raise InvalidRecordError(
-                    f"{self._where} {line}, column {name!r}: {cell!r} may have the day or the month first, and "
-                    "no other date in it tells. Say dayfirst=True or False (--dayfirst, --no-dayfirst), or the whole "
-                    "form with date_format (--date-format, such as %d/%m/%Y).",
+                    message(
+                        f"{self._where} {line}, column {name!r}: {cell!r} may have the day or the month first, and no "
+                        "other date in the column shows which. Use ",
+                        setting("dayfirst", True),
+                        " or ",
+                        setting("dayfirst", False),
+                        ", or give the whole format, such as ",
+                        setting("date_format", "%d/%m/%Y"),
+                        ".",
+                    ),
                     column=name,
                 )
             order, other = next(iter(self._telling.items()))
@@ -190,14 +201,19 @@ class _Context:
         if matters and mark is None:
             line, cell = next((line, cell) for line, cell in cells if "." in cell or "," in cell)
             raise InvalidRecordError(
-                f"{self._where} {line}, column {name!r}: the mark in {cell!r} may be for thousands or for a "
-                "fraction, and no other number in it tells. Say which mark is the decimal one: decimal=',' or '.' "
-                "(--decimal).",
+                message(
+                    f"{self._where} {line}, column {name!r}: the mark in {cell!r} may separate thousands or decimals, "
+                    "and no other number in the column shows which. Set the decimal mark: ",
+                    setting("decimal", ","),
+                    " or ",
+                    setting("decimal", "."),
+                    ".",
+                ),
                 column=name,
             )
         note = "decimal comma" if matters and mark == "," else ""
         if not matters and all(len(cell) == 8 for _, cell in cells) and _all_compact_dates(cells):
-            note = f"looks like dates: {name}=date:%Y%m%d would make them such"
+            note = message("looks like dates; to read dates, use ", setting("columns", {name: "date:%Y%m%d"}))
         return _made(name, strict_number(mark), cells[0][1], note, plain_numbers(mark))
 
     def _has_format(self, cells: Sequence[str]) -> bool:
@@ -209,7 +225,8 @@ class _Context:
     def _near_miss(self, name: str, cells: Sequence[tuple[int, str]]) -> str:
         """The few values that keep a text column from having another type."""
         if all(means_nothing(cell) for _, cell in cells):
-            return f"no other value: if it means nothing, {null_option([cells[0][1]])}"
+            nothing = setting("nulls", [cells[0][1]])
+            return message("no other value; if it stands for a missing value, use ", nothing)
         if any(_has_leading_zero(cell) for _, cell in cells):
             return "kept as text: leading zeros" if all(c[:1].isdecimal() for _, c in cells) else ""
         misses = {
@@ -220,7 +237,7 @@ class _Context:
             if missed:
                 line, cell = missed[0]
                 unit = self._where.rpartition(" ")[2]
-                return f"most are {what}, but not {shown(cell)!r} in {unit} {line}"
+                return f"most are {what}, but not {shown(cell)!r} in {unit} {line:,}"
         if misses["numbers"] is not None:
             return "kept as text: decimal commas and points are mixed"
         if misses["dates"] is not None:
@@ -229,8 +246,8 @@ class _Context:
             return "kept as text: too long for an exact number"
         loose = loose_number(self._reading.decimal)
         if all(_fits(loose, cell) and not _WITH_SIGN.isdisjoint(cell) for _, cell in cells):
-            option = f"columns={{{name!r}: 'number'}} (--column {for_shell(name)}=number)"
-            return f"kept as text; to read numbers, without the signs: {option}"
+            number = setting("columns", {name: "number"})
+            return message("kept as text; to read numbers without the signs, use ", number)
         if self._reading.order and form_of([cell for _, cell in cells]):
             return f"kept as text: dates, but not with the {self._reading.order} first"
         return ""
@@ -256,7 +273,7 @@ def _misses(cells: Sequence[tuple[int, str]], fits: Callable[[str], bool]) -> Se
 
 
 def _unknown(cell: str) -> Any:
-    raise ValueError("is the first value of a column that had none before, so nothing has told its type")
+    raise ValueError("is the first value of a column that was empty before, so its type is not known")
 
 
 def _truth(cell: str) -> bool:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.column import Column, shown
 from databox.files.dialect import DELIMITERS
-from databox.files.words import means_nothing, null_option
+from databox.files.words import means_nothing
+from databox.wording import message, setting, words_of
 
 __all__ = ["misfit", "other_header", "total_line", "wrong_width"]
 
@@ -18,17 +18,19 @@ def wrong_width(
     """Return the error for a row with more or fewer cells than there are columns."""
     ways: list[str] = []
     if is_last:
-        ways.append("If this last line is none of the rows, say skip_footer=1 (--skip-footer 1)")
+        ways += [" If this last line is not a row, use ", setting("skip_footer", 1), "."]
     if len(cells) < known:
-        ways.append("If rows may end early, so that the columns that they lack are null, say pad=True (--pad)")
+        ways += [" If rows may end early, and the missing columns are null, use ", setting("pad", True), "."]
     if delimiter:
-        ways.append(
-            "A delimiter, quote or line break within a value must be in quotes; or the delimiter, here "
-            f"{DELIMITERS.get(delimiter, repr(delimiter))}, is another: delimiter= (--delimiter)"
-        )
+        now = DELIMITERS.get(delimiter, repr(delimiter))
+        ways += [
+            f" Quote values that contain a delimiter, quote or line break. If the delimiter is not {now}, set ",
+            setting("delimiter"),
+            ".",
+        ]
+    fields = f"{len(cells)} field{'' if len(cells) == 1 else 's'}"
     return InvalidRecordError(
-        f"{where} {line:,} has {len(cells)} field{'' if len(cells) == 1 else 's'}, and there are {known} columns: "
-        f"{_row(cells)}. {'. '.join(ways)}."
+        message(f"{where} {line:,} has {fields}, but there are {known} columns: {_row(cells)}.", *ways)
     )
 
 
@@ -37,19 +39,21 @@ def misfit(where: str, line: int, column: Column, cell: Any, problem: ValueError
     name, text = column.name, str(cell)
     text = text if len(text) <= 80 else text[:79] + "…"
     known = (
-        f"was declared to be {column.type}"
+        f"was declared as {column.type}"
         if column.note == "declared"
-        else f"is {column.type} by the first {sampled:,} rows"
+        else f"is {column.type}, judging by the first {sampled:,} rows"
         if column.type != "empty"
         else f"was empty in the first {sampled:,} rows"
     )
     kind = "number" if column.type == "empty" else "text"
-    nothing = f"If it means nothing, {null_option([text])}. " if means_nothing(text) else ""
-    declaring = f"columns={{{name!r}: {kind!r}}} (--column {for_shell(name)}={kind})"
+    ways: list[str] = []
+    if means_nothing(text):
+        ways += ["If it stands for a missing value, use ", setting("nulls", [text]), ". "]
+    ways += ["Correct the value; or declare the column with ", setting("columns", {name: kind})]
+    ways += ["; or read such values as null with ", setting("misfits", "null"), "."]
+    reason = words_of(problem)
     return InvalidRecordError(
-        f"{where} {line:,}, column {name!r}: {text!r} {problem}. The column {known}. {nothing}Mend the "
-        f"value; or declare the column, {declaring}; or read such "
-        'values as null, misfits="null" (--misfits null).',
+        message(f"{where} {line:,}, column {name!r}: {text!r} ", reason, f". The column {known}. ", *ways),
         column=name,
     )
 
@@ -57,15 +61,20 @@ def misfit(where: str, line: int, column: Column, cell: Any, problem: ValueError
 def total_line(where: str, line: int, cells: Sequence[Any]) -> InvalidRecordError:
     """Return the error about a last row that seems to be a sum of the others."""
     return InvalidRecordError(
-        f"{where} {line:,}, the last: {_row(cells)} looks like a line of totals, or a note. To leave it out, say "
-        "skip_footer=1 (--skip-footer 1); if it is a row, skip_footer=0 (--skip-footer 0)."
+        message(
+            f"{where} {line:,}, the last: {_row(cells)} looks like a line of totals, or a note. To leave it out, use ",
+            setting("skip_footer", 1),
+            "; if it is a row, use ",
+            setting("skip_footer", 0),
+            ".",
+        )
     )
 
 
 def other_header(where: str, line: int, cells: Sequence[Any]) -> InvalidRecordError:
     """Return the error for a row that has the column names in another order."""
     return InvalidRecordError(
-        f"{where} {line:,}: {_row(cells)} looks like the header of another file with other columns, or in another "
+        f"{where} {line:,}: {_row(cells)} looks like the header of another file, with other columns or in another "
         "order. Read such files one by one."
     )
 

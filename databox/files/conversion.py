@@ -10,8 +10,12 @@ from databox.errors import InvalidRecordError
 from databox.files.column import Column, Reading, shown
 from databox.files.columns import declared_reader
 from databox.files.typed import as_text, kind_of
+from databox.wording import message, setting, words_of
 
 __all__ = ["columns_of", "converted"]
+
+
+_EMPTY = "no value in the sample"
 
 
 def columns_of(
@@ -19,7 +23,7 @@ def columns_of(
     reading: Reading,
     texts: Collection[str],
     known: Sequence[Column] | None = None,
-    remedy: str = "declare one",
+    remedy: str | None = None,
 ) -> Iterator[Column]:
     """Yield the columns of the first rows.
 
@@ -28,7 +32,7 @@ def columns_of(
         reading: the caller's options.
         texts: columns whose numbers become text, because they have more digits than a number holds.
         known: the columns, if their source describes them.
-        remedy: how to get one type if a column has several.
+        remedy: how to get one type if a column has several; by default, to declare it.
     """
     seen: dict[str, dict[str, Any]] = {column.name: {} for column in known or ()}
     types = {column.name: column for column in known or ()}
@@ -39,17 +43,26 @@ def columns_of(
                 kinds.setdefault("text" if name in texts else kind_of(value), value)
     for name, kinds in seen.items():
         value = next(iter(kinds.values()), None)
-        example = "" if value is None else shown(as_text(value))
+        example = "" if value is None else shown(_as_sent(value))
         if name in reading.declared:
             kind = reading.declared[name].partition(":")[0]
             yield Column(name=name, type=kind, note="declared", example=example)
         elif name in texts:
             yield Column(name=name, type="text", note="kept as text: too long for an exact number", example=example)
         elif name in types:
-            yield attrs.evolve(types[name], example=example)
+            yield attrs.evolve(types[name], example=example, note="" if kinds else _EMPTY)
         else:
-            note = f"mixed types: {remedy}" if len(kinds) > 1 else ""
+            declare = message("to read text, use ", setting("columns", {name: "text"}))
+            note = message("mixed types: ", remedy or declare) if len(kinds) > 1 else ""
+            note = note if kinds else _EMPTY
             yield Column(name=name, type=" or ".join(kinds) or "empty", note=note, example=example)
+
+
+def _as_sent(value: Any) -> str:
+    """A value as it is sent, for a preview."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, float) else as_text(value)
 
 
 def converted(
@@ -76,9 +89,14 @@ def _each(
                 except ValueError as problem:
                     if misfits == "raise":
                         raise InvalidRecordError(
-                            f"{name}, row {index:,}, column {column!r}: {value!r} {problem}. The column was "
-                            f"declared to be {reading.declared[column]}. Mend the value, or read such values "
-                            'as null, misfits="null" (--misfits null).',
+                            message(
+                                f"{name}, row {index + 1:,}, column {column!r}: {value!r} ",
+                                words_of(problem),
+                                f". The column was declared as {reading.declared[column]}. Correct the value, or read "
+                                "such values as null with ",
+                                setting("misfits", "null"),
+                                ".",
+                            ),
                             index=index,
                             column=column,
                         ) from None

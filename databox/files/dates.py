@@ -9,6 +9,7 @@ from typing import Literal
 import attrs
 
 from databox.misuse import ArgumentValueError
+from databox.wording import message, setting
 
 __all__ = ["DateForm", "date_reader", "form_of", "loose_dates", "plain_dates", "with_format"]
 
@@ -96,9 +97,9 @@ def date_reader(form: DateForm) -> Callable[[str], date]:
     def read(cell: str) -> date:
         match = pattern.fullmatch(cell)
         if match is None:
-            raise ValueError("is not a date of this form")
+            raise ValueError("is not a date in the format of the others")
         if match["hour"] is not None and not form.has_time:
-            raise ValueError("has a time, and the dates before it had none")
+            raise ValueError("has a time, but the dates before it had none")
         try:
             return _moment(match, order) if form.has_time else _day(match, order)
         except ValueError:
@@ -150,7 +151,8 @@ def loose_dates(order: Order | None, *, has_time: bool) -> Callable[[str], date]
         if form is None:
             raise ValueError("is not a date")
         if form.needs_order:
-            raise ValueError("may have the day or the month first: say dayfirst=True or False, or a date_format")
+            first = setting("dayfirst", True), " or ", setting("dayfirst", False), " or ", setting("date_format")
+            raise ValueError(message("may have the day or the month first; use ", *first))
         return date_reader(attrs.evolve(form, has_time=has_time or form.has_time))(cell)
 
     def checked(cell: str) -> date:

@@ -12,6 +12,7 @@ from databox.files.doubts import Line
 from databox.files.source import Source
 from databox.files.text import LONGEST_LINE, blocks, head_text
 from databox.files.unsplit import ask_about_markup
+from databox.wording import message, setting
 
 __all__ = ["Delimited"]
 
@@ -99,8 +100,8 @@ class Delimited:
                 length += sum(map(len, block))
                 if length > LONGEST_LINE:
                     raise InvalidRecordError(
-                        f"{self.where} {line:,}: the row from there on is longer than {LONGEST_LINE:,} characters. Is "
-                        "there a quote that is never closed?"
+                        f"{self.where} {line:,}: the row that starts here is longer than {LONGEST_LINE:,} characters. "
+                        "Is a quote never closed?"
                     )
                 yield block
 
@@ -122,15 +123,20 @@ class Delimited:
         name = self._source.name
         if "field limit" in str(error):
             return InvalidRecordError(
-                f"{name}: the row from line {line:,} has a field of more than {csv.field_size_limit():,} characters. A "
-                f"quote that is opened there and never closed? If not, say max_field={LONGEST_LINE} (--max-field "
-                f"{LONGEST_LINE})."
+                message(
+                    f"{name}, line {line:,}: the row that starts here has a field of more than "
+                    f"{csv.field_size_limit():,} characters. Is a quote opened there and never closed? If not, use ",
+                    setting("max_field", LONGEST_LINE),
+                    ".",
+                )
             )
         if "unexpected end" in str(error):
-            return InvalidRecordError(f"{name}: the row from line {line:,} opens a quote that is never closed.")
+            return InvalidRecordError(
+                f"{name}, line {line:,}: the row that starts here opens a quote that is never closed."
+            )
         return InvalidRecordError(
-            f"{name}, line {line:,}: a quote within a quoted value must be doubled, and a delimiter must follow a "
-            f"closing one ({error})."
+            f"{name}, line {line:,}: a quote within a quoted value must be doubled, and a closing quote must be "
+            f"followed by a delimiter ({error})."
         )
 
 

@@ -15,6 +15,7 @@ from databox.errors import InvalidRecordError
 from databox.files.dates import form_of
 from databox.files.numerals import marks_of
 from databox.files.unsplit import ask_about_one_column
+from databox.wording import message, setting
 
 __all__ = ["DELIMITERS", "Layout", "layout_of"]
 
@@ -119,9 +120,14 @@ def _meet_preamble(name: str, text: str, skipped: int, found: str | None, candid
         above, header = rows[0][1], rows[start][1]
         line = skipped + rows[start][0]
         raise InvalidRecordError(
-            f"{name}, line {skipped + rows[0][0]} has {_fields(above)}, and from line {line} on {len(header)} each. "
-            f"If the header is line {line}, {_shown(header)}, say skip_lines={line - 1} (--skip-lines {line - 1}); if "
-            f"it is the first line, skip_lines={skipped} (--skip-lines {skipped})."
+            message(
+                f"{name}, line {skipped + rows[0][0]} has {_fields(above)}, but from line {line} on each line has "
+                f"{len(header)}. If the header is line {line}, {_shown(header)}, use ",
+                setting("skip_lines", line - 1),
+                "; if it is the first line, use ",
+                setting("skip_lines", skipped),
+                ".",
+            )
         )
 
 

@@ -14,9 +14,11 @@ import orjson
 
 from databox.errors import InvalidRecordError
 from databox.files.column import MOST_COLUMNS, too_many
+from databox.files.places import Lines
 from databox.files.source import BLOCK, Encoded, Source, missing
 from databox.files.text import lines
 from databox.guard import DEEPEST, Guard, Unreadable, check
+from databox.wording import message, setting
 
 __all__ = ["holds_lines", "json_lines", "json_rows"]
 
@@ -27,8 +29,8 @@ _NAME = re.compile(r'"[ \t]*:')
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|[^u])", re.DOTALL)
 
 
-def json_lines(source: Source, encoding: str) -> Iterator[Any]:
-    """Yield the rows of a file with one JSON object per line; empty lines are skipped.
+def json_lines(source: Source, encoding: str, at: Lines) -> Iterator[Any]:
+    """Yield the rows of a file with one JSON object per line; empty lines are skipped. `at` records where they are.
 
     Raises:
         InvalidRecordError: a line is not a JSON object, or names a column twice.
@@ -49,11 +51,16 @@ def json_lines(source: Source, encoding: str) -> Iterator[Any]:
             raise InvalidRecordError(f"{where} has {error}. {error.remedy}") from None
         except orjson.JSONDecodeError as error:
             raise InvalidRecordError(
-                f"{where} is not JSON: {error}. JSON Lines has one whole object in each line; "
-                "for an array over several lines say format='json' (--format json)."
+                message(
+                    f"{where} is not JSON: {error}. JSON Lines has one whole object on each line; for an array over "
+                    "several lines, use ",
+                    setting("format", "json"),
+                    ".",
+                )
             ) from None
         if type(row) is dict and len(_NAME.findall(line)) != len(cast("dict[str, Any]", row)):
             json.loads(line, object_pairs_hook=partial(_once, where))
+        at.follow(number)
         yield _checked(row, where)
 
 
@@ -80,7 +87,7 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
         raise InvalidRecordError(f"{source.name} has {error}. {error.remedy}") from None
     if start[:1] not in {"[", "{"}:
         what = f"begins with {start[:1]!r}" if start else "is empty"
-        raise InvalidRecordError(f"{source.name} {what}, and a JSON file of rows is an array of objects.")
+        raise InvalidRecordError(f"{source.name} {what}, but a JSON file of rows is an array of objects.")
     several = False
     try:
         if rows_at is None and start[0] == "{":
@@ -97,7 +104,7 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
         while stream.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
             stream.read(3)
         for row in ijson.items(_Whole(stream), place, map_type=_Row, multiple_values=several):
-            where = f"{source.name}, row {count:,}"
+            where = f"{source.name}, row {count + 1:,}"
             yield _plain(row, where)
             count += 1
     except Unreadable as error:
@@ -108,7 +115,7 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
         raise InvalidRecordError(f"{source.name} is not JSON after its first {count:,} rows: {said}.") from None
     if rows_at and not count and not _has_array(ijson, start, rows_at):
         raise InvalidRecordError(
-            f"{source.name} has no array at {rows_at!r}. Say where its rows are with rows_at= (--rows-at NAME)."
+            message(f"{source.name} has no array at {rows_at!r}. Set where its rows are with ", setting("rows_at"), ".")
         )
 
 
@@ -143,13 +150,20 @@ def _place_of_rows(ijson: Any, source: Source, start: str) -> str:
         return "records"  # perhaps after something long
     if not found:
         raise InvalidRecordError(
-            f"{source.name} is a JSON object without rows in `records`. A file of rows is an array of objects, or has "
-            "one object in each line (format='jsonl', --format jsonl)."
+            message(
+                f"{source.name} is a JSON object without rows in `records`. A file of rows is an array of objects, or "
+                "has one object on each line, ",
+                setting("format", "jsonl"),
+                ".",
+            )
         )
     others = f" Other arrays are at {', '.join(map(repr, found[1:]))}." if len(found) > 1 else ""
     raise InvalidRecordError(
-        f"{source.name} is one JSON object, with an array at {found[0]!r}. If these are the rows, say "
-        f"rows_at={found[0]!r} (--rows-at {found[0]}).{others}"
+        message(
+            f"{source.name} is one JSON object, with an array at {found[0]!r}. If these are the rows, use ",
+            setting("rows_at", found[0]),
+            f".{others}",
+        )
     )
 
 
@@ -256,7 +270,14 @@ def _plain(row: Any, where: str) -> dict[str, Any]:
     checked = _checked(row, where)
     if isinstance(row, _Row) and row.twice is not None:
         raise _twice(row.twice, where)
-    return {name: _float(value) if type(value) is Decimal else value for name, value in checked.items()}
+    return {name: _simple(value) for name, value in checked.items()}
+
+
+def _simple(value: Any) -> Any:
+    """A value as it is without this reader."""
+    if type(value) is Decimal:
+        return _float(value)
+    return dict(value) if type(value) is _Row else value
 
 
 def _once(where: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -269,7 +290,7 @@ def _once(where: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _twice(name: str, where: str) -> InvalidRecordError:
-    return InvalidRecordError(f"{where} has {name!r} twice, and only one value could be sent. Rename one.", column=name)
+    return InvalidRecordError(f"{where} has {name!r} twice, but only one value can be sent. Rename one.", column=name)
 
 
 def _number(text: str) -> float | Decimal:

@@ -9,6 +9,7 @@ from databox.errors import InvalidRecordError
 from databox.files.column import Decision, shown
 from databox.files.dates import form_of
 from databox.files.numerals import marks_of
+from databox.wording import message, setting
 
 __all__ = [
     "Line",
@@ -55,9 +56,12 @@ def names_of(where: str, cells: Sequence[Any], line: int, below: Sequence[Line])
         InvalidRecordError: a column has no name, or a duplicate name.
     """
     names = [str(cell).strip().strip("\ufeff").strip() if cell is not None else "" for cell in cells]
-    remedy = (
-        f"Mend it; or pass over it and give the names: skip_lines={line} and header= "
-        f"(--skip-lines {line} --header A,B,C)"
+    remedy = message(
+        "Correct the header; or skip it and give the names: ",
+        setting("skip_lines", line),
+        " and ",
+        setting("header", ["A", "B", "C"]),
+        ".",
     )
     seen: dict[str, int] = {}
     for place, each in enumerate(names):
@@ -65,11 +69,11 @@ def names_of(where: str, cells: Sequence[Any], line: int, below: Sequence[Line])
             better = next((number for number, row in below[:20] if _may_be_names(row, len(names))), None)
             if better is not None:
                 unit = where.rpartition(" ")[2]
-                remedy = f"If the header is {unit} {better}, say skip_lines={better - 1} (--skip-lines {better - 1})"
-            raise InvalidRecordError(f"{where} {line}: column {place + 1} has no name. {remedy}.")
+                remedy = message(f"If the header is {unit} {better}, use ", setting("skip_lines", better - 1), ".")
+            raise InvalidRecordError(message(f"{where} {line}: column {place + 1} has no name. ", remedy))
         if seen.setdefault(each, place) != place:
             raise InvalidRecordError(
-                f"{where} {line}: columns {seen[each] + 1} and {place + 1} are both named {each!r}. {remedy}.",
+                message(f"{where} {line}: columns {seen[each] + 1} and {place + 1} are both named {each!r}. ", remedy),
                 column=each,
             )
     return names
@@ -93,9 +97,14 @@ def check_header(
             or (decision.column.type == "text" and column.count(name) > 1 and len(set(column)) > 1)
         ):
             raise InvalidRecordError(
-                f"{where} {line}: {shown(name)!r} looks like a value, not like the name of a column. If there is no "
-                "header, name the columns: header= (--header A,B,C). If these are their names, say "
-                f"skip_lines={line - 1} (--skip-lines {line - 1}).",
+                message(
+                    f"{where} {line}: {shown(name)!r} looks like a value, not like the name of a column. If there is "
+                    "no header, name the columns with ",
+                    setting("header"),
+                    ". If these are their names, use ",
+                    setting("skip_lines", line - 1),
+                    ".",
+                ),
                 column=name,
             )
 
@@ -108,8 +117,13 @@ def check_names(where: str, line: int, given: Sequence[str], cells: Sequence[Any
     """
     if _heads(cells, rest):
         raise InvalidRecordError(
-            f"{where} {line}: {_shown(cells)} looks like a header, and names were given. To pass over it, say "
-            f"skip_lines={line} (--skip-lines {line}); if it is a row, skip_lines={line - 1} (--skip-lines {line - 1})."
+            message(
+                f"{where} {line}: {_shown(cells)} looks like a header, but names were given. To skip it, use ",
+                setting("skip_lines", line),
+                "; if it is a row, use ",
+                setting("skip_lines", line - 1),
+                ".",
+            )
         )
 
 
@@ -123,10 +137,18 @@ def check_second_header(where: str, header: int, sample: Sequence[Line], declare
     if not _heads(cells, sample[1:], declared):
         return
     raise InvalidRecordError(
-        f"{where} {line}: {_shown(cells)} has words where there are numbers or dates below. If it is the header, say "
-        f"skip_lines={line - 1} (--skip-lines {line - 1}); if it belongs to the header above, skip_lines={line} and "
-        f"header= (--skip-lines {line} --header A,B,C); if it is a row, skip_lines={header - 1} "
-        f"(--skip-lines {header - 1})."
+        message(
+            f"{where} {line}: {_shown(cells)} has words where the rows below have numbers or dates. If it is the "
+            "header, use ",
+            setting("skip_lines", line - 1),
+            "; if it belongs to the header above, give the names: ",
+            setting("skip_lines", line),
+            " and ",
+            setting("header", ["A", "B", "C"]),
+            "; if it is a row, use ",
+            setting("skip_lines", header - 1),
+            ".",
+        )
     )
 
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 import orjson
 
+from databox.wording import message, setting
+
 __all__ = ["EXACT", "Mark", "exact_text", "is_exact", "loose_number", "marks_of", "plain_numbers", "strict_number"]
 
 Mark = Literal[".", ","]
@@ -98,9 +100,9 @@ def strict_number(mark: Mark | None) -> Callable[[str], int | float]:
 
     def read(cell: str) -> int | float:
         if pattern.fullmatch(cell) is None:
-            raise ValueError("is not such a number")
+            raise ValueError("is not a number in the format of the others")
         if mark is None and ("." in cell or "," in cell):
-            raise ValueError("has a mark that may be for thousands or for a fraction, and no number before it tells")
+            raise ValueError("has a mark that may separate thousands or decimals, and no number before it shows which")
         if not _is_short(cell) and not _holds(cell, mark or "."):
             raise ValueError("has more digits than a number holds exactly")
         return _value(cell, mark or ".", fractional=not cell.isdecimal())
@@ -160,7 +162,8 @@ def loose_number(mark: Mark | None) -> Callable[[str], int | float]:
         if not values:
             raise ValueError("is not a number" + (f" with {mark!r} as decimal mark" if mark else ""))
         if len(values) > 1:
-            raise ValueError('may be thousands or a fraction: say which mark is the decimal one, decimal="," or "."')
+            marks = setting("decimal", ","), " or ", setting("decimal", ".")
+            raise ValueError(message("may have thousands or decimals; set the decimal mark with ", *marks))
         return values.pop()
 
     return read

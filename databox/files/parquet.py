@@ -12,8 +12,8 @@ __all__ = ["Parquet"]
 
 _AT_ONCE = 1000
 _UNSENDABLE = {
-    "is_nested": "nested values. Take its parts as columns of their own, or make it text",
-    "is_binary": "bytes. Decode it to text first",
+    "is_nested": "nested values. Write its parts as columns of their own or as text",
+    "is_binary": "bytes. Decode them to text first",
     "is_large_binary": "bytes. Decode it to text first",
     "is_fixed_size_binary": "bytes. Decode it to text first",
     "is_time": "times of day, for which the API has no type. Make it text, or seconds",
@@ -60,7 +60,7 @@ class Parquet:
             if seen.setdefault(name, place) != place:
                 raise InvalidRecordError(
                     f"{source.name}: columns {seen[name] + 1} and {place + 1} are both named {name!r}. Rename "
-                    "one where the file is made.",
+                    "one where the file is created.",
                     column=name,
                 )
 
@@ -92,7 +92,7 @@ class Parquet:
                 except (OverflowError, ValueError) as problem:
                     raise InvalidRecordError(
                         f"{self._name}, row group {group}, column {name!r} ({column.type}): a value is beyond the "
-                        f"years 1 to 9999 ({problem}). Mend it where the file is made.",
+                        f"years 1 to 9999 ({problem}). Correct it where the file is created.",
                         column=name,
                     ) from None
             raise InvalidRecordError(f"{self._name}, row group {group}: {error}.") from None
@@ -112,7 +112,7 @@ class Parquet:
                 )
         types = self._pyarrow.types
         name = next((name for test, name in _TYPES.items() if getattr(types, test)(kind)), "text")
-        return Column(name=field.name, type="empty" if types.is_null(kind) else name, note=str(field.type))
+        return Column(name=field.name, type="empty" if types.is_null(kind) else name)
 
     def _in_microseconds(self, kind: Any) -> Any:
         """Python's datetimes have microsecond precision."""

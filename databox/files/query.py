@@ -16,9 +16,11 @@ from databox.errors import ConfigurationError, DataboxError, InvalidRecordError
 from databox.files.column import Column, Reading
 from databox.files.conversion import columns_of
 from databox.files.database import Database
+from databox.files.places import Place
 from databox.files.source import missing
 from databox.files.typed import DURATIONS, TIMES, kind_of, long_columns, without_long
 from databox.misuse import ArgumentTypeError
+from databox.wording import Message, message
 
 __all__ = ["QueryRecords", "read_query"]
 
@@ -101,6 +103,14 @@ class QueryRecords(Iterator[dict[str, Any]]):
             self.close()
             raise
 
+    def place(self, row: int) -> Place:
+        """Return which row of the query one is.
+
+        Args:
+            row: its place among the rows, from 0.
+        """
+        return Place("the query", "row", row + 1)
+
     def close(self) -> None:
         """Close the query, and the connection if it was opened here."""
         self._open.close()
@@ -139,12 +149,12 @@ class QueryRecords(Iterator[dict[str, Any]]):
                 result = connection.execute(statement, params, execution_options=options)
         except self._sqlalchemy.exc.SQLAlchemyError as error:
             forgotten = _PARAMETER.search(sql) if params is None else None
-            hint = f" If :{forgotten[1]} is a parameter, {_value_of(forgotten[1])}." if forgotten else ""
+            hint = [f" If :{forgotten[1]} is a parameter, ", *_value_of(forgotten[1]), "."] if forgotten else ()
             said = self._database.words(error)
-            raise ConfigurationError(f"The query cannot be run by {self.name}: {said}.{hint}") from None
+            raise ConfigurationError(message(f"The query cannot be run by {self.name}: {said}.", *hint)) from None
         self._open.callback(result.close)
         if not result.returns_rows:
-            raise ConfigurationError("The SQL is no query: it gives no rows.")
+            raise ConfigurationError("The SQL is not a query: it returns no rows.")
         return result
 
     def _rows_of(self, result: Any, names: list[str]) -> Iterator[dict[str, Any]]:
@@ -181,7 +191,7 @@ class QueryRecords(Iterator[dict[str, Any]]):
         for name in names:
             column = found.get(name, Column(name=name, type="empty"))
             if column.type == "datetime" and any(row[name] is not None and row[name].tzinfo is None for row in rows):
-                self.notes.append(f"Times of column {name!r} have no zone, and are taken as UTC.")
+                self.notes.append(f"Times in column {name!r} have no time zone, and are taken as UTC.")
             yield column
 
 
@@ -194,13 +204,16 @@ def _check_parameters(sql: str, expected: Iterable[str], params: Mapping[str, An
     missing = next((name for name in expected if name not in params), None)
     if missing is not None:
         raise ConfigurationError(
-            f"The query's bind parameter {missing!r} has no value: {_value_of(missing)}; a colon that is none of a "
-            r"parameter is written \:."
+            message(
+                f"The query's bind parameter {missing!r} has no value; ",
+                *_value_of(missing),
+                r". Write a colon that does not begin a parameter as \:.",
+            )
         )
 
 
-def _value_of(name: str) -> str:
-    return f"give its value: params={{{name!r}: …}} (--param {name}=…)"
+def _value_of(name: str) -> tuple[str, str]:
+    return "give its value with ", Message(f"params={{{name!r}: …}}", f"--param {name}=…")
 
 
 def _identity(sql: str, params: Mapping[str, Any] | None) -> str:

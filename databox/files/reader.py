@@ -13,6 +13,7 @@ from databox.files.numerals import Mark
 from databox.files.records import Misfits, Options, Records
 from databox.files.source import Source
 from databox.misuse import ArgumentValueError
+from databox.wording import message, setting
 
 __all__ = ["Misfits", "Records", "read_records"]
 
@@ -86,12 +87,12 @@ def read_records(
     if misfits not in {"raise", "null"}:
         raise ArgumentValueError(f'misfits must be "raise" or "null", not {misfits!r}.')
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
-        raise ArgumentValueError(f"delimiter must be one character, not {delimiter!r}.")
+        raise ArgumentValueError(message(setting("delimiter"), f" must be one character, not {delimiter!r}."))
     for name, number in (("skip_lines", skip_lines), ("skip_footer", skip_footer), ("max_field", max_field)):
         if number is not None and (type(number) is not int or number < 0):
-            raise ArgumentValueError(f"{name} must be a whole number from 0, not {number!r}.")
+            raise ArgumentValueError(message(setting(name), f" must be a whole number, 0 or more, not {number!r}."))
     if header is not None and not _are_names(header):
-        raise ArgumentValueError(f"header must be a list of names, each of them once, not {header!r}.")
+        raise ArgumentValueError(message(setting("header"), f" must be a list of distinct names, not {header!r}."))
     reading = Reading(
         declared=dict(columns or {}),
         decimal=decimal,
@@ -128,4 +129,6 @@ def _are_names(header: Sequence[Any]) -> bool:
 
 def _check(name: str, value: object, allowed: Sequence[Any]) -> None:
     if value is not None and value not in allowed:
-        raise ArgumentValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}.")
+        raise ArgumentValueError(
+            message(setting(name), f" must be one of {', '.join(map(repr, allowed))}, not {value!r}.")
+        )

@@ -18,11 +18,13 @@ from databox.files.documents import json_lines, json_rows
 from databox.files.formats import Format, format_by_content, format_by_name
 from databox.files.frame import Shape
 from databox.files.parquet import Parquet
+from databox.files.places import Lines, Place
 from databox.files.sheet import Sheet
 from databox.files.source import Source
 from databox.files.table import Table
 from databox.files.text import find_encoding, head_text
 from databox.files.typed import long_columns, without_long
+from databox.wording import message, setting
 
 __all__ = ["Misfits", "Options", "Records"]
 
@@ -70,8 +72,10 @@ class Records(Iterator[dict[str, Any]]):
         """A description of how the file is read."""
         self._table: Table | None = None
         self._parquet: Parquet | None = None
+        self._lines: Lines | None = None
         self._rows: Iterator[dict[str, Any]]
         if self.format == "parquet":
+            self.description = "Parquet"
             self._parquet = Parquet(source)
             self.total_rows = self._parquet.total_rows
             self._read_typed(self._parquet.rows(), reading, options, columns=self._parquet.columns)
@@ -85,10 +89,11 @@ class Records(Iterator[dict[str, Any]]):
             self.description += f", {source.packed}"
         if self.total_rows == 0 and not options.allow_empty:
             self.close()
+            below = " below its header" if self._table and self.columns else ""
             raise InvalidRecordError(
-                f"{source.name} has no rows"
-                + (" below its header" if self._table and self.columns else "")
-                + ". If that is as it should be, say allow_empty=True (--allow-empty)."
+                message(
+                    f"{source.name} has no rows{below}. If that is expected, use ", setting("allow_empty", True), "."
+                )
             )
 
     @property
@@ -105,6 +110,17 @@ class Records(Iterator[dict[str, Any]]):
     def repeated(self) -> int:
         """Lines that repeat the header, as in concatenated files, and were skipped."""
         return self._table.repeated if self._table else 0
+
+    def place(self, row: int) -> Place:
+        """Return where a row that was given stands in the file.
+
+        Args:
+            row: its place among the rows, from 0.
+        """
+        if self._table:
+            return self._table.place(row)
+        line = self._lines.of(row) if self._lines else None
+        return Place(self.name, "row", row + 1) if line is None else Place(self.name, "line", line)
 
     def close(self) -> None:
         """Close the file, if it was opened here."""
@@ -144,7 +160,7 @@ class Records(Iterator[dict[str, Any]]):
         self.encoding, note = find_encoding(source, options.encoding)
         spoken = _spoken(self.encoding)
         if note:
-            self.notes.append(f"The encoding, {spoken}, is {note} (encoding=, --encoding).")
+            self.notes.append(message(f"The encoding, {spoken}, is ", note, "."))
             self.is_guess = True
             log.warning("%s: %s", self.name, self.notes[-1])
         is_csv = options.delimiter is not None or options.shape.header is not None
@@ -159,7 +175,11 @@ class Records(Iterator[dict[str, Any]]):
             self.description = f"{self.format.upper()}, {cells.description(len(self.columns))}, {spoken}"
         else:
             is_lines = self.format == "jsonl"
-            rows = json_lines(source, self.encoding) if is_lines else json_rows(source, self.encoding, options.rows_at)
+            if is_lines:
+                self._lines = Lines()
+                rows = json_lines(source, self.encoding, self._lines)
+            else:
+                rows = json_rows(source, self.encoding, options.rows_at)
             self._read_typed(rows, reading, options, as_sent=is_lines and _are_letters(source))
             self.description = f"{'JSON Lines' if is_lines else 'JSON'}, {spoken}"
 

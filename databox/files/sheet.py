@@ -5,15 +5,14 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any, BinaryIO
 
-from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.doubts import Line
 from databox.files.hidden import Hidden, reference, written
 from databox.files.numerals import EXACT
 from databox.files.opendocument import look_into_ods
 from databox.files.source import Source, missing
-from databox.files.words import null_option
 from databox.files.workbook import DAMAGES, errors_in, look_into, may_show_zeros
+from databox.wording import message, setting
 
 __all__ = ["Sheet"]
 
@@ -89,9 +88,9 @@ class Sheet:
             if last[0] + 1 > max(header, self._skip):
                 area = f"{reference(*first)}:{reference(*last)}"
                 raise InvalidRecordError(
-                    f"{self.where.rpartition(',')[0]}: the cells {area} are merged, so whether their value "
-                    "counts once or for each row is open. Unmerge them in the workbook, and fill in what each row is "
-                    "to have."
+                    f"{self.where.rpartition(',')[0]}: the cells {area} are merged, so it is not clear "
+                    "whether their value counts once or for each row. Unmerge them in the workbook, and fill in each "
+                    "row's value."
                 )
 
     def _revealed(self, hidden: Hidden, row: int, column: int, value: Any) -> Any:
@@ -108,9 +107,12 @@ class Sheet:
             return None
         where = f"{self.where} {row:,}, cell {reference(row - 1, column)}"
         if problem.startswith("#"):
-            raise InvalidRecordError(f"{where} is the error {problem}. If it means nothing, {null_option([problem])}.")
+            nothing = setting("nulls", [problem])
+            raise InvalidRecordError(
+                message(f"{where} is the error {problem}. If it stands for a missing value, use ", nothing, ".")
+            )
         raise InvalidRecordError(
-            f"{where} has a formula, and the file does not have its result. Open the workbook in a program that "
+            f"{where} has a formula, but the file does not have its result. Open the workbook in a program that "
             "calculates, and save it."
         )
 
@@ -121,12 +123,12 @@ class Sheet:
             errors = errors_in(stream) if hidden is None else []
         except DAMAGES as error:
             raise InvalidRecordError(
-                f"{self._name} is damaged: {' '.join(str(error).split())}. Have it made, or sent, again."
+                f"{self._name} is damaged: {' '.join(str(error).split())}. Create or download it again."
             ) from None
         if shows_zeros:
             self.notes.append(
-                "The workbook has formats with leading zeros, such as 00000, and in this format it is not told which "
-                "cells have them: their numbers come without. Save it as .xlsx to have them as shown."
+                "The workbook has number formats with leading zeros, such as 00000, but this file format does not say "
+                "which cells have them, so numbers come without. Save it as .xlsx to read them as shown."
             )
         if errors is None:
             self.notes.append(
@@ -135,9 +137,12 @@ class Sheet:
             )
         elif asked := [error for error in errors if error not in self._nulls]:
             raise InvalidRecordError(
-                f"{self._name} has cells with the error {asked[0]}, which cannot be told from empty ones in this "
-                f"format. If they mean nothing, {null_option(asked)}; or save the workbook as .xlsx to see which they "
-                "are."
+                message(
+                    f"{self._name} has cells with the error {asked[0]}, which cannot be told from empty ones in this "
+                    "format. If they stand for missing values, use ",
+                    setting("nulls", asked),
+                    "; or save the workbook as .xlsx to see which cells they are.",
+                )
             )
         return hidden
 
@@ -150,8 +155,11 @@ def _chosen(name: str, workbook: Any, wanted: str | int | None) -> tuple[Any, st
         filled = [title for title in titles if workbook.get_sheet_by_name(title).height]
         if len(filled) > 1:
             raise InvalidRecordError(
-                f"{name} has {len(filled)} sheets with rows: {', '.join(map(repr, filled))}. Say which one, such as "
-                f"sheet={filled[0]!r} (--sheet {for_shell(filled[0])})."
+                message(
+                    f"{name} has {len(filled)} sheets with rows: {', '.join(map(repr, filled))}. Choose one, such as ",
+                    setting("sheet", filled[0]),
+                    ".",
+                )
             )
         wanted = filled[0] if filled else titles[0]
     elif wanted not in titles and str(wanted).isdecimal() and int(wanted) < len(titles):

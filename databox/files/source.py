@@ -13,6 +13,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from databox.errors import InvalidRecordError
 from databox.misuse import ArgumentTypeError
+from databox.wording import message, setting
 
 __all__ = ["BLOCK", "Encoded", "Source", "missing"]
 
@@ -22,8 +23,8 @@ HEAD = 1 << 20
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _FOREIGN = {
-    b"PK\x03\x04": "a ZIP archive. Unpack it, or, if it is a workbook, say format='excel' (--format excel)",
-    b"\xd0\xcf\x11\xe0": "an old Office document. If it is a workbook, say format='excel' (--format excel)",
+    b"PK\x03\x04": message("a ZIP archive. Unpack it, or, if it is a workbook, use ", setting("format", "excel")),
+    b"\xd0\xcf\x11\xe0": message("an old Office document. If it is a workbook, use ", setting("format", "excel")),
     b"BZh": "packed with bzip2. Unpack it, or pack it with gzip or zstd",
     b"\xfd7zXZ": "packed with xz. Unpack it, or pack it with gzip or zstd",
     b"%PDF": "a PDF. Export the table as CSV",
@@ -189,7 +190,7 @@ class Source:
         """
         for magic, what in _FOREIGN.items():
             if self.head.startswith(magic):
-                raise InvalidRecordError(f"{self.name} is {what}.")
+                raise InvalidRecordError(message(f"{self.name} is ", what, "."))
 
     @property
     def fraction(self) -> float | None:

@@ -12,6 +12,7 @@ from databox.files.columns import decide
 from databox.files.complaints import misfit, total_line
 from databox.files.doubts import Line, check_header, check_names, check_second_header, totals_line
 from databox.files.frame import Cells, Frame, Shape, is_bare
+from databox.files.places import Lines, Place
 from databox.files.typed import typed_reader
 
 __all__ = ["Table"]
@@ -34,6 +35,7 @@ class Table:
         self._reading, self._shape = reading, shape
         self._where = cells.where
         self.misfits: Counter[str] = Counter()
+        self._lines = Lines()
         self._blank = 0
         names, rows = frame.names, frame.take_sample()
         if shape.skip_lines is None and rows:
@@ -70,6 +72,12 @@ class Table:
         """How many repeated headers among the rows were skipped."""
         return self._frame.repeated
 
+    def place(self, row: int) -> Place:
+        """Return where a row stands that was given."""
+        where, _, unit = self._where.rpartition(", ")
+        line = self._lines.of(row)
+        return Place(where, "row", row + 1) if line is None else Place(where, unit, line)
+
     @property
     def header_line(self) -> int:
         """The number of the header's line or row; 0 if the caller passed names."""
@@ -101,10 +109,16 @@ class Table:
                 continue
             # There are as many values as names; checking that with `strict` would take half as long again.
             rows = [dict(zip(names, values)) for values in zip(*columns, strict=True)]  # noqa: B905
+            lines = [line for line, _ in chunk]
             if all(None in column for column in columns):  # then a row may be empty
-                whole = [row for row in rows if any(value is not None for value in row.values())]
+                whole = [n for n, row in enumerate(rows) if any(value is not None for value in row.values())]
                 self._blank += len(rows) - len(whole)
-                rows = whole
+                rows, lines = [rows[n] for n in whole], [lines[n] for n in whole]
+            if rows and lines[-1] - lines[0] + 1 == len(lines):
+                self._lines.follow(lines[0], len(lines))
+            else:
+                for line in lines:
+                    self._lines.follow(line)
             yield from rows
 
     def _one_by_one(self, chunk: list[Line]) -> Iterator[dict[str, Any]]:
@@ -128,6 +142,7 @@ class Table:
             if self._is_empty(cells):
                 self._blank += 1
             else:
+                self._lines.follow(line)
                 yield row
 
     def _is_empty(self, cells: Sequence[Any]) -> bool:

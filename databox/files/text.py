@@ -10,6 +10,7 @@ from typing import BinaryIO
 from databox.errors import InvalidRecordError
 from databox.files.source import BLOCK, Source
 from databox.misuse import ArgumentLookupError
+from databox.wording import message, setting
 
 __all__ = ["Encoding", "blocks", "find_encoding", "head_text", "lines"]
 
@@ -27,7 +28,8 @@ _MARKS = (
 )
 
 _NO_FILE = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "unicode-escape"})
-_GUESS = "a guess: it is not UTF-8. If letters look wrong, say which encoding it is"
+_GUESS = message("a guess: it is not UTF-8. If letters look wrong, set ", setting("encoding"))
+_BY_ZEROS = message("detected by its zero bytes. If that is wrong, set ", setting("encoding"))
 _STRAY = re.compile(r"[\udc80-\udcff]")
 """A byte that could not be decoded, as Python represents it in text."""
 _SEVEN_BITS = re.compile(rb"\x1b\$[@ABC()]")
@@ -67,16 +69,21 @@ def find_encoding(source: Source, given: str | None) -> Encoding:
             return name, None
     if source.is_whole and head.endswith(b"\0") and b"\0" not in (kept := head.rstrip(b"\0")):
         raise InvalidRecordError(
-            f"{source.name} ends in {len(head) - len(kept)} zero bytes, as where writing it was interrupted. Have "
-            "it made again; or, if nothing is missing before them, cut them off."
+            f"{source.name} ends in {len(head) - len(kept)} zero bytes, as if writing it was interrupted. Create it "
+            "again; or, if nothing is missing before them, remove them."
         )
     if b"\0" in head:
-        return _without_mark(source), "found by its zero bytes"
+        return _without_mark(source), _BY_ZEROS
     if escape := _SEVEN_BITS.search(head):
         line = head.count(b"\n", 0, escape.start()) + 1
         raise InvalidRecordError(
-            f"{source.name}, line {line:,} has escape sequences, as of ISO-2022. Say which encoding it is, such as "
-            "encoding='iso2022_jp' (--encoding iso2022_jp); or, if they are text, encoding='utf-8' (--encoding utf-8)."
+            message(
+                f"{source.name}, line {line:,} has escape sequences, as in ISO-2022. Set the encoding, such as ",
+                setting("encoding", "iso2022_jp"),
+                "; or, if they are text, use ",
+                setting("encoding", "utf-8"),
+                ".",
+            )
         )
     scan = _Scan()
     scan.take(head, final=source.is_whole)
@@ -85,18 +92,23 @@ def find_encoding(source: Source, given: str | None) -> Encoding:
         return "utf-8", None
     if scan.letters > scan.strays / 20:
         raise InvalidRecordError(
-            f"{source.name}, line {scan.line:,}: byte 0x{scan.byte:02X} is not UTF-8, as the rest is. Mend it; or, if "
-            "letters before it are not UTF-8 either, say which encoding the file has, such as encoding='windows-1252' "
-            "(--encoding windows-1252)."
+            message(
+                f"{source.name}, line {scan.line:,}: byte 0x{scan.byte:02X} is not UTF-8, as the rest is. Correct it; "
+                "or, if letters before it are not UTF-8 either, set the file's encoding, such as ",
+                setting("encoding", "windows-1252"),
+                ".",
+            )
         )
     text = head.decode("cp1252", "replace")
     odd = next(filter(_is_odd, _WORD.findall(text)), None)
     if "\ufffd" in text or odd:
         what = f"not UTF-8, and as Windows-1252 it would read {odd!r}" if odd else "neither UTF-8 nor Windows-1252"
         raise InvalidRecordError(
-            f"{source.name}, line {scan.line:,}: byte 0x{scan.byte:02X} is {what}. Say which encoding it is "
-            "with encoding= (--encoding), such as windows-1252, windows-1250, windows-1251, mac_roman, shift_jis or "
-            "gb18030."
+            message(
+                f"{source.name}, line {scan.line:,}: byte 0x{scan.byte:02X} is {what}. Set ",
+                setting("encoding"),
+                " to, for example, windows-1252, windows-1250, windows-1251, mac_roman, shift_jis or gb18030.",
+            )
         )
     return "cp1252", _GUESS
 
@@ -107,10 +119,10 @@ def _given(name: str) -> str:
         io.TextIOWrapper(io.BytesIO(), found)  # refuses codecs that are not for text, such as base64
     except LookupError:
         raise ArgumentLookupError(
-            f"There is no encoding {name!r} of text. Usual ones are utf-8, windows-1252, utf-16."
+            f"There is no text encoding {name!r}. Common ones are utf-8, windows-1252, utf-16."
         ) from None
     if found in _NO_FILE:
-        raise ArgumentLookupError(f"{name!r} is no encoding of files. Usual ones are utf-8, windows-1252, utf-16.")
+        raise ArgumentLookupError(f"{name!r} is not an encoding of files. Common ones are utf-8, windows-1252, utf-16.")
     return "utf-8-sig" if found == "utf-8" else found
 
 
@@ -198,8 +210,12 @@ def blocks(source: Source, stream: BinaryIO, encoding: str) -> Iterator[list[str
             at = next((place for place, line in enumerate(block) if "\0" in line), len(block))
             yield block[:at]
             raise InvalidRecordError(
-                f"{source.name}, line {number + at + 1:,} holds a zero byte, so it is no text, or in another encoding "
-                f"than {encoding}. Say which with encoding= (--encoding), such as utf-16."
+                message(
+                    f"{source.name}, line {number + at + 1:,} holds a zero byte, so it is not text, or not in "
+                    f"{encoding}. Set the encoding, such as ",
+                    setting("encoding", "utf-16"),
+                    ".",
+                )
             )
         number += len(block)
         if block:
@@ -216,8 +232,11 @@ def _without_mark(source: Source) -> str:
         if zeros[place] > pairs * 0.6 and zeros[1 - place] < pairs * 0.1:
             return name
     raise InvalidRecordError(
-        f"{source.name} holds zero bytes, so it is no text, or in an encoding that must be said: encoding= "
-        "(--encoding), such as utf-16-le."
+        message(
+            f"{source.name} holds zero bytes, so it is not text, or its encoding has to be set, such as ",
+            setting("encoding", "utf-16-le"),
+            ".",
+        )
     )
 
 
@@ -231,6 +250,5 @@ def _undecodable(name: str, encoding: str, error: UnicodeError, line: int | None
     byte = f" (byte 0x{error.object[error.start]:02X})" if isinstance(error, UnicodeDecodeError) else ""
     other = "windows-1252" if encoding.startswith("utf-8") else "utf-8"
     return InvalidRecordError(
-        f"{name}: {where} is not {encoding}{byte}. Say which encoding it is with encoding= (--encoding), "
-        f"such as {other}."
+        message(f"{name}: {where} is not {encoding}{byte}. Set the encoding, such as ", setting("encoding", other), ".")
     )

@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
-from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.column import Column, Decision, shown
 from databox.files.numerals import EXACT, exact_text, is_exact
+from databox.wording import Message, message, setting
 
 __all__ = ["as_text", "kind_of", "long_columns", "typed_reader", "with_types", "without_long"]
 
@@ -92,7 +92,9 @@ def with_types(where: str, name: str, by_text: Decision | None, typed: Sequence[
         if kind in kinds:
             line, value = kinds[kind]
             raise InvalidRecordError(
-                f"{where} {line}, column {name!r}: {as_text(value)} is one of {problem}. {_as_text_option(name)}.",
+                message(
+                    f"{where} {line}, column {name!r}: {as_text(value)} is one of {problem}. ", _as_text(name), "."
+                ),
                 column=name,
             )
     if set(kinds) == {"date", "datetime"}:
@@ -146,8 +148,12 @@ def without_long(
                 continue
             if column not in texts:
                 raise InvalidRecordError(
-                    f"{name}, row {index:,}, column {column!r}: {value} has more digits than a number holds "
-                    f"exactly, and the numbers before it had not. {remedy or _as_text_option(column)}.",
+                    message(
+                        f"{name}, row {index + 1:,}, column {column!r}: {value} has more digits than a number holds "
+                        "exactly, unlike the numbers before it. ",
+                        remedy or _as_text(column),
+                        ".",
+                    ),
                     index=index,
                     column=column,
                 )
@@ -155,8 +161,8 @@ def without_long(
         yield row
 
 
-def _as_text_option(name: str) -> str:
-    return f"To have the column as text, say columns={{{name!r}: 'text'}} (--column {for_shell(name)}=text)"
+def _as_text(name: str) -> Message:
+    return message("To read the column as text, use ", setting("columns", {name: "text"}))
 
 
 def _not_such(kind: str) -> Callable[[str], Any] | None:
@@ -164,6 +170,6 @@ def _not_such(kind: str) -> Callable[[str], Any] | None:
         return None
 
     def read(cell: str) -> Any:
-        raise ValueError(f"is text, and the column was {kind} before it")
+        raise ValueError(f"is text, but the column was {kind} before it")
 
     return read

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from databox.display import for_shell
 from databox.errors import InvalidRecordError
 from databox.files.column import shown
 from databox.files.dates import form_of
 from databox.files.numerals import marks_of
+from databox.wording import message, setting
 
-__all__ = ["ERRORS", "ask_about_words", "means_nothing", "null_option"]
+__all__ = ["ERRORS", "ask_about_words", "means_nothing"]
 
 ERRORS = frozenset({"#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
 """What a sheet displays if a formula has no result."""
@@ -28,14 +28,6 @@ _WORDS = frozenset(
 def means_nothing(cell: str) -> bool:
     """Whether a cell has a word for a missing value."""
     return cell.strip().lower() in _WORDS
-
-
-def null_option(words: Sequence[str]) -> str:
-    """Return how to declare words as null, in Python and on the command line."""
-    options = " ".join(
-        f"--null={for_shell(word)}" if word[:1] == "-" else f"--null {for_shell(word)}" for word in words
-    )
-    return f"say nulls=[{', '.join(map(repr, words))}] ({options})"
 
 
 def ask_about_words(where: str, name: str, texts: Sequence[tuple[int, str]], typed: Sequence[tuple[int, Any]]) -> None:
@@ -62,8 +54,13 @@ def ask_about_words(where: str, name: str, texts: Sequence[tuple[int, str]], typ
     line, word = words[0]
     said = list(dict.fromkeys(cell for _, cell in words))[:5]
     raise InvalidRecordError(
-        f"{where} {line}, column {name!r}: {shown(word)!r} is all that keeps the column from being {kind}. If it means "
-        f"nothing, {null_option(said)}; to have the column as text, columns={{{name!r}: 'text'}} "
-        f"(--column {for_shell(name)}=text).",
+        message(
+            f"{where} {line}, column {name!r}: without {shown(word)!r}, the column would be {kind}. If it stands for a "
+            "missing value, use ",
+            setting("nulls", said),
+            "; to read the column as text, use ",
+            setting("columns", {name: "text"}),
+            ".",
+        ),
         column=name,
     )

@@ -10,6 +10,7 @@ from databox.api.documented import MAX_RECORDS
 from databox.errors import InvalidRecordError
 from databox.ingest.encode import encode
 from databox.misuse import ArgumentTypeError, ArgumentValueError
+from databox.wording import Message, message, row_at
 
 __all__ = [
     "Batch",
@@ -138,11 +139,16 @@ class Batcher:
         size = len(row) + 1
         most = self._end.max_batch_bytes if self._end else self._max_bytes
         if _AROUND + size > most:
-            remedy = "Shorten its texts, or raise max_batch_bytes."
+            remedy = Message("Shorten its texts, or raise max_batch_bytes.", "Shorten its texts.")
             if self._end:
-                remedy = "Shorten its texts. An earlier run with this journal had that max_batch_bytes, which is kept."
+                kept = " An earlier run with this journal had that max_batch_bytes, which is kept."
+                remedy = Message(f"Shorten its texts.{kept}", "Shorten its texts.")
             raise InvalidRecordError(
-                f"Row {index} makes a request of {_AROUND + size:,} bytes, and {most:,} are allowed. {remedy}",
+                message(
+                    row_at(index, "Row"),
+                    f" makes a request of {_AROUND + size:,} bytes, but at most {most:,} are allowed. ",
+                    remedy,
+                ),
                 index=index,
             )
         full = self._end is None and (self._bytes + size > most or len(self._held) >= self._size)
@@ -190,8 +196,8 @@ def difference(batch: Batch, given: bytes, noted: bytes) -> str:
     places = range(0, min(len(given), len(noted)), _ROW_DIGEST)
     same = sum(1 for _ in takewhile(lambda at: given[at : at + _ROW_DIGEST] == noted[at : at + _ROW_DIGEST], places))
     if same < len(batch.indexes):
-        return f"row {batch.indexes[same]:,} is not what it was"
-    return f"there is a row after row {batch.indexes[-1]:,} that is missing now"
+        return message(row_at(batch.indexes[same]), " has changed")
+    return message("there was a row after ", row_at(batch.indexes[-1]), " that is missing now")
 
 
 def digest_of_rows(batch: Batch) -> bytes:

@@ -191,7 +191,7 @@ class DeadLetters:
     def _problem(self, error: Exception) -> ConfigurationError:
         what = getattr(error, "strerror", None) or error
         return ConfigurationError(
-            f"The dead letters cannot be written to {self.path}: {what}. Make room there, or name a file elsewhere."
+            f"The dead letters cannot be written to {self.path}: {what}. Free disk space there, or name another file."
         )
 
 
@@ -213,7 +213,7 @@ def _end_of(run: Run, number: int, *, keyed: bool) -> tuple[str, str, str, bool]
     if shares.rejected == run.rows_of(number):  # by the status alone; not enough to send them again without keys
         return "rejected", said, "no", keyed
     some = (
-        f"Of this batch's {run.rows_of(number)} rows {shares.rejected} were rejected, and the API does not say which."
+        f"Of this batch's {run.rows_of(number)} rows {shares.rejected} were rejected, but the API does not say which."
     )
     return "rejected", f"{some} {said}".strip(), "some", keyed
 

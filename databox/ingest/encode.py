@@ -18,6 +18,7 @@ import orjson
 from databox.errors import InvalidRecordError
 from databox.ingest.keys import as_key
 from databox.ingest.rows import as_mapping
+from databox.wording import Message, message, row_at, setting, words_of
 
 __all__ = ["encode", "shown"]
 
@@ -27,12 +28,15 @@ _PLAIN = _SIMPLE | {datetime}
 _ZONES = frozenset({timezone, ZoneInfo})
 _MINUTE = timedelta(minutes=1)
 _INFINITIES = frozenset({math.inf, -math.inf})
-_INFINITE = "is infinite, which JSON cannot say. Send None or a finite number"
-_NO_TYPE = "is {}, for which the API has no type. Send seconds, or text"
-_NO_DATE = "is a date outside the years 1 to 9999. Send None, or text"
+_NULL = Message("None", "null")
+_INFINITE = message("is infinite, which JSON cannot represent. Send ", _NULL, " or a finite number")
+_NO_TYPE = ", for which the API has no type. Send seconds, or text"
+_NO_DATE = message("is a date outside the years 1 to 9999. Send ", _NULL, ", or text")
 _LARGEST_INT = 2**64 - 1
 _SMALLEST_INT = -(2**63)
 _LONGEST = 200
+_PLAINLY = {"dict": "an object", "list": "an array", "time": "a time of day", "timedelta": "a duration"}
+"""What the command calls values of Python's types."""
 
 
 class _Unsendable(Exception):
@@ -68,7 +72,9 @@ def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tupl
     except (InvalidRecordError, MemoryError):
         raise
     except Exception as error:  # a row may be any object, whose code runs here
-        raise InvalidRecordError(f"Row {index} cannot be read: {_raised(error)}.", index=index) from error
+        raise InvalidRecordError(
+            message(row_at(index, "Row"), f" cannot be read: {_raised(error)}."), index=index
+        ) from error
     if not primary_keys:
         return data, None
     return data, orjson.dumps([_key_part(row, name, index) for name in primary_keys], option=_OPTIONS)
@@ -114,7 +120,7 @@ def _looked_at(row: dict[Any, Any], index: int) -> tuple[dict[Any, Any], bytes]:
     except (TypeError, ValueError):
         # Only text can still be at fault: half of a surrogate pair, which UTF-8 cannot encode.
         column = next((name for name, value in row.items() if not _is_unicode(name, value)), None)
-        raise _invalid(index, column, "is text that is not valid Unicode. Decode it rightly first") from None
+        raise _invalid(index, column, "is text that is not valid Unicode. Decode it correctly first") from None
 
 
 def _as_written(value: Any) -> Any:
@@ -131,8 +137,11 @@ def _key_part(row: dict[Any, Any], name: str, index: int) -> Any:
         raise _invalid(
             index,
             name,
-            f"{lack}, and it is a primary key, which has a value in each row. Give it one, or look whether "
-            "primary_keys are the dataset's",
+            message(
+                f"{lack}, but a primary key needs a value in every row. Give it one, or check that ",
+                setting("primary_keys"),
+                " has the dataset's keys",
+            ),
         )
     return as_key(value)
 
@@ -140,29 +149,29 @@ def _key_part(row: dict[Any, Any], name: str, index: int) -> Any:
 def _fields(record: object, index: int) -> dict[Any, Any]:
     fields = as_mapping(record)
     if fields is None:
-        message = f"Row {index} is {_of_type(record)}, not a mapping from column to value."
+        problem = ", not a mapping from column to value."
         if issubclass(type(record), list | tuple):
-            message = (
-                f"Row {index} is {_of_type(record)}, which has no names for its values. Give each row as a mapping, "
-                "dict(zip(names, row)); or pass the cursor itself, which knows them."
+            problem = (
+                ", which has no names for its values. Give each row as a mapping, dict(zip(names, row)); or pass the "
+                "cursor itself, which knows them."
             )
-        raise InvalidRecordError(message, index=index)
+        raise InvalidRecordError(message(row_at(index, "Row"), " is ", _of_type(record), problem), index=index)
     return dict(fields)
 
 
 def _plain_row(given: dict[Any, Any], index: int) -> dict[str, Any]:
     """The row with all values as types that orjson knows, Decimal, or int of any size."""
     if not given:
-        raise InvalidRecordError(f"Row {index} has no columns.", index=index)
+        raise InvalidRecordError(message(row_at(index, "Row"), " has no columns."), index=index)
     row: dict[str, Any] = {}
     for column, value in given.items():
         if not isinstance(column, str):
-            message = f"Row {index}: the column name {column!r} is {_of_type(column)}. Make it a str."
-            raise InvalidRecordError(message, index=index)
+            problem = f": the column name {column!r} is {_of_type(column)}. Make it a str."
+            raise InvalidRecordError(message(row_at(index, "Row"), problem), index=index)
         try:
             row[str.__str__(column)] = _converted(value)  # as plain text, in case it comes from NumPy or an enumeration
         except _Unsendable as problem:
-            raise _invalid(index, column, str(problem)) from None
+            raise _invalid(index, column, words_of(problem)) from None
         except MemoryError:
             raise
         except Exception as error:  # a value may be any object, whose code runs here
@@ -201,7 +210,7 @@ def _converted(value: Any) -> Any:
         case date():
             return date(value.year, value.month, value.day)
         case time() | timedelta():
-            raise _Unsendable(_NO_TYPE.format(_of_type(value)))
+            raise _Unsendable(message("is ", _of_type(value), _NO_TYPE))
         case bytes() | bytearray() | memoryview():
             raise _Unsendable("is bytes. Decode it to text first")
         case _:
@@ -245,16 +254,18 @@ def _foreign(value: Any) -> Any:
     if package == "numpy" and name == "datetime64":
         return _numpy_moment(value)
     if package == "numpy" and name == "timedelta64":
-        raise _Unsendable(_NO_TYPE.format(kind))
+        raise _Unsendable(message("is ", kind, _NO_TYPE))
     if package == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         plain = value.item()
         if type(plain).__module__.partition(".")[0] != "numpy":
             return _converted(plain)
     if name == "MonthDayNano":  # an Arrow or DuckDB interval
-        raise _Unsendable(_NO_TYPE.format(kind))
+        raise _Unsendable(message("is ", kind, _NO_TYPE))
     if isinstance(value, Mapping | list | tuple | set | frozenset) or (package == "numpy" and name == "ndarray"):
-        raise _Unsendable(f"is {kind}, and a row must be flat. Send its parts as columns, or as text (json.dumps)")
-    raise _Unsendable(f"is {kind}, which cannot be sent. Convert it to a number, text or date")
+        dumped = Message(" (json.dumps)", "")
+        flat = ", but a row must be flat. Send its parts as columns, or the value as text"
+        raise _Unsendable(message("is ", kind, flat, dumped))
+    raise _Unsendable(message("is ", kind, ", which cannot be sent. Convert it to a number, text or date"))
 
 
 def _numpy_moment(value: Any) -> Any:
@@ -276,11 +287,14 @@ def _is_unicode(*texts: object) -> bool:
 
 def _invalid(index: int, column: str | None, problem: str) -> InvalidRecordError:
     # The value itself is not part of the message: it may be private, and messages are logged.
-    return InvalidRecordError(f"Row {index}, column {column!r} {problem}.", index=index, column=column)
+    return InvalidRecordError(
+        message(row_at(index, "Row"), f", column {column!r} ", problem, "."), index=index, column=column
+    )
 
 
-def _of_type(value: object) -> str:
-    return f"of type {type(value).__name__}"
+def _of_type(value: object) -> Message:
+    name = type(value).__name__
+    return Message(f"of type {name}", _PLAINLY.get(name))
 
 
 def _raised(error: Exception) -> str:

@@ -42,10 +42,10 @@ _ELSEWHERE = {
 _PLACE = re.compile(r"records?\[\d+\]|\b(?:row|record|line|item)s?\s*(?:no\.?|number)?\s*[#:]?\s*\d", re.IGNORECASE)
 _REQUEST_ID = re.compile(r" \(request id .*?\)")
 _ABOUT_ALL = (
-    "All parts of the batch were refused in these words, which name no row or column: the refusal is about the request "
-    "as a whole."
+    "All parts of the batch were refused in these words, which name no row or column, so the refusal is about the "
+    "request as a whole."
 )
-_SPENT = f"{BUDGET} rows of this run had been refused one by one, so the rows of this batch were not tried singly."
+_SPENT = f"{BUDGET} rows of this run had been refused one by one, so the rows of this batch were not tried one by one."
 
 
 def is_about_rows(error: APIError | None) -> bool:
@@ -189,7 +189,7 @@ class Isolation:
         known = {part.number for part, _ in ended}
         # Possibly from another thread: a part is first added to the ended ones, and then removed from the pending ones.
         waiting = (part for part in list(self._pending) if part.number not in known)
-        ended += [(part, Answer(error=part.error, open=part.attempts.open)) for part in waiting]
+        ended += [(part, Answer(error=part.error or part.attempts.lost, open=part.attempts.open)) for part in waiting]
         return tuple(sorted(ended, key=lambda each: each[0].batch.first_row))
 
     def _is_about_all(self) -> bool:

@@ -22,6 +22,7 @@ from databox.ingest.resume import Entry, LeftOut, Newer
 from databox.ingest.settle import Shares
 from databox.ingest.totals import Total
 from databox.report import Outcome
+from databox.wording import message
 
 __all__ = ["Journal"]
 
@@ -33,11 +34,10 @@ from keys join batches on batches.number = keys.batch
 where state in ('accepted', 'ambiguous', 'sending') group by key;
 """
 _MISMATCHES = {
-    "dataset": "belongs to another dataset: {}, not {}. Name that one, or a journal of its own for this one.",
-    "address": "belongs to another address: {}, not {}. Go to that one, or name a journal of its own for this one.",
-    "primary keys": "was begun with other primary keys: {}, not {}. Name those.",
-    "query": "was begun with the rows of another query, or with other parameters. Name those, or a journal of its own "
-    "for this query.",
+    "dataset": "belongs to another dataset: {}, not {}. Use that dataset, or another journal for this one.",
+    "address": "belongs to another address: {}, not {}. Use that address, or another journal for this one.",
+    "primary keys": "was begun with other primary keys: {}, not {}. Use those.",
+    "query": "was begun with another query, or with other parameters. Use those, or another journal for this query.",
 }
 
 
@@ -100,7 +100,7 @@ class Journal:
         if number >= self._known:
             if self._file.value("batches") is not None:
                 raise self._other_input(
-                    "it was finished, and there are more rows now", "Send the new rows alone, with another journal."
+                    "it was finished, but there are more rows now", "Send the new rows alone, with another journal."
                 )
             return None, True
         columns = "rows, digest, state, ingestion_id, error, shares, rejected, ordered, lost"
@@ -328,10 +328,8 @@ class Journal:
                 doubled = self._file.doubled() if name in {"primary keys", "query"} else ""
                 raise problem(self.path, _MISMATCHES[name].format(repr(noted), repr(value)) + doubled)
 
-    def _other_input(
-        self, what: str, remedy: str = "Run again with the rows that it began with."
-    ) -> ConfigurationError:
-        return problem(self.path, f"belongs to another input: {what}. {remedy}{self._file.doubled()}")
+    def _other_input(self, what: str, remedy: str = "Run again with the rows it was begun with.") -> ConfigurationError:
+        return problem(self.path, message("belongs to another input: ", what, f". {remedy}{self._file.doubled()}"))
 
 
 def _total(total: Total | None) -> Statement:

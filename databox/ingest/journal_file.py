@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from databox.errors import ConfigurationError
+from databox.wording import message
 
 __all__ = ["JournalFile", "Statement", "problem", "transaction"]
 
@@ -34,13 +35,13 @@ create index left_out_by_batch on left_out (batch);
 create table letter_files (file text primary key) without rowid;
 create table letters (file text, row integer, run integer, digest blob, primary key (file, row, run)) without rowid;
 """
-_NO_JOURNAL = "is no journal, and was left as it is. Name a path where there is no file yet."
+_NO_JOURNAL = "is not a journal, and was left unchanged. Name a file that does not exist yet."
 
 _START = b"SQLite format 3\0"
 _NO_ROOM = ("FULL", "IOERR")
 _DAMAGED = (
-    "is damaged: {}. Put a copy of it back. Without one nobody knows which rows were accepted: where there are no "
-    "primary keys, purge the dataset before all rows are sent again."
+    "is damaged: {}. Restore a copy of it. Without one it is not known which rows were accepted: without primary keys, "
+    "purge the dataset before you send all rows again."
 )
 
 
@@ -124,7 +125,7 @@ class JournalFile:
         if self.value("primary keys") or not accepted:
             return ""
         rows = "1 accepted row" if accepted == 1 else f"{accepted:,} accepted rows"
-        return f" It holds {rows}, and without primary keys starting anew would store them twice."
+        return f" It holds {rows}; without primary keys, starting anew would store them twice."
 
     def _unusable(self, error: sqlite3.Error) -> ConfigurationError:
         with suppress(ConfigurationError, sqlite3.Error):
@@ -152,7 +153,7 @@ def _make(path: Path) -> None:
     except sqlite3.Error as error:
         raise _unusable(path, error) from None
     except OSError as error:
-        raise problem(path, f"cannot be made: {error.strerror}. Name a path where you may write.") from None
+        raise problem(path, f"cannot be created: {error.strerror}. Name a file in a folder you may write to.") from None
     finally:
         with suppress(OSError):
             new.unlink(missing_ok=True)
@@ -191,8 +192,8 @@ def _look_at(path: Path) -> None:
     if not start:
         raise problem(
             path,
-            "is an empty file, which no run leaves behind. Name a path where there is no file yet; but if runs have "
-            "used this one, find out first what became of it, since without it all rows would be sent again.",
+            "is an empty file, which no run leaves behind. Name a file that does not exist yet; but if runs have used "
+            "this one, find out first what happened to it, because without it all rows would be sent again.",
         )
     if start != _START:
         raise problem(path, _NO_JOURNAL)
@@ -206,13 +207,13 @@ def _check_format(path: Path, db: sqlite3.Connection) -> None:
     if (mark, version) != (_MARK, _FORMAT):
         raise problem(
             path,
-            f"was made by another version of this package, in format {version or 1}, and this one knows {_FORMAT}. "
-            "Go on with that version.",
+            f"was written by another version of this package, in format {version or 1}; this version reads {_FORMAT}. "
+            "Continue with that version.",
         )
     with closing(sqlite3.connect(":memory:")) as fresh:
         fresh.executescript(_SCHEMA)
         if found != _layout(fresh):
-            raise problem(path, _DAMAGED.format("its tables are not as they were made"))
+            raise problem(path, _DAMAGED.format("its tables were changed"))
 
 
 def _layout(db: sqlite3.Connection) -> dict[str, str]:
@@ -238,7 +239,7 @@ def _unusable(path: Path, error: sqlite3.Error, doubled: str = "") -> Configurat
     """The error for an SQLite error, with its only remedy."""
     name = _name_of(error)
     if name.startswith("BUSY"):
-        return problem(path, "is used by another run. Wait until that has ended, then run again.")
+        return problem(path, "is in use by another run. Wait until that has ended, then run again.")
     if name == "NOTADB":
         return problem(path, _NO_JOURNAL)
     if name.startswith(_NO_ROOM):
@@ -255,4 +256,4 @@ def _name_of(error: sqlite3.Error) -> str:
 
 def problem(path: Path, what: str) -> ConfigurationError:
     """Return the error that says what is wrong with a journal."""
-    return ConfigurationError(f"The journal {path} {what}")
+    return ConfigurationError(message(f"The journal {path} ", what))

@@ -11,10 +11,11 @@ from databox.errors import DataboxError, InvalidRecordError
 from databox.ingest.resume import Before, LeftOut
 from databox.ingest.settle import Shares
 from databox.report import BatchOutcome, Outcome
+from databox.wording import message, words_of
 
 __all__ = ["LISTED", "Invalid", "Overtaken", "Sent", "compact", "without_frames"]
 
-_OVERTAKEN = "Not sent again, since newer rows of the same keys were accepted."
+_OVERTAKEN = "Not sent again, because newer rows with the same keys were accepted."
 _NOT_SHARED_OUT = Shares()
 LISTED = 1000
 """The maximum number of entries for rows that could not be encoded; further ones are counted in a single entry."""
@@ -137,7 +138,9 @@ class Invalid:
             yield _outcome(group.first_row, group.rows, "invalid", group.error)
         if self._unlisted:
             rows, error = self._unlisted.rows, self._unlisted.error
-            words = f"{rows:,} more rows could not be encoded, which are not listed one by one. {error}"
+            words = message(
+                f"{rows:,} more rows could not be encoded, and are not listed one by one. ", words_of(error)
+            )
             column = getattr(error, "column", None)
             first = self._unlisted.first_row
             yield _outcome(first, rows, "invalid", InvalidRecordError(words, index=first, column=column))

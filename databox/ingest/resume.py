@@ -9,14 +9,16 @@ from databox.ingest.batch import Batch
 from databox.ingest.settle import Shares
 from databox.ingest.totals import Purged
 from databox.report import Outcome
+from databox.wording import Message, message, row_at, setting
 
 __all__ = ["Before", "Earlier", "Entry", "LeftOut", "Newer", "Refused", "plan"]
 
-_UNANSWERED = "An earlier run ended when this was sent and no answer to it was noted: it may be stored."
-_BOTH = 'With on_ambiguous="resend" both go again, in their order.'
-_APART = (
-    "With this journal they cannot go again in their order. Run once more with dead_letter, which gets all rows that "
-    "may go again, in their order; then ingest that file without this journal."
+_UNANSWERED = "An earlier run ended after this was sent, before an answer was noted: it may be stored."
+_BOTH = Message(' With on_ambiguous="resend" both go again, in their order.', "")
+_APART = message(
+    " With this journal they cannot go again in their order. Run once more with ",
+    setting("dead_letter"),
+    ", which gets all rows that may go again, in their order; then ingest that file without this journal.",
 )
 
 
@@ -147,8 +149,13 @@ def plan(
     possible = [by for index in rest.indexes if (by := newer.get(index, Newer()).possible) is not None]
     if possible and not (resend and in_order):
         held = DataboxError(
-            f"Not sent again: row {possible[0]}, which is newer and has the key of one of these, was sent, and its "
-            f"answer was lost. {_BOTH if in_order else _APART}{_before(entry.error)}"
+            message(
+                "Not sent again: ",
+                row_at(possible[0]),
+                ", which is newer and has the key of one of these, was sent, but its answer was lost.",
+                _BOTH if in_order else _APART,
+                _before(entry.error),
+            )
         )
         return Earlier(rest, send=False, before=attrs.evolve(before, error=held), left_out=tuple(left_out))
     return Earlier(rest, send=True, before=before, left_out=tuple(left_out))

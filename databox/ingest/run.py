@@ -28,6 +28,7 @@ from databox.report import IngestReport, Outcome
 __all__ = ["Answer", "Run", "is_fatal"]
 
 _SHARED = "The answer named an ingestion that another batch, under way at the same time, got as well"
+_UNHEARD = "The run was interrupted before the answer arrived, so the rows may be stored."
 FATAL = (*DENIALS, NotFoundError)
 WITNESSES = 8
 """The minimum number of batches that may be kept while others are tried."""
@@ -171,7 +172,7 @@ class Run:
                 sent.apart,
                 outcome=each.outcome,
                 ingestion_id=each.ingestion_id,
-                error=each.error and without_frames(each.error),
+                error=_reason(each.outcome, each.error),
                 shares=Shares(unverified=len(part.batch.rows) if each.outcome == "accepted" else 0),
             )
         sent.outcome = "failed"
@@ -197,7 +198,7 @@ class Run:
         if outcome == "accepted":
             fit = shares and shares.counted + shares.uncounted + shares.unverified == sent.rows
             self._share_out(sent, shares if shares and fit else Shares(unverified=sent.rows))
-        sent.ingestion_id, sent.error = ingestion_id, error and without_frames(error)
+        sent.ingestion_id, sent.error = ingestion_id, _reason(outcome, error)
         sent.outcome = outcome  # last, because an interrupt may come at any line
         sent.keys = frozenset()  # a long run must not keep them all
         self.claims.ended(number)
@@ -316,6 +317,13 @@ class Run:
         return attrs.evolve(
             report, resent=self.resent_rows, primary_keys=primary_keys, primary_keys_assumed=keys_assumed
         )
+
+
+def _reason(outcome: Outcome, error: DataboxError | None) -> DataboxError | None:
+    """Why rows were not accepted; rows whose answer never arrived have a reason as well."""
+    if error is None and outcome == "ambiguous":
+        error = DataboxError(_UNHEARD)
+    return error and without_frames(error)
 
 
 def is_fatal(answer: Answer) -> bool:

@@ -12,6 +12,7 @@ from databox.ingest.batch import Batcher, End
 from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
 from databox.misuse import ArgumentTypeError, ArgumentValueError
 from databox.report import IngestProgress
+from databox.wording import message, setting
 
 __all__ = ["Settings"]
 
@@ -68,7 +69,13 @@ class Settings:
             raise ArgumentTypeError(f"progress must be callable, not {type(self.progress).__name__}.")
         if self.journal and any(_is_one_file(self.journal, file) for file in self._letter_files):
             raise ArgumentValueError(
-                f"journal and dead_letter must be different files, and both are {str(self.journal)!r}."
+                message(
+                    setting("journal"),
+                    " and ",
+                    setting("dead_letter"),
+                    " must be different files, but both are ",
+                    f"{str(self.journal)!r}.",
+                )
             )
 
     def check_files_read(self, names: Iterable[str]) -> None:
@@ -80,8 +87,11 @@ class Settings:
         for name in names:
             if any(_is_one_file(Path(name), file) for file in self._letter_files):
                 raise ArgumentValueError(
-                    f"dead_letter is {str(self.dead_letter)!r}, which the rows come from: those that do not make it "
-                    "would stand in it twice. Name another file."
+                    message(
+                        setting("dead_letter"),
+                        f" is {str(self.dead_letter)!r}, which the rows come from: those that fail would be in it "
+                        "twice. Name another file.",
+                    )
                 )
 
     @property
@@ -99,10 +109,10 @@ class Settings:
     def going_on(self) -> str:
         """How to resume after a run that was stopped."""
         if self.journal:
-            return "Run the same again later: with its journal it goes on where it stopped."
+            return "Run the same again later, to go on where it stopped."
         if self.primary_keys:
-            return "Run the same again later: with its primary keys rows that are stored already stay stored once."
-        return "Send the rows that were not accepted again later; the report says which."
+            return "Run the same again later: with its primary keys, rows that are stored already stay stored once."
+        return "Send the rows that were not accepted again later; the report says which they are."
 
     def batcher(self, ends: Iterable[End] = ()) -> Batcher:
         """Return the object that splits rows into batches."""

@@ -125,7 +125,7 @@ def listed_failure(summary: IngestionSummary, rows: int) -> DataboxError:
     """Return why the rows of an ingestion that the list calls failed are reported as rejected."""
     return DataboxError(
         f"The list says of ingestion {summary.id} that it failed, {summary.status!r}, and counts no rows: "
-        f"{_rows(rows)} are taken as rejected. Ask for the ingestion to learn why."
+        f"{_rows(rows)} are taken as rejected. Look up the ingestion to learn why."
     )
 
 
@@ -134,7 +134,7 @@ def still_open(ingestion: Ingestion, shares: Shares, seconds: float) -> Ingestio
     said = _reasons(ingestion)
     return IngestionTimeoutError(
         f"What became of {_rows(shares.unverified)} of ingestion {ingestion.id} was not known after {seconds:g} "
-        f"seconds; its status was {ingestion.status!r}{f', and it said: {said}' if said else ''}. Ask for it later.",
+        f"seconds; its status was {ingestion.status!r}{f', and it said: {said}' if said else ''}. Look it up later.",
         ingestion=ingestion,
     )
 

@@ -14,7 +14,7 @@ from databox.errors import DataboxError
 __all__ = ["Purged", "Total", "Totals"]
 
 _REMEDY = (
-    "Which of these rows are left the API does not say, and they are not sent again. Purge the dataset and start anew "
+    "The API does not say which of these rows are left, and they are not sent again. Purge the dataset and start anew "
     "with another journal; then each row is stored once."
 )
 

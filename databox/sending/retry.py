@@ -48,6 +48,8 @@ class Attempts:
     """When the last one was sent, on the monotonic clock."""
     failed_at: float | None = None
     """When the first one failed."""
+    lost: APIError | None = None
+    """Why it is not known whether one took effect; the last one's reason where there are several."""
 
 
 _PASSING_CODES = {"rate_limited", "service_unavailable"}

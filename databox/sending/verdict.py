@@ -62,7 +62,7 @@ _ADVICE: dict[type[APIStatusError], str] = {
     PermissionDeniedError: "The key's user does not have permission; ask an administrator of the account.",
     NotFoundError: "Check the id: it may be deleted, mistyped, or in an account that this key cannot see.",
     ConflictError: "Something that must be unique already exists.",
-    RequestTooLargeError: "Send less at once: lower batch_size or max_batch_bytes.",
+    RequestTooLargeError: "Send fewer or smaller rows at once.",
     RateLimitError: "The key's 10 requests a second or 10,000 an hour are used up; "
     "wait, or share the key with fewer programs.",
     ServerError: "The service failed; try again later, and quote the request id to support.",
@@ -165,7 +165,7 @@ def _error_class(status: int) -> type[APIStatusError]:
 
 def _advice(kind: type[APIStatusError], status: int) -> str:
     if 300 <= status < 400:
-        return "Redirects are not followed, so that the key is sent to one host only. Check base_url."
+        return "Redirects are not followed, so that the key is sent to one host only. Check the base URL."
     return _ADVICE.get(kind, "Sending the same request again will probably fail again.")
 
 
@@ -198,7 +198,7 @@ def _invalid(
         f"{operation.method} {operation.path} was answered with status {response.status}, but {problem}"
         f"{f' (request id {request_id})' if request_id else ''}. "
         f"{'' if operation.method == 'GET' else 'The request may have taken effect. '}"
-        "Check base_url, and whether a proxy answers in the API's place."
+        "Check the base URL, and whether a proxy answers in place of the API."
     )
     return InvalidResponseError(
         redactor.text(message),

@@ -314,7 +314,7 @@ def test_what_cannot_be_undone_asks(databox: Command, box: Sandbox, dataset_id: 
         (["nonsense"], "No such command"),
         (["account", "data-sources", "x"], "not a valid int"),
         (["account", "data-sources", "-5"], "No such option"),
-        (["account", "data-sources", "0"], "account_id must be a positive"),
+        (["account", "data-sources", "0"], "The account id must be a positive"),
         (["data-source", "create", "--title", " "], "title is empty"),
         (["dataset", "create", "--title", "T", "--data-source-id", "1", "--primary-keys", "a,"], "empty"),
         (["dataset", "create", "--title", "T"], "--data-source-id"),
@@ -347,7 +347,7 @@ def test_doctor_on_a_good_day(databox: Command, box: Sandbox) -> None:
     done = databox("doctor")
     assert done.code == 0
     assert box.api_key not in done.out + done.err
-    for words in ("databox-sdk", "Python", "from DATABOX_API_KEY", box.url, "the API takes it", "agrees with"):
+    for words in ("databox-sdk", "Python", "from DATABOX_API_KEY", box.url, "the API accepts the key", "agrees with"):
         assert words in done.out
     assert all(check["ok"] is not False for check in databox("doctor", "--json").json["checks"])
 

@@ -169,7 +169,7 @@ def test_options_reach_the_reader(databox: Command, box: Sandbox, dataset_id: st
         (["--records", "[]", "--file", "x"], b"", "either --records or files"),
         (["-", "-"], b"", "- and - are one file"),
         (["--column", "a"], b"a\n1\n", "not like amount=number"),
-        (["--column", "a=int"], b"a\n1\n", "no type of column"),
+        (["--column", "a=int"], b"a\n1\n", "is not a column type"),
         (["--column", "b=text"], b"a\n1\n", "no column 'b'"),
         (["--primary-keys", "key"], b"a\n1\n", "no column 'key'"),
         (["--primary-keys", "a,a"], b"a\n1\n", "names a column twice"),
@@ -177,7 +177,7 @@ def test_options_reach_the_reader(databox: Command, box: Sandbox, dataset_id: st
         (["--limit-share", "half"], b"a\n1\n", "not a share"),
         (["--concurrency", "0"], b"a\n1\n", "0 is not in the range"),
         (["--verify", "twice"], b"a\n1\n", "'twice' is not one of"),
-        (["--encoding", "klingon"], b"a\n1\n", "no encoding 'klingon'"),
+        (["--encoding", "klingon"], b"a\n1\n", "no text encoding 'klingon'"),
         (["--delimiter", "::"], b"a\n1\n", "one character"),
         (["--journal", "no/such/directory"], b"a\n1\n", "journal"),
         (["--dead-letter", "no/such/directory"], b"a\n1\n", "dead letters"),
@@ -209,7 +209,7 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(command: Command, box: Sandbox
     done = command("dataset", "ingest", "some-id", "a.csv", "--dry-run")
     assert done.code == 0
     assert "Nothing was sent." in done.out
-    assert "2,501 rows, 76 kB, 52 requests at least." in done.out
+    assert "2,501 rows, 76 kB, at least 52 requests." in done.out
     found = command("dataset", "ingest", "some-id", "a.csv", "--dry-run", "--json", "--verify", "none").json
     assert (found["rows"], found["requests"], found["columns"][0]["type"]) == (2501, 26, "number")
     slower = command("dataset", "ingest", "some-id", "a.csv", "--dry-run", "--json", "--limit-share", "10%").json
@@ -219,10 +219,10 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(command: Command, box: Sandbox
 
 def test_an_estimate_has_no_size_of_nothing_and_no_time_for_nothing(command: Command) -> None:
     done = command("dataset", "ingest", "some-id", "--dry-run", "--records", '[{"id": 1}]')
-    assert re.search(r"^1 row, \d\d bytes, 2 requests at least\.$", done.out, re.MULTILINE)
+    assert re.search(r"^1 row, \d\d bytes, at least 2 requests\.$", done.out, re.MULTILINE)
     done = command("dataset", "ingest", "some-id", "--dry-run", "--records", "[]", "--allow-empty")
     assert "0 rows, 0 bytes, 0 requests.\n" in done.out
-    assert "At the limit" not in done.out
+    assert "At the rate limit" not in done.out
     csv(Path("a.csv"), 400)
     assert re.search(r"400 rows, \d+ kB, ", command("dataset", "ingest", "some-id", "a.csv", "--dry-run").out)
 
@@ -239,7 +239,7 @@ def test_a_dry_run_finds_rows_that_cannot_be_sent(command: Command) -> None:
     done = command("dataset", "ingest", "some-id", "--dry-run", "--records", '[{"id": 1}, {"id": [2]}, {}]')
     assert done.code == 1
     assert "2 rows cannot be sent" in done.out
-    assert "Row 1, column 'id'" in done.out
+    assert "Row 2, column 'id'" in done.out
     late = b"id,zip\n" + b"1,10000\n" * 10_001 + b"1,01067\n"
     done = command("dataset", "ingest", "some-id", "--dry-run", stdin=late)
     assert done.code == 2
@@ -291,7 +291,7 @@ def test_what_no_further_run_can_help_is_not_advised(databox: Command, box: Sand
     assert "None of them may go again as it is." in first.err
     again = databox(*shlex.split(first.json["resume"])[1:])
     assert (again.code, again.json["failed"], again.json["resume"]) == (1, 100, None)
-    assert "newer rows of the same keys were accepted" in again.json["errors"][0]["message"]
+    assert "newer rows with the same keys were accepted" in again.json["errors"][0]["message"]
     assert len(box.rows(dataset_id)) == 100
     assert all(row["v"] >= 100 for row in box.rows(dataset_id))
 
@@ -312,7 +312,8 @@ def test_dead_letters_that_are_the_input_are_refused(databox: Command, box: Sand
 def test_rows_parted_by_invalid_ones_have_one_ingestion(databox: Command, box: Sandbox, dataset_id: str) -> None:
     done = databox("dataset", "ingest", dataset_id, "--json", "--records", '[{"id": 1}, {"id": [2]}, {"id": 3}]')
     assert (done.code, len(done.json["ingestionIds"])) == (1, 1)
-    assert [error["firstRow"] for error in done.json["errors"]] == [1]
+    assert [error["firstRow"] for error in done.json["errors"]] == [2]
+    assert done.json["rowsCountedFrom"] == 1
 
 
 def test_a_wrong_dataset_stops_at_once(databox: Command, box: Sandbox) -> None:
@@ -515,7 +516,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("databox._sync.ingest.EVERY", 0.01)
     monkeypatch.setattr("databox._sync.ingest.MOMENT", 0.005)
     monkeypatch.setattr("databox.cli.ingest.AT_FIRST", 0.2)
-    monkeypatch.setattr("databox.cli.progress_line._EVERY", 0.0)
+    monkeypatch.setattr("databox.cli.progress_line.EVERY", 0.0)
 
 
 @pytest.mark.usefixtures("short_waits")
@@ -571,8 +572,8 @@ def test_a_refused_row_fails_alone(databox: Command, box: Sandbox, dataset_id: s
     box.inject(Fault("create_ingestion", when={"column": "id", "value": 142}))
     done = databox("dataset", "ingest", dataset_id, "a.csv", "--limit-share", "100%", "--dead-letter", "dead")
     assert (done.code, len(box.rows(dataset_id))) == (1, 249)
-    assert "From row 143: POST" in done.out
+    assert "1 row failed, line 144 of a.csv: POST" in done.out
     assert len(Path("dead").read_text().splitlines()) == 1
-    assert "takes up to 15 requests more" in databox("dataset", "ingest", dataset_id, "a.csv", "--dry-run").out
+    assert "takes up to 15 more requests" in databox("dataset", "ingest", dataset_id, "a.csv", "--dry-run").out
     plainly = databox("dataset", "ingest", dataset_id, "a.csv", "--dry-run", "--on-refusal", "report").out
-    assert "requests more" not in plainly
+    assert "more requests" not in plainly

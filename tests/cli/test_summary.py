@@ -70,7 +70,7 @@ def test_the_first_words_say_how_much_is_stored(
 def test_after_a_stop_it_says_where_and_claims_no_failures(capsys: pytest.CaptureFixture[str]) -> None:
     for more in ({"problem": "a.csv, line 22: no."}, {"interrupted": True}):
         shown = said(capsys, STORED, STORED, complete=False, **more)
-        assert "Reading stopped after row 20. The rest of the input was not read." in shown
+        assert "Reading stopped after row 20; the rest was not read." in shown
         assert "Not every row is stored." in shown
         assert not re.search("^  failed", shown, re.MULTILINE)
 

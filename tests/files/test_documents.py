@@ -76,7 +76,7 @@ def test_declared_columns_are_converted() -> None:
         {"n": 2, "d": None, "t": "8", "x": "y"},
     ]
     bad = json.dumps([*rows, {"n": "many"}])
-    with pytest.raises(InvalidRecordError, match="row 2, column 'n': 'many' is not a number") as caught:
+    with pytest.raises(InvalidRecordError, match="row 3, column 'n': 'many' is not a number") as caught:
         read(bad, columns=declared)
     assert caught.value.index == 2
     records = read_records(io.BytesIO(bad.encode()), columns=declared, misfits="null")
@@ -87,8 +87,8 @@ def test_declared_columns_are_converted() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[1, 2]", "row 0 is 1, not an object"),
-        ('[{"a": 1}, [2]]', "row 1"),
+        ("[1, 2]", "row 1 is 1, not an object"),
+        ('[{"a": 1}, [2]]', "row 2"),
         ('[{"a": 1}, {"a"', "not JSON after its first 1 rows"),
         ('[{"a": 1} {"a": 2}]', "not JSON after its first 1 rows"),
         ('{"a": 1}\n7\n', "line 2 is 7, not an object"),
@@ -226,7 +226,7 @@ def test_long_numbers_stay_exact_in_both_forms_of_json() -> None:
 def test_a_later_long_number_is_an_error_whose_remedy_works() -> None:
     text = "\n".join([*(f'{{"id": {n}}}' for n in range(200)), '{"id": 9007199254740993}'])
     for data in (text, f"[{text.replace(chr(10), ',')}]"):
-        with pytest.raises(InvalidRecordError, match=r"row 200, column 'id': 9007199254740993 has more digits"):
+        with pytest.raises(InvalidRecordError, match=r"row 201, column 'id': 9007199254740993 has more digits"):
             read(data)
         assert read(data, columns={"id": "text"})[-1] == {"id": "9007199254740993"}
 
@@ -311,5 +311,5 @@ def test_objects_one_after_the_other_over_several_lines(separator: str, indent: 
     assert read(text, format="json") == rows
     with pytest.raises(InvalidRecordError, match="after its first 300 rows"):
         read(text + separator + '{"id": 7, "name"', format="json")
-    with pytest.raises(InvalidRecordError, match="row 300 is 7, not an object"):
+    with pytest.raises(InvalidRecordError, match="row 301 is 7, not an object"):
         read(text + "\n7\n", format="json")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databox import read_records
+from databox.wording import for_command, words_of
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20).filter(lambda text: text.strip())
 # A byte order mark that is left in a name is no part of it.
@@ -78,7 +79,7 @@ def test_a_column_has_one_type(rows: list[list[str]], dialect: dict[str, Any]) -
     try:
         records = read_records(io.BytesIO(data), encoding="utf-8", delimiter=dialect["delimiter"])
     except ValueError as error:
-        assert "(--" in str(error)  # asks, and names the option that answers
+        assert "--" in for_command(words_of(error))  # asks, and names the option that answers
         return
     read = list(records)
     for place, column in enumerate(records.columns):

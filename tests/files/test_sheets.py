@@ -118,7 +118,7 @@ def test_values_come_with_their_types(data: bytes, tmp_path: Path) -> None:
 
 def test_the_sheet_is_asked_for(command: Command, tmp_path: Path) -> None:
     data = xlsx(ROWS, [], ROWS[:2])
-    assert "2 sheets with rows: 'A', 'C'. Say which one, such as sheet='A' (--sheet A)" in asked(data)
+    assert "2 sheets with rows: 'A', 'C'. Choose one, such as sheet='A'." in asked(data)
     assert len(read(data, sheet="A")) == 2
     assert len(read(data, sheet=2)) == 1
     assert "has no sheet 'D'. It has: 'A', 'B', 'C'" in asked(data, sheet="D")
@@ -133,9 +133,7 @@ def test_the_sheet_is_asked_for(command: Command, tmp_path: Path) -> None:
 
 def test_a_title_above_the_header() -> None:
     data = xlsx([["Sales report"], [], *ROWS])
-    assert "sheet 'A', row 1: column 2 has no name. If the header is row 3, say skip_lines=2 (--skip-lines 2)" in asked(
-        data
-    )
+    assert "sheet 'A', row 1: column 2 has no name. If the header is row 3, use skip_lines=2" in asked(data)
     assert read(data, skip_lines=2) == READ
     assert read(xlsx([[], [], *ROWS])) == READ
 
@@ -155,7 +153,7 @@ def test_errors_are_asked_about() -> None:
         sheet["B3"].data_type = "e"
 
     data = xlsx([["id", "n"], [1, 5], [2, None], [3, 7]], change=change)
-    assert "row 3, cell B3 is the error #N/A. If it means nothing, say nulls=['#N/A'] (--null '#N/A')" in asked(data)
+    assert "row 3, cell B3 is the error #N/A. If it stands for a missing value, use nulls=['#N/A']" in asked(data)
     assert [row["n"] for row in read(data, nulls=["#N/A"])] == [5, None, 7]
 
 
@@ -175,11 +173,11 @@ def test_errors_that_the_library_takes_for_empty_cells(data: bytes, words: str) 
 
 
 def test_a_formula_without_its_result_is_told() -> None:
-    assert "cell B2 has a formula, and the file does not have its result" in asked(xlsx([["id", "n"], [1, "=1+1"]]))
+    assert "cell B2 has a formula, but the file does not have its result" in asked(xlsx([["id", "n"], [1, "=1+1"]]))
 
 
 def test_words_for_nothing_and_numbers_kept_as_text() -> None:
-    assert "'n/a' is all that keeps the column from being numbers" in asked(xlsx([["n"], [1], ["n/a"], [2.5]]))
+    assert "without 'n/a', the column would be numbers" in asked(xlsx([["n"], [1], ["n/a"], [2.5]]))
     assert read(xlsx([["n"], [1], ["2"], [2.5]])) == [{"n": 1}, {"n": 2}, {"n": 2.5}]
     records = read_records(io.BytesIO(xlsx([["n"], [1], ["A2"], [2.5]])))
     assert records.columns[0].note == "kept as text: text and number are mixed"
@@ -276,9 +274,11 @@ def test_what_opendocument_has_in_a_cell(before: int) -> None:
 
     row = 3 + before
     broken = number("0", "#DIV/0!", formula="of:=1/0")
-    assert f"row {row}, cell B{row} is the error #DIV/0!. If it means nothing" in asked_of([1, 5], [2, broken])
+    assert f"row {row}, cell B{row} is the error #DIV/0!. If it stands for a missing value" in asked_of(
+        [1, 5], [2, broken]
+    )
     assert read(ods([["id", "n"], [2, broken]], before=before), nulls=["#DIV/0!"]) == [{"id": 2, "n": None}]
-    assert f"cell B{row} has a formula, and the file does not" in asked_of([1, 5], [2, TableCell(formula="of:=1+1")])
+    assert f"cell B{row} has a formula, but the file does not" in asked_of([1, 5], [2, TableCell(formula="of:=1+1")])
     spanned = number("5", "5", numberrowsspanned="2", numbercolumnsspanned="1")
     assert f"cells B{row}:B{row + 1} are merged" in asked_of([1, 5], [2, spanned], [3, CoveredTableCell()])
     three = number("7", "7", numbercolumnsrepeated="2")
@@ -297,7 +297,7 @@ def test_what_opendocument_has_in_a_cell(before: int) -> None:
 def test_times_of_day_are_refused_and_may_be_text(value: Any, words: str) -> None:
     data = xlsx([["id", "t"], [1, value], [2, value]])
     assert words in asked(data)
-    assert "columns={'t': 'text'} (--column t=text)" in asked(data)
+    assert "columns={'t': 'text'}" in asked(data)
     assert [row["t"] for row in read(data, columns={"t": "text"})] == [str(value)] * 2
 
 
