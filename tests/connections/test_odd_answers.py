@@ -127,6 +127,7 @@ def test_a_little_that_stands_for_very_much(driver: Driver, any_server: Scripted
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_a_bomb_in_a_bomb(driver: Driver, any_server: ScriptedServer) -> None:
     any_server.will(answer(200, gzip.compress(spaces(260)), {"content-encoding": "gzip, gzip"}))
     with pytest.raises(APIError):

@@ -47,6 +47,7 @@ def test_limits_and_processing_are_those_asked_for() -> None:
     assert "retry-after" not in answers[-1].headers
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_named(box: Sandbox) -> None:
     with command("sandbox", "--port", box.url.rpartition(":")[2]) as running:
         _, errors = running.communicate(timeout=10)
@@ -89,6 +90,7 @@ def test_wrong_values_are_named(arguments: list[str], tmp_path: Path) -> None:
     assert "Invalid value" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "program", "remedy"),
     [
