@@ -105,7 +105,7 @@ def test_ctrl_c_while_the_source_blocks(
         # asyncio has no wake-up descriptor for SIGINT: what comes just before it waits is seen when the wait is over.
         time.sleep(0.2)
         running.send_signal(signal.SIGINT)
-        output, errors = running.communicate(timeout=30)
+        output, errors = running.communicate(timeout=50)
     told = json.loads(output)
     assert told == {"rows": 150, "ok": False, "complete": False, "outcomes": [["accepted", 100], ["unsent", 50]]}
     assert "The source was not read to its end." in errors
@@ -132,7 +132,7 @@ def test_a_second_ctrl_c_does_not_wait_for_requests_under_way(box: Sandbox, plai
         for _ in range(2):
             running.send_signal(signal.SIGINT)
             time.sleep(0.5)
-        output, errors = running.communicate(timeout=30)
+        output, errors = running.communicate(timeout=50)
     assert time.monotonic() - before < 15
     assert "Traceback" not in errors
     outcomes = [outcome for outcome, _ in json.loads(output)["outcomes"]]
@@ -217,15 +217,15 @@ def rows():
 limit = RateLimit(int(sys.argv[3]), 10_000) if int(sys.argv[3]) else None
 signal.signal(signal.SIGTERM, stop)
 try:
-    with Databox(rate_limit=limit, timeout=0.5) as client:
+    with Databox(rate_limit=limit, timeout=5) as client:
         client.datasets.ingest(sys.argv[1], rows(), **json.loads(sys.argv[2]))
 except SystemExit as error:
     report = error.report
     print(json.dumps([(batch.first_row + batch.rows, batch.outcome) for batch in report.batches]))
 """
 MEANWHILE = {
-    "a request is under way": (Fault("create_ingestion", delay=2.0), 0),
     "its answer is lost": (Fault("create_ingestion", drop="after"), 0),
+    "a request is under way": (Fault("create_ingestion", delay=20.0), 0),
     "a retry is waited for": (Fault("create_ingestion", status=503, headers={"Retry-After": "60"}), 0),
     "the limit is waited for": (None, 4),
 }
@@ -249,7 +249,7 @@ def test_a_request_to_terminate_that_is_handled(
                 time.sleep(0.005)
         time.sleep(0.1)
         running.send_signal(signal.SIGTERM)
-        output, errors = running.communicate(timeout=30)
+        output, errors = running.communicate(timeout=50)
     assert errors == ""
     reported = [(end, outcome) for end, outcome in json.loads(output)]
     assert reported[0] == (10, "accepted")

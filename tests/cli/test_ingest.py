@@ -90,7 +90,7 @@ def test_a_file_that_is_named_twice_is_refused(box: Sandbox, dataset_id: str, ag
     with Path("a.csv").open("rb") as stdin:
         first = "/dev/stdin" if again == "-" else "a.csv"
         running = process(box, "dataset", "ingest", dataset_id, first, "b.csv", again, stdin=stdin)
-        _, said = running.communicate(timeout=60)
+        _, said = running.communicate(timeout=50)
     assert running.returncode == 2
     assert "are one file, whose rows would be sent twice" in " ".join(said.replace("│", " ").split())
     assert box.rows(dataset_id) == []
@@ -370,7 +370,7 @@ def test_what_is_not_known_in_time_is_said_with_its_reason(verify: str) -> None:
         arguments = ["dataset", "ingest", dataset_in(slow), "a.csv", "--verify", verify, "--verify-timeout", "0.1"]
         csv(Path("a.csv"), 5)
         with process(slow, *arguments) as running:
-            out, _ = running.communicate(timeout=30)
+            out, _ = running.communicate(timeout=50)
     assert running.returncode == 1
     assert re.search(r"accepted +5 *\n +unverified +5  their outcome is not known", out)
     assert "was not known after 0.1 seconds; its status was 'processing'" in out
@@ -427,7 +427,7 @@ def test_an_interrupted_run_ends_with_a_summary_and_goes_on_later(
         while len(box.rows(dataset_id)) < 300:
             time.sleep(0.01)
         os.kill(running.pid, number)
-        out, err = running.communicate(timeout=20)
+        out, err = running.communicate(timeout=50)
     assert running.returncode == 1
     assert "Traceback" not in err
     document = json.loads(out)
@@ -468,7 +468,7 @@ def test_memory_does_not_grow_with_the_file() -> None:
 def test_plain_lines_and_no_bar_where_there_is_no_terminal(box: Sandbox, dataset_id: str) -> None:
     csv(Path("a.csv"), 300)
     with process(box, "dataset", "ingest", dataset_id, "a.csv") as running:
-        out, err = running.communicate(timeout=20)
+        out, err = running.communicate(timeout=50)
     assert running.returncode == 0
     assert "\x1b" not in out + err
     assert "━" not in out + err

@@ -63,7 +63,7 @@ def test_a_certificate_that_does_not_hold_is_final(driver: Driver, authority: tr
         started = time.monotonic()
         with pytest.raises(APIConnectionError, match="did not reach the API") as caught:
             client.data_sources.create("t")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
         assert "certificate" in str(caught.value).lower()
         assert server.requests == []
 
@@ -76,7 +76,7 @@ def test_a_handshake_that_never_ends_times_out(driver: Driver) -> None:
         started = time.monotonic()
         with pytest.raises(APITimeoutError):
             client.accounts.list()
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 20
 
 
 def test_a_handshake_that_drips_times_out(driver: Driver) -> None:
@@ -89,7 +89,7 @@ def test_a_handshake_that_drips_times_out(driver: Driver) -> None:
         with connection:
             try:
                 connection.sendall(b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb")
-                for _ in range(200):
+                for _ in range(2000):
                     connection.sendall(b"\x03")
                     time.sleep(0.02)
             except OSError:
@@ -102,7 +102,7 @@ def test_a_handshake_that_drips_times_out(driver: Driver) -> None:
         started = time.monotonic()
         with pytest.raises(APIConnectionError):
             client.accounts.list()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 20  # all of it would take 40
         thread.join()
 
 

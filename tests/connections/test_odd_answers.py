@@ -140,4 +140,4 @@ def test_decoding_keeps_to_the_time(driver: Driver, any_server: ScriptedServer) 
     started = time.monotonic()
     with pytest.raises(APIError):
         driver.client(KEY, any_server.url, timeout=0.05).accounts.list()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20

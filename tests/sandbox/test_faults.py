@@ -71,7 +71,7 @@ def test_an_outage_of_some_seconds(box: Sandbox) -> None:
     statuses = [get(box).status_code]
     while statuses[-1] == 503:
         statuses.append(get(box).status_code)
-    assert 0.2 <= time.monotonic() - started < 5
+    assert 0.2 <= time.monotonic() - started < 20
     assert len(statuses) > 2
 
 
