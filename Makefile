@@ -63,9 +63,10 @@ slow: $(READY) ## run all other tests: further cases, every kind of connection; 
 schedules: $(READY) ## ingest under faults, kills and edits drawn from SEEDS= seeds, and compare report, files and server
 	@DATABOX_SEEDS=$(or $(SEEDS),120) $(RUN) $(PYTEST) tests/test_any_schedule.py tests/test_good_rows.py
 
+# What is measured takes twice the time, so each test may have more of it.
 coverage: $(READY) ## run what `make test` and `make slow` run, and say which lines and branches of databox/ that passes
 	@$(BIN)/coverage erase
-	@$(RUN) -m coverage run $(PYTEST) -m "not node"
+	@$(RUN) -m coverage run $(PYTEST) -m "not node" --timeout=180
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
