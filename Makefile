@@ -55,17 +55,18 @@ $(DEMO)/.ready: tools/locks/demo.lock pyproject.toml
 	@touch $(DEMO)/.ready
 
 test: $(READY) ## run the tests that find a break soonest; no network is needed
-	@$(RUN) $(PYTEST) -m "not slow and not node" $(TESTS)
+	@$(RUN) $(PYTEST) -m "not slow and not node" --hypothesis-profile=quick $(TESTS)
 
-slow: $(READY) ## run all other tests, such as those of every kind of connection; TESTS= for a folder or file
+slow: $(READY) ## run all other tests: further cases, every kind of connection; TESTS= for a folder or file
 	@$(RUN) $(PYTEST) -m slow $(TESTS)
 
 schedules: $(READY) ## ingest under faults, kills and edits drawn from SEEDS= seeds, and compare report, files and server
 	@DATABOX_SEEDS=$(or $(SEEDS),120) $(RUN) $(PYTEST) tests/test_any_schedule.py tests/test_good_rows.py
 
-coverage: $(READY) ## run `make test` and report the coverage of databox/
+# Measuring doubles the time, so each test has a longer time-out.
+coverage: $(READY) ## run what `make test` and `make slow` run, and report the coverage of databox/
 	@$(BIN)/coverage erase
-	@$(RUN) -m coverage run $(PYTEST) -m "not slow and not node"
+	@$(RUN) -m coverage run $(PYTEST) -m "not node" --timeout=400
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from databox.sandbox import Sandbox
 from databox.sending.exchange import Exchange
 from tests.contract.watch import requests_are_described  # noqa: F401 - for all tests
 from tests.drive import Driver
+from tests.marks import leave_few
 from tests.scripted import ScriptedServer
 
 settings.register_profile("project", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=25)  # of `make test`
 settings.load_profile("project")
 
 # Some tests press Ctrl-C. A shell that runs the suite in the background has it ignored, here and in what tests start.
@@ -128,9 +130,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("driver", ["sync", "async", *more], indirect=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave to `make slow` the connections that are not those of most users: both clients as they are, over TLS."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before pytest-randomly, which is both as well, changes the order
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+    """Leave to `make slow` the connections that are not those of most users, and most cases of tests with many.
+
+    Most users have both clients as they are, over TLS. A module says `EVERY_CASE = True` where each case counts.
+    """
+    cases: dict[object, list[pytest.Item]] = {}
     for item in items:
         found = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if found.get("driver", "sync") not in ("sync", "async") or found.get("any_server", "tls") != "tls":
             item.add_marker(pytest.mark.slow)
+        elif isinstance(item, pytest.Function) and not getattr(item.module, "EVERY_CASE", False):
+            cases.setdefault((item.nodeid.partition("[")[0], found.get("driver")), []).append(item)
+    for of_one_test in cases.values():
+        leave_few(of_one_test)
+    return (yield)

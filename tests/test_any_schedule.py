@@ -87,6 +87,7 @@ class Input:
         return encode(self.rows[place], place)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [range(n, min(SEEDS, n + IN_A_TEST)) for n in range(0, SEEDS, IN_A_TEST)], ids=str)
 def test_report_files_and_server_fit_together(
     driver: Driver, server: Server, forks: Forks, tmp_path: Path, seeds: range

@@ -15,6 +15,7 @@ from databox import ConfigurationError
 from databox.config import Config, load_config
 
 LONG = "key-of-the-environment"
+EVERY_CASE = True
 
 
 @pytest.fixture

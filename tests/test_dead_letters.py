@@ -583,11 +583,13 @@ def steps_for(count: int, path: Path) -> int:
     return steps[0]
 
 
+@pytest.mark.slow
 def test_a_hot_key_whose_rows_all_fail_takes_time_in_proportion(tmp_path: Path) -> None:
     few, many = (steps_for(count, tmp_path / str(count)) for count in (500, 4000))
     assert many < 12 * few
 
 
+@pytest.mark.slow
 def test_replacing_many_lines_takes_time_in_proportion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = [0]
 

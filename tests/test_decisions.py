@@ -22,6 +22,9 @@ from databox.ingest.settle import Polls, is_settled, poll_waits, share_out
 from databox.models import ErrorDetail
 from databox.sending.retry import LONGEST_TOLD, retry_after, wait_before_retry
 
+EVERY_CASE = True
+
+
 # Waits
 
 

@@ -24,6 +24,8 @@ from databox import InvalidRecordError
 from databox.ingest.encode import encode, shown
 from databox.ingest.rows import rows_of
 
+EVERY_CASE = True
+
 
 class Colour(Enum):
     RED = "red"

@@ -41,6 +41,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [range(n, min(SEEDS, n + IN_A_TEST)) for n in range(0, SEEDS, IN_A_TEST)], ids=str)
 def test_good_rows_are_stored_and_bad_ones_named(
     driver: Driver, server: Server, forks: Forks, tmp_path: Path, seeds: range

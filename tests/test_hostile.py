@@ -171,7 +171,7 @@ CASES = [
     Hostile("silence", silence(1.0), APITimeoutError, "0.4 seconds"),
     Hostile("slow drip of the head", drip(head(200, JSON), 0.05), APITimeoutError, "0.4 seconds"),
     Hostile(
-        "slow drip of the body", drip(head(200, JSON | {"content-length": "99"}) + b" " * 99, 0.01), APITimeoutError
+        "slow drip of the body", drip(head(200, JSON | {"content-length": "9999"}) + b" " * 9999, 0.01), APITimeoutError
     ),
 ]
 
@@ -179,7 +179,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_hostile_answer(driver: Driver, server: ScriptedServer, case: Hostile) -> None:
     server.will(case.step)
-    client = driver.client(base_url=server.url, timeout=0.4 if case.error is APITimeoutError else 10.0)
+    client = driver.client(base_url=server.url, timeout=0.4 if case.error is APITimeoutError else 50.0)
     started = time.monotonic()
 
     with pytest.raises(APIError) as caught:
@@ -196,7 +196,7 @@ def test_hostile_answer(driver: Driver, server: ScriptedServer, case: Hostile) -
     if case.code is not None:
         assert error.code == case.code  # type: ignore[attr-defined]
     if case.error is APITimeoutError:
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 20
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again)) == (type(error), str(error))
     assert {name: value for name, value in vars(again).items() if name != "__notes__"} == vars(error)

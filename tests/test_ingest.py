@@ -138,6 +138,7 @@ def test_rows_in_a_row_that_are_invalid_for_one_reason_share_an_entry(client: An
     assert entries(report) == [(0, 250, "invalid"), (250, 1, "accepted"), (251, 3, "invalid")]
 
 
+@pytest.mark.slow
 def test_after_a_thousand_entries_the_rest_are_counted_in_one(client: Any, dataset: Any, tmp_path: Path) -> None:
     dead = tmp_path / "dead.jsonl"
     given = [{"id": n, "a": [n]} if n % 2 else {"id": n} for n in range(2300)]

@@ -276,7 +276,7 @@ def test_ctrl_c_ends_cleanly_with_a_report(box: Sandbox, concurrency: int) -> No
         while len(ingestions(box)) < 12:
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
-        output, errors = running.communicate(timeout=20)
+        output, errors = running.communicate(timeout=50)
     assert errors == ""
     _, accepted, ambiguous, _, failed = (int(word) for word in output.split())
     assert failed == 0

@@ -97,7 +97,7 @@ def test_ctrl_c_while_the_source_hangs(box: Sandbox, slow: Any, tmp_path: Path, 
     with hanging(box, slow, tmp_path / "journal", kind) as process:
         time.sleep(0.2)  # until it waits: a moment before, asyncio does not see it
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=50)
     assert output == '{"rows": 40, "accepted": 40, "unverified": 40}\n'
 
 

@@ -37,6 +37,7 @@ SET_ID = "4e1219d8-7fa8-44b7-96c6-a8f2a9cfb0bf"
 SET_JSON = {"id": SET_ID, "title": "Transactions", "created": CREATED}
 INGESTION_ID = "8bfba187-84f4-41e2-9dd3-bee4bb884205"
 DONE = {"message": "Resource deleted successfully"}
+EVERY_CASE = True
 
 
 @attrs.frozen

@@ -136,6 +136,7 @@ def test_the_public_surface_is_what_the_snapshot_says() -> None:
     assert not changes, f"The public surface has changed. If that is meant, run `make public`.\n{changes}"
 
 
+@pytest.mark.slow
 def test_the_clients_are_derived_from_one_source(capsys: pytest.CaptureFixture[str]) -> None:
     from tools.unasync import SOURCE, derive, derived_files
 

@@ -13,7 +13,6 @@ import pytest
 from databox import AsyncDatabox, Databox, IngestError, IngestProgress
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
-from tests.marks import slow
 from tests.scripted import Received, ScriptedServer, Step, answer, drop
 from tests.test_ingest import adds_up, ingestions, rows, stored
 from tests.test_ingest_files import reasons
@@ -54,7 +53,8 @@ UNAVAILABLE = answer(503, {"status": "error", "errors": [{"code": "service_unava
 # Patience
 
 
-@pytest.mark.parametrize("concurrency", [*slow([1]), 4])
+@pytest.mark.slow
+@pytest.mark.parametrize("concurrency", [1, 4])
 def test_20_000_rows_over_a_service_that_goes_away_for_a_minute(
     driver: Driver, box: Sandbox, plain: Any, concurrency: int
 ) -> None:
@@ -121,7 +121,7 @@ def test_when_the_patience_is_over_the_run_stops_and_says_how_to_go_on(
     taken: list[int] = []
 
     def given() -> Any:
-        for n, row in enumerate(rows(5000)):
+        for n, row in enumerate(rows(1000)):
             taken.append(n)
             yield row
 
@@ -130,7 +130,7 @@ def test_when_the_patience_is_over_the_run_stops_and_says_how_to_go_on(
     started = time.monotonic()
     with pytest.raises(IngestError) as caught:
         client.datasets.ingest(plain, driver.source(given()), patience=0.2, **options)
-    assert 0.2 <= time.monotonic() - started < 10
+    assert 0.2 <= time.monotonic() - started < 30
     report = caught.value.report
     assert adds_up(report)
     assert report.accepted == 50
@@ -140,9 +140,9 @@ def test_when_the_patience_is_over_the_run_stops_and_says_how_to_go_on(
     assert "to go on where it stopped" in str(report)
     assert "503" in str(report)
     box.clear_faults()
-    again = client.datasets.ingest(plain, rows(5000), **options)
-    assert again.accepted == 5000
-    assert stored(box, plain) == rows(5000)
+    again = client.datasets.ingest(plain, rows(1000), **options)
+    assert again.accepted == 1000
+    assert stored(box, plain) == rows(1000)
 
 
 @pytest.mark.parametrize("keyed", [True, False])
@@ -300,7 +300,8 @@ def test_no_more_requests_than_concurrency_are_on_their_way(driver: Driver, serv
 # Isolation
 
 
-@pytest.mark.parametrize("keyed", [True, *slow([False])])
+@pytest.mark.slow
+@pytest.mark.parametrize("keyed", [True, False])
 def test_a_bad_row_in_each_of_20_batches(
     driver: Driver, box: Sandbox, dataset: Any, plain: Any, tmp_path: Path, keyed: bool
 ) -> None:

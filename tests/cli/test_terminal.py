@@ -15,6 +15,7 @@ import pytest
 
 from databox import Databox
 from databox.sandbox import Fault, Sandbox
+from tests.marks import first
 from tests.outside import TEXT, wild
 
 PROGRAM = [sys.executable, "-W", "error", "-c", "from databox.cli import main; main()"]
@@ -47,7 +48,7 @@ def dataset_id(box: Sandbox) -> str:
         return client.datasets.create("Set", data_source=source).id
 
 
-@pytest.mark.parametrize("width", [50, 140])
+@pytest.mark.parametrize("width", first([50, 140]))
 def test_an_id_is_never_broken_over_two_lines(box: Sandbox, dataset_id: str, width: int) -> None:
     with Databox(box.api_key, box.url) as client:
         (source,) = client.accounts.list_data_sources(123456).items
@@ -64,6 +65,7 @@ def test_a_bar_shows_how_far_it_is_and_goes_away(box: Sandbox, dataset_id: str, 
     assert said.rstrip().endswith("failed          0")
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_no_sequence_from_a_file(box: Sandbox, dataset_id: str, tmp_path: Path) -> None:
     """The colours are ours, as is what draws the bar; nothing else is a control character."""
     directory = tmp_path / TEXT.replace("\0", "").replace("/", "")[:50]

@@ -85,7 +85,7 @@ def test_a_handshake_that_drips_times_out(driver: Driver) -> None:
         with connection:
             try:
                 connection.sendall(b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb")
-                for _ in range(1_000):
+                for _ in range(2000):
                     connection.sendall(b"\x03")
                     time.sleep(0.02)
             except OSError:
@@ -98,7 +98,7 @@ def test_a_handshake_that_drips_times_out(driver: Driver) -> None:
         started = time.monotonic()
         with pytest.raises(APIConnectionError):
             client.accounts.list()
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 20  # all of it would take 40
         thread.join()
 
 

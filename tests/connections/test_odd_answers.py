@@ -127,6 +127,7 @@ def test_a_little_that_stands_for_very_much(driver: Driver, any_server: Scripted
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_a_bomb_in_a_bomb(driver: Driver, any_server: ScriptedServer) -> None:
     any_server.will(answer(200, gzip.compress(spaces(260)), {"content-encoding": "gzip, gzip"}))
     with pytest.raises(APIError):
@@ -139,4 +140,4 @@ def test_decoding_keeps_to_the_time(driver: Driver, any_server: ScriptedServer) 
     started = time.monotonic()
     with pytest.raises(APIError):
         driver.client(KEY, any_server.url, timeout=0.05).accounts.list()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20

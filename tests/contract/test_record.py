@@ -142,6 +142,7 @@ def test_what_was_made_is_removed_after_a_failure(
     assert box.api_key not in said
 
 
+@pytest.mark.slow
 def test_passing_faults_are_waited_out(record: Record, box: Sandbox) -> None:
     box.inject(Fault("*", status=503, times=2))
     box.inject(Fault("datasets.create", status=429, headers={"retry-after": "0"}, times=1))
@@ -179,13 +180,14 @@ def test_what_was_made_is_removed_after_an_interrupt(box: Sandbox, out: Path, nu
             time.sleep(0.01)
         assert sources(box) == 1
         process.send_signal(number)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=50)
     assert process.returncode == 130
     assert said == "Nothing was written. Interrupted. What it made is removed.\n"
     assert sources(box) == 0
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_recordings_that_no_step_makes_any_more_go(record: Record, out: Path) -> None:
     out.mkdir()
     earlier = write(recorded({}, recorded="2026-01-01"), out)
@@ -195,6 +197,7 @@ def test_recordings_that_no_step_makes_any_more_go(record: Record, out: Path) ->
     assert (out / "somebody's.json").exists()
 
 
+@pytest.mark.slow
 def test_an_open_ingestion_is_recorded_too(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(OPT_IN, "1")
     with Sandbox(processing_delay=0.15) as box:

@@ -126,6 +126,7 @@ def check(names: list[str], rows: Rows, read: Callable[[], Any]) -> None:
 TEXT = ("words", "codes", "long", "mixed", "int", "float", "date", "datetime")
 
 
+@pytest.mark.slow
 @often_read
 @settings(max_examples=150, deadline=None)
 @given(
@@ -180,6 +181,7 @@ def test_csv_of_which_nothing_is_said(
     check(names, rows, lambda: read_records(io.BytesIO(data), format="csv"))
 
 
+@pytest.mark.slow
 @often_read
 @settings(max_examples=100, deadline=None)
 @given(tables(("words", "codes", "int", "float", "bool")), st.booleans(), st.sampled_from([None, 1]))

@@ -146,10 +146,12 @@ def test_a_text_without_an_end() -> None:
     assert "longer than 16,000,000" in refused(b"a\n" + b"x" * (LONGEST_TEXT + 200_000), max_field=16_000_000)
 
 
+@pytest.mark.slow
 def test_a_row_without_an_end() -> None:
     assert "longer than 16,000,000" in refused(b"a,b\n" + b'1,"x\n","y",' * 2_000_000)
 
 
+@pytest.mark.slow
 def test_a_row_that_is_long_is_read() -> None:
     text = "x" * 3_000_000
     assert rows(json.dumps([{"a": text}]).encode(), format="json") == [{"a": text}]

@@ -211,6 +211,7 @@ def test_the_rows_of_an_open_query_do_not_pickle(shop: str) -> None:
 # PostgreSQL
 
 
+@pytest.mark.slow
 @NEEDS_POSTGRES
 def test_types_are_those_of_postgresql(server: PostgresServer) -> None:
     sql = """select 1::smallint as i, 9007199254740993 as long, 1.10::numeric(20, 2) as n, 0.1::float8 as f,

@@ -116,6 +116,7 @@ def test_open_files_of_other_kinds(tmp_path: Path) -> None:
             assert list(read_records(member)) == [{"ä": 1.5, "b": "ü"}]
 
 
+@pytest.mark.slow
 def test_text_that_is_no_unicode_is_an_error() -> None:
     text = "id,name\n" + "1,a\n" * 300_000 + "2,\udce4\n"
     records = read_records(io.StringIO(text))
@@ -164,6 +165,7 @@ print(rows + 1, early - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxr
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", *slow(["csv.gz", "csv.zst", "jsonl", "json"])])
 def test_memory_stays_flat(kind: str, tmp_path: Path) -> None:
     path = tmp_path / f"rows.{kind}"

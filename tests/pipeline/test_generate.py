@@ -266,6 +266,7 @@ def test_the_pins_are_the_facades_operations() -> None:
 # Drift
 
 
+@pytest.mark.slow
 def test_nothing_has_drifted(capsys: pytest.CaptureFixture[str]) -> None:
     assert check(REAL) == 0
     assert "13 operations" in capsys.readouterr().out
@@ -295,6 +296,7 @@ def test_every_kind_of_drift_is_found(mirror: Project) -> None:
     assert files(project) == before
 
 
+@pytest.mark.slow
 def test_a_facade_that_does_not_import_is_named(
     mirror: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -203,6 +203,7 @@ def test_the_changelog_says_how_the_description_changed(project: Project, monkey
     assert project.changelog.read_bytes().decode() == text  # nothing has changed since
 
 
+@pytest.mark.slow
 def test_only_so_much_is_told_of_what_breaks_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.changelog.write_text(CHANGELOG)
     source = project.root / "published.yaml"

