@@ -51,7 +51,7 @@ def create(
 @app.command()
 def ingestions(
     dataset_id: Id,
-    page: Annotated[int, typer.Option(min=1, help="The page to show.")] = 1,
+    page: Annotated[int, typer.Option(min=1, max=1_000_000_000, help="The page to show.")] = 1,
     page_size: Annotated[int | None, typer.Option(min=1, help="Ingestions in a page.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show all pages.")] = False,
     as_json: Json = False,
