@@ -1,7 +1,7 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test slow schedules coverage test-engines browser pictures docs check pull diff generate description description-check forms pulls \
-	public record contract conformance bench lock clean
+	public record contract fuzz conformance bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
 PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
@@ -136,6 +136,9 @@ record: $(READY) ## record real responses; needs a key and DATABOX_RECORD=1; BAS
 
 contract: $(READY) ## hold description, recordings, sandbox and client against one another; MINUTES= to fuzz
 	@$(RUN) -m tests.contract --minutes $(or $(MINUTES),4)
+
+fuzz: $(READY) ## spoil answers, files, requests, arguments, journals, for MINUTES= each; TARGETS=files,journal for some of them
+	@$(RUN) -m tests.fuzz --minutes $(or $(MINUTES),1) $(if $(TARGETS),--targets "$(TARGETS)")
 
 conformance: $(READY) ## hold a client against the cases, CLIENT="node adapter.mjs"; without, the one in Node, and what is planted in it
 ifdef CLIENT
