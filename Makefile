@@ -1,7 +1,7 @@
 # `make` lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test slow schedules coverage test-engines browser pictures docs check pull diff generate description description-check forms pulls \
-	public record contract conformance bench lock clean
+	public record contract fuzz conformance bench lock clean
 
 # The first Python that is new enough; make PYTHON=… chooses another.
 PYTHON ?= $(or $(shell for p in python3 python python3.13 python3.12 python3.11; do $$p -c 'import sys; \
@@ -137,6 +137,9 @@ record: $(READY) ## record real responses; needs a key and DATABOX_RECORD=1; BAS
 
 contract: $(READY) ## check description, recordings, sandbox and client against each other; MINUTES= to fuzz
 	@$(RUN) -m tests.contract --minutes $(or $(MINUTES),4)
+
+fuzz: $(READY) ## corrupt answers, files, requests, arguments and journals, for MINUTES= each; TARGETS=files,journal for some of them
+	@$(RUN) -m tests.fuzz --minutes $(or $(MINUTES),1) $(if $(TARGETS),--targets "$(TARGETS)")
 
 conformance: $(READY) ## test a client with the cases, CLIENT="node adapter.mjs"; defaults to the one in Node, with its planted mistakes
 ifdef CLIENT

@@ -341,6 +341,22 @@ def test_a_torn_last_line_is_completed_before_anything_is_added(
     assert dead.read_bytes() == b'{"id": 1, "val'  # where nothing is added nothing is touched
 
 
+def test_a_reason_that_was_torn_or_doubled_stops_no_run(
+    client: Any, plain: Any, box: Sandbox, options: dict[str, Any]
+) -> None:
+    """What is no whole line any more is nobody's, and stays."""
+    beside = options["dead_letter"].with_name("dead.jsonl.reasons.jsonl")
+    refusing(box, times=2)
+    client.datasets.ingest(plain, rows(20), **options)
+    first, second, *others = beside.read_bytes().splitlines(keepends=True)
+    torn = [first.partition(b',"row":')[0] + b"\n", second[:-9] + b"\n", b'{"index":%s' % (b"9" * 5000) + first[10:]]
+    beside.write_bytes(b"".join([*torn, *others, others[0]]))
+    assert client.datasets.ingest(plain, rows(20), **options).ok
+    assert beside.read_bytes() == b"".join(torn)
+    assert not options["dead_letter"].exists()
+    assert stored(box, plain) == rows(20)
+
+
 def test_a_link_stays_one_and_rights_stay(
     client: Any, plain: Any, box: Sandbox, tmp_path: Path, options: dict[str, Any]
 ) -> None:
@@ -381,6 +397,16 @@ def test_one_file_for_journal_and_dead_letters_is_refused(
             client.datasets.ingest(plain, rows(5), dead_letter=path, journal=journal)
     assert len(box.requests) == before
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [".", "/", "a\0b"])
+@pytest.mark.parametrize("name", ["dead_letter", "journal"])
+def test_a_path_that_names_no_file_is_refused(
+    client: Any, plain: Any, box: Sandbox, options: dict[str, Any], name: str, path: str
+) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be the path of a file, not"):
+        client.datasets.ingest(plain, rows(5), **(options | {name: path}))
+    assert stored(box, plain) == []
 
 
 # Many at once, and disks that are full
@@ -480,6 +506,7 @@ with Databox(rate_limit=None) as client:
         ([4, 9], [True, True], 2, [4, 9]),
         ([], [True], 1, []),
         ([4, 7, 9], [False, True, False], 1, [7]),
+        ([4, 7, 9], [False, True, True], 1, [9]),  # somebody has doubled a reason
     ],
 )
 def test_which_of_several_equal_lines_are_ours(

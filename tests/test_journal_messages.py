@@ -166,13 +166,14 @@ def test_one_of_another_version(client: Any, plain: Any, box: Sandbox, tmp_path:
         db.execute("insert into about values ('version', '1')")
     said = refusal(client, plain, rows(5), journal=path)
     assert (
-        "was written by another version of this package, in format 1; this version reads 2. Continue with that version"
+        "was written by another version of this package, in format 1; this version reads 3. Continue with that version"
         in said
     )
 
 
 def lacking_a_column(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db, db:
+        db.execute("drop index batches_again")
         db.execute("alter table batches drop column ingestion_id")
 
 
@@ -191,7 +192,36 @@ def cut_off(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-@pytest.mark.parametrize("harm", [lacking_a_column, lacking_a_table, overwritten, cut_off])
+def mixed_up(path: Path) -> None:
+    """Each page is one that SQLite can read, and some are in each other's places, as after a bad copy."""
+    first, *pages = (path.read_bytes()[start : start + 4096] for start in range(0, path.stat().st_size, 4096))
+    path.write_bytes(b"".join([first, *reversed(pages)]))
+
+
+def with_an_empty_page(path: Path) -> None:
+    """The page of the batches is empty: as if none had been sent."""
+    with closing(sqlite3.connect(path)) as db:
+        (page,) = db.execute("select rootpage from sqlite_master where name = 'batches'").fetchone()
+        (empty,) = db.execute("select rootpage from sqlite_master where name = 'left_out'").fetchone()
+    content = path.read_bytes()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(content[(empty - 1) * 4096 : empty * 4096])
+
+
+def with_another_state(path: Path) -> None:
+    """A bit has turned: rows of which it said that they were accepted are anything else."""
+    content = path.read_bytes()
+    place = content.index(b"accepted")
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(b"i")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [lacking_a_column, lacking_a_table, overwritten, cut_off, mixed_up, with_an_empty_page, with_another_state],
+)
 def test_a_damaged_one(client: Any, plain: Any, box: Sandbox, journal: Path, harm: Callable[[Path], None]) -> None:
     copy = journal.read_bytes()
     harm(journal)

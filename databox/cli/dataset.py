@@ -54,7 +54,7 @@ def create(
 @app.command()
 def ingestions(
     dataset_id: Id,
-    page: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="The page to show.")] = 1,
+    page: Annotated[int, typer.Option(min=1, max=1_000_000_000, metavar="NUMBER", help="The page to show.")] = 1,
     page_size: Annotated[int | None, typer.Option(min=1, metavar="NUMBER", help="Ingestions on a page.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show all pages.")] = False,
     as_json: Json = False,

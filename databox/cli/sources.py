@@ -78,4 +78,7 @@ def _inline(text: str) -> BytesIO:
     if {type(row) for row in (given if is_array else [given])} - {dict}:
         raise InvalidRecordError("--records is not a JSON array of objects, such as '[{\"id\": 1}]'.")
     # As they were typed: numbers that have passed through a float may be others.
-    return _Inline((text if is_array else f"[{text}]").encode())
+    try:
+        return _Inline((text if is_array else f"[{text}]").encode())
+    except UnicodeEncodeError:  # the bytes from the shell are not UTF-8
+        raise InvalidRecordError("--records is not UTF-8. Write it as UTF-8, or put it in a file.") from None

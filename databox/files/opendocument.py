@@ -6,6 +6,7 @@ from typing import IO, BinaryIO
 from xml.etree import ElementTree
 
 from databox.files.hidden import DIGIT, Hidden, long_number
+from databox.files.workbook import DAMAGES
 
 __all__ = ["look_into_ods"]
 
@@ -21,7 +22,7 @@ def look_into_ods(stream: BinaryIO, title: str) -> Hidden | None:
     try:
         with zipfile.ZipFile(stream) as archive, archive.open(_CONTENT) as content:
             return _of_sheet(content, title)
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, OSError):
+    except DAMAGES:
         return None
 
 

@@ -44,10 +44,10 @@ class Parquet:
         except ImportError:
             raise missing("PyArrow", "parquet", "Parquet files") from None
         self._name = source.name
-        self._stream = source.seekable()
+        stream = source.seekable()
         try:
             # INT96, the timestamps of old writers, can have years that do not fit into nanoseconds.
-            self._file: Any = parquet.ParquetFile(self._stream, coerce_int96_timestamp_unit="us")
+            self._file: Any = parquet.ParquetFile(stream, coerce_int96_timestamp_unit="us")
         except (self._pyarrow.ArrowException, OSError) as error:
             raise InvalidRecordError(f"{source.name} is not a Parquet file: {_first_line(error)}.") from None
         self.total_rows = int(self._file.metadata.num_rows)
@@ -100,7 +100,7 @@ class Parquet:
 
     def close(self) -> None:
         """Close the file."""
-        self._stream.close()
+        self._file.close()
 
     def _column(self, field: Any) -> Column:
         kind = field.type.value_type if self._pyarrow.types.is_dictionary(field.type) else field.type

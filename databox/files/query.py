@@ -81,6 +81,8 @@ class QueryRecords(Iterator[dict[str, Any]]):
             self._sqlalchemy: Any = importlib.import_module("sqlalchemy")
         except ImportError:
             raise missing("SQLAlchemy", "sql", "databases") from None
+        # A driver's own too, at text that is none or numbers that the database does not have.
+        self._failures = (self._sqlalchemy.exc.SQLAlchemyError, ValueError, OverflowError)
         self._open = contextlib.ExitStack()
         self.misfits: Counter[str] = Counter()
         self.notes: list[str] = []
@@ -147,7 +149,7 @@ class QueryRecords(Iterator[dict[str, Any]]):
                 statement = self._sqlalchemy.text(sql)
                 _check_parameters(sql, statement.compile().params.keys(), params)
                 result = connection.execute(statement, params, execution_options=options)
-        except self._sqlalchemy.exc.SQLAlchemyError as error:
+        except self._failures as error:
             forgotten = _PARAMETER.search(sql) if params is None else None
             hint = [f" If :{forgotten[1]} is a parameter, ", *_value_of(forgotten[1]), "."] if forgotten else ()
             said = self._database.words(error)
@@ -162,7 +164,7 @@ class QueryRecords(Iterator[dict[str, Any]]):
             for rows in result.partitions(_AT_ONCE):
                 for row in rows:
                     yield dict(zip(names, row, strict=True))
-        except self._sqlalchemy.exc.SQLAlchemyError as error:
+        except self._failures as error:
             raise DataboxError(f"Reading from {self.name} failed: {self._database.words(error)}.") from None
         self.close()
 

@@ -17,6 +17,9 @@ from databox.wording import message, setting
 
 __all__ = ["Misfits", "Records", "read_records"]
 
+_MOST = 2**31 - 1
+"""Of lines or characters; the csv module takes no more."""
+
 
 def read_records(
     source: str | PathLike[str] | IO[bytes] | IO[str],
@@ -89,8 +92,9 @@ def read_records(
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
         raise ArgumentValueError(message(setting("delimiter"), f" must be one character, not {delimiter!r}."))
     for name, number in (("skip_lines", skip_lines), ("skip_footer", skip_footer), ("max_field", max_field)):
-        if number is not None and (type(number) is not int or number < 0):
-            raise ArgumentValueError(message(setting(name), f" must be a whole number, 0 or more, not {number!r}."))
+        if number is not None and (type(number) is not int or not 0 <= number <= _MOST):
+            given = f", not {number!r}" if type(number) is not int or number < 0 else ""
+            raise ArgumentValueError(message(setting(name), f" must be a whole number from 0 to {_MOST:,}{given}."))
     if header is not None and not _are_names(header):
         raise ArgumentValueError(message(setting("header"), f" must be a list of distinct names, not {header!r}."))
     reading = Reading(

@@ -10,6 +10,7 @@ from databox.files.doubts import Line
 from databox.files.hidden import Hidden, reference, written
 from databox.files.numerals import EXACT
 from databox.files.opendocument import look_into_ods
+from databox.files.soundness import unsound
 from databox.files.source import Source, missing
 from databox.files.workbook import DAMAGES, errors_in, look_into, may_show_zeros
 from databox.wording import message, setting
@@ -44,12 +45,17 @@ class Sheet:
         self.blank = 0
         self.notes: list[str] = []
         stream = source.seekable()
+        self._check(stream)
         try:
             workbook = calamine.CalamineWorkbook.from_filelike(stream)
             self._sheet, self.title = _chosen(source.name, workbook, sheet)
         except calamine.CalamineError as error:
             said = " ".join(str(error).split())
             raise InvalidRecordError(f"{source.name} is not a workbook that can be read: {said}.") from None
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # how the library gives up at what it did not foresee
+                raise
+            raise self._damaged("what it says of its parts is not so") from None
         self.where = f"{source.name}, sheet {self.title!r}, row"
         self._hidden = self._look_into(stream)
 
@@ -116,15 +122,27 @@ class Sheet:
             "calculates, and save it."
         )
 
+    def _check(self, stream: BinaryIO) -> None:
+        try:
+            problem = unsound(stream)
+        except DAMAGES as error:
+            raise self._damaged(error) from None
+        stream.seek(0)
+        if problem:
+            raise InvalidRecordError(f"{self._name} {problem}")
+
+    def _damaged(self, what: object) -> InvalidRecordError:
+        return InvalidRecordError(
+            f"{self._name} is damaged: {' '.join(str(what).split()).rstrip('.')}. Create or download it again."
+        )
+
     def _look_into(self, stream: BinaryIO) -> Hidden | None:
         try:
             hidden = look_into(stream, self.title) or look_into_ods(stream, self.title)
             shows_zeros = hidden is None and may_show_zeros(stream)
             errors = errors_in(stream) if hidden is None else []
         except DAMAGES as error:
-            raise InvalidRecordError(
-                f"{self._name} is damaged: {' '.join(str(error).split())}. Create or download it again."
-            ) from None
+            raise self._damaged(error) from None
         if shows_zeros:
             self.notes.append(
                 "The workbook has number formats with leading zeros, such as 00000, but this file format does not say "
@@ -150,6 +168,8 @@ class Sheet:
 def _chosen(name: str, workbook: Any, wanted: str | int | None) -> tuple[Any, str]:
     """The sheet to read."""
     titles: list[str] = list(workbook.sheet_names)
+    if not titles:
+        raise InvalidRecordError(f"{name} has no sheets.")
     listed = ", ".join(map(repr, titles))
     if wanted is None:
         filled = [title for title in titles if workbook.get_sheet_by_name(title).height]
@@ -162,7 +182,7 @@ def _chosen(name: str, workbook: Any, wanted: str | int | None) -> tuple[Any, st
                 )
             )
         wanted = filled[0] if filled else titles[0]
-    elif wanted not in titles and str(wanted).isdecimal() and int(wanted) < len(titles):
+    elif wanted not in titles and str(wanted) in map(str, range(len(titles))):
         wanted = titles[int(wanted)]
     if wanted not in titles:
         raise InvalidRecordError(f"{name} has no sheet {wanted!r}. It has: {listed}, numbered from 0.")

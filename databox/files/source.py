@@ -157,6 +157,7 @@ class Source:
         self.is_text = False
         """Whether it is already text, so that its encoding is known."""
         self._closes = False
+        self._spooled: IO[bytes] | None = None
         raw = self._raw = self._opened(source)
         try:
             self._look(raw)
@@ -211,7 +212,7 @@ class Source:
         if self.packed is None and self._size is not None and not self.is_text:
             self._raw.seek(self._beginning)
             return cast("BinaryIO", self._raw)
-        spooled = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever reads it
+        self._spooled = spooled = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the source
         stream = self.stream()
         while block := stream.read(BLOCK):
             spooled.write(block)
@@ -232,6 +233,8 @@ class Source:
 
     def close(self) -> None:
         """Close it, if it was opened here."""
+        if self._spooled:
+            self._spooled.close()
         if self._closes:
             self._raw.close()
 

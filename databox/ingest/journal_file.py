@@ -16,25 +16,30 @@ __all__ = ["JournalFile", "Statement", "problem", "transaction"]
 
 Statement = tuple[str, Iterable[tuple[object, ...]]]
 
-_FORMAT = 2
+_FORMAT = 3
 _MARK = 0x44424A31
 """SQLite's application id, which distinguishes a journal from other databases."""
 _SCHEMA = f"""
 pragma application_id = {_MARK};
 pragma user_version = {_FORMAT};
 create table about (name text primary key, value text not null) without rowid;
+create index about_again on about (value, name);
 create table batches (
     number integer primary key, end_row integer not null, rows integer not null, max_batch_bytes integer not null,
     digest blob not null, run integer not null, state text not null, ingestion_id text, error text, shares text,
     rejected text, ordered integer not null default 1, lost text);
+create index batches_again on batches (number, end_row, rows, max_batch_bytes,
+    digest, run, state, ingestion_id, error, shares, rejected, ordered, lost);
 create table keys (key blob, row integer, batch integer not null, primary key (key, row)) without rowid;
 create index keys_by_batch on keys (batch);
 create table left_out (
     row integer primary key, batch integer not null, outcome text not null, error text, by_row integer not null);
-create index left_out_by_batch on left_out (batch);
+create index left_out_by_batch on left_out (batch, row, outcome, error, by_row);
 create table letter_files (file text primary key) without rowid;
 create table letters (file text, row integer, run integer, digest blob, primary key (file, row, run)) without rowid;
 """
+"""SQLite has no checksums. So what decides what is sent is stored in an index as well: damage to one of the two makes
+them differ, and `pragma integrity_check` reports it."""
 _NO_JOURNAL = "is not a journal, and was left unchanged. Name a file that does not exist yet."
 
 _START = b"SQLite format 3\0"
@@ -214,6 +219,10 @@ def _check_format(path: Path, db: sqlite3.Connection) -> None:
         fresh.executescript(_SCHEMA)
         if found != _layout(fresh):
             raise problem(path, _DAMAGED.format("its tables were changed"))
+    # On its own, SQLite notices only what it happens to read: an empty page looks like a table without rows.
+    said = db.execute("pragma integrity_check(1)").fetchone()[0]
+    if said != "ok":
+        raise problem(path, _DAMAGED.format(" ".join(said.split())))
 
 
 def _layout(db: sqlite3.Connection) -> dict[str, str]:

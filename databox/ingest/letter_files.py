@@ -27,8 +27,12 @@ except ImportError:  # Windows, where two runs that share a file must not end at
 
 __all__ = ["Letter", "LetterFiles", "Own", "digest_of", "ours"]
 
-_HEAD = re.compile(rb'\{"index":(\d+),"outcome":"[a-z]+","again":(true|false),"run":"([0-9a-f]+)",')
 _ROW = b',"row":'
+_LINE = re.compile(
+    rb'\{"index":(\d{1,18}),"outcome":"[a-z]+","again":(true|false),"run":"([0-9a-f]+)",.*?' + _ROW + rb"(.*)\}\s*",
+    re.DOTALL,
+)
+"""A whole line of the reasons; one that was torn, or edited, is nobody's and stays."""
 _SCHEMA = """
 create table own (digest blob, row integer primary key);
 create index own_by_digest on own (digest);
@@ -146,11 +150,11 @@ class LetterFiles:
     ) -> None:
         """Copy the lines of other runs, and set aside those of ours that stay."""
         for line in _lines(self.reasons):
-            head = _HEAD.match(line)
-            if head is None or head[3].decode() != run_id:
+            whole = _LINE.fullmatch(line)
+            if whole is None or whole[3].decode() != run_id:
                 reasons.write(line)
-            elif int(head[1]) >= before:
-                db.execute("insert into kept values (?, ?)", (int(head[1]), b"r" + line))
+            elif int(whole[1]) >= before:
+                db.execute("insert into kept values (?, ?)", (int(whole[1]), b"r" + line))
         for number, line in enumerate(_lines(self.path)):
             found = db.execute("select row from ours where line = ?", (number,)).fetchone()
             if found is None:
@@ -230,7 +234,7 @@ def ours(lines: Sequence[int], owners: Sequence[bool], own: int) -> Sequence[int
         own: how many we wrote.
     """
     others = sum(not mine for mine in owners)
-    if others and len(lines) == len(owners):
+    if others and len(lines) == len(owners) and len(owners) - others <= own:
         return [line for line, mine in zip(lines, owners, strict=True) if mine]
     # Someone has edited the files. Lines that may belong to another run stay; of the rest, ours were written last.
     return lines[len(lines) - max(0, min(own, len(lines) - others)) :]
@@ -294,10 +298,9 @@ def _is_still(file: IO[bytes], path: Path) -> bool:
 def _offered(path: Path, run_id: str) -> Iterator[tuple[int, bytes, bool]]:
     """Iterate over the reasons of rows that may be sent again: position, digest, and whether they belong to a run."""
     for line in _lines(path):
-        head = _HEAD.match(line)
-        if head and head[2] == b"true":
-            row = line[line.index(_ROW) + len(_ROW) : line.rindex(b"}")]
-            yield int(head[1]), digest_of(row), head[3].decode() == run_id
+        whole = _LINE.fullmatch(line)
+        if whole and whole[2] == b"true":
+            yield int(whole[1]), digest_of(whole[4]), whole[3].decode() == run_id
 
 
 def _lines(path: Path) -> Iterator[bytes]:

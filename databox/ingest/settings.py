@@ -67,6 +67,9 @@ class Settings:
             raise ArgumentValueError(f'on_ambiguous must be "auto", "resend" or "report", not {self.on_ambiguous!r}.')
         if self.progress is not None and not callable(self.progress):
             raise ArgumentTypeError(f"progress must be callable, not {type(self.progress).__name__}.")
+        for name, path in (("journal", self.journal), ("dead_letter", self.dead_letter)):
+            if path is not None and (not path.name or "\0" in path.name):
+                raise ArgumentValueError(f"{name} must be the path of a file, not {str(path)!r}.")
         if self.journal and any(_is_one_file(self.journal, file) for file in self._letter_files):
             raise ArgumentValueError(
                 message(

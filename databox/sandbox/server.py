@@ -22,6 +22,8 @@ from databox.secret import Secret, secret_of
 
 __all__ = ["Sandbox"]
 
+_MOST_POLLS = 10**9
+
 
 class Sandbox:
     """A local Databox API on a free loopback port, for the duration of a `with` block.
@@ -64,8 +66,8 @@ class Sandbox:
         del api_key  # it may be a real one, which a traceback with locals would show
         if not processing_delay >= 0:  # refuses NaN, too
             raise ValueError(f"processing_delay must be a number of seconds, 0 or more, not {processing_delay}.")
-        if isinstance(processing_polls, bool) or processing_polls < 0:
-            raise ValueError(f"processing_polls must be a whole number, 0 or more, not {processing_polls}.")
+        if isinstance(processing_polls, bool) or not 0 <= processing_polls <= _MOST_POLLS:
+            raise ValueError(f"processing_polls must be a whole number from 0 to {_MOST_POLLS:,}.")
         if not allow_remote and not _is_loopback(host):
             raise ValueError(f"The sandbox listens on loopback addresses, not on {host!r}, unless allow_remote is set.")
         self.api_key = _usable(given) or f"sandbox-{secrets.token_hex(16)}"

@@ -5,6 +5,7 @@ import sqlite3
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import UnionType
 from typing import Any, cast
 
 from databox.display import visible
@@ -15,6 +16,8 @@ from databox.sandbox.database import emptied
 __all__ = ["FORMAT", "exported", "imported"]
 
 FORMAT = "databox-sandbox/1"
+_COUNTS = tuple(f"{kind}RecordsCount" for kind in ("received", "appended", "overwritten", "rejected"))
+_LARGEST_ID = 2**53
 
 
 def exported(db: sqlite3.Connection) -> dict[str, Any]:
@@ -90,13 +93,14 @@ class _Reader:
         self._value = cast("Mapping[str, Any]", value)
         self.place = place
 
-    def get(self, name: str, kind: type, default: Any) -> Any:
+    def get(self, name: str, kind: type | UnionType, default: Any) -> Any:
         """Return a member of a type, or the default if it is missing."""
         value = self._value.get(name)
         if value is None:
             return default
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise ValueError(f"{self.place}: {name} must be of type {kind.__name__}, not {type(value).__name__}.")
+            wanted = kind if isinstance(kind, UnionType) else kind.__name__
+            raise ValueError(f"{self.place}: {name} must be of type {wanted}, not {type(value).__name__}.")
         return value
 
     def need(self, name: str, kind: type) -> Any:
@@ -105,6 +109,11 @@ class _Reader:
         if value is None:
             raise ValueError(f"{self.place}: {name} is missing.")
         return value
+
+    def part(self, name: str) -> "_Reader | None":
+        """Return the object that a member is."""
+        value = self.get(name, dict, None)
+        return None if value is None else _Reader(value, f"{name} of {self.place}")
 
     def each(self, name: str) -> "list[_Reader]":
         """Return the objects in a list."""
@@ -123,7 +132,10 @@ def _put_source(db: sqlite3.Connection, source: _Reader) -> None:
     zone = source.get("timezone", str, "UTC")
     if not is_time_zone(zone):
         raise ValueError(f"{source.place}: {zone!r} is not a time zone.")
-    new = (source.get("id", int, None), account, source.need("title", str), source.get("created", str, _now()), zone)
+    number = source.get("id", int, None)
+    if number is not None and not 1 <= number <= _LARGEST_ID:
+        raise ValueError(f"{source.place}: id must be from 1 to {_LARGEST_ID}.")
+    new = (number, account, source.need("title", str), source.get("created", str, _now()), zone)
     made = db.execute("insert into data_sources values (?, ?, ?, ?, ?)", new).lastrowid
     for dataset in source.each("datasets"):
         _put_dataset(db, made or 0, dataset)
@@ -153,18 +165,26 @@ def _put_dataset(db: sqlite3.Connection, source_id: int, dataset: _Reader) -> No
 
 
 def _put_ingestion(db: sqlite3.Connection, dataset_id: str, ingestion: _Reader) -> None:
-    outcome = ingestion.get("outcome", dict, None)
-    waiting = None if outcome is not None else json.dumps(ingestion.records("records"))
+    outcome = ingestion.part("outcome")
+    waiting = None if outcome else json.dumps(ingestion.records("records"))
     new = (
         ingestion.get("ingestionId", str, str(uuid.uuid4())),
         dataset_id,
         ingestion.get("timestamp", str, _now()),
-        float(ingestion.get("readyAt", int | float, 1e308 if waiting else 0.0)),  # type: ignore[arg-type]
+        float(ingestion.get("readyAt", int | float, 1e308 if waiting else 0.0)),
         waiting,
-        None if outcome is None else json.dumps(outcome),
+        json.dumps(_outcome(outcome)) if outcome else None,
     )
     query = "insert into ingestions (id, dataset_id, timestamp, ready_at, records, answer) values (?, ?, ?, ?, ?, ?)"
     db.execute(query, new)
+
+
+def _outcome(outcome: _Reader) -> dict[str, Any]:
+    metrics = outcome.part("metrics")
+    counts = metrics and metrics.part("ingestionMetrics")
+    found = {name: counts.get(name, int, 0) if counts else 0 for name in _COUNTS}
+    errors = outcome.records("errors")
+    return {"metrics": {"ingestionMetrics": found}, **({"errors": errors} if errors else {})}
 
 
 def _now() -> str:

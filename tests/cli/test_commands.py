@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from databox.cli.store import store
@@ -411,6 +412,30 @@ def test_doctor_takes_no_clock_for_an_absurd_one(command: Command, monkeypatch: 
         monkeypatch.setenv("DATABOX_API_URL", server.url)
         done = command("doctor")
     assert (done.code, "clock" in done.out) == (0, False)
+
+
+@pytest.mark.parametrize("number", [2**63, "9" * 400, "9" * 5000])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "dataset ingest ID a.csv --skip-lines",
+        "dataset ingest ID a.csv --skip-footer",
+        "dataset ingest ID a.csv --max-field",
+        "dataset ingest ID a.xlsx --sheet",
+        "dataset ingestions ID --page",
+        "sandbox --port 0 --processing-polls",
+    ],
+)
+def test_a_number_that_nothing_can_have(
+    databox: Command, dataset_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, number: object
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    book = openpyxl.Workbook()
+    book.active.append(["a"])  # type: ignore[union-attr]
+    book.save(tmp_path / "a.xlsx")
+    done = databox(*words.replace("ID", dataset_id).split(), number)
+    assert (done.code, "Error: " in done.err) == (2, True)
 
 
 def test_completion_is_there(databox: Command) -> None:

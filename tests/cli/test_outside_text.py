@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from databox.cli import main
+from databox.sandbox import Sandbox
 from tests.cli.conftest import Command, Done
 from tests.outside import PIECES, TEXT, answer_with, refusal_with, wild
 from tests.scripted import ScriptedServer, answer
@@ -163,6 +164,21 @@ def test_an_argument_that_is_no_text(scripted: Command, server: ScriptedServer, 
     given = {"--title": "T", "--timezone": "UTC"} | {option: os.fsdecode(b"\xff")}
     done = scripted("data-source", "create", *[word for pair in given.items() for word in pair])
     assert (done.code, "half of a surrogate pair" in done.err, server.requests) == (2, True, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--records", '[{"a": "\udcff"}]'], "--records is not UTF-8"),
+        (["--database", "sqlite://", "--query", "select '\udcff' as a"], "The query cannot be run by sqlite://"),
+        (["--database", "sqlite://", "--query", "select :x as a", "--param", "x=\udcff"], "The query cannot be run"),
+    ],
+)
+def test_rows_that_are_no_text(databox: Command, dataset_id: str, box: Sandbox, words: list[str], said: str) -> None:
+    """A shell whose encoding is another hands on bytes that are no UTF-8."""
+    done = databox("dataset", "ingest", dataset_id, *words)
+    assert (done.code, said in done.err, box.rows(dataset_id)) == (2, True, [])
+    assert_tame(done)
 
 
 def test_an_answer_that_is_no_text_is_no(scripted: Command, server: ScriptedServer) -> None:

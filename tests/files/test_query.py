@@ -151,6 +151,23 @@ def test_what_cannot_be_read(database: Any, sql: str, error: type[Exception], wo
     assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize(
+    ("sql", "params", "words"),
+    [
+        ("select '\udcff'", None, "surrogates not allowed"),
+        ("select '\udcff' where 1 = :x", {"x": 1}, "surrogates not allowed"),
+        ("select :x", {"x": "\ud800"}, "surrogates not allowed"),
+        ("select 1\0", None, "null character"),
+        ("select :x as x", {"x": 2**63}, "too large"),
+    ],
+)
+def test_what_the_driver_itself_cannot_say(shop: str, sql: str, params: dict[str, Any] | None, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"The query cannot be run by sqlite:///.*shop\.db: ") as caught:
+        read_query(shop, sql, params=params)
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
 def test_the_parameter_that_was_forgotten(shop: str) -> None:
     with pytest.raises(ConfigurationError, match="bind parameter 'until'"):
         read_query(shop, "select * from orders where id > :since and id < :until", params={"since": 1})

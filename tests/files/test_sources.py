@@ -72,6 +72,21 @@ def test_other_kinds_of_files_are_named(start: bytes, words: str) -> None:
         read_records(io.BytesIO(start * 10))
 
 
+@pytest.mark.parametrize("number", [-1, 2**31, 10**400, 10**5000, True, 1.0], ids=range(6))
+@pytest.mark.parametrize("name", ["skip_lines", "skip_footer", "max_field"])
+def test_a_number_that_nothing_can_have(name: str, number: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a whole number from 0 to 2,147,483,647"):
+        read_records(io.BytesIO(b"a,b\n1,2\n"), **{name: number})
+
+
+@pytest.mark.parametrize("name", ["skip_lines", "skip_footer", "max_field"])
+def test_a_number_larger_than_any_file(name: str) -> None:
+    try:
+        read_records(io.BytesIO(b"a,b\n1,2\n"), **{name: 2**31 - 1})  # type: ignore[arg-type]
+    except InvalidRecordError as error:
+        assert "no rows" in str(error)
+
+
 def test_a_path_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="none"):
         read_records(tmp_path / "none.csv")

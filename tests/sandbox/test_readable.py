@@ -232,6 +232,50 @@ def test_a_world_that_could_not_be_shown_is_not_imported(box: Sandbox, dataset: 
     all_is_readable(box)
 
 
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {"metrics": [None]},
+        {"metrics": "x"},
+        {"metrics": {"ingestionMetrics": [1]}},
+        {"metrics": {"ingestionMetrics": {"receivedRecordsCount": "x"}}},
+        {"errors": {"a": 1}},
+        {"errors": ["x"]},
+    ],
+    ids=range(6),
+)
+def test_an_outcome_that_could_not_be_shown_is_not_imported(box: Sandbox, outcome: Any) -> None:
+    dataset = {"title": "D", "ingestions": [{"ingestionId": "i", "outcome": outcome}]}
+    answer = ask(box, "PUT", "/_sandbox/state", json={"dataSources": [{"title": "S", "datasets": [dataset]}]})
+    assert answer.status_code == 400
+    assert "of ingestions[0] of datasets[0] of dataSources[0] of the document" in answer.json()["error"]
+    assert box.export_state()["dataSources"] == []
+    all_is_readable(box)
+
+
+@pytest.mark.parametrize("outcome", [{}, {"metrics": {}}, {"metrics": {"ingestionMetrics": {}}, "errors": []}])
+def test_an_outcome_without_counts_has_none(box: Sandbox, outcome: Any) -> None:
+    dataset = {"id": "d", "title": "D", "ingestions": [{"ingestionId": "i", "outcome": outcome}]}
+    box.import_state({"dataSources": [{"title": "S", "datasets": [dataset]}]})
+    counts = strict(get(box, "/v1/datasets/d/ingestions/i"))["metrics"]["ingestionMetrics"]
+    assert set(counts.values()) == {0}
+    all_is_readable(box)
+
+
+@pytest.mark.parametrize("odd", ["", True, [], {}])
+def test_a_time_that_is_no_number_is_not_imported(box: Sandbox, odd: Any) -> None:
+    dataset = {"title": "D", "ingestions": [{"records": [{"id": 1}], "readyAt": odd}]}
+    answer = ask(box, "PUT", "/_sandbox/state", json={"dataSources": [{"title": "S", "datasets": [dataset]}]})
+    assert (answer.status_code, "readyAt must be of type int | float" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**53 + 1, 2**63, 10**300])
+def test_an_id_that_no_client_could_ask_for_is_not_imported(box: Sandbox, number: int) -> None:
+    answer = ask(box, "PUT", "/_sandbox/state", json={"dataSources": [{"id": number, "title": "S"}]})
+    assert (answer.status_code, "id must be from 1 to" in answer.text) == (400, True)
+    all_is_readable(box)
+
+
 def test_a_world_with_deep_records_that_wait_is_exported_and_comes_back() -> None:
     deep = json.loads("[" * 60 + "]" * 60)
     with Sandbox(processing_delay=math.inf) as box:

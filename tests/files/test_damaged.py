@@ -1,0 +1,179 @@
+"""Workbooks for which the library that reads them takes all memory, or gives up in a panic: a clear error instead."""
+
+import io
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pyarrow
+import pyarrow.parquet
+import pytest
+import xlwt
+
+from databox import InvalidRecordError, read_records
+
+ROWS: list[list[Any]] = [["id", "name"], [1, "a"], [2, "b"]]
+
+
+def xls() -> bytearray:
+    book, file = xlwt.Workbook(), io.BytesIO()
+    sheet = book.add_sheet("Data")
+    for number, row in enumerate(ROWS):
+        for place, value in enumerate(row):
+            sheet.write(number, place, value)
+    book.save(file)
+    return bytearray(file.getvalue())
+
+
+def changed(record: int, offset: int, value: bytes) -> bytes:
+    """An .xls whose first record of a kind says something else."""
+    data = xls()
+    place = 512
+    while struct.unpack_from("<H", data, place)[0] != record:
+        place += 4 + struct.unpack_from("<H", data, place + 2)[0]
+    data[place + 4 + offset : place + 4 + offset + len(value)] = value
+    return bytes(data)
+
+
+def in_a_circle() -> bytes:
+    """The chain of sectors of its rows has no end."""
+    data = xls()
+    (table,) = struct.unpack_from("<I", data, 76)
+    struct.pack_into("<I", data, 512 * (table + 1) + 4, 0)
+    return bytes(data)
+
+
+def with_a_long_stream() -> bytes:
+    data = xls()
+    (directory,) = struct.unpack_from("<I", data, 48)
+    struct.pack_into("<I", data, 512 * (directory + 1) + 128 + 120, 0xFFFFFFFF)
+    return bytes(data)
+
+
+def far_out() -> bytes:
+    book, file = openpyxl.Workbook(), io.BytesIO()
+    sheet = book.active
+    assert sheet
+    for row in ROWS:
+        sheet.append(row)
+    sheet["XFD1048576"] = "by mistake"
+    book.save(file)
+    return file.getvalue()
+
+
+def repeated(columns: str, rows: str = "1") -> bytes:
+    """An .ods whose last cell is one that is repeated."""
+    spaces = " ".join(
+        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+    )
+    cell = '<table:table-cell office:value-type="string" table:number-columns-repeated="{}"><text:p>a</text:p>'
+    cell += "</table:table-cell>"
+    content = (
+        f'<office:document-content {spaces}><office:body><office:spreadsheet><table:table table:name="T">'
+        f"<table:table-row>{cell.format(1)}</table:table-row>"
+        f'<table:table-row table:number-rows-repeated="{rows}">{cell.format(columns)}</table:table-row>'
+        "</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", content)
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+    return file.getvalue()
+
+
+DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
+    "a chain in a circle": (in_a_circle, "is damaged"),
+    "a stream that is longer than the file": (with_a_long_stream, "is damaged"),
+    "rows beyond all bounds": (lambda: changed(0x0200, 4, b"\xff\xff\xff\xff"), "is damaged"),
+    "columns beyond all bounds": (lambda: changed(0x0200, 10, b"\xff\xff"), "is damaged"),
+    "a cell beyond all bounds": (lambda: changed(0x00FD, 2, b"\xff\xff"), "is damaged"),
+    "texts beyond all bounds": (lambda: changed(0x00FC, 4, b"\xff\xff\xff\x7f"), "is damaged"),
+    "an end that is missing": (lambda: bytes(xls()[:4500]), "is damaged"),
+    "a cell far away": (far_out, "as far out as XFD1048576, though only 7 of them hold anything"),
+    "columns without an end": (lambda: repeated("1000000000"), "though only 2 of them hold anything"),
+    "rows without an end": (lambda: repeated("3", "1000000000"), "though only 2 of them hold anything"),
+    "a count of many digits": (lambda: repeated("9" * 5000), "is damaged"),
+}
+READ = """
+import resource, sys
+from databox import InvalidRecordError, read_records
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+try:
+    print(list(read_records(sys.argv[1])))
+except InvalidRecordError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_workbook_takes_no_memory_and_ends_no_process(kind: str, tmp_path: Path) -> None:
+    make, words = DAMAGED[kind]
+    path = tmp_path / "book.xls"
+    path.write_bytes(make())
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(path)], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{path} ")
+    assert words in done.stdout
+
+
+def test_what_is_only_sparse_is_read(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet
+    sheet.append([f"c{n}" for n in range(1000)])
+    for row in (2, 1500):
+        sheet.cell(row, 1, "a")
+        sheet.cell(row, 1000, row)
+    book.save(tmp_path / "a.xlsx")
+    assert [row["c999"] for row in read_records(tmp_path / "a.xlsx")] == [2, 1500]
+    path = tmp_path / "a.ods"
+    path.write_bytes(repeated("1", "40000"))
+    assert len(list(read_records(path, header=["a"], skip_lines=0))) == 40_001
+
+
+def test_a_panic_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """However it looks for what the library stumbles over, there may be more."""
+    monkeypatch.setattr("databox.files.sheet.unsound", lambda _: None)
+    (tmp_path / "a.xls").write_bytes(xls()[:4500])
+    with pytest.raises(InvalidRecordError, match=r"a\.xls is damaged: .*Have it made, or sent, again"):
+        read_records(tmp_path / "a.xls")
+
+
+def test_what_is_kept_on_disk_meanwhile_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    real = tempfile.TemporaryFile
+
+    def temporary() -> Any:
+        made.append(real())
+        return made[-1]
+
+    monkeypatch.setattr("databox.files.source.tempfile.TemporaryFile", temporary)
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1, 2]}), file)
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    assert list(read_records(Pipe(file.getvalue()))) == [{"a": 1}, {"a": 2}]
+    for bad in (bytes(xls()[:4500]), file.getvalue()[:-9]):
+        with pytest.raises(InvalidRecordError):
+            read_records(Pipe(bad), format="excel" if bad.startswith(b"\xd0") else "parquet")
+    assert [each.closed for each in made] == [True, True, True]
+
+
+def test_a_file_of_the_callers_stays_open() -> None:
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1]}), file)
+    file.seek(0)
+    assert list(read_records(file)) == [{"a": 1}]
+    assert not file.closed
