@@ -36,8 +36,7 @@ def door(box_url: str, batch: int, effect: Effect, kill: Callable[[int], None]) 
         kill: given the port from which the batch came; returns when the sender is dead.
     """
     counted = itertools.count(1)
-    host, port = urlsplit(box_url).hostname, urlsplit(box_url).port
-    assert host
+    host, port = urlsplit(box_url).hostname or "", urlsplit(box_url).port
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -48,7 +47,7 @@ def door(box_url: str, batch: int, effect: Effect, kill: Callable[[int], None]) 
             except OSError:  # whoever asked is dead
                 self.close_connection = True
 
-        def do_GET(self) -> None:  # noqa: N802 - as the library calls it
+        def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             chosen = self.command == "POST" and next(counted) == batch
             if chosen and effect == "before":

@@ -10,6 +10,13 @@ from pyspark.sql import SparkSession
 from tests.engines.spark.processes import kill_all
 
 
+def program_of(session: SparkSession) -> int:
+    """Return the process below which everything of a session runs."""
+    gateway = session.sparkContext._gateway
+    assert gateway is not None
+    return int(gateway.proc.pid)
+
+
 class Sessions:
     """Starting a session takes longer than most tests, so there is one until it is given up."""
 

@@ -1,4 +1,4 @@
-"""A standalone cluster of Spark's on this machine: a master and two workers, with ports and directories of their own."""
+"""A standalone cluster on this machine: a master and two workers, with ports and directories of their own."""
 
 import os
 import re

@@ -20,6 +20,7 @@ from databox.sandbox import Fault, Sandbox
 from tests.engines.page import ROOT, blocks_of
 from tests.engines.spark.door import Effect, door
 from tests.engines.spark.processes import kill, sender
+from tests.engines.spark.sessions import program_of
 from tests.engines.spark.writes import NOW, ROWS, frame, sent, stored, told, write
 
 LIMITED = ROOT / "tests" / "engines" / "dlt" / "limited.py"
@@ -63,7 +64,7 @@ def test_keyed_rows_are_stored_once_whatever_happens(
 @contextmanager
 def killed_at(batch: int, effect: Effect, session: SparkSession, box: Sandbox) -> Iterator[None]:
     """Let the process of the task that sends a batch be killed hard, before the batch took effect or after."""
-    program = session.sparkContext._gateway.proc.pid
+    program = program_of(session)
     with door(box.url, batch, effect, lambda port: kill(sender([program], port))) as opened:
         register(session, box.api_key, opened.url, requests_per_second=10)
         yield
