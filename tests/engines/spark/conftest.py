@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from pyspark.sql import SparkSession
 from databox import Databox, Dataset, DataSource
 from databox.integrations.spark import register
 from databox.sandbox import Sandbox
-from tests.engines.spark.sessions import Sessions
+from tests.engines.spark.processes import kill_all
+from tests.engines.spark.sessions import Sessions, program_of
 
-HAS_FAILED = pytest.StashKey[bool]()
+HANGS = 450.0
+"""Seconds after which a test hangs that has a session."""
+HAS_FAILED, IS_HUNG = pytest.StashKey[bool](), pytest.StashKey[bool]()
 
 
 def needs_java() -> None:
@@ -32,16 +36,29 @@ def sessions() -> Iterator[Sessions]:
 
 @pytest.fixture
 def session(request: pytest.FixtureRequest, sessions: Sessions) -> Iterator[SparkSession]:
-    """A local Spark."""
-    yield sessions.current()
+    """A local Spark, which dies when a test hangs: an exception alone does not get out of a call of it."""
+    session = sessions.current()
+    timer = threading.Timer(HANGS, end, [request.node, program_of(session)])
+    timer.start()
+    yield session
+    timer.cancel()
+    timer.join()
     if request.node.stash.get(HAS_FAILED, False):
         sessions.give_up()
 
 
+def end(item: pytest.Item, program: int) -> None:
+    """End what hangs."""
+    item.stash[IS_HUNG] = True
+    kill_all(program)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember that a test has failed, or was stopped by its time-out."""
+    """Remember that a test has failed, and say that it hung."""
     report = yield
+    if item.stash.get(IS_HUNG, False):
+        report.sections.append(("It hung", f"It had a Spark for {HANGS:g} seconds, which was killed then."))
     item.stash[HAS_FAILED] = item.stash.get(HAS_FAILED, False) or report.failed
     return report
 

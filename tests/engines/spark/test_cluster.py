@@ -46,7 +46,7 @@ writer.option("primaryKeys", keys).mode("append").save()
 ROWS = [{"id": n, "amount": n * 1.5} for n in range(1600)]
 BATCHES = 16
 CHOSEN = 6
-PATIENCE = 300
+PATIENCE = 450
 """Seconds that a program has, on a busy machine."""
 
 
