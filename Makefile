@@ -69,9 +69,9 @@ coverage: $(READY) ## run `make test` and say which lines and branches of databo
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-test-engines: $(ENGINES)/.ready ## test and type-check the integrations with the real engines; takes some minutes
+test-engines: $(ENGINES)/.ready ## test and type-check the integrations with the real engines; takes some MINUTES_ENGINES minutes; TESTS= for some
 	@$(ENGINES_BIN)/python -m mypy --no-error-summary --config-file tests/engines/mypy.ini
-	@$(ENGINES_BIN)/python -m pytest -q tests/engines
+	@$(ENGINES_BIN)/python -m pytest -q --durations 10 $(or $(TESTS),tests/engines)
 
 $(ENGINES)/.ready: tools/locks/engines.lock pyproject.toml
 	@echo "Setting up $(ENGINES), once; the engines are large, and this takes some minutes."

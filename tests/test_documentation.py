@@ -169,9 +169,9 @@ def test_each_promise_about_security_names_tests_that_are_there() -> None:
     assert not [name for names in named for name in names if not (ROOT / "tests" / name).exists()]
 
 
-def test_what_a_guarantee_rests_on_names_tests_that_are_there() -> None:
-    page = (ROOT / "docs" / "pipelines.md").read_text("utf-8")
-    named = set(re.findall(r"`(test_\w+)`", page))
+@pytest.mark.parametrize("page", ["pipelines.md", "spark.md"])
+def test_what_a_guarantee_rests_on_names_tests_that_are_there(page: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / page).read_text("utf-8")))
     there = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "engines").rglob("test_*.py"))
     assert named
     assert {name for name in named if f"def {name}(" not in there} == set()

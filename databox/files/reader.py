@@ -47,7 +47,8 @@ def read_records(
     what each became, and why.
 
     Args:
-        source: a path, `-` for standard input, or a file open for reading. It may be packed with gzip or zstd.
+        source: a path, `-` for standard input, or a file open for reading, such as one of fsspec's. It may be packed with
+            gzip or zstd.
         format: `csv`, `tsv`, `json` (an array of objects), `jsonl` (one object a line), `parquet` or `excel`; found by
             the name or the content without. A `delimiter` or a `header` says `csv`, where the name does not tell.
         encoding: of the text; without, by its byte order mark, else UTF-8, else Windows-1252.

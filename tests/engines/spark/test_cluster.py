@@ -3,8 +3,8 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -24,8 +24,8 @@ import sys
 from pyspark.sql import SparkSession
 from databox.integrations.spark import register
 
-master, store, dataset_id, keys, report = sys.argv[1:]
-spark = (
+master, store, dataset_id, keys, report, rows, *settings = sys.argv[1:]
+builder = (
     SparkSession.builder.master(master)
     .config("spark.ui.enabled", "false")
     .config("spark.driver.host", "127.0.0.1")
@@ -33,14 +33,24 @@ spark = (
     .config("spark.executor.instances", "2")
     .config("spark.executor.cores", "1")
     .config("spark.executor.memory", "512m")
-    .config("spark.stage.maxConsecutiveAttempts", "1")
     .config("spark.scheduler.minRegisteredResourcesRatio", "1.0")  # two tasks at once, from the first batch on
     .config("spark.scheduler.maxRegisteredResourcesWaitingTime", "180s")
-    .getOrCreate()
+    .config("spark.speculation.interval", "100ms")
+    .config("spark.speculation.minTaskRuntime", "100ms")
+    .config("spark.speculation.multiplier", "1.1")
+    .config("spark.speculation.quantile", "0.5")
 )
+for setting in settings:
+    builder = builder.config(*setting.split("="))
+spark = builder.getOrCreate()
 register(spark, rate_limit_store=store or None, requests_per_second=6)
-frame = spark.range(0, 1600, 1, 2).selectExpr("id", "double(id * 1.5) as amount")
-writer = frame.write.format("databox").option("datasetId", dataset_id).option("reportPath", report)
+numbers = {
+    "plain": lambda: spark.range(0, 1600, 1, 2),
+    "shuffled": lambda: spark.range(0, 1600, 1, 2).repartition(2, "id"),
+    "uneven": lambda: spark.range(0, 100, 1, 1).union(spark.range(100, 1600, 1, 1)),
+}[rows]()
+writer = numbers.selectExpr("id", "double(id * 1.5) as amount").write.format("databox")
+writer = writer.option("datasetId", dataset_id).option("reportPath", report)
 writer.option("primaryKeys", keys).mode("append").save()
 """
 ROWS = [{"id": n, "amount": n * 1.5} for n in range(1600)]
@@ -82,27 +92,36 @@ class Ended:
     said: str
 
 
-def run(cluster: Standalone, box: Sandbox, effect: Effect, store: str, dataset: Dataset, folder: Path) -> Ended:
-    """Write with the cluster, and kill the executor that sends the chosen batch."""
+ONCE = "spark.stage.maxConsecutiveAttempts=1"
+
+
+def ended(
+    cluster: Standalone, url: str, box: Sandbox, dataset: Dataset, folder: Path, store: str, rows: str, *settings: str
+) -> Ended:
+    """Write with the cluster, and return how that ended."""
+    environ = surroundings(folder) | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": url}
+    keys, report = ",".join(dataset.primary_keys or ()), str(folder / "report")
+    command = [sys.executable, "-c", PROGRAM, cluster.master, store, dataset.id, keys, report, rows, *settings]
+    with subprocess.Popen(
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=PATIENCE)
+        finally:
+            kill_all(process.pid)
+    assert box.api_key not in said
+    return Ended(process.returncode, said)
+
+
+def killing(cluster: Standalone) -> Callable[[int], None]:
+    """Return what kills the executor that speaks from a port."""
 
     def strike(port: int) -> None:
         process = sender(cluster.workers, port)
         kill(executor_of(process))
         process.wait(60)  # Spark ends the Python of a dead executor
 
-    with ExitStack() as stack:
-        opened = stack.enter_context(door(box.url, CHOSEN, effect, strike))
-        environ = surroundings(folder) | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": opened.url}
-        keys = ",".join(dataset.primary_keys or ())
-        command = [sys.executable, "-c", PROGRAM, cluster.master, store, dataset.id, keys, str(folder / "report")]
-        process = subprocess.Popen(
-            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-        )
-        stack.callback(process.wait)
-        stack.callback(kill_all, process.pid)
-        said, _ = process.communicate(timeout=PATIENCE)
-    assert box.api_key not in said
-    return Ended(process.returncode, said)
+    return strike
 
 
 def made(box: Sandbox, keys: list[str] | None) -> Dataset:
@@ -116,36 +135,91 @@ def refused(box: Sandbox) -> set[int | None]:
     return {request.status for request in box.requests} - {200, 201, 202}
 
 
+WORD = "What came twice is stored once if the dataset's primary keys are those of primaryKeys (id)."
+UNSEEN = "Spark may have run some a second time without telling."
+
+
 @pytest.mark.parametrize("effect", ["before", "after"])
 def test_keyed_rows_are_stored_once_when_an_executor_is_killed_while_it_sends(
     effect: Effect, store: str, cluster: Standalone, box: Sandbox, tmp_path: Path
 ) -> None:
     keyed = made(box, ["id"])
-    ended = run(cluster, box, effect, store, keyed, tmp_path)
-    assert ended.status == 0, ended.said
+    with door(box.url, CHOSEN, effect, killing(cluster)) as opened:
+        end = ended(cluster, opened.url, box, keyed, tmp_path, store, "plain", ONCE)
+    assert end.status == 0, end.said
     assert stored(box, keyed) == ROWS
     assert refused(box) == set()
     report = told(tmp_path / "report")
     assert (report["stored"], report["tasks"], report["tasks_done"], report["tasks_tried_again"]) == (True, 2, 2, 1)
     assert report["rows"] == report["accepted"] == report["appended"] + report["overwritten"] == 1600
-    assert report["primary_keys_assumed"] is True
+    assert (report["primary_keys_assumed"], report["may_have_repeated_unseen"]) == (True, False)
     assert sent(box) > BATCHES  # what the dead executor had sent came again
-    assert "What came twice is stored once if the dataset's primary keys are those of primaryKeys (id)." in ended.said
+    assert f"2 of 2 tasks, 1 of them tried again. {WORD}" in end.said
+
+
+def test_keyed_rows_are_stored_once_when_a_stage_runs_again(cluster: Standalone, box: Sandbox, tmp_path: Path) -> None:
+    """With the executor go rows that were shuffled, and the stage begins anew, with tasks that know of no other try."""
+    keyed = made(box, ["id"])
+    with door(box.url, CHOSEN, "after", killing(cluster)) as opened:
+        end = ended(cluster, opened.url, box, keyed, tmp_path, "", "shuffled")
+    assert end.status == 0, end.said
+    assert stored(box, keyed) == ROWS
+    report = told(tmp_path / "report")
+    assert (report["stored"], report["rows"], report["may_have_repeated_unseen"]) == (True, 1600, True)
+    assert sent(box) > BATCHES
+    assert f"{UNSEEN} {WORD}" in end.said
+
+
+def test_keyed_rows_are_stored_once_when_a_task_runs_twice_at_once(
+    cluster: Standalone, box: Sandbox, tmp_path: Path
+) -> None:
+    keyed = made(box, ["id"])
+    with door(box.url, 5, "before", lambda _: wait_for_a_copy(box)) as opened:
+        end = ended(cluster, opened.url, box, keyed, tmp_path, "", "uneven", ONCE, "spark.speculation=true")
+    assert end.status == 0, end.said
+    assert stored(box, keyed) == ROWS
+    assert told(tmp_path / "report")["may_have_repeated_unseen"] is True
+    assert sent(box) > BATCHES
+    assert f"{UNSEEN} {WORD}" in end.said
+
+
+def wait_for_a_copy(box: Sandbox) -> None:
+    """Return when a batch has come a second time, from the copy that Spark has made of a task that takes long."""
+    end = time.monotonic() + 25  # soon the first is given up, and sent again
+    while time.monotonic() < end:
+        first = [
+            each.json["records"][0]["id"] for each in box.requests if each.operation == "datasets.create_ingestion"
+        ]
+        if len(first) > len(set(first)):
+            return
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("effect", ["before", "after"])
+@pytest.mark.parametrize("rows", ["plain", "shuffled"])
 def test_without_keys_a_killed_executor_fails_the_job_and_doubles_nothing(
-    effect: Effect, cluster: Standalone, box: Sandbox, tmp_path: Path
+    rows: str, effect: Effect, cluster: Standalone, box: Sandbox, tmp_path: Path
 ) -> None:
     unkeyed = made(box, None)
-    ended = run(cluster, box, effect, "", unkeyed, tmp_path)
-    assert ended.status != 0
-    assert re.search(r"Partition [01] was tried before", ended.said)
+    with door(box.url, CHOSEN, effect, killing(cluster)) as opened:
+        end = ended(cluster, opened.url, box, unkeyed, tmp_path, "", rows, ONCE)
+    assert end.status != 0
+    if rows == "plain":
+        assert re.search(r"Partition [01] was tried before", end.said)
     ids = [row["id"] for row in box.rows(unkeyed)]
-    assert len(ids) == len(set(ids)) < 1600
+    assert 0 < len(ids) == len(set(ids)) < 1600
     assert refused(box) == set()
     report = told(tmp_path / "report")
     assert (report["stored"], report["tasks"]) == (False, 2)
     assert report["accepted"] <= len(ids)
-    assert "Databox, dataset" in ended.said
-    assert "the write failed" in ended.said
+    assert "the write failed" in end.said
+
+
+def test_without_keys_a_cluster_that_may_run_a_stage_again_is_refused(
+    cluster: Standalone, box: Sandbox, tmp_path: Path
+) -> None:
+    unkeyed = made(box, None)
+    end = ended(cluster, box.url, box, unkeyed, tmp_path, "", "plain")
+    assert end.status != 0
+    assert "start the session with spark.stage.maxConsecutiveAttempts=1" in end.said
+    assert sent(box) == 0

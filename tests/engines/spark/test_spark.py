@@ -120,6 +120,16 @@ def test_doubled_rows_may_be_asked_for(spark: SparkSession, box: Sandbox, unkeye
     assert {row["id"] for row in box.rows(unkeyed)} == set(range(1000))
 
 
+def test_a_job_that_is_run_again_replaces_its_rows_or_stores_them_twice(
+    spark: SparkSession, box: Sandbox, keyed: Dataset, unkeyed: Dataset, tmp_path: Path
+) -> None:
+    for dataset, times in ((keyed, 1), (unkeyed, 2)):
+        for _ in range(2):
+            write(frame(spark, rows=100, tasks=1), dataset, reportPath=str(tmp_path / "report"))
+        assert stored(box, dataset) == sorted(ROWS[:100] * times, key=lambda row: row["id"])
+        assert told(tmp_path / "report")["stored"] is True
+
+
 def test_values_arrive_as_json_has_them(spark: SparkSession, box: Sandbox, keyed: Dataset) -> None:
     rows = spark.sql(
         "select 1L as id, 'ü' as text, true as flag, date'2026-01-31' as day, null as nothing, "
