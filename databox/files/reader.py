@@ -47,7 +47,7 @@ def read_records(
     what each became, and why.
 
     Args:
-        source: a path, `-` for standard input, or a file open for reading, such as one of fsspec's. It may be packed with
+        source: a path, `-` for standard input, or a file open for reading (one of fsspec, too). It may be packed with
             gzip or zstd.
         format: `csv`, `tsv`, `json` (an array of objects), `jsonl` (one object a line), `parquet` or `excel`; found by
             the name or the content without. A `delimiter` or a `header` says `csv`, where the name does not tell.
