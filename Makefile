@@ -69,7 +69,7 @@ coverage: $(READY) ## run `make test` and say which lines and branches of databo
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-test-engines: $(ENGINES)/.ready ## test and type-check the integrations with the real engines; takes some MINUTES_ENGINES minutes; TESTS= for some
+test-engines: $(ENGINES)/.ready ## test and type-check the integrations with the real engines; up to an hour on a busy machine; TESTS= for a folder
 	@$(ENGINES_BIN)/python -m mypy --no-error-summary --config-file tests/engines/mypy.ini
 	@$(ENGINES_BIN)/python -m pytest -q --durations 10 $(or $(TESTS),tests/engines)
 

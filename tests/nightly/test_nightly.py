@@ -3,7 +3,6 @@
 What starts the script is taken from the page too: the crontab, the units, the workflow's steps.
 """
 
-import fcntl
 import os
 import re
 import shlex
@@ -23,6 +22,8 @@ import yaml
 from databox import Databox, Dataset
 from databox.sandbox import Fault, Sandbox
 
+fcntl: Any = pytest.importorskip("fcntl", reason="the page is about systems that are like Unix")
+HAS_FLOCK = pytest.mark.skipif(shutil.which("flock") is None, reason="there is no flock")
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "without-a-server.md").read_text("utf-8")
 EARLIER = {n: f"{n},2026-01-30,{n * 1.5}" for n in range(1, 451)}
@@ -199,7 +200,9 @@ def filled(text: str, known: dict[str, str]) -> str:
     return re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda found: known[found[1]], text)
 
 
-@pytest.fixture(params=[by_cron, by_systemd, by_actions], ids=["cron", "systemd", "actions"])
+@pytest.fixture(
+    params=[pytest.param(by_cron, marks=HAS_FLOCK), by_systemd, by_actions], ids=["cron", "systemd", "actions"]
+)
 def start(request: pytest.FixtureRequest, job: Job) -> Starter:
     starter: Starter = request.param(job)
     return starter
@@ -294,7 +297,7 @@ def test_wrong_usage_is_told_by_its_exit_code(job: Job) -> None:
     assert section(SERVICE, "Service")["RestartPreventExitStatus"] == ["2"]
 
 
-@pytest.mark.skipif(shutil.which("flock") is None, reason="there is no flock")
+@HAS_FLOCK
 def test_cron_leaves_a_run_alone_that_is_under_way(job: Job) -> None:
     start = by_cron(job)
     with (job.state / "lock").open("w") as lock:

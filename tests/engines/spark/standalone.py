@@ -81,15 +81,15 @@ class Standalone:
         return [part.pid for part in self._parts[1:]]
 
     def __enter__(self) -> Self:
-        here = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
+        free = ["--port", "0", "--webui-port", "0"]
         try:
-            master = ["org.apache.spark.deploy.master.Master", *here]
+            master = ["org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", *free]
             self._parts.append(_Part(self._folder / "master", r"Starting Spark master at (spark://\S+)", master))
             self._parts[0].wait()
-            for number in (1, 2):
-                folder = self._folder / f"worker-{number}"
-                worker = ["org.apache.spark.deploy.worker.Worker", *here, "--cores", "1", "--memory", "1g"]
-                worker += ["--work-dir", str(folder / "work"), self.master]
+            for host in ("127.0.0.1", "localhost"):  # two for Spark, which never runs a task twice at once on one
+                folder = self._folder / f"worker-{host}"
+                worker = ["org.apache.spark.deploy.worker.Worker", "--host", host, *free, "--cores", "1"]
+                worker += ["--memory", "1g", "--work-dir", str(folder / "work"), self.master]
                 self._parts.append(_Part(folder, r"registered with master (spark://\S+)", worker))
             for part in self._parts[1:]:
                 part.wait()

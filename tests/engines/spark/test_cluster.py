@@ -37,8 +37,9 @@ builder = (
     .config("spark.scheduler.maxRegisteredResourcesWaitingTime", "180s")
     .config("spark.speculation.interval", "100ms")
     .config("spark.speculation.minTaskRuntime", "100ms")
-    .config("spark.speculation.multiplier", "1.1")
+    .config("spark.speculation.multiplier", "0.01")  # as soon as one of the two has ended
     .config("spark.speculation.quantile", "0.5")
+    .config("spark.speculation.efficiency.enabled", "false")
 )
 for setting in settings:
     builder = builder.config(*setting.split("="))
@@ -47,7 +48,7 @@ register(spark, rate_limit_store=store or None, requests_per_second=6)
 numbers = {
     "plain": lambda: spark.range(0, 1600, 1, 2),
     "shuffled": lambda: spark.range(0, 1600, 1, 2).repartition(2, "id"),
-    "uneven": lambda: spark.range(0, 100, 1, 1).union(spark.range(100, 1600, 1, 1)),
+    "uneven": lambda: spark.range(0, 3000, 1, 2).where("id < 1600"),
 }[rows]()
 writer = numbers.selectExpr("id", "double(id * 1.5) as amount").write.format("databox")
 writer = writer.option("datasetId", dataset_id).option("reportPath", report)
