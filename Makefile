@@ -70,9 +70,9 @@ coverage: $(READY) ## run what `make test` and `make slow` run, and report the c
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-test-engines: $(ENGINES)/.ready ## test and type-check the integrations with the real engines; takes some minutes
+test-engines: $(ENGINES)/.ready ## test and type-check the integrations with the real engines; up to an hour on a busy machine; TESTS= for a folder
 	@$(ENGINES_BIN)/python -m mypy --no-error-summary --config-file tests/engines/mypy.ini
-	@$(ENGINES_BIN)/python -m pytest -q tests/engines
+	@$(ENGINES_BIN)/python -m pytest -q --durations 10 $(or $(TESTS),tests/engines)
 
 $(ENGINES)/.ready: tools/locks/engines.lock pyproject.toml
 	@echo "Setting up $(ENGINES), once; the engines are large, and this takes some minutes."

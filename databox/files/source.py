@@ -253,8 +253,8 @@ class Source:
         if not hasattr(source, "read"):
             kind = type(source).__name__
             raise ArgumentTypeError(f'read_records takes a path, "-" or a file open for reading, not {kind}.')
-        named = getattr(source, "name", None)
-        self.name = named if isinstance(named, str) else "the file"
+        names = (getattr(source, "name", None), getattr(source, "path", None))  # the latter, of object stores
+        self.name = next((name for name in names if isinstance(name, str)), "the file")
         if isinstance(source, io.TextIOBase) or isinstance(source.read(0), str):
             self.is_text = True
             return cast("IO[bytes]", io.BufferedReader(Encoded(cast("IO[str]", source), self.name), BLOCK))

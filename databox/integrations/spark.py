@@ -238,7 +238,9 @@ def _tell(
     again = sum(message.attempt > 0 for message in done)
     name = f"Databox, dataset {plan.dataset_id}" + ("" if batch is None else f", micro-batch {batch}")
     tasks = f"{len(done)} of {len(messages)} tasks, {again} of them tried again."
-    if again and plan.primary_keys:
+    if plan.unseen:
+        tasks += " Spark may have run some a second time without telling."
+    if (again or plan.unseen) and plan.primary_keys:
         keys = ", ".join(plan.primary_keys)
         tasks += f" What came twice is stored once if the dataset's primary keys are those of primaryKeys ({keys})."
     lines = [f"{name}: {report}", tasks]
@@ -262,6 +264,7 @@ def _tell(
             "tasks": len(messages),
             "tasks_done": len(done),
             "tasks_tried_again": again,
+            "may_have_repeated_unseen": plan.unseen,
             **attrs.asdict(report, filter=lambda field, _: field.name != "batches"),
             "ingestion_ids": [known for message in done for known in _ingestions(message.report)],
         }

@@ -79,6 +79,8 @@ class Plan:
     primary_keys: tuple[str, ...]
     once: bool
     """Whether a task may run once only, as it would double its rows."""
+    unseen: bool
+    """Whether Spark may run a task again, or two of it at once, without the report being able to tell."""
     limit: RateLimit
     """What one task takes of the limit, or all of them through the store."""
     verify: Verify | None
@@ -136,6 +138,7 @@ def plan_of(
         dataset_id=given["datasetid"],
         primary_keys=keys,
         once=once,
+        unseen=bool(cluster.repeats),
         limit=_limit(cluster, shared, given.get("parallelism")),
         verify=_verify(given.get("verify", "counts")),
         verify_timeout=_seconds("verifyTimeout", given.get("verifytimeout", "300")),

@@ -304,16 +304,21 @@ def test_eight_tables_at_once_keep_the_limit() -> None:
 # Crashes
 
 
-def killed(directory: Path, kind: str, reached: Callable[[], bool]) -> dlt.Pipeline:
+HELD = Fault("create_ingestion", delay=600, drop="before", after=2)
+"""With it a load comes as far as two batches, and no further before it is killed."""
+
+
+def killed(box: Sandbox, directory: Path, kind: str, reached: Callable[[], bool]) -> dlt.Pipeline:
     """Start a load in a process, kill it when it has come that far, and return the pipeline as it was left."""
     command = [sys.executable, str(Path(__file__).with_name("load.py")), str(directory), kind]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 240
         while not reached():
             assert process.poll() is None, process.communicate()[1].decode()
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.kill()
+    box.clear_faults()
     return dlt.pipeline("killed", destination=databox_destination(), pipelines_dir=str(directory))
 
 
@@ -323,8 +328,8 @@ MANY = [{"id": n, "amount": n * 1.5} for n in range(1000)]
 def test_a_killed_load_of_keyed_rows_goes_on(
     box: Sandbox, client: Databox, source: DataSource, configured: None, tmp_path: Path
 ) -> None:
-    box.inject(Fault("create_ingestion", delay=0.2, times=8))
-    killed(tmp_path, "keyed", lambda: len(sent(box)) >= 3).load()
+    box.inject(HELD)
+    killed(box, tmp_path, "keyed", lambda: len(sent(box)) >= 3).load()
     assert stored(box, client, source) == MANY
     assert len(set(sent(box))) == 10
 
@@ -332,8 +337,8 @@ def test_a_killed_load_of_keyed_rows_goes_on(
 def test_a_load_without_keys_that_is_killed_while_it_sends_says_so(
     box: Sandbox, client: Databox, source: DataSource, configured: None, tmp_path: Path
 ) -> None:
-    box.inject(Fault("create_ingestion", delay=0.2, times=8))
-    left = killed(tmp_path, "unkeyed", lambda: len(sent(box)) >= 3)
+    box.inject(HELD)
+    left = killed(box, tmp_path, "unkeyed", lambda: len(sent(box)) >= 3)
     with pytest.raises(PipelineStepFailed) as failure:
         left.load()
     assert "ambiguous: sent, but the answer was lost" in cause(failure, DestinationTerminalException)
@@ -343,8 +348,8 @@ def test_a_load_without_keys_that_is_killed_while_it_sends_says_so(
 def test_a_load_without_keys_that_is_killed_later_goes_on(
     box: Sandbox, client: Databox, source: DataSource, configured: None, tmp_path: Path
 ) -> None:
-    box.inject(Fault("get_ingestion", delay=5, times=4))
-    killed(tmp_path, "unkeyed", lambda: any("/ingestions/" in request.path for request in box.requests)).load()
+    box.inject(Fault("get_ingestion", delay=600, drop="before"))
+    killed(box, tmp_path, "unkeyed", lambda: any("/ingestions/" in request.path for request in box.requests)).load()
     assert stored(box, client, source) == MANY
     assert len(sent(box)) == 10
 

@@ -17,7 +17,7 @@ from databox.integrations.dlt import databox_destination
 from databox.sandbox import Fault, Sandbox
 from tests.engines.dlt.load import main
 from tests.engines.dlt.loads import cause, refused, sent, stored, table
-from tests.engines.dlt.test_dlt import killed
+from tests.engines.dlt.test_dlt import HELD, killed
 
 
 def pipeline_with(**options: Any) -> dlt.Pipeline:
@@ -158,8 +158,8 @@ def test_what_is_left_out_stays_so_over_a_load_that_is_stopped(
 def test_what_a_killed_and_aborted_load_may_have_stored_is_told(
     box: Sandbox, client: Databox, source: DataSource, configured: None, tmp_path: Path
 ) -> None:
-    box.inject(Fault("create_ingestion", delay=0.2, times=8))
-    killed(tmp_path, "unkeyed", lambda: len(sent(box)) >= 3).abort_packages()
+    box.inject(HELD)
+    killed(box, tmp_path, "unkeyed", lambda: len(sent(box)) >= 3).abort_packages()
     message = refused(lambda: main(str(tmp_path), "unkeyed"))
     assert "0 rows are in dataset" in message
     assert "1,000 more may be" in message

@@ -1,10 +1,10 @@
-"""One Spark session for all tests: eight tasks at once, of which each may be tried four times."""
+"""One Spark session for all tests until one fails: eight tasks at once, of which each may be tried four times."""
 
-import logging
 import os
 import shutil
-import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
@@ -12,6 +12,12 @@ from pyspark.sql import SparkSession
 from databox import Databox, Dataset, DataSource
 from databox.integrations.spark import register
 from databox.sandbox import Sandbox
+from tests.engines.spark.processes import kill_all
+from tests.engines.spark.sessions import Sessions, program_of
+
+HANGS = 450.0
+"""Seconds after which a test hangs that has a session."""
+HAS_FAILED, IS_HUNG = pytest.StashKey[bool](), pytest.StashKey[bool]()
 
 
 def needs_java() -> None:
@@ -21,24 +27,40 @@ def needs_java() -> None:
 
 
 @pytest.fixture(scope="session")
-def session() -> Iterator[SparkSession]:
-    """A local Spark."""
+def sessions() -> Iterator[Sessions]:
     needs_java()
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    spark = (
-        SparkSession.builder.master("local[8,4]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.python.worker.reuse", "false")  # a process for each task, to be killed alone
-        .config("spark.sql.session.timeZone", "UTC")
-        .getOrCreate()
-    )
-    spark.sparkContext.setLogLevel("OFF")
-    yield spark
-    spark.stop()
-    logging.getLogger("py4j").setLevel(logging.ERROR)  # it says goodbye when the streams are closed
+    sessions = Sessions()
+    yield sessions
+    sessions.end()
+
+
+@pytest.fixture
+def session(request: pytest.FixtureRequest, sessions: Sessions) -> Iterator[SparkSession]:
+    """A local Spark, which dies when a test hangs: an exception alone does not get out of a call of it."""
+    session = sessions.current()
+    timer = threading.Timer(HANGS, end, [request.node, program_of(session)])
+    timer.start()
+    yield session
+    timer.cancel()
+    timer.join()
+    if request.node.stash.get(HAS_FAILED, False):
+        sessions.give_up()
+
+
+def end(item: pytest.Item, program: int) -> None:
+    """End what hangs."""
+    item.stash[IS_HUNG] = True
+    kill_all(program)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember that a test has failed, and say that it hung."""
+    report = yield
+    if item.stash.get(IS_HUNG, False):
+        report.sections.append(("It hung", f"It had a Spark for {HANGS:g} seconds, which was killed then."))
+    item.stash[HAS_FAILED] = item.stash.get(HAS_FAILED, False) or report.failed
+    return report
 
 
 @pytest.fixture
@@ -69,8 +91,7 @@ def spark(session: SparkSession, box: Sandbox) -> SparkSession:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spark's own warnings are its own affair, and its first job takes long."""
+    """Spark's own warnings are its own affair."""
     for item in items:
-        if "tests/engines/spark" in item.path.as_posix():
+        if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.filterwarnings("default"))
-            item.add_marker(pytest.mark.timeout(180))

@@ -39,7 +39,7 @@ def run(box: Sandbox, *arguments: object) -> "subprocess.CompletedProcess[str]":
     environ |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
     environ |= {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
     command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=150, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=400, check=False)
     assert box.api_key not in done.stdout + done.stderr
     return done
 

@@ -1,13 +1,11 @@
 """A real Spark writes into the sandbox, which fails on demand; its workers are killed in the middle."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,9 @@ from databox import ConfigurationError, Databox, Dataset
 from databox.integrations.spark import register
 from databox.sandbox import Fault, Sandbox
 from tests.engines.page import ROOT, blocks_of
+from tests.engines.spark.door import Effect, door
+from tests.engines.spark.processes import kill, sender
+from tests.engines.spark.sessions import program_of
 from tests.engines.spark.writes import NOW, ROWS, frame, sent, stored, told, write
 
 LIMITED = ROOT / "tests" / "engines" / "dlt" / "limited.py"
@@ -60,59 +61,37 @@ def test_keyed_rows_are_stored_once_whatever_happens(
     assert [agent for agent in agents if " spark/4." in agent]
 
 
-def workers() -> set[int]:
-    """The processes that run Spark's tasks: the children of its daemons."""
-    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    found = {
-        int(process): int(parent)
-        for process, parent, args in (line.split(None, 2) for line in listing.splitlines()[1:])
-        if "pyspark" in args and "daemon" in args
-    }
-    return {process for process, parent in found.items() if parent in found}
+@contextmanager
+def killed_at(batch: int, effect: Effect, session: SparkSession, box: Sandbox) -> Iterator[None]:
+    """Let the process of the task that sends a batch be killed hard, before the batch took effect or after."""
+    program = program_of(session)
+    with door(box.url, batch, effect, lambda port: kill(sender([program], port))) as opened:
+        register(session, box.api_key, opened.url, requests_per_second=10)
+        yield
 
 
+@pytest.mark.parametrize("effect", ["before", "after"])
 def test_a_killed_task_of_keyed_rows_is_made_up_for(
-    spark: SparkSession, box: Sandbox, keyed: Dataset, tmp_path: Path
+    effect: Effect, session: SparkSession, box: Sandbox, keyed: Dataset, tmp_path: Path
 ) -> None:
-    with kill_when(box, 2):
-        write(frame(spark, tasks=1), keyed, reportPath=str(tmp_path / "report"))
+    with killed_at(3, effect, session, box):
+        write(frame(session, tasks=1), keyed, reportPath=str(tmp_path / "report"))
     assert stored(box, keyed) == ROWS
     assert told(tmp_path / "report")["tasks_tried_again"] == 1
     assert sent(box) > 10  # the rows before the kill came twice
 
 
+@pytest.mark.parametrize("effect", ["before", "after"])
 def test_a_killed_task_without_keys_fails_the_job_and_doubles_nothing(
-    spark: SparkSession, box: Sandbox, unkeyed: Dataset, tmp_path: Path
+    effect: Effect, session: SparkSession, box: Sandbox, unkeyed: Dataset, tmp_path: Path
 ) -> None:
-    with kill_when(box, 2), pytest.raises(PySparkException) as failure:
-        write(frame(spark, tasks=1), unkeyed, reportPath=str(tmp_path / "report"))
+    with killed_at(3, effect, session, box), pytest.raises(PySparkException) as failure:
+        write(frame(session, tasks=1), unkeyed, reportPath=str(tmp_path / "report"))
     assert "was tried before" in str(failure.value)
     ids = [row["id"] for row in box.rows(unkeyed)]
     assert len(ids) == len(set(ids)) < 1000
     report = told(tmp_path / "report")
     assert (report["stored"], report["tasks_done"]) == (False, 0)
-
-
-class kill_when:  # noqa: N801 - reads as what it does
-    """Kill the workers of Spark hard when so many batches have come; each answer takes a little until then."""
-
-    def __init__(self, box: Sandbox, batches: int) -> None:
-        self._box, self._batches = box, batches
-        self._thread = threading.Thread(target=self._kill)
-
-    def __enter__(self) -> None:
-        self._box.inject(Fault("create_ingestion", delay=0.3, times=6))
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join()
-
-    def _kill(self) -> None:
-        deadline = time.monotonic() + 60
-        while sent(self._box) < self._batches and time.monotonic() < deadline:
-            time.sleep(0.01)
-        (process,) = workers()
-        os.kill(process, signal.SIGKILL)
 
 
 def test_rows_without_keys_are_stored_once_when_a_request_was_surely_refused(
@@ -139,6 +118,16 @@ def test_doubled_rows_may_be_asked_for(spark: SparkSession, box: Sandbox, unkeye
     write(frame(spark), unkeyed, allowDuplicates="true")
     assert len(box.rows(unkeyed)) == 1100
     assert {row["id"] for row in box.rows(unkeyed)} == set(range(1000))
+
+
+def test_a_job_that_is_run_again_replaces_its_rows_or_stores_them_twice(
+    spark: SparkSession, box: Sandbox, keyed: Dataset, unkeyed: Dataset, tmp_path: Path
+) -> None:
+    for dataset, times in ((keyed, 1), (unkeyed, 2)):
+        for _ in range(2):
+            write(frame(spark, rows=100, tasks=1), dataset, reportPath=str(tmp_path / "report"))
+        assert stored(box, dataset) == sorted(ROWS[:100] * times, key=lambda row: row["id"])
+        assert told(tmp_path / "report")["stored"] is True
 
 
 def test_values_arrive_as_json_has_them(spark: SparkSession, box: Sandbox, keyed: Dataset) -> None:
@@ -293,7 +282,7 @@ def test_the_page_runs_as_printed(
 
 def test_the_example_runs_and_reports_at_the_driver(session: SparkSession) -> None:
     command = [sys.executable, str(ROOT / "examples" / "spark_job.py")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=True)
     assert done.stderr.count("1,461 rows read, 1,461 accepted") == 2
     assert "4 of 4 tasks, 0 of them tried again." in done.stderr
     assert done.stdout == "Written twice, stored once: 1461 rows are stored.\n"

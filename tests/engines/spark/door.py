@@ -1,0 +1,99 @@
+"""A way into the sandbox at which whoever sends the chosen batch is killed: before it took effect, or after."""
+
+import http.client
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+from urllib.parse import urlsplit
+
+import attrs
+
+Effect = Literal["before", "after"]
+
+
+@attrs.define
+class Door:
+    """What went through it."""
+
+    url: str
+    struck: threading.Event = attrs.field(factory=threading.Event)
+    """Whether the chosen batch has come, and its sender is dead."""
+    error: BaseException | None = None
+    """Why the sender could not be killed."""
+
+
+@contextmanager
+def door(box_url: str, batch: int, effect: Effect, kill: Callable[[int], None]) -> Iterator[Door]:
+    """Hand requests on to a sandbox, and answers back.
+
+    Args:
+        box_url: of the sandbox.
+        batch: the batch, counted from 1 as they come, that is not answered.
+        effect: whether the sender is killed before the sandbox has it, or after.
+        kill: given the port from which the batch came; returns when the sender is dead.
+    """
+    counted = itertools.count(1)
+    host, port = urlsplit(box_url).hostname or "", urlsplit(box_url).port
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_one_request(self) -> None:
+            try:
+                super().handle_one_request()
+            except OSError:  # whoever asked is dead
+                self.close_connection = True
+
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            chosen = self.command == "POST" and next(counted) == batch
+            if chosen and effect == "before":
+                self._strike()
+                return
+            far = http.client.HTTPConnection(host, port)
+            try:
+                far.request(self.command, self.path, body, dict(self.headers.items()))
+                answer = far.getresponse()
+                content = answer.read()
+            finally:
+                far.close()
+            if chosen:
+                self._strike()
+                return
+            self.send_response_only(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET  # noqa: N815
+
+        def _strike(self) -> None:
+            self.close_connection = True
+            try:
+                kill(self.client_address[1])
+            except BaseException as error:  # noqa: BLE001 - the test raises it
+                opened.error = error
+            opened.struck.set()
+
+        def log_message(self, format: str, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        opened = Door(f"http://127.0.0.1:{server.server_port}")
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        serving.start()
+        try:
+            yield opened
+        finally:
+            server.shutdown()
+            serving.join()
+    if opened.error:
+        raise opened.error
+    assert opened.struck.is_set(), f"There was no batch {batch}."
