@@ -1,0 +1,54 @@
+"""What an ingest comes to in Airflow: counts, or an exception that says whether another try may help."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from databox import DataboxError, IngestError, IngestReport
+from databox.integrations.transience import is_transient
+
+__all__ = ["AMBIGUOUS_IN_JOURNAL", "NOT_REPEATABLE", "counts_of", "failure_of", "report_of"]
+
+NOT_REPEATABLE = (
+    " Before the task runs again, do one of these. Look at the dataset, or purge it: if it has none of these rows, set "
+    'on_ambiguous="resend", which sends all of them; those that it has would be stored twice. Or make a dataset with '
+    "primary keys and name both here: its rows are stored once, however often they are sent. For runs to come a "
+    "journal does as well: a further try then goes on where the last one stopped."
+)
+AMBIGUOUS_IN_JOURNAL = (
+    " Look at whether the dataset has the ambiguous rows. If so, mark the task as successful. If not, set "
+    'on_ambiguous="resend" and clear the task: with its journal it sends these rows, and no others that are stored.'
+)
+
+
+def failure_of(error: DataboxError, *, repeatable: bool, journal: bool) -> AirflowException:
+    """Return the exception that makes Airflow try again, or not.
+
+    Args:
+        error: what ended the ingest.
+        repeatable: whether another try can store no row twice, or is to be made all the same.
+        journal: whether there is a journal.
+    """
+    if repeatable and is_transient(error):
+        return AirflowException(str(error))
+    report = error.report if isinstance(error, IngestError) else None
+    remedy = ""
+    if report and not repeatable and (report.accepted or report.ambiguous):
+        remedy = NOT_REPEATABLE
+    elif report and journal and report.ambiguous:
+        remedy = AMBIGUOUS_IN_JOURNAL
+    return AirflowFailException(f"{error}{remedy}")
+
+
+def counts_of(report: IngestReport, dataset_id: str) -> dict[str, Any]:
+    """Return the report as JSON has it; its batches, of which there may be thousands, stay behind."""
+    counts = attrs.asdict(report, filter=lambda field, _: field.name != "batches")
+    return {"dataset_id": dataset_id, **counts, "primary_keys": list(report.primary_keys)}
+
+
+def report_of(counts: Mapping[str, Any]) -> IngestReport:
+    """Return the report that counts were taken of, without its batches."""
+    own = {name: value for name, value in counts.items() if name != "dataset_id"}
+    return IngestReport(**{**own, "primary_keys": tuple(own["primary_keys"])}, batches=())
