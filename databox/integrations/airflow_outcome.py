@@ -7,16 +7,12 @@ import attrs
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from databox import DataboxError, IngestError, IngestReport
+from databox.integrations.remedies import before_sending_again
 from databox.integrations.transience import is_transient
 
 __all__ = ["AMBIGUOUS_IN_JOURNAL", "NOT_REPEATABLE", "counts_of", "failure_of", "report_of"]
 
-NOT_REPEATABLE = (
-    " Before the task runs again, do one of these. Look at the dataset, or purge it: if it has none of these rows, set "
-    'on_ambiguous="resend", which sends all of them; those that it has would be stored twice. Or make a dataset with '
-    "primary keys and name both here: its rows are stored once, however often they are sent. For runs to come a "
-    "journal does as well: a further try then goes on where the last one stopped."
-)
+NOT_REPEATABLE = before_sending_again("the task runs")
 AMBIGUOUS_IN_JOURNAL = (
     " Look at whether the dataset has the ambiguous rows. If so, mark the task as successful. If not, set "
     'on_ambiguous="resend" and clear the task: with its journal it sends these rows, and no others that are stored.'

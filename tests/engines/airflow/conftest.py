@@ -98,7 +98,7 @@ def dag(connection: None, request: pytest.FixtureRequest) -> Iterator[Dag]:
     name = "".join(letter if letter.isalnum() else "_" for letter in request.node.name)[:80]
     file = HOME / "dags" / f"{name}.py"
     yield dag
-    file.unlink()
+    file.unlink(missing_ok=True)
 
 
 @pytest.fixture

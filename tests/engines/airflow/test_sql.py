@@ -44,7 +44,7 @@ def postgres(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Postgre
         "conn_type": "postgres",
         "host": "127.0.0.1",
         "port": server.port,
-        "login": "postgres",
+        "login": "owner",
         "password": PASSWORD,
         "schema": "postgres",
     }
@@ -184,7 +184,7 @@ def test_rows_stream_from_a_cursor_on_the_server(
 def test_a_database_out_of_reach_is_tried_again_and_its_password_does_not_show(
     run: Run, postgres: PostgresServer, keyed: Dataset, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
-    value = {"conn_type": "postgres", "host": "127.0.0.1", "port": 9, "login": "postgres", "password": PASSWORD}
+    value = {"conn_type": "postgres", "host": "127.0.0.1", "port": 9, "login": "owner", "password": PASSWORD}
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(value))
     task = run(keyed, 'sql="select 1 as id", sql_conn_id="warehouse", primary_keys=["id"]', OPERATOR)
     assert (task.state, task.try_number) == ("failed", 2)
@@ -198,7 +198,7 @@ def test_a_query_that_breaks_off_is_tried_again(
     run: Run, postgres: PostgresServer, box: Sandbox, keyed: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with psycopg.connect(
-        host="127.0.0.1", port=postgres.port, user="postgres", password=PASSWORD, dbname="postgres", autocommit=True
+        host="127.0.0.1", port=postgres.port, user="owner", password=PASSWORD, dbname="postgres", autocommit=True
     ) as database:
         database.execute("create sequence if not exists tries")
     # The first try divides by zero at row 1,800; nextval is not rolled back, so the second does not.
