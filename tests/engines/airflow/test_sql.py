@@ -1,6 +1,8 @@
 """Rows of databases that Airflow has connections and hooks for: SQLite, and a real PostgreSQL."""
 
 import json
+import re
+import runpy
 import sqlite3
 import tracemalloc
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ import pytest
 from databox import Databox, Dataset, DataSource
 from databox.sandbox import Fault, Sandbox
 from tests.engines.airflow.conftest import HOME, Dag, Run
+from tests.engines.page import block
 from tests.postgres_server import NEEDS_POSTGRES, PASSWORD, PostgresServer
 
 OPERATOR = "SqlToDataboxOperator"
@@ -137,6 +140,21 @@ def test_a_connection_that_is_no_database_is_told_with_a_way_that_works(
     assert "use DataboxIngestOperator with a function that returns the rows, rows=lambda context: …" in said
     assert run(keyed, 'rows=lambda context: [{"id": 1, "amount": 2.5}], primary_keys=["id"]').state == "success"
     assert stored(box, keyed) == [{"id": 1, "amount": 2.5}]
+
+
+def test_the_page_runs_as_printed(
+    connection: None, warehouse: Path, box: Sandbox, client: Databox, source: DataSource
+) -> None:
+    with sqlite3.connect(warehouse) as database:
+        database.execute("alter table orders rename column id to order_id")
+        database.execute("update orders set day = date('now')")
+    database.close()
+    dataset = client.datasets.create("Orders", data_source=source, primary_keys=["order_id"])
+    code = re.sub(r'dataset_id="[^"]+"', f'dataset_id="{dataset.id}"', block("From a SQL database"))
+    file = HOME / "dags" / "sql_page.py"
+    file.write_text(code.replace("\nshop_from_sql()", "\nshown = shop_from_sql()"))
+    assert runpy.run_path(str(file))["shown"].test().get_task_instance("ingest").state == "success"
+    assert len(box.rows(dataset)) == 250
 
 
 @NEEDS_POSTGRES
