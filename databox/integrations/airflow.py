@@ -1,19 +1,14 @@
 """For Airflow 3.2 and later: a hook for connections of the type `databox`, and operators that ingest rows."""
 
-import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
-import attrs
-
-from databox import DataboxError, IngestError, IngestReport, InvalidRecordError, OnAmbiguous, Verify, read_records
+from databox import DataboxError, InvalidRecordError, read_records
 
 try:
-    from airflow.sdk import BaseHook, BaseOperator, Context, ObjectStoragePath, XComArg
-    from airflow.sdk.configuration import conf
+    from airflow.sdk import BaseHook, Context, ObjectStoragePath, XComArg
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
     from sqlalchemy.exc import ArgumentError  # also of a dialect that is not installed; Airflow has SQLAlchemy
 except ImportError as error:
@@ -22,161 +17,16 @@ except ImportError as error:
     ) from error
 
 from databox.files.query import QueryRecords
-from databox.integrations.airflow_arguments import (
-    Rows,
-    check_options,
-    check_rows,
-    check_text,
-    is_known_later,
-    number_of,
-    rows_of,
-)
+from databox.integrations.airflow_arguments import Rows, check_rows, check_text, is_known_later, rows_of
+from databox.integrations.airflow_base import IngestingOperator
 from databox.integrations.airflow_hook import DataboxHook
-from databox.integrations.airflow_outcome import NOT_REPEATABLE, counts_of, failure_of, report_of
 from databox.integrations.airflow_trigger import DataboxIngestionTrigger
 from databox.misuse import ArgumentTypeError, ArgumentValueError
 
 __all__ = ["DataboxHook", "DataboxIngestOperator", "DataboxIngestionTrigger", "SqlToDataboxOperator"]
 
 
-class _Ingesting(BaseOperator):
-    """What the operators share: all but where the rows come from."""
-
-    template_fields: Sequence[str] = (
-        "dataset_id",
-        "primary_keys",
-        "journal",
-        "verify",
-        "verify_timeout",
-        "patience",
-        "on_ambiguous",
-        "databox_conn_id",
-    )
-    template_ext: Sequence[str] = ()
-    ui_color = "#d6e9f8"
-
-    def __init__(
-        self,
-        *,
-        dataset_id: str | XComArg | Callable[..., str],
-        primary_keys: Sequence[str] | XComArg | Callable[..., Sequence[str]] | None = None,
-        journal: str | PathLike[str] | XComArg | Callable[..., str] | None = None,
-        verify: Verify | None = "counts",
-        verify_timeout: float | str = 300.0,
-        patience: float | str = 0.0,
-        on_ambiguous: OnAmbiguous = "auto",
-        deferrable: bool | None = None,
-        databox_conn_id: str | XComArg = DataboxHook.default_conn_name,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        if deferrable is None:  # Airflow's setting for all operators, where they can
-            deferrable = conf.getboolean("operators", "default_deferrable", fallback=False) and verify == "counts"
-        check_options(
-            dataset_id=dataset_id,
-            primary_keys=primary_keys,
-            journal=journal,
-            verify=verify,
-            verify_timeout=verify_timeout,
-            patience=patience,
-            on_ambiguous=on_ambiguous,
-            deferrable=deferrable,
-            databox_conn_id=databox_conn_id,
-        )
-        # What they are by the time of execute, when Airflow has rendered them.
-        self.dataset_id: Any = dataset_id
-        self.primary_keys: Any = primary_keys
-        self.journal: Any = journal
-        self.verify: Any = verify
-        self.verify_timeout: Any = verify_timeout
-        self.patience: Any = patience
-        self.on_ambiguous: Any = on_ambiguous
-        self.deferrable = deferrable
-        self.databox_conn_id: Any = databox_conn_id
-
-    def _rows(self, context: Context, stack: ExitStack) -> Any:
-        """Return the rows; what is to be closed after them goes onto the stack."""
-        raise NotImplementedError
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Return the report's counts.
-
-        Raises:
-            AirflowException: not every row arrived, and another try may help.
-            AirflowFailException: not every row arrived, and somebody has to do something before another try.
-        """
-        if context["ti"].try_number > 1 and not self._is_repeatable:
-            raise AirflowFailException(
-                "An earlier try may have sent rows, and without primary keys they would be stored twice. Nothing was "
-                f"sent.{NOT_REPEATABLE}"
-            )
-        try:
-            report = self._ingest(context)
-        except DataboxError as error:
-            self._fail(error, context)
-        if self.deferrable and report.accepted:
-            self._wait_elsewhere(report)
-        self.log.info("%s", report)
-        return counts_of(report, self.dataset_id)
-
-    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the report's counts, after the wait for outcomes; called by Airflow."""
-        report = report_of(event["counts"])
-        if not report.ok:
-            words = "\n".join([f"Not every row was stored. {report}", *event["problems"]])
-            self._fail(IngestError(words, report=report), context)
-        self.log.info("%s", report)
-        return counts_of(report, self.dataset_id)
-
-    @property
-    def _is_repeatable(self) -> bool:
-        return bool(self.primary_keys or self.journal or self.on_ambiguous == "resend")
-
-    def _ingest(self, context: Context) -> IngestReport:
-        with ExitStack() as stack:
-            try:
-                client = stack.enter_context(DataboxHook(self.databox_conn_id).get_conn())
-            except (TypeError, ValueError) as error:
-                raise AirflowFailException(str(error)) from error
-            rows = self._rows(context, stack)
-            try:
-                return client.datasets.ingest(
-                    self.dataset_id,
-                    rows,
-                    primary_keys=self.primary_keys,
-                    journal=self.journal,
-                    verify=None if self.deferrable else self.verify,
-                    verify_timeout=number_of("verify_timeout", self.verify_timeout),
-                    patience=number_of("patience", self.patience),
-                    on_ambiguous=self.on_ambiguous,
-                )
-            except (TypeError, ValueError) as error:  # an argument; what the rows raise comes as an IngestError
-                raise AirflowFailException(f"{error} Nothing was sent.") from error
-
-    def _wait_elsewhere(self, report: IngestReport) -> NoReturn:
-        ingestions: Counter[str] = Counter()
-        for batch in report.batches:
-            if batch.ingestion_id and batch.unverified:
-                ingestions[batch.ingestion_id] += batch.rows
-        timeout = number_of("verify_timeout", self.verify_timeout)
-        self.defer(
-            trigger=DataboxIngestionTrigger(
-                databox_conn_id=self.databox_conn_id,
-                dataset_id=self.dataset_id,
-                ingestions=ingestions,
-                counts=counts_of(attrs.evolve(report, verify="counts"), self.dataset_id),
-                deadline=time.time() + timeout,
-            ),
-            method_name="execute_complete",
-        )
-
-    def _fail(self, error: DataboxError, context: Context) -> NoReturn:
-        if isinstance(error, IngestError):
-            context["ti"].xcom_push("return_value", counts_of(error.report, self.dataset_id))
-        raise failure_of(error, repeatable=self._is_repeatable, journal=bool(self.journal)) from error
-
-
-class DataboxIngestOperator(_Ingesting):
+class DataboxIngestOperator(IngestingOperator):
     """Ingests rows into a dataset, and gives the report's counts on as XCom.
 
     Every argument may be a template, the output of a task (`rows=extract()`, which makes the task depend on it), or a
@@ -208,7 +58,7 @@ class DataboxIngestOperator(_Ingesting):
         TypeError, ValueError: an argument cannot work; raised when the DAG is parsed.
     """
 
-    template_fields: Sequence[str] = (*_Ingesting.template_fields, "rows", "path")
+    template_fields: Sequence[str] = (*IngestingOperator.template_fields, "rows", "path")
 
     def __init__(
         self,
@@ -240,7 +90,7 @@ class DataboxIngestOperator(_Ingesting):
             raise AirflowFailException(f"{error} Nothing was sent.") from error
 
 
-class SqlToDataboxOperator(_Ingesting):
+class SqlToDataboxOperator(IngestingOperator):
     """Ingests the rows of a SQL query, streamed from any database that Airflow has a connection and hook for.
 
     Rows are fetched as they are sent, at flat memory, by a cursor on the server where the database has one. Values have
@@ -257,7 +107,7 @@ class SqlToDataboxOperator(_Ingesting):
         TypeError, ValueError: an argument cannot work; raised when the DAG is parsed.
     """
 
-    template_fields: Sequence[str] = (*_Ingesting.template_fields, "sql", "parameters", "sql_conn_id")
+    template_fields: Sequence[str] = (*IngestingOperator.template_fields, "sql", "parameters", "sql_conn_id")
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql"}
 

@@ -70,7 +70,9 @@ class DataboxIngestionTrigger(BaseTrigger):
             return
         seconds = self.counts["seconds"] + time.monotonic() - start
         requests = self.counts["requests"] + learned.requests
-        known = {**attrs.asdict(learned.shares), "verify": "counts", "seconds": seconds, "requests": requests}
+        shares = attrs.asdict(learned.shares)
+        known = {name: rows + self.counts[name] for name, rows in shares.items() if name != "unverified"}
+        known |= {"unverified": shares["unverified"], "seconds": seconds, "requests": requests}
         yield _event({**self.counts, **known}, learned.problems)
 
 

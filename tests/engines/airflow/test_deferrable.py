@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +92,21 @@ def test_nor_is_it_without_keys(run: Run, box: Sandbox, unkeyed: Dataset, capfd:
     assert "Before the task runs again, do one of these." in "".join(capfd.readouterr())
 
 
+def test_what_an_earlier_try_learned_is_not_lost_or_counted_twice(
+    run: Run, box: Sandbox, unkeyed: Dataset, tmp_path: Path
+) -> None:
+    box.inject(Fault("get_ingestion", status=503, times=40, headers=NOW, after=4))
+    journal = f"rows=rows, journal={str(tmp_path / 'orders.journal')!r}"
+    task = run(unkeyed, f"{journal}, verify_timeout=0.5")
+    assert 0 < task.xcom_pull(task_ids="ingest")["appended"] < 250
+    box.clear_faults()
+    task = run(unkeyed, f"{journal}, deferrable=True")
+    assert (task.state, task.try_number) == ("success", 1)
+    counts = task.xcom_pull(task_ids="ingest")
+    assert (counts["accepted"], counts["appended"], counts["unverified"]) == (250, 250, 0)
+    assert len(box.rows(unkeyed)) == 250
+
+
 def test_rows_that_could_not_be_sent_are_not_waited_for(run: Run, box: Sandbox, keyed: Dataset) -> None:
     box.inject(Fault("create_ingestion", status=403))
     task = run(keyed, DEFERRED)
@@ -115,7 +131,8 @@ def test_airflow_may_defer_all_operators(
 def trigger(box: Sandbox, client: Databox, keyed: Dataset, connection: None) -> DataboxIngestionTrigger:
     """One that waits for three rows."""
     receipt = client.datasets.create_ingestion(keyed, [{"id": n} for n in range(3)])
-    counts = {"rows": 3, "accepted": 3, "requests": 1, "seconds": 0.1, "primary_keys": ["id"]}
+    counts = {"rows": 3, "accepted": 3, "unverified": 3, "requests": 1, "seconds": 0.1, "primary_keys": ["id"]}
+    counts |= dict.fromkeys(["appended", "overwritten", "rejected", "uncounted"], 0)
     return DataboxIngestionTrigger(
         databox_conn_id="databox_default",
         dataset_id=keyed.id,
