@@ -70,7 +70,8 @@ class QueryRecords(Iterator[dict[str, Any]]):
         database: a URL, an engine or a connection.
         sql: the query.
         params: the values of its parameters.
-        by_driver: whether the parameters are written as the database's driver has them, `%(name)s` or `?`.
+        by_driver: whether the parameters, a mapping or a tuple, are written as the database's driver has them:
+            `%(name)s`, `?`.
     """
 
     total_rows: int | None = None
@@ -139,8 +140,7 @@ class QueryRecords(Iterator[dict[str, Any]]):
         try:
             if not params or by_driver:
                 options["no_parameters"] = not params  # else a driver would look for some behind every %
-                values = tuple(params) if isinstance(params, list) else params or None  # a list would be many queries
-                result = connection.exec_driver_sql(sql, values, execution_options=options)
+                result = connection.exec_driver_sql(sql, params or None, execution_options=options)
             else:
                 statement = self._sqlalchemy.text(sql)
                 _check_parameters(sql, statement.compile().params.keys(), params)

@@ -131,10 +131,13 @@ class SqlToDataboxOperator(IngestingOperator):
         self.hook_params = hook_params
 
     def _rows(self, context: Context, stack: ExitStack) -> Any:
+        parameters = self.parameters
+        if isinstance(parameters, list):  # which SQLAlchemy takes for those of many queries
+            parameters = tuple(parameters)
         engine = self._engine()
         stack.callback(engine.dispose)
         try:
-            return stack.enter_context(QueryRecords(engine, self.sql, self.parameters, by_driver=True))
+            return stack.enter_context(QueryRecords(engine, self.sql, parameters, by_driver=True))
         except InvalidRecordError as error:  # a column that cannot be sent
             raise AirflowFailException(f"{error} Nothing was sent.") from error
         except DataboxError as error:  # as with all operators of Airflow, what a database says is tried again

@@ -1,6 +1,7 @@
 """What people do in Dagster: retries, partitions, checks, runs that are run again; and remedies, to their end."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import dagster
 import pytest
 
 from databox import Databox, Dataset, DataSource, IngestReport
-from databox.integrations.dagster import DataboxResource, check_of, metadata_of
+from databox.integrations.dagster import DataboxResource, metadata_of
 from databox.sandbox import Fault, Sandbox
+from tests.engines.page import block
 
 ROWS = [{"id": n, "amount": n * 1.5} for n in range(250)]
 NOW = {"Retry-After": "0"}
@@ -119,22 +121,22 @@ def test_metadata_has_every_count_of_a_report(box: Sandbox, keyed: Dataset) -> N
     assert metadata["resent"].value == 100
 
 
-@pytest.mark.parametrize(("amount", "passed"), [(1.5, True), ("many", False)])
+@pytest.mark.parametrize("passed", [True, False])
 def test_a_check_says_whether_every_row_is_stored(
-    amount: Any, passed: bool, databox: DataboxResource, box: Sandbox, keyed: Dataset
+    passed: bool, databox: DataboxResource, box: Sandbox, unkeyed: Dataset
 ) -> None:
-    DataboxResource(api_key=box.api_key, base_url=box.url).ingest(keyed, [{"id": 0, "amount": 0.5}])
-
-    @dagster.asset(check_specs=[dagster.AssetCheckSpec("stored", asset="orders")])
-    def orders(databox: DataboxResource):  # type: ignore[no-untyped-def]  # Dagster would take it for the output's
-        report = databox.ingest(keyed, [{"id": 1, "amount": amount}], raise_on_failure=False)
-        return dagster.MaterializeResult(metadata=metadata_of(report), check_results=[check_of(report)])
-
-    result = dagster.materialize([orders], resources={"databox": databox}, raise_on_error=False)
+    if not passed:  # a number, in a column of truth values
+        first = [{"delivery_id": 0, "weight": True}]
+        DataboxResource(api_key=box.api_key, base_url=box.url).ingest(unkeyed, first)
+    code = re.sub(r'"4e1219d8[^"]+"', f'"{unkeyed.id}"', block("Asset checks"))
+    names: dict[str, Any] = {}
+    exec(compile(code, "pipelines.md", "exec"), names)
+    result = dagster.materialize([names["deliveries"]], resources={"databox": databox})
     (check,) = result.get_asset_check_evaluations()
     assert check.passed is passed
     assert check.metadata["rejected"].value == (0 if passed else 1)
     assert "1 rows read, 1 accepted" in str(check.description)
+    assert len(box.rows(unkeyed)) == 1
 
 
 # Partitions, and runs that are run again
@@ -143,13 +145,22 @@ def test_a_check_says_whether_every_row_is_stored(
 def test_a_partition_that_is_materialized_again_stores_no_row_twice(
     databox: DataboxResource, box: Sandbox, unkeyed: Dataset, tmp_path: Path
 ) -> None:
+    rows = [dict(row) for row in ROWS]
+
     @dagster.asset(partitions_def=dagster.StaticPartitionsDefinition(["2026-01-30", "2026-01-31"]))
     def orders(context: dagster.AssetExecutionContext, databox: DataboxResource) -> None:
         first = 0 if context.partition_key == "2026-01-30" else 125
-        databox.ingest(unkeyed, ROWS[first : first + 125], journal=tmp_path / f"{context.partition_key}.journal")
+        databox.ingest(unkeyed, rows[first : first + 125], journal=tmp_path / f"{context.partition_key}.journal")
 
-    for day in ("2026-01-30", "2026-01-31", "2026-01-30"):
-        assert dagster.materialize([orders], resources={"databox": databox}, partition_key=day).success
+    def done(day: str) -> Any:
+        return dagster.materialize([orders], resources={"databox": databox}, partition_key=day, raise_on_error=False)
+
+    assert all(done(day).success for day in ("2026-01-30", "2026-01-31", "2026-01-30"))
+    assert stored(box, unkeyed) == ROWS
+    rows[3]["amount"] = 0.0  # which the journal of the partition does not know
+    result = done("2026-01-30")
+    assert not result.success
+    assert "journal" in failure(result).description
     assert stored(box, unkeyed) == ROWS
 
 
@@ -158,7 +169,7 @@ def job_of_an_asset_without_keys() -> dagster.JobDefinition:
 
     @dagster.asset
     def orders(context: dagster.AssetExecutionContext, databox: DataboxResource) -> None:
-        run = context.run.root_run_id or context.run_id
+        run = context.run.root_run_id or context.run.run_id
         journal = Path(os.environ["JOURNALS"]) / f"{run}.journal"
         databox.ingest(os.environ["DATASET"], iter(ROWS), journal=journal)
         if not Path(os.environ["JOURNALS"], "mended").exists():
