@@ -20,8 +20,10 @@ export PYTHONDONTWRITEBYTECODE :=
 DEMO := .venv-demo
 DEMO_BIN := $(DEMO)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ENGINES := .venv-engines
+PREFECT := .venv-prefect
 DESCRIPTION := .cache/description-venv
 ENGINES_BIN := $(ENGINES)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PREFECT_BIN := $(PREFECT)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 DESCRIPTION_BIN := $(DESCRIPTION)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 COMPILE := $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -70,9 +72,11 @@ coverage: $(READY) ## run what `make test` and `make slow` run, and report the c
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-test-engines: $(ENGINES)/.ready ## test and type-check the integrations with the real engines; up to an hour on a busy machine; TESTS= for a folder
+test-engines: $(ENGINES)/.ready $(PREFECT)/.ready ## test and type-check the integrations with the real engines; up to an hour on a busy machine; TESTS= for a folder
 	@$(ENGINES_BIN)/python -m mypy --no-error-summary --config-file tests/engines/mypy.ini
 	@$(ENGINES_BIN)/python -m pytest -q --durations 10 $(or $(TESTS),tests/engines)
+	@$(PREFECT_BIN)/python -m mypy --no-error-summary --config-file tests/engines/mypy.ini tests/engines/prefect/*.py
+	@$(PREFECT_BIN)/python -m pytest -q tests/engines/prefect
 
 $(ENGINES)/.ready: tools/locks/engines.lock pyproject.toml
 	@echo "Setting up $(ENGINES), once; the engines are large, and this takes some minutes."
@@ -80,6 +84,13 @@ $(ENGINES)/.ready: tools/locks/engines.lock pyproject.toml
 	@$(ENGINES_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/locks/engines.lock
 	@$(ENGINES_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(ENGINES)/.ready
+
+$(PREFECT)/.ready: tools/locks/prefect.lock pyproject.toml
+	@echo "Setting up $(PREFECT), once."
+	@$(PYTHON) -m venv --clear $(PREFECT)
+	@$(PREFECT_BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/locks/prefect.lock
+	@$(PREFECT_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(PREFECT)/.ready
 
 browser: $(READY) ## test the sandbox's page in a headless Chromium, which must be installed
 	@$(RUN) -m pytest -q tests/browser
@@ -155,10 +166,11 @@ lock: $(READY) ## renew the lock files from pyproject.toml (needs the network)
 	@$(RUN) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet --disable-pip-version-check uv
 	@$(COMPILE) $(addprefix --extra ,sandbox files parquet excel sql cli redis) --group dev -o tools/locks/dev.lock
 	@$(COMPILE) --all-extras --group engines -o tools/locks/engines.lock
+	@$(COMPILE) --extra sandbox --group prefect -o tools/locks/prefect.lock
 	@$(COMPILE) --extra cli --group demo -c tools/locks/dev.lock -o tools/locks/demo.lock
 	@$(COMPILE) --group description -o tools/locks/description.lock
 	@if command -v npm > /dev/null; then $(RUN) -m tests.description --lock; fi
 
 clean: ## remove build output
-	@rm -rf $(VENV) $(DEMO) $(ENGINES) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache
+	@rm -rf $(VENV) $(DEMO) $(ENGINES) $(PREFECT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

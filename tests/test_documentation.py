@@ -169,9 +169,42 @@ def test_each_promise_about_security_names_tests_that_are_there() -> None:
     assert not [name for names in named for name in names if not (ROOT / "tests" / name).exists()]
 
 
-@pytest.mark.parametrize("page", ["pipelines.md", "spark.md"])
-def test_what_a_guarantee_rests_on_names_tests_that_are_there(page: str) -> None:
-    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / page).read_text("utf-8")))
-    there = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "engines").rglob("test_*.py"))
+def _tests_of(engine: str) -> str:
+    folder = ROOT / "tests" / "engines" / engine
+    return "".join(path.read_text("utf-8") for path in folder.rglob("test_*.py"))
+
+
+def _rows_under(page: str, heading: str) -> list[list[str]]:
+    """The cells of the table under a heading, without its head."""
+    section = re.split(r"^##", page.partition(f"# {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def test_each_cell_of_the_guarantees_names_a_test_of_its_engine() -> None:
+    rows = _rows_under((ROOT / "docs" / "pipelines.md").read_text("utf-8"), "What each guarantees")
+    assert [row[0] for row in rows] == ["**dlt**", "**Airflow**", "**Dagster**", "**Prefect**"]
+    for name, *cells in rows:
+        there = _tests_of(name.strip("*").lower())
+        assert len(cells) == 3, name
+        for cell in cells:
+            named = re.findall(r"`(test_\w+)`", cell)
+            assert named, cell
+            assert [test for test in named if f"def {test}(" not in there] == [], name
+
+
+@pytest.mark.parametrize("engine", ["dlt", "Airflow", "Dagster", "Prefect"])
+def test_what_a_guarantee_rests_on_names_tests_that_are_there(engine: str) -> None:
+    rows = _rows_under((ROOT / "docs" / "pipelines.md").read_text("utf-8"), f"What {engine}'s guarantees rest on")
+    assert len(rows) > 3
+    for row in rows:
+        named = re.findall(r"`(test_\w+)`", row[-1])
+        assert named, row
+        assert [test for test in named if f"def {test}(" not in _tests_of(engine.lower())] == [], row
+
+
+def test_the_guarantees_on_spark_name_tests_that_are_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "spark.md").read_text("utf-8")))
+    there = _tests_of("spark")
     assert named
     assert {name for name in named if f"def {name}(" not in there} == set()

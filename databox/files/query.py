@@ -66,7 +66,15 @@ def read_query(database: Any, sql: str, *, params: Mapping[str, Any] | None = No
 
 
 class QueryRecords(Iterator[dict[str, Any]]):
-    """The rows of a query, and how it is read. Returned by `read_query`; closed after the last row, or by `with`."""
+    """The rows of a query, and how it is read. Returned by `read_query`; closed after the last row, or by `with`.
+
+    Args:
+        database: a URL, an engine or a connection.
+        sql: the query.
+        params: the values of its parameters.
+        by_driver: whether the parameters, a mapping or a tuple, are written as the database's driver has them:
+            `%(name)s`, `?`.
+    """
 
     total_rows: int | None = None
     fraction: float | None = None
@@ -76,7 +84,7 @@ class QueryRecords(Iterator[dict[str, Any]]):
     format = "sql"
     is_guess = False
 
-    def __init__(self, database: Any, sql: str, params: dict[str, Any] | None) -> None:
+    def __init__(self, database: Any, sql: str, params: Any, *, by_driver: bool = False) -> None:
         try:
             self._sqlalchemy: Any = importlib.import_module("sqlalchemy")
         except ImportError:
@@ -94,7 +102,7 @@ class QueryRecords(Iterator[dict[str, Any]]):
             self.name = self._database.name
             """The database's address, without anything secret."""
             self.description = f"SQL, {self._database.connection.dialect.name}"
-            result = self._executed(sql, params)
+            result = self._executed(sql, params, by_driver=by_driver)
             names = self._names(list(result.keys()))
             rows = self._rows_of(result, names)
             first = list(islice(rows, _PREVIEWED))
@@ -138,19 +146,19 @@ class QueryRecords(Iterator[dict[str, Any]]):
     def __reduce__(self) -> NoReturn:
         raise TypeError("The rows of an open query cannot be pickled. Call read_query where they are needed.")
 
-    def _executed(self, sql: str, params: dict[str, Any] | None) -> Any:
+    def _executed(self, sql: str, params: Any, *, by_driver: bool) -> Any:
         connection = self._database.connection
         options = {"stream_results": True, "yield_per": _AT_ONCE}
         try:
-            if params is None:
-                options["no_parameters"] = True  # otherwise a driver would look for parameters after every %
-                result = connection.exec_driver_sql(sql, execution_options=options)
+            if params is None or by_driver:
+                options["no_parameters"] = not params  # otherwise a driver would look for parameters after every %
+                result = connection.exec_driver_sql(sql, params or None, execution_options=options)
             else:
                 statement = self._sqlalchemy.text(sql)
                 _check_parameters(sql, statement.compile().params.keys(), params)
                 result = connection.execute(statement, params, execution_options=options)
         except self._failures as error:
-            forgotten = _PARAMETER.search(sql) if params is None else None
+            forgotten = _PARAMETER.search(sql) if params is None and not by_driver else None
             hint = [f" If :{forgotten[1]} is a parameter, ", *_value_of(forgotten[1]), "."] if forgotten else ()
             said = self._database.words(error)
             raise ConfigurationError(message(f"The query cannot be run by {self.name}: {said}.", *hint)) from None
@@ -218,7 +226,8 @@ def _value_of(name: str) -> tuple[str, str]:
     return "give its value with ", Message(f"params={{{name!r}: …}}", f"--param {name}=…")
 
 
-def _identity(sql: str, params: Mapping[str, Any] | None) -> str:
+def _identity(sql: str, params: Mapping[str, Any] | Sequence[Any] | None) -> str:
     # A digest, because parameters may be secret.
-    text = json.dumps([sql.strip(), {name: repr(value) for name, value in sorted((params or {}).items())}])
+    named = params if isinstance(params, Mapping) else dict(enumerate(params or ()))
+    text = json.dumps([sql.strip(), {name: repr(value) for name, value in sorted(named.items())}])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

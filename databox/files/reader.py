@@ -51,8 +51,8 @@ def read_records(
     and why.
 
     Args:
-        source: a path, `-` for standard input, or a file open for reading (of fsspec, too). It may be compressed with gzip or
-            zstd.
+        source: a path, `-` for standard input, or a file open for reading (of fsspec, too). It may be
+            compressed with gzip or zstd.
         format: `csv`, `tsv`, `json` (an array of objects), `jsonl` (one object per line), `parquet` or `excel`;
             detected from the name or the content if omitted. A `delimiter` or a `header` implies `csv`, unless the
             name says otherwise.

@@ -1,82 +1,36 @@
-"""For Airflow 3.2 and later: a hook for connections of the type `databox`, and an operator that ingests rows."""
+"""For Airflow 3.2 and later: a hook for connections of the type `databox`, and operators that ingest rows."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from os import PathLike
+from typing import Any, ClassVar
 
-import attrs
-
-from databox import (
-    ConfigurationError,
-    Databox,
-    DataboxError,
-    IngestError,
-    IngestReport,
-    OnAmbiguous,
-    RateLimit,
-    Verify,
-    read_records,
-)
-from databox.integrations.transience import is_transient
+from databox import DataboxError, InvalidRecordError, read_records
 
 try:
-    import airflow
-    from airflow.sdk import BaseHook, BaseOperator, Context, XComArg
+    from airflow.sdk import BaseHook, Context, ObjectStoragePath, XComArg
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
+    from sqlalchemy.exc import ArgumentError  # also of a dialect that is not installed; Airflow has SQLAlchemy
 except ImportError as error:
     raise ImportError(
         'databox.integrations.airflow needs Airflow 3.2 or later: pip install "databox-sdk[airflow]".'
     ) from error
 
-__all__ = ["DataboxHook", "DataboxIngestOperator"]
+from databox.files.query import QueryRecords
+from databox.integrations.airflow_arguments import Rows, check_rows, check_text, is_known_later, rows_of
+from databox.integrations.airflow_base import IngestingOperator
+from databox.integrations.airflow_hook import DataboxHook
+from databox.integrations.airflow_trigger import DataboxIngestionTrigger
+from databox.misuse import ArgumentTypeError, ArgumentValueError
 
-Rows = Iterable[Any] | Callable[[Context], Iterable[Any]]
-
-
-class DataboxHook(BaseHook):
-    """A Databox client from an Airflow connection.
-
-    The connection's password is the API key, its host the base URL (the service itself without one), and `extra` may
-    name a `rate_limit_store`, by which all tasks of a machine, or of several, keep the limit of the key together.
-
-    Args:
-        databox_conn_id: the connection.
-    """
-
-    conn_name_attr = "databox_conn_id"
-    default_conn_name = "databox_default"
-    conn_type = "databox"
-    hook_name = "Databox"
-
-    def __init__(self, databox_conn_id: str = default_conn_name) -> None:
-        super().__init__()
-        self.databox_conn_id = databox_conn_id
-
-    def get_conn(self) -> Databox:
-        """Return a client, which the caller closes or uses in a `with` block.
-
-        Raises:
-            ConfigurationError: the connection has no key, or one that cannot be used.
-        """
-        connection = self.get_connection(self.databox_conn_id)
-        if not connection.password:  # never the key of the worker's environment instead
-            raise ConfigurationError(f"The connection {self.databox_conn_id!r} has no password. Put the API key there.")
-        limit = RateLimit(store=connection.extra_dejson.get("rate_limit_store"))
-        app = f"airflow/{airflow.__version__}"
-        return Databox(connection.password, _base_url(connection), rate_limit=limit, app=app)
-
-    def test_connection(self) -> tuple[bool, str]:
-        """Return whether the key is valid, and what to tell the person who asked."""
-        try:
-            with self.get_conn() as client:
-                client.auth.validate_key()
-        except (DataboxError, ValueError, TypeError) as error:
-            return False, str(error)
-        return True, "The API knows the key."
+__all__ = ["DataboxHook", "DataboxIngestOperator", "DataboxIngestionTrigger", "SqlToDataboxOperator"]
 
 
-class DataboxIngestOperator(BaseOperator):
+class DataboxIngestOperator(IngestingOperator):
     """Ingests rows into a dataset, and gives the report's counts on as XCom.
+
+    Every argument may be a template, the output of a task (`rows=extract()`, which makes the task depend on it), or a
+    function. What cannot work is refused when the DAG is parsed.
 
     What a further try does depends on what is known of the earlier ones. With primary keys all rows are sent again,
     which stores none twice. With a journal the try goes on where the last one stopped. With neither, nobody knows what
@@ -84,118 +38,118 @@ class DataboxIngestOperator(BaseOperator):
     do no harm.
 
     Args:
-        dataset_id: the dataset; templated.
-        rows: the rows, or what returns them when it is called with the task's context. This or `path`.
-        path: a CSV, TSV, JSON, JSON Lines or Parquet file; templated.
-        primary_keys: the keys that the dataset was made with; templated.
-        journal: a file, on a disk that all workers share, that keeps what was sent; templated. Each run needs one of
-            its own, and its rows must be the same in each try.
+        dataset_id: the dataset.
+        rows: the rows: the output of a task, or a function that returns them when it is called with the task's context,
+            or a list. Of a mapped task the rows of all its instances. A list in the file of the DAG is a template like
+            any argument; `airflow.sdk.literal` keeps braces in it. This or `path`.
+        path: a CSV, TSV, JSON, JSON Lines, Parquet or Excel file, as `read_records` takes it; or an ObjectStoragePath.
+        primary_keys: the keys that the dataset was made with.
+        journal: a file, on a disk that all workers share, that keeps what was sent. Each run needs one of its own, and
+            its rows must be the same in each try.
         verify: as in `datasets.ingest`; `verify_timeout` and `patience` too. Without patience, the default here, a
             service that takes nothing fails the task, which Airflow tries again.
         on_ambiguous: as in `datasets.ingest`.
+        deferrable: whether Airflow's triggerer waits for the outcomes, for `verify_timeout` seconds, so that no worker
+            does; Airflow's own setting (`operators.default_deferrable`) without. Some 60 bytes for each 100 rows then
+            go through Airflow's database.
         databox_conn_id: the connection.
+
+    Raises:
+        TypeError, ValueError: an argument cannot work; raised when the DAG is parsed.
     """
 
-    template_fields: Sequence[str] = ("dataset_id", "path", "primary_keys", "journal", "databox_conn_id")
-    template_ext: Sequence[str] = ()
-    ui_color = "#d6e9f8"
+    template_fields: Sequence[str] = (*IngestingOperator.template_fields, "rows", "path")
 
     def __init__(
         self,
         *,
-        dataset_id: str | XComArg,
         rows: Rows | None = None,
-        path: str | None = None,
-        primary_keys: Sequence[str] | None = None,
-        journal: str | None = None,
-        verify: Verify | None = "counts",
-        verify_timeout: float = 300.0,
-        patience: float = 0.0,
-        on_ambiguous: OnAmbiguous = "auto",
-        databox_conn_id: str = DataboxHook.default_conn_name,
+        path: str | PathLike[str] | ObjectStoragePath | XComArg | Callable[..., str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if (rows is None) == (path is None):
-            raise ValueError("DataboxIngestOperator takes either rows or path.")
-        self.dataset_id: Any = dataset_id  # a str by the time of execute
-        self.rows = rows
-        self.path = path
-        self.primary_keys = primary_keys
-        self.journal = journal
-        self.verify = verify
-        self.verify_timeout = verify_timeout
-        self.patience = patience
-        self.on_ambiguous = on_ambiguous
-        self.databox_conn_id = databox_conn_id
+            raise ArgumentValueError("DataboxIngestOperator takes either rows or path.")
+        self.rows: Any = None if rows is None else check_rows(rows)
+        if not isinstance(path, PathLike | ObjectStoragePath | None) and not is_known_later(path):
+            check_text("path", path)
+        self.path: Any = path
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Return the report's counts.
-
-        Raises:
-            AirflowException: not every row arrived, and another try may help.
-            AirflowFailException: not every row arrived, and somebody has to do something before another try.
-        """
-        repeatable = bool(self.primary_keys or self.journal or self.on_ambiguous == "resend")
-        if context["ti"].try_number > 1 and not repeatable:
-            raise AirflowFailException(
-                "An earlier try may have sent rows, and without primary keys they would be stored twice. "
-                f"Nothing was sent.{_REMEDY}"
-            )
+    def _rows(self, context: Context, stack: ExitStack) -> Any:
+        if self.path is None:
+            try:
+                return rows_of(self.rows, context)
+            except ArgumentTypeError as error:
+                raise AirflowFailException(f"{error} Nothing was sent.") from error
+        source = self.path
+        if isinstance(source, ObjectStoragePath):
+            source = stack.enter_context(source.open("rb"))  # type: ignore[no-untyped-call]
         try:
-            report = self._ingest(context)
-        except DataboxError as error:
-            if isinstance(error, IngestError):
-                context["ti"].xcom_push("return_value", _counts(error.report, self.dataset_id))
-            raise _failure(error, repeatable=repeatable) from error
-        self.log.info("%s", report)
-        return _counts(report, self.dataset_id)
-
-    def _ingest(self, context: Context) -> IngestReport:
-        with ExitStack() as stack:
-            client = stack.enter_context(DataboxHook(self.databox_conn_id).get_conn())
-            rows: Any = self.rows
-            if self.path is not None:
-                rows = stack.enter_context(read_records(self.path))
-            elif callable(rows):
-                rows = rows(context)
-            return client.datasets.ingest(
-                self.dataset_id,
-                rows,
-                primary_keys=self.primary_keys,
-                journal=self.journal,
-                verify=self.verify,
-                verify_timeout=self.verify_timeout,
-                patience=self.patience,
-                on_ambiguous=self.on_ambiguous,
-            )
+            return stack.enter_context(read_records(source))
+        except (TypeError, ValueError, LookupError) as error:  # the file is not what it is to be
+            raise AirflowFailException(f"{error} Nothing was sent.") from error
 
 
-_REMEDY = (
-    " Look at the dataset, then do one of these: give it primary keys, and name them here; give a journal, so that "
-    'further tries go on where the last one stopped; or set on_ambiguous="resend", and all rows are sent again.'
-)
+class SqlToDataboxOperator(IngestingOperator):
+    """Ingests the rows of a SQL query, streamed from any database that Airflow has a connection and hook for.
 
+    Rows are fetched as they are sent, at flat memory, by a cursor on the server where the database has one. Values have
+    the types of the database, as with `read_query`: numbers with more digits than JSON holds exactly become text, times
+    without a zone are UTC. The other arguments are those of `DataboxIngestOperator`.
 
-def _base_url(connection: Any) -> str | None:
-    """The address in a connection: whole in its host, or in parts, as a connection URI has them."""
-    host: str | None = connection.host
-    if not host:
-        return None
-    if "://" not in host:
-        host = f"{connection.schema or 'https'}://{host}"
-    return f"{host}:{connection.port}" if connection.port else host
+    Args:
+        sql: the query, or a `.sql` file in the folders of templates.
+        sql_conn_id: the connection of the database.
+        parameters: values for the query, written as the database's driver has them: `%(day)s`, `:day`, `?`.
+        hook_params: further arguments of the connection's hook.
 
+    Raises:
+        TypeError, ValueError: an argument cannot work; raised when the DAG is parsed.
+    """
 
-def _failure(error: DataboxError, *, repeatable: bool) -> AirflowException:
-    """The exception that makes Airflow try again, or not."""
-    if repeatable and is_transient(error):
-        return AirflowException(str(error))
-    doubtful = isinstance(error, IngestError) and (error.report.accepted or error.report.ambiguous)
-    return AirflowFailException(f"{error}{_REMEDY if doubtful else ''}")
+    template_fields: Sequence[str] = (*IngestingOperator.template_fields, "sql", "parameters", "sql_conn_id")
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql"}
 
+    def __init__(
+        self,
+        *,
+        sql: str | XComArg | Callable[..., str],
+        sql_conn_id: str | XComArg,
+        parameters: Mapping[str, Any] | Sequence[Any] | XComArg | None = None,
+        hook_params: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_text("sql", sql)
+        check_text("sql_conn_id", sql_conn_id)
+        if not isinstance(parameters, Mapping | list | tuple | None) and not is_known_later(parameters):
+            raise ArgumentTypeError(f"parameters must be a mapping or a list, not {type(parameters).__name__}.")
+        self.sql: Any = sql
+        self.sql_conn_id: Any = sql_conn_id
+        self.parameters: Any = parameters
+        self.hook_params = hook_params
 
-def _counts(report: IngestReport, dataset_id: str) -> dict[str, Any]:
-    """The report as JSON has it; its batches, of which there may be thousands, stay behind."""
-    counts = attrs.asdict(report, filter=lambda field, _: field.name != "batches")
-    return {"dataset_id": dataset_id, **counts}
+    def _rows(self, context: Context, stack: ExitStack) -> Any:
+        parameters = self.parameters
+        if isinstance(parameters, list):  # which SQLAlchemy takes for those of many queries
+            parameters = tuple(parameters)
+        engine = self._engine()
+        stack.callback(engine.dispose)
+        try:
+            return stack.enter_context(QueryRecords(engine, self.sql, parameters, by_driver=True))
+        except InvalidRecordError as error:  # a column that cannot be sent
+            raise AirflowFailException(f"{error} Nothing was sent.") from error
+        except DataboxError as error:  # as with all operators of Airflow, what a database says is tried again
+            raise AirflowException(f"{error} Nothing was sent.") from error
+
+    def _engine(self) -> Any:
+        hook: Any = BaseHook.get_hook(self.sql_conn_id, hook_params=self.hook_params)
+        try:
+            return hook.get_sqlalchemy_engine()
+        except (AttributeError, NotImplementedError, ImportError, ArgumentError) as error:
+            raise AirflowFailException(
+                f"The rows of the connection {self.sql_conn_id!r} cannot be read through SQLAlchemy: {error}. Install "
+                "the database's dialect, or use DataboxIngestOperator with a function that returns the rows, "
+                "rows=lambda context: …. Nothing was sent."
+            ) from error

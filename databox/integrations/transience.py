@@ -7,6 +7,7 @@ from databox import (
     IngestError,
     IngestionTimeoutError,
     IngestReport,
+    InvalidRecordError,
     InvalidResponseError,
     RateLimitError,
     ServerError,
@@ -21,6 +22,8 @@ def is_transient(error: DataboxError) -> bool:
     An ingest with ambiguous rows is not transient: whether to send them again is for a person to say.
     """
     match error:
+        case IngestError(__cause__=InvalidRecordError()):  # of a file or a query, whose rows cannot be read
+            return False
         case IngestError(report=report):
             return _may_be_completed(report)
         case APIConnectionError(retryable=retryable):
