@@ -337,7 +337,7 @@ def test_columns_in_remedies_are_quoted_for_the_shell(name: str, tmp_path: Path,
     for files in ([path], [path, other]):
         done = command("dataset", "ingest", "x", *files, "--dry-run", "--quiet")
         assert done.code == 2
-        option = re.search(r"(--column .*?=text)", done.err)
+        option = re.search(r"(--column .*?=text'?)", done.err)
         assert option
         done = command("dataset", "ingest", "x", *files, *shlex.split(option[1]), "--dry-run", "--quiet")
         assert done.code == 0
