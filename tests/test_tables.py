@@ -202,7 +202,7 @@ def test_types_of_columns(source: Any, expected: list[Any]) -> None:
     assert [row["v"] for row in sent(source)] == expected
 
 
-FLAT = r"must be flat. Send its parts as columns, or as text \(json.dumps\)"
+FLAT = r"must be flat. Send its parts as columns, or the value as text \(json.dumps\)"
 NO_TYPE = "has no type. Send seconds, or text"
 
 

@@ -38,7 +38,7 @@ def unsound(stream: BinaryIO) -> str | None:
             is_fine = all(map(_is_fine, streams_of(stream.read(), ("Workbook", "Book"))))
         except (struct.error, IndexError, ValueError):
             is_fine = False
-        return None if is_fine else "is damaged. Have it made, or sent, again."
+        return None if is_fine else "is damaged. Create or download it again."
     stream.seek(0)
     if not zipfile.is_zipfile(stream):
         return None

@@ -99,8 +99,8 @@ class _Reader:
         if value is None:
             return default
         if not isinstance(value, kind) or isinstance(value, bool):
-            wanted = kind if isinstance(kind, UnionType) else kind.__name__
-            raise ValueError(f"{self.place}: {name} must be of type {wanted}, not {type(value).__name__}.")
+            wanted = str(kind) if isinstance(kind, UnionType) else kind.__name__
+            raise ValueError(f"{self.place}: {name} must be of type {wanted!r}, not {type(value).__name__}.")
         return value
 
     def need(self, name: str, kind: type) -> Any:

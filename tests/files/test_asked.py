@@ -16,9 +16,10 @@ from databox.wording import for_command, words_of
 from tests.cli.conftest import Command
 
 _ARGUMENT = re.compile(r"\b(\w+)=(\[[^\]]*\]|\{[^}]*\}|'[^']*'|\d+|True|False)")
+_ARGUMENTS = re.compile(rf"{_ARGUMENT.pattern}(?: and {_ARGUMENT.pattern})?")
 _FLAG = r"--(?:pad|allow-empty|dayfirst|no-dayfirst)\b"
-_WITH_VALUE = r"--[a-z-]+(?:=| (?!to ))(?:\$?'[^']*'|[^\s';]+?(?=[.,;]?(?:\s|$)))"
-_OPTIONS = re.compile(rf"{_FLAG}|{_WITH_VALUE}(?: {_WITH_VALUE})*")
+_WITH_VALUE = r"--[a-z-]+(?:=| (?!to\b))(?:\$?'[^']*'|[^\s';]+?(?=[.,;]?(?:\s|$)))"
+_OPTIONS = re.compile(rf"{_FLAG}|{_WITH_VALUE}(?: (?:and )?{_WITH_VALUE})*")
 
 
 def read(text: str | bytes, **options: Any) -> list[dict[str, Any]]:
@@ -32,10 +33,12 @@ def asked(text: str | bytes, **options: Any) -> str:
 
 
 def remedies(message: str) -> list[tuple[dict[str, Any], list[str]]]:
-    """The remedies of a message: as an argument, and as options."""
-    found = [each for each in _ARGUMENT.findall(message) if each[0] in signature(read_records).parameters]
-    arguments = [{name: ast.literal_eval(value)} for name, value in found]
-    return list(zip(arguments, map(shlex.split, _OPTIONS.findall(for_command(message))), strict=True))
+    """The remedies of a message: as arguments, and as options."""
+    found = [_ARGUMENT.findall(each[0]) for each in _ARGUMENTS.finditer(message)]
+    known = [each for each in found if each[0][0] in signature(read_records).parameters]
+    arguments = [{name: ast.literal_eval(value) for name, value in each} for each in known]
+    options = (each.replace(" and ", " ") for each in _OPTIONS.findall(for_command(message)))
+    return list(zip(arguments, map(shlex.split, options), strict=True))
 
 
 TABLE = "order;day;amount\n1001;31.12.2025;1234,56\n1002;01.01.2026;7,00\n"
@@ -54,13 +57,13 @@ STRAY = "id,name\n1,Zürich\n2,Köln\n".encode() + b"3,Caf\xe9\n"
         (f"\n\nSales, by day\n{TABLE}", "line 3 has", [ROWS, None]),
         (f"# made by shop 4.2\n{TABLE}", "line 1 has 1 field", [ROWS, None]),
         (f"Sales report;;\n;;\n{TABLE}", "column 2 has no name. If the header is line 3", [ROWS]),
-        ("# made by, shop\nid,amount\n1,9.5\n2,3.0\n", "has words where the rows below have numbers", [2, 3]),
+        ("# made by, shop\nid,amount\n1,9.5\n2,3.0\n", "has words where the rows below have numbers", [2, None, 3]),
         (
             "Sales,2025\nid,n\n1,2\n3,4\n",
             "'id, n' has words where the rows below have numbers",
             [[{"id": 1, "n": 2}, {"id": 3, "n": 4}]],
         ),
-        ("id,weight\nno,kg\n1,9.5\n2,3.0\n", "has words where the rows below have numbers", [2, 3]),
+        ("id,weight\nno,kg\n1,9.5\n2,3.0\n", "has words where the rows below have numbers", [2, None, 3]),
         (
             "name\nDoe, John\nRoe, Jane\n",
             "If the header is line 2",
@@ -74,17 +77,17 @@ STRAY = "id,name\n1,Zürich\n2,Köln\n".encode() + b"3,Caf\xe9\n"
         ("01067;Ann\n80331;Bob\n", "looks like a value", [1]),
         ("sun\nrain\nsun\nsun\n", "'sun' looks like a value", [3]),
         # Another delimiter, or none
-        ("id^name^n\n1^Ann, Bob^3\n2^Cid^4\n", "and '^' splits all lines alike", [2, 2]),
+        ("id^name^n\n1^Ann, Bob^3\n2^Cid^4\n", "but '^' splits all lines alike", [2, 2]),
         (
             "'id'^'n'\n'1'^'a^b'\n'2'^'c'\n",
-            "and '^' splits all lines alike",
+            "but '^' splits all lines alike",
             [[{"id": 1, "n": "a^b"}, {"id": 2, "n": "c"}], 2],
         ),
-        ("id~n\n1~1,5\n2~2,5\n", "and '~' splits all lines alike", [[{"id": 1, "n": 1.5}, {"id": 2, "n": 2.5}], 2]),
-        ("id:name\n1:Ann\n2:Bob\n", "and ':' splits all lines alike", [2, 2]),
+        ("id~n\n1~1,5\n2~2,5\n", "but '~' splits all lines alike", [[{"id": 1, "n": 1.5}, {"id": 2, "n": 2.5}], 2]),
+        ("id:name\n1:Ann\n2:Bob\n", "but ':' splits all lines alike", [2, 2]),
         (
             "id name n\n1 Ann 3\n2 Bob 4\n",
-            "and ' ' splits all lines alike",
+            "but ' ' splits all lines alike",
             [2, [{"id name n": "1 Ann 3"}, {"id name n": "2 Bob 4"}]],
         ),
         ("id    name   n\n1     Ann    3\n2     Bob    4\n", "Columns aligned by spaces cannot be read", [2]),

@@ -144,7 +144,7 @@ def test_a_panic_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     """However it looks for what the library stumbles over, there may be more."""
     monkeypatch.setattr("databox.files.sheet.unsound", lambda _: None)
     (tmp_path / "a.xls").write_bytes(xls()[:4500])
-    with pytest.raises(InvalidRecordError, match=r"a\.xls is damaged: .*Have it made, or sent, again"):
+    with pytest.raises(InvalidRecordError, match=r"a\.xls is damaged: .*Create or download it again"):
         read_records(tmp_path / "a.xls")
 
 
