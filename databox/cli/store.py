@@ -65,6 +65,6 @@ def _known(path: Path) -> Secret[dict[str, Any]]:
 
 
 def _address(known: Secret[dict[str, Any]]) -> str:
-    """The address in the file in its one form; empty where it is none that could be used."""
+    """The address in the file, normalised; empty if it cannot be used."""
     written = known.reveal().get("apiUrl") or DEFAULT_BASE_URL
     return address_in(Secret(written))[0] if isinstance(written, str) else ""

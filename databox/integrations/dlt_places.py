@@ -205,7 +205,7 @@ def _repeated(dataset: str, files: Sequence[Aborted], *, known_again: bool) -> s
     counted += f" from a package that was aborted ({', '.join(ids)}), and dlt extracts them again"
     if not known_again:
         return (
-            f"{counted}, with other row ids, by which they cannot be told. Begin anew by loading it all with "
+            f"{counted}, with other row ids, by which they cannot be told. Start over by loading it all with "
             'write_disposition="replace", or send everything with aborted_rows="send", which stores them twice.'
         )
     words = (
