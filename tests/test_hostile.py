@@ -65,7 +65,7 @@ CASES = [
     Hostile("404", refused(404, "not_found"), NotFoundError, "Check the id", 404, "not_found"),
     Hostile("405", refused(405, "method_not_allowed"), APIStatusError, "", 405, "method_not_allowed"),
     Hostile("409", refused(409, "duplicate_record"), ConflictError, "", 409, "duplicate_record"),
-    Hostile("413", refused(413, "request_too_large"), RequestTooLargeError, "batch_size", 413),
+    Hostile("413", refused(413, "request_too_large"), RequestTooLargeError, "lower the batch size", 413),
     Hostile("415", refused(415, "unsupported_media_type"), APIStatusError, "", 415),
     Hostile("429", refused(429, "rate_limited"), RateLimitError, "10 requests a second", 429),
     Hostile("500", refused(500, "internal_error"), ServerError, "", 500, "internal_error"),
@@ -155,7 +155,7 @@ CASES = [
     Hostile("broken gzip", answer(200, b"no", {"content-encoding": "gzip"}), InvalidResponseError, "damaged", 200),
     # Redirects
     Hostile("301", answer(301, "", {"location": "https://example.org/"}), APIStatusError, "Redirects are not", 301),
-    Hostile("307", answer(307, "", {"location": "/v1/other"}), APIStatusError, "base_url", 307),
+    Hostile("307", answer(307, "", {"location": "/v1/other"}), APIStatusError, "Check the base URL", 307),
     Hostile("304", wire(head(304, {})), APIStatusError, "", 304),
     # Connections
     Hostile("dropped", drop, APIConnectionError, "may have taken effect"),

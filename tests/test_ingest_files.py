@@ -254,7 +254,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Databox(rate_limit=None, max_retries=0) as client:
     rows = ({"id": n, "value": "x" * 200} for n in range(5000))
     options = {sys.argv[2]: sys.argv[3]}
-    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     try:
         client.datasets.ingest(sys.argv[1], rows, batch_size=10, **options)
     except IngestError as error:

@@ -121,7 +121,7 @@ def test_programs_find_every_page_and_the_reference_in_words(site: Path) -> None
         assert len(gist) > 20, path
         assert ":::" not in (site / path).read_text("utf-8"), path
         assert (site / path).read_text("utf-8") in whole
-    assert "on_ambiguous: what to do when the answer to a batch was lost" in whole
+    assert "on_ambiguous: what to do if the answer to a batch was lost" in whole
 
 
 def test_the_repository_lists_its_pages_for_programs() -> None:

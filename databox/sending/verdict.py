@@ -62,7 +62,7 @@ _ADVICE: dict[type[APIStatusError], str] = {
     PermissionDeniedError: "The key's user does not have permission; ask an administrator of the account.",
     NotFoundError: "Check the id: it may be deleted, mistyped, or in an account that this key cannot see.",
     ConflictError: "Something that must be unique already exists.",
-    RequestTooLargeError: "Send fewer or smaller rows at once.",
+    RequestTooLargeError: "Send less at once: lower the batch size, in rows or in bytes.",
     RateLimitError: "The key's 10 requests a second or 10,000 an hour are used up; "
     "wait, or share the key with fewer programs.",
     ServerError: "The service failed; try again later, and quote the request id to support.",
