@@ -13,7 +13,7 @@ def test_it_is_read_and_searched_without_a_server(window: Chromium, site: Path, 
     window.requested()  # what the tests before this one asked for
     window.look(width=width, height=900)
     window.open(f"{(site / 'errors.html').as_uri()}?q=ambiguous")
-    window.until("the search has found something", lambda: "Honest limits" in window.text(".md-search-result"))
+    window.until("the search has found something", lambda: "Ingest safely" in window.text(".md-search-result"))
     # The theme's overlay is too wide for as long as it opens.
     fits = "return document.documentElement.scrollWidth <= innerWidth"
     window.until("the page is no wider than the window", lambda: window.run(fits))
