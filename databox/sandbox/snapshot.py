@@ -84,6 +84,10 @@ def _ingestion(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
+def _kind(kind: type | UnionType) -> str:
+    return str(kind) if isinstance(kind, UnionType) else kind.__name__
+
+
 class _Reader:
     """A JSON object of the document, and its position."""
 
@@ -99,8 +103,7 @@ class _Reader:
         if value is None:
             return default
         if not isinstance(value, kind) or isinstance(value, bool):
-            wanted = str(kind) if isinstance(kind, UnionType) else kind.__name__
-            raise ValueError(f"{self.place}: {name} must be of type {wanted!r}, not {type(value).__name__}.")
+            raise ValueError(f"{self.place}: {name} must be of type {_kind(kind)}, not {type(value).__name__}.")
         return value
 
     def need(self, name: str, kind: type) -> Any:
