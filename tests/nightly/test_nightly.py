@@ -21,6 +21,7 @@ import yaml
 
 from databox import Databox, Dataset
 from databox.sandbox import Fault, Sandbox
+from tests.marks import slow
 
 fcntl: Any = pytest.importorskip("fcntl", reason="the page is about systems that are like Unix")
 HAS_FLOCK = pytest.mark.skipif(shutil.which("flock") is None, reason="there is no flock")
@@ -201,7 +202,7 @@ def filled(text: str, known: dict[str, str]) -> str:
 
 
 @pytest.fixture(
-    params=[pytest.param(by_cron, marks=HAS_FLOCK), by_systemd, by_actions], ids=["cron", "systemd", "actions"]
+    params=[pytest.param(by_cron, marks=HAS_FLOCK), *slow([by_systemd, by_actions])], ids=["cron", "systemd", "actions"]
 )
 def start(request: pytest.FixtureRequest, job: Job) -> Starter:
     starter: Starter = request.param(job)
