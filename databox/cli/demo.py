@@ -40,14 +40,16 @@ def demo(
         with Databox(api_key=box.api_key, base_url=box.url) as client:
             source = client.data_sources.create("Demo")
             dataset = client.datasets.create("Seattle weather", data_source=source, primary_keys=["date"])
-        _say(f"A sandbox has started: the API, on this machine alone. Its page is {box.url}/_sandbox/.")
-        _say(f"Four years of weather go into a new dataset. After {BEFORE_THE_OUTAGE} batches the service goes away:")
+        _say(f"A sandbox is running: the API, on this machine only. Its page is {box.url}/_sandbox/.")
+        _say(
+            f"Four years of weather data go to a new dataset. After {BEFORE_THE_OUTAGE} batches, the service goes down:"
+        )
         command = ["dataset", "ingest", dataset.id, "--file", WEATHER.name, "--primary-keys", "date"]
         command += ["--journal", "weather.journal", "--patience", "1"]
         box.inject(Fault("create_ingestion", status=503, headers={"retry-after": "0"}, after=BEFORE_THE_OUTAGE))
         first = _run(command, box, folder)
         box.clear_faults()
-        _say("The service is back. The same command goes on where the journal says that it stopped:")
+        _say("The service is back. The same command resumes where its journal stopped:")
         second = _run(command, box, folder)
         days = [row["date"] for row in box.rows(dataset.id)]
         whole = len(days) == len(set(days)) == DAYS

@@ -281,7 +281,9 @@ class Patience:
             self._next = min(now + wait, max(now, self._since + self._seconds))
 
     def _give_up(self, now: float) -> None:
-        self._gave_up = f"The service took nothing for {now - self._since:.0f} seconds, so the run was stopped."
+        seconds = round(now - self._since)
+        unit = "second" if seconds == 1 else "seconds"
+        self._gave_up = f"The service took nothing for {seconds} {unit}, so the run was stopped."
 
     def _goes(self, number: int) -> None:
         self._forget(number)
