@@ -72,7 +72,7 @@ coverage: $(READY) ## run what `make test` and `make slow` run, and report the c
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-test-engines: $(ENGINES)/.ready $(PREFECT)/.ready ## test and type-check the integrations with the real engines; up to an hour on a busy machine; TESTS= for a folder
+test-engines: $(ENGINES)/.ready $(PREFECT)/.ready ## test and type-check the integrations with the real engines: half an hour on two busy cores; TESTS= for a folder
 	@$(ENGINES_BIN)/python -m mypy --no-error-summary --config-file tests/engines/mypy.ini
 	@$(ENGINES_BIN)/python -m pytest -q --durations 10 $(or $(TESTS),tests/engines)
 	@$(PREFECT_BIN)/python -m mypy --no-error-summary --config-file tests/engines/mypy.ini tests/engines/prefect/*.py
