@@ -21,16 +21,22 @@ class Command(TyperCommand):
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
-                default = "Arguments" if param.param_type_name == "argument" else "Options"
-                group = getattr(param, "rich_help_panel", None) or default
-                groups.setdefault(group, []).append(record)
+                name, words = record
+                is_argument = param.param_type_name == "argument"
+                group = getattr(param, "rich_help_panel", None) or ("Arguments" if is_argument else "Options")
+                # From 0.28 on, Typer writes the Python type behind an argument's name.
+                name = name.partition(" <")[0] if is_argument else name
+                groups.setdefault(group, []).append((name, words))
         for group, records in groups.items():
             with formatter.section(group):
                 formatter.write_dl(records, col_max=30 if formatter.width >= _WIDE else 8)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the words of the usage line, without braces around what has to be given."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+        """Return the words of the usage line, without braces around what has to be given, or brackets around others."""
+        return [
+            piece.strip("{}").replace("[[", "[").replace("]...]...", "]...")
+            for piece in super().collect_usage_pieces(ctx)
+        ]
 
 
 class App(typer.Typer):
