@@ -117,7 +117,7 @@ def _given(name: str) -> str:
     try:
         found = codecs.lookup(name).name
         io.TextIOWrapper(io.BytesIO(), found)  # refuses codecs that are not for text, such as base64
-    except LookupError:
+    except (LookupError, ValueError):  # or what no name can have: a null character, half of a surrogate pair
         raise ArgumentLookupError(
             f"There is no text encoding {name!r}. Common ones are utf-8, windows-1252, utf-16."
         ) from None

@@ -259,7 +259,8 @@ def test_files_with_other_columns_are_asked_about(tmp_path: Path, command: Comma
 
 
 @pytest.mark.parametrize(
-    "encoding", ["base64", "rot13", "hex", "zlib", "punycode", "idna", "unicode_escape", "undefined"]
+    "encoding",
+    ["base64", "rot13", "hex", "zlib", "punycode", "idna", "unicode_escape", "undefined", "cp1\udcb2", "a\0b"],
 )
 def test_what_is_no_encoding_of_text_is_refused(encoding: str) -> None:
     with pytest.raises(LookupError, match=r"no text encoding|not an encoding"):
