@@ -145,7 +145,7 @@ def _refusal(operation: Operation[Any], response: Response, document: object, re
     words = [_in_words(entry, redactor) for entry in entries[:3]] + (["…"] if len(entries) > 3 else [])
     said = "; ".join(words) or _plain_words(answer, redactor) or redactor.excerpt(response.body)
     message = f"{operation.method} {operation.path} failed with status {status}"
-    message += f": {said.rstrip('.')}" if said else ", without an explanation"
+    message += f": {said}" if said else ", without an explanation"
     message += f" (request id {request_id})." if request_id else "."
     message += f" {_advice(kind, status)}"
     return kind(
