@@ -1,7 +1,6 @@
-"""A way into the sandbox at which whoever sends the chosen batch is killed: before it took effect, or after."""
+"""A way into the sandbox at which a sender is killed at its chosen batch: before that took effect, or after."""
 
 import http.client
-import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,17 +28,20 @@ class Door:
 def door(box_url: str, batch: int, effect: Effect, kill: Callable[[int], None]) -> Iterator[Door]:
     """Hand requests on to a sandbox, and answers back.
 
+    Batches are counted by connection, and each task has one of its own, so whoever is killed has sent all those before.
+
     Args:
         box_url: of the sandbox.
-        batch: the batch, counted from 1 as they come, that is not answered.
+        batch: the first of a connection's batches, counted from 1, that is not answered; it happens once.
         effect: whether the sender is killed before the sandbox has it, or after.
         kill: given the port from which the batch came; returns when the sender is dead.
     """
-    counted = itertools.count(1)
+    chosen_once = threading.Lock()
     host, port = urlsplit(box_url).hostname or "", urlsplit(box_url).port
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        batches = 0  # of this connection
 
         def handle_one_request(self) -> None:
             try:
@@ -49,7 +51,8 @@ def door(box_url: str, batch: int, effect: Effect, kill: Callable[[int], None]) 
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            chosen = self.command == "POST" and next(counted) == batch
+            self.batches += self.command == "POST"
+            chosen = self.command == "POST" and self.batches == batch and chosen_once.acquire(blocking=False)
             if chosen and effect == "before":
                 self._strike()
                 return
@@ -96,4 +99,4 @@ def door(box_url: str, batch: int, effect: Effect, kill: Callable[[int], None]) 
             serving.join()
     if opened.error:
         raise opened.error
-    assert opened.struck.is_set(), f"There was no batch {batch}."
+    assert opened.struck.is_set(), f"No connection sent {batch} batches."
