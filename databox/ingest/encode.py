@@ -25,6 +25,7 @@ __all__ = ["encode", "shown"]
 _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 _SIMPLE = frozenset({str, int, float, bool, type(None), date, UUID})
 _PLAIN = _SIMPLE | {datetime}
+_AS_THEY_ARE = _SIMPLE - {int, float}
 _ZONES = frozenset({timezone, ZoneInfo})
 _MINUTE = timedelta(minutes=1)
 _INFINITIES = frozenset({math.inf, -math.inf})
@@ -112,9 +113,9 @@ def _looked_at(row: dict[Any, Any], index: int) -> tuple[dict[Any, Any], bytes]:
     if not (row and _is_plain(row.values())):
         row = _plain_row(row, index)
     try:
-        return row, orjson.dumps(row, None, _OPTIONS)
+        return row, orjson.dumps(row, _as_written, _OPTIONS)
     except (TypeError, ValueError):
-        row = _plain_row(row, index)  # an integer of more than 64 bits, or a Decimal
+        row = _plain_row(row, index)  # an integer of more than 64 bits
     try:
         return row, orjson.dumps({name: _as_written(value) for name, value in row.items()}, None, _OPTIONS)
     except (TypeError, ValueError):
@@ -165,6 +166,9 @@ def _plain_row(given: dict[Any, Any], index: int) -> dict[str, Any]:
         raise InvalidRecordError(message(row_at(index, "Row"), " has no columns."), index=index)
     row: dict[str, Any] = {}
     for column, value in given.items():
+        if type(column) is str and type(value) in _AS_THEY_ARE:
+            row[column] = value
+            continue
         if not isinstance(column, str):
             problem = f": the column name {column!r} is {_of_type(column)}. Make it a str."
             raise InvalidRecordError(message(row_at(index, "Row"), problem), index=index)
