@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from databox import Databox, Dataset, DataSource
+from databox import Dataset
 from databox.sandbox import Sandbox
 
 # Before anything imports Airflow, which reads this once.
@@ -57,27 +57,6 @@ def rows(context):
     return ({"id": n, "amount": n * 1.5} for n in range(250))
 
 """
-
-
-@pytest.fixture
-def client(box: Sandbox) -> Iterator[Databox]:
-    with Databox(box.api_key, box.url, rate_limit=None) as client:
-        yield client
-
-
-@pytest.fixture
-def source(client: Databox) -> DataSource:
-    return client.data_sources.create("Warehouse")
-
-
-@pytest.fixture
-def keyed(client: Databox, source: DataSource) -> Dataset:
-    return client.datasets.create("Keyed", data_source=source, primary_keys=["id"])
-
-
-@pytest.fixture
-def unkeyed(client: Databox, source: DataSource) -> Dataset:
-    return client.datasets.create("Unkeyed", data_source=source)
 
 
 @pytest.fixture

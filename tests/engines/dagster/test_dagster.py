@@ -2,14 +2,14 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dagster
 import pytest
 
-from databox import ConfigurationError, Databox, Dataset, DataSource
+from databox import ConfigurationError, Databox, Dataset
 from databox.integrations.dagster import DataboxResource, metadata_of
 from databox.sandbox import Fault, Sandbox
 from tests.engines.page import ROOT, block
@@ -18,27 +18,6 @@ ROWS = [{"id": n, "amount": n * 1.5} for n in range(250)]
 NOW = {"Retry-After": "0"}
 
 Materialize = Callable[..., dagster.ExecuteInProcessResult]
-
-
-@pytest.fixture
-def client(box: Sandbox) -> Iterator[Databox]:
-    with Databox(box.api_key, box.url, rate_limit=None) as client:
-        yield client
-
-
-@pytest.fixture
-def source(client: Databox) -> DataSource:
-    return client.data_sources.create("Warehouse")
-
-
-@pytest.fixture
-def keyed(client: Databox, source: DataSource) -> Dataset:
-    return client.datasets.create("Keyed", data_source=source, primary_keys=["id"])
-
-
-@pytest.fixture
-def unkeyed(client: Databox, source: DataSource) -> Dataset:
-    return client.datasets.create("Unkeyed", data_source=source)
 
 
 @pytest.fixture

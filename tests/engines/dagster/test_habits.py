@@ -10,34 +10,13 @@ import attrs
 import dagster
 import pytest
 
-from databox import Databox, Dataset, DataSource, IngestReport
+from databox import Databox, Dataset, IngestReport
 from databox.integrations.dagster import DataboxResource, metadata_of
 from databox.sandbox import Fault, Sandbox
 from tests.engines.page import block
 
 ROWS = [{"id": n, "amount": n * 1.5} for n in range(250)]
 NOW = {"Retry-After": "0"}
-
-
-@pytest.fixture
-def client(box: Sandbox) -> Iterator[Databox]:
-    with Databox(box.api_key, box.url, rate_limit=None) as client:
-        yield client
-
-
-@pytest.fixture
-def source(client: Databox) -> DataSource:
-    return client.data_sources.create("Warehouse")
-
-
-@pytest.fixture
-def keyed(client: Databox, source: DataSource) -> Dataset:
-    return client.datasets.create("Keyed", data_source=source, primary_keys=["id"])
-
-
-@pytest.fixture
-def unkeyed(client: Databox, source: DataSource) -> Dataset:
-    return client.datasets.create("Unkeyed", data_source=source)
 
 
 @pytest.fixture

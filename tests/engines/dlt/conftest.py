@@ -7,7 +7,7 @@ from pathlib import Path
 import dlt
 import pytest
 
-from databox import Databox, DataSource
+from databox import DataSource
 from databox.integrations.dlt import databox_destination
 from databox.sandbox import Sandbox
 
@@ -27,17 +27,6 @@ def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     monkeypatch.setenv("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")  # dlt asks Airflow where it finds it
-
-
-@pytest.fixture
-def client(box: Sandbox) -> Iterator[Databox]:
-    with Databox(box.api_key, box.url, rate_limit=None) as client:
-        yield client
-
-
-@pytest.fixture
-def source(client: Databox) -> DataSource:
-    return client.data_sources.create("Warehouse")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The page's recipe for Prefect, run by a real Prefect against the sandbox, which fails on demand."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +22,8 @@ Recipe = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def client(box: Sandbox) -> Iterator[Databox]:
-    with Databox(box.api_key, box.url, rate_limit=None) as client:
-        yield client
-
-
-@pytest.fixture
-def source(client: Databox) -> DataSource:
-    return client.data_sources.create("Warehouse")
-
-
-@pytest.fixture
 def keyed(client: Databox, source: DataSource) -> Dataset:
     return client.datasets.create("Keyed", data_source=source, primary_keys=["order_id"])
-
-
-@pytest.fixture
-def unkeyed(client: Databox, source: DataSource) -> Dataset:
-    return client.datasets.create("Unkeyed", data_source=source)
 
 
 @pytest.fixture

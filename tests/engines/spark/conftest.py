@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from databox import Databox, Dataset, DataSource
 from databox.integrations.spark import register
 from databox.sandbox import Sandbox
 from tests.engines.spark.processes import kill_all
@@ -61,27 +60,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.sections.append(("It hung", f"It had a Spark for {HANGS:g} seconds, which was killed then."))
     item.stash[HAS_FAILED] = item.stash.get(HAS_FAILED, False) or report.failed
     return report
-
-
-@pytest.fixture
-def client(box: Sandbox) -> Iterator[Databox]:
-    with Databox(box.api_key, box.url, rate_limit=None) as client:
-        yield client
-
-
-@pytest.fixture
-def source(client: Databox) -> DataSource:
-    return client.data_sources.create("Warehouse")
-
-
-@pytest.fixture
-def keyed(client: Databox, source: DataSource) -> Dataset:
-    return client.datasets.create("Keyed", data_source=source, primary_keys=["id"])
-
-
-@pytest.fixture
-def unkeyed(client: Databox, source: DataSource) -> Dataset:
-    return client.datasets.create("Unkeyed", data_source=source)
 
 
 @pytest.fixture
