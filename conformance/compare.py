@@ -16,8 +16,8 @@ def differences(expected: Any, got: Any, where: str = "result", *, exactly: bool
     within a millionth. What the client sent and what is stored (`body`, `bodies`, `stored`) are compared exactly:
     there, null is a value. `message_has` and `message_lacks` apply to the member `message`. Instead of a value,
     there may be a bound: `{"$at_least": 3}`, `{"$at_most": 3}`, `{"$has": [...]}` and `{"$lacks": [...]}` for a
-    text or a list, `{"$moment": "2026-01-31T12:30:00Z"}` for a time in any notation of ISO 8601, and `{"$one_of":
-    [...]}`.
+    text or a list, `{"$moment": "2026-01-31T12:30:00Z"}` for a time in any notation of ISO 8601, and
+    `{"$one_of": [...]}`.
     """
     if isinstance(expected, dict) and expected and expected.keys() <= _BOUNDS.keys():
         return [
