@@ -1,4 +1,4 @@
-"""Rows to JSON: what is sent for each kind of value, and what is refused."""
+"""From rows to JSON: what is sent for each kind of value, and what is refused."""
 
 import dataclasses
 import json

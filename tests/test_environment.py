@@ -1,4 +1,4 @@
-"""What the environment says about the way: proxies, hosts that need none, certificates. What is wrong is named."""
+"""What the environment says about connections: proxies, exceptions to them, certificates. Wrong values are named."""
 
 import contextlib
 import logging

@@ -1,4 +1,4 @@
-"""The page of errors: every class and every outcome has a section, whose message is what the library says.
+"""The page of errors has a section for every class and outcome, with the message that the library really produces.
 
 `python -m tests.test_error_page` renews the messages in the page.
 """

@@ -1,4 +1,4 @@
-"""Good rows get through: whatever the service does for a while, and whichever rows it refuses.
+"""Good rows get through, whatever the service does for a while, and whichever rows it refuses.
 
 A schedule, drawn from a seed: the service is away a few times, in several ways, and some rows are refused by
 themselves; processes are killed in between and go on with a journal. In the end every good row is stored, every bad one

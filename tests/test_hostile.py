@@ -1,4 +1,4 @@
-"""Answers that no reference promises: each gives the documented error, never a bare KeyError or JSONDecodeError."""
+"""Answers that the reference does not describe: the documented error, never a bare KeyError or JSONDecodeError."""
 
 import gzip
 import pickle

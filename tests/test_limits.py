@@ -1,4 +1,4 @@
-"""The rate limit: as a decision, in one process, and shared by the processes of a machine through a file."""
+"""The rate limit: as a pure decision, in one process, and shared by processes through a file."""
 
 import asyncio
 import hashlib

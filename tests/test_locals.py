@@ -1,4 +1,4 @@
-"""The key shows nowhere in a traceback, whatever failed and however much of it somebody looks at."""
+"""The key shows nowhere in a traceback, whatever failed and however closely someone looks."""
 
 import gc
 import json

@@ -1,4 +1,4 @@
-"""All 13 operations with the generated client alone, directly against the sandbox, in both of its ways."""
+"""All 13 operations with only the generated client, directly against the sandbox, synchronous and asynchronous."""
 
 import asyncio
 import importlib

@@ -1,4 +1,4 @@
-"""The 13 operations in both clients: what goes over the wire, and what comes back."""
+"""The 13 operations in both clients: what goes over the wire, and what is returned."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whatever a server, a row or a caller's words are made of, messages and logs show it and it does nothing."""
+"""Whatever the text of servers, rows and callers contains, messages and logs show it, and it has no effect."""
 
 import ast
 import logging

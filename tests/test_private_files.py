@@ -1,4 +1,4 @@
-"""Files with rows or keys in them are their owner's alone, whatever the umask; those that are there keep their mode."""
+"""Files with rows or keys are readable only by their owner, whatever the umask; existing files keep their mode."""
 
 import contextlib
 import os

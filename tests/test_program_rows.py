@@ -1,4 +1,4 @@
-"""Rows as programs have them: of databases, of msgspec, of namespaces."""
+"""Rows from programs: of databases, of msgspec, of namespaces."""
 
 import sqlite3
 from collections import namedtuple

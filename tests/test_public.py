@@ -1,4 +1,4 @@
-"""The public surface: complete, typed, and the same in both clients."""
+"""The public interface: complete, typed, and the same in both clients."""
 
 import difflib
 import inspect

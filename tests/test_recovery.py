@@ -1,4 +1,4 @@
-"""Outages are waited out, refused rows are found, keys get another chance: whole runs over real HTTP."""
+"""Outages are waited out, refused rows are isolated, denied keys are retried: whole runs over real HTTP."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a server says is shown without the key, in one short line, whatever it says and in a bounded time."""
+"""What a server says is shown without the key, in one short line, and in a bounded time."""
 
 import html
 import pickle

@@ -1,4 +1,4 @@
-"""What a report tells of errors: each once, and the one that ended the run."""
+"""How a report shows errors: each once, and the one that ended the run."""
 
 from databox.errors import DataboxError, ServerError
 from databox.report import BatchOutcome, IngestReport

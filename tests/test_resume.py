@@ -1,4 +1,4 @@
-"""Going on with a journal: what is sent again, what is left out, and what the report says of it."""
+"""Resuming with a journal: what is sent again, what is left out, and what the report says."""
 
 import json
 import shutil

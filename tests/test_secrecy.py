@@ -1,4 +1,4 @@
-"""The key never shows, even when the server echoes it."""
+"""The key never shows, even if the server echoes it."""
 
 import copy
 import dataclasses

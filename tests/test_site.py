@@ -1,4 +1,4 @@
-"""The documentation as built: whole, to be read without any other address, and told to programs."""
+"""The built documentation: complete, self-contained, and readable by programs."""
 
 import html.parser
 import re

@@ -1,4 +1,4 @@
-"""Tables of pandas, polars, PyArrow and DuckDB as they are, with the right types."""
+"""Tables of pandas, polars, PyArrow and DuckDB, passed directly, with the right types."""
 
 import json
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,4 +1,4 @@
-"""What the server made of accepted rows: nothing is claimed that it did not say, and asking comes to an end."""
+"""What the server did with accepted rows: nothing is claimed that it did not say, and polling ends."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Decisions without I/O: who asks when the service is out, and which rows a batch is refused for."""
+"""Decisions without I/O: who tries during an outage, and which rows a batch is refused for."""
 
 from collections import Counter
 from typing import Any

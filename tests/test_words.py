@@ -1,4 +1,4 @@
-"""Prose is plain, technical English: the phrases that CONTRIBUTING, "Words", rejects are nowhere in it."""
+"""Prose is plain, technical English: it contains no phrase that CONTRIBUTING, "Words", rejects."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""The command in this process, against a sandbox over real HTTP."""
+"""The command, run in this process against a sandbox over real HTTP."""
 
 import io
 import json

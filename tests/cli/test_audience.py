@@ -1,4 +1,4 @@
-"""Messages speak to whoever reads them: the command names options, Python names arguments."""
+"""Messages fit their audience: the command names options, Python names arguments."""
 
 import inspect
 import io

@@ -1,4 +1,4 @@
-"""All commands but ingest."""
+"""All commands except ingest."""
 
 import io
 import json

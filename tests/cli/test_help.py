@@ -1,4 +1,4 @@
-"""Help at any width, and what is shown before anything is sent."""
+"""Help at any width, and what the command shows before it sends anything."""
 
 import datetime
 import decimal

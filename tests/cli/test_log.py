@@ -1,4 +1,4 @@
-"""`--log-json`: a log for machines, whose last line is the summary whatever happens."""
+"""`--log-json`: a log for machines, whose last line is the summary, however the run ends."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Whatever comes from outside is shown, and does nothing: every command, driven by a server and files of such text."""
+"""Text from outside is shown and has no effect: every command, with servers and files that contain such text."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""After a run that did not end well: where it stopped, why rows are not stored, and the command that goes on."""
+"""After a failed run: where it stopped, why rows are not stored, and the command that resumes it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Standard streams that are full, closed or no longer read: what was done is told by the exit code all the same."""
+"""Standard streams that are full, closed or no longer read: the exit code still says what was done."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""The first words of a summary, for whatever became of the rows."""
+"""The first words of a summary, for every possible outcome of the rows."""
 
 import re
 from pathlib import Path

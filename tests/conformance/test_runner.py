@@ -1,4 +1,4 @@
-"""The runner, with adapters that do not keep to the protocol."""
+"""The runner, with adapters that violate the protocol."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What is between client and server: TLS, connections that are kept, answers that come early."""
+"""Between client and server: TLS, reused connections, answers that arrive early."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Answers that end the connection, and those that do not, however they are framed and cut."""
+"""Answers that end the connection and answers that do not, with any framing and in any pieces."""
 
 import http.server
 import json

@@ -1,4 +1,4 @@
-"""Clients that were made before a fork. Real processes, each test in a program of its own."""
+"""Clients created before a fork. The processes are real, and each test runs in a separate program."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Clients of httpx's that callers bring, with whatever they have changed about them."""
+"""httpx clients that callers bring, with whatever settings they have changed."""
 
 import contextlib
 import threading

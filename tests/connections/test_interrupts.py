@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment of a synchronous request: what follows goes on as if nothing had been."""
+"""Ctrl-C at any moment of a synchronous request: later requests work as if nothing had happened."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What a server sends beyond an answer never answers the next request."""
+"""What a server sends after an answer never answers the next request."""
 
 import json
 import threading

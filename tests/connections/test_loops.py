@@ -1,4 +1,4 @@
-"""One asynchronous client in several event loops, of asyncio and trio, one after the other and at once."""
+"""One asynchronous client in several event loops, of asyncio and trio, in sequence and at the same time."""
 
 import asyncio
 import subprocess

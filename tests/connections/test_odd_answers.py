@@ -1,4 +1,4 @@
-"""One set of limits and rules for answers that are not as they should be, in every client."""
+"""Every client applies the same limits and rules to irregular answers."""
 
 import gzip
 import time

@@ -1,4 +1,4 @@
-"""One deadline for an attempt as a whole: look-up, connecting, TLS, every byte of the answer, decoding."""
+"""One deadline limits an attempt as a whole: name resolution, connecting, TLS, every byte of the answer, decoding."""
 
 import gzip
 import socket
