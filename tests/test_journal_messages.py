@@ -117,7 +117,7 @@ def test_in_use(client: Any, plain: Any, tmp_path: Path) -> None:
         yield from rows(5)
 
     if client._driver.is_async:
-        return  # the source of an asynchronous run cannot run another one to its end
+        return  # an asynchronous run's source cannot run another one to its end
     assert client.datasets.ingest(plain, source(), journal=path).ok
     assert client.datasets.ingest(plain, rows(5), journal=path).ok
 
@@ -285,7 +285,7 @@ def test_a_full_disk(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> N
     assert words.startswith(f"The journal {path} cannot be written: ")
     assert "Make room on the disk, then run again with the same journal. It holds" in words
     assert "starting anew would store them twice" in words
-    # There is room now.
+    # Now there is room.
     report = client.datasets.ingest(plain, rows(3000), journal=path, raise_on_failure=False)
     assert report.accepted == 3000 - report.ambiguous
     # Those whose answer arrived when nothing could be recorded any more: at most four batches are in flight.

@@ -19,7 +19,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 class LowLevel:
-    """Calls operations by their names, synchronously or not."""
+    """Calls operations by name, synchronously or asynchronously."""
 
     def __init__(self, way: str, box: Sandbox, key: str) -> None:
         self._way, self._box, self._key = way, box, key

@@ -42,7 +42,7 @@ EVERY_CASE = True
 
 @attrs.frozen
 class Case:
-    """One call: what it sends, what it is answered, what it returns."""
+    """One call: what it sends, what the server answers, and what it returns."""
 
     group: str
     call: str
