@@ -1,4 +1,4 @@
-"""Compares an answer with the expectation of a case."""
+"""Compares the adapter's answer with the expectation of a case."""
 
 import json
 import math
@@ -12,11 +12,12 @@ __all__ = ["differences", "shown"]
 def differences(expected: Any, got: Any, where: str = "result", *, exactly: bool = False) -> list[str]:
     """Return how a result differs from the expectation.
 
-    Members that are not named are not compared; null and absent are the same; numbers are equal within a millionth.
-    What the client sent and what is stored are compared exactly (`body`, `bodies`, `stored`): there null is a value.
-    `message_has` and `message_lacks` are about the member `message`. Instead of a value there may be
-    a bound: `{"$at_least": 3}`, `{"$at_most": 3}`, `{"$has": [...]}` and `{"$lacks": [...]}` of a text or a list,
-    `{"$moment": "2026-01-31T12:30:00Z"}` in any spelling of ISO 8601, and `{"$one_of": [...]}`.
+    Members that the expectation does not name are not compared; null and absent are the same; fractions are equal
+    within a millionth. What the client sent and what is stored (`body`, `bodies`, `stored`) are compared exactly:
+    there, null is a value. `message_has` and `message_lacks` apply to the member `message`. Instead of a value,
+    there may be a bound: `{"$at_least": 3}`, `{"$at_most": 3}`, `{"$has": [...]}` and `{"$lacks": [...]}` for a
+    text or a list, `{"$moment": "2026-01-31T12:30:00Z"}` for a time in any notation of ISO 8601, and
+    `{"$one_of": [...]}`.
     """
     if isinstance(expected, dict) and expected and expected.keys() <= _BOUNDS.keys():
         return [
@@ -74,7 +75,7 @@ def _same(expected: Any, got: Any) -> bool:
     if isinstance(expected, bool) or isinstance(got, bool):
         return expected is got
     if _is_number(expected) and _is_number(got):
-        # Integers are compared exactly, beyond the precision of a double: ids are not measurements.
+        # Integers are compared exactly, even beyond the precision of a double, because ids are not measurements.
         return bool(expected == got or (isinstance(expected, float) and math.isclose(expected, got, abs_tol=1e-6)))
     return bool(expected == got)
 

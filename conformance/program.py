@@ -1,4 +1,4 @@
-"""The adapter: a program that receives one case at a time, and is restarted after it broke."""
+"""The adapter: a program that receives one case at a time, and is restarted if it fails."""
 
 import json
 import queue
@@ -14,7 +14,7 @@ class Broken(Exception):
 
 
 class Adapter:
-    """A client behind standard input and output.
+    """A client that is driven through standard input and output.
 
     Args:
         command: the command that starts it.
@@ -28,10 +28,10 @@ class Adapter:
         self._lines: queue.Queue[bytes] = queue.Queue()
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Return its answer to a case.
+        """Return the adapter's answer to a case.
 
         Raises:
-            Broken: it crashed, hangs, or answered something else.
+            Broken: it crashed, did not answer in time, or answered something else.
             OSError: it cannot be started.
         """
         process = self._process or self._start()
@@ -42,7 +42,7 @@ class Adapter:
             line = self._lines.get(timeout=self._timeout)
         except queue.Empty:
             self.close()
-            raise Broken(f"it has not answered for {self._timeout:g} s") from None
+            raise Broken(f"it did not answer within {self._timeout:g} s") from None
         except OSError:
             line = b""
         if not line:
@@ -54,12 +54,12 @@ class Adapter:
         except ValueError:
             answer = None
         if not isinstance(answer, dict) or answer.get("id") != question["id"]:
-            self.close()  # anything else that it writes belongs to no case
-            raise Broken(f"it said {line[:200]!r}, which is no answer to {question['id']}")
+            self.close()  # whatever it writes next belongs to no case
+            raise Broken(f"it wrote {line[:200]!r}, which is not an answer to {question['id']}")
         return answer
 
     def kill(self) -> None:
-        """End the program immediately, from any thread; callers that wait for an answer learn that it ended."""
+        """Kill the program, from any thread; a caller that waits for an answer learns that it ended."""
         process = self._process
         if process:
             process.kill()

@@ -1,4 +1,4 @@
-"""Reads requests from a connection, and reports what is wrong with them."""
+"""Reads HTTP requests from a connection, and says what is wrong with malformed ones."""
 
 import re
 import socket
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 __all__ = ["Malformed", "Request", "received"]
 
 PATIENCE = 3.0
-"""Seconds for the rest of a request that has begun."""
+"""Seconds to wait for the body of a request."""
 _REQUEST_LINE = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.1")
 
 
@@ -35,7 +35,7 @@ def received(connection: socket.socket, data: bytearray) -> Request | None:
         part = connection.recv(65_536)
         if not part:
             if data:
-                raise Malformed(f"a request broke off after {bytes(data[:80])!r}")
+                raise Malformed(f"a request was truncated after {bytes(data[:80])!r}")
             return None
         data += part
     head, _, rest = bytes(data).partition(b"\r\n\r\n")
@@ -43,7 +43,7 @@ def received(connection: socket.socket, data: bytearray) -> Request | None:
     first, *lines = head.split(b"\r\n")
     parts = _REQUEST_LINE.fullmatch(first)
     if parts is None:
-        raise Malformed(f"what came is no request: {first[:80]!r}; is Content-Length in bytes?")
+        raise Malformed(f"received {first[:80]!r}, which is not a request; does Content-Length count bytes?")
     method, target = (part.decode("latin-1") for part in parts.groups())
     pairs = (line.decode("latin-1").partition(":") for line in lines)
     headers = {name.lower(): value.strip() for name, _, value in pairs}
@@ -74,7 +74,7 @@ def _taken(connection: socket.socket, data: bytearray, size: int) -> bytes:
     while len(data) < size:
         part = connection.recv(65_536)
         if not part:
-            raise Malformed(f"a request's body broke off after {len(data)} of {size} bytes")
+            raise Malformed(f"the body of a request was truncated after {len(data)} of {size} bytes")
         data += part
     taken = bytes(data[:size])
     del data[:size]
@@ -85,6 +85,6 @@ def _line(connection: socket.socket, data: bytearray) -> bytes:
     while b"\r\n" not in data:
         part = connection.recv(65_536)
         if not part:
-            raise Malformed("a request's chunks broke off")
+            raise Malformed("the chunks of a request were truncated")
         data += part
     return _taken(connection, data, data.index(b"\r\n") + 2)[:-2]

@@ -1,4 +1,4 @@
-"""The rules of the guide, each with its cases and the mistakes that they catch.
+"""The rules of the guide, each with its cases and the planted mistakes that they catch.
 
     python conformance/rules.py
 
@@ -39,14 +39,14 @@ def cases_of(rule: dict[str, Any]) -> list[str]:
 
 
 def problems() -> list[str]:
-    """Return which cases have no rule, and which rules have no case, or a pattern without one."""
+    """Return which cases have no rule, and which rules have no cases or a pattern that matches none."""
     left = set(names())
     found: list[str] = []
     for rules in sections().values():
         for rule in rules:
             mine = cases_of(rule)
             found += [
-                f"{pattern!r} of the rule {rule['rule']!r} is no case"
+                f"{pattern!r} of the rule {rule['rule']!r} matches no case"
                 for pattern in rule["cases"]
                 if not any(fnmatchcase(name, pattern) for name in mine)
             ]

@@ -4,7 +4,7 @@
 
 COMMAND starts an adapter: a program that reads a line of JSON from standard input for each case and writes one to
 standard output. For {"id", "area", "input"} it answers {"id", "result"}, or {"id", "unsupported": true} if its
-language or client does not have the feature, or {"id", "error": "the reason"}. Its standard error is shown.
+language or client does not have the feature, or {"id", "error": "the reason"}. Its standard error is passed on.
 
 Unsupported cases fail in the areas that every client has; with --strict, in all. The exit status is 0 if no case
 failed, 1 if one did, and 2 if nothing could be run. Needs only Python 3.11.
@@ -31,11 +31,11 @@ CASES = Path(__file__).resolve().parent / "cases"
 SERVED = {"calls", "ingest", "recovery", "wire", "pace", "files"}
 """Areas whose cases need a server."""
 OPTIONAL = {"limits", "pace", "order", "keys", "patience", "recovery", "files", "encoding"}
-"""Areas that a small client may omit, which sends one batch after the other and keeps no files."""
+"""Areas that are optional for a small client, which sends one batch after the other and writes no files."""
 PREFIX = "/v1/datasets/dataset"
-"""The dataset for the rows of an ingest."""
+"""The path of the dataset that rows are ingested into."""
 KEY = "conformance-key-0123456789"
-"""The key that adapters send, and that nothing they write may contain."""
+"""The key that adapters send. Nothing that they write may contain it."""
 
 
 def cases(area: str | None = None) -> Iterator[tuple[str, Json]]:
@@ -54,17 +54,17 @@ def problems(adapter: Adapter, area: str, case: Json) -> list[str] | None:
             return _problems_when_served(adapter, area, case)
         answer = adapter.ask({"id": case["id"], "area": area, "input": case["input"]})
     except Broken as error:
-        return [f"the adapter broke: {error}"]
+        return [f"the adapter failed: {error}"]
     if answer.get("unsupported"):
         return None
     return _told(answer) or differences(case["expected"], answer.get("result"))
 
 
 def _told(answer: Json) -> list[str]:
-    """What is wrong with any answer, whatever the case expects."""
+    """Return what is wrong with an answer, whatever the case expects."""
     if "error" in answer:
-        return [f"the adapter could not: {answer['error']}"]
-    return ["the key is in what the adapter says"] if KEY in json.dumps(answer) else []
+        return [f"the adapter reported an error: {answer['error']}"]
+    return ["the adapter's answer contains the key"] if KEY in json.dumps(answer) else []
 
 
 # Cases with a server
@@ -92,12 +92,12 @@ def _problems_when_served(adapter: Adapter, area: str, case: Json) -> list[str] 
                 return None
             if wrong := _told(answer):
                 return wrong
-            # Without the folder, whose name may contain any number that a message should name.
+            # Without the name of the folder, which may by chance contain a number that the message must contain.
             result = json.loads(json.dumps(answer["result"]).replace(name, ""))
             results.append(result | _files(folder))
         for path in folder.iterdir():
             if KEY.encode() in path.read_bytes():
-                return [f"the key is in the file {path.name}"]
+                return [f"the file {path.name} contains the key"]
         result = results[-1] | _seen(server, world) | {"before": results[:-1]}
         expected = dict(case["expected"])
         times = expected.pop("times", [])
@@ -109,7 +109,7 @@ def _merged(given: Json, changes: Json) -> Json:
 
 
 def _question(given: Json, folder: Path, url: str) -> Json:
-    """The input for the adapter: without the runner's own members, and with paths for files."""
+    """Return the adapter's input: without the members that only the runner uses, and with paths of files."""
     kept = {name: value for name, value in given.items() if name not in ("script", "then", "found", "serves", "stored")}
     options = dict(kept.pop("options", {}))
     for name, file in (("journal", "journal"), ("dead_letter", "dead.jsonl")):
@@ -119,14 +119,14 @@ def _question(given: Json, folder: Path, url: str) -> Json:
 
 
 def _write_files(folder: Path, found: Json) -> None:
-    """Create the files that a case starts with."""
+    """Create the files that exist before the first run of a case."""
     names = {"dead_letters": "dead.jsonl", "reasons": "dead.jsonl.reasons.jsonl", "journal": "journal"}
     for name, text in found.items():
         (folder / names[name]).write_text(text, "utf-8")
 
 
 def _files(folder: Path) -> Json:
-    """The contents of the dead letters, and of the files next to them."""
+    """Return the lines of the dead letters and of their reasons, and the names of all files."""
     letters, reasons = folder / "dead.jsonl", folder / "dead.jsonl.reasons.jsonl"
     lines = letters.read_text("utf-8").splitlines() if letters.exists() else []
     told = reasons.read_text("utf-8").splitlines() if reasons.exists() else []
@@ -145,7 +145,7 @@ def _row(line: str) -> Any:
 
 
 def _seen(server: Server, world: World | None) -> Json:
-    """The received requests, in the form of the cases."""
+    """Return what the server received, in the form of the cases."""
     came = server.requests
     bodies = [request.body.decode("utf-8", "replace") for request in came if request.body]
     return {
@@ -160,19 +160,19 @@ def _seen(server: Server, world: World | None) -> Json:
 
 
 def late(server: Server, to: int, at_least: float, after: int | None = None) -> list[str]:
-    """Whether a request came too soon, counted from another one's answer, or from the start of the case.
+    """Return whether a request arrived too early after the answer to another one, or after the start of the case.
 
-    A busy machine makes it later, and never sooner.
+    A busy machine makes it arrive later, never earlier.
     """
     came = server.requests
     if to >= len(came) or (after is not None and (after >= len(came) or came[after].answered is None)):
-        return [f"request {to} did not come"]
+        return [f"request {to} was not received"]
     start = server.started if after is None else came[after].answered or 0.0
     seconds = came[to].arrived - start
     since = "the start" if after is None else f"the answer to request {after}"
-    return (
-        [] if seconds >= at_least else [f"request {to} came {seconds:.3f} s after {since}, not {at_least} s at least"]
-    )
+    if seconds >= at_least:
+        return []
+    return [f"request {to} arrived {seconds:.3f} s after {since}, not at least {at_least} s"]
 
 
 # The command
@@ -180,12 +180,12 @@ def late(server: Server, to: int, at_least: float, after: int | None = None) -> 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run as a command; return the exit status."""
-    parser = argparse.ArgumentParser(description="Hold a client against the cases.")
-    parser.add_argument("--strict", action="store_true", help="what is unsupported fails, in every area")
-    parser.add_argument("--area", action="append", help="this area; may be given several times")
-    parser.add_argument("--case", action="append", help="this case; may be given several times")
-    parser.add_argument("--timeout", type=float, default=30.0, help="seconds for one answer")
-    parser.add_argument("command", nargs="+", help="what starts the adapter, after --")
+    parser = argparse.ArgumentParser(description="Test a client with the cases.")
+    parser.add_argument("--strict", action="store_true", help="unsupported cases fail in every area")
+    parser.add_argument("--area", action="append", help="run the cases of this area; may be repeated")
+    parser.add_argument("--case", action="append", help="run this case; may be repeated")
+    parser.add_argument("--timeout", type=float, default=30.0, help="seconds to wait for an answer")
+    parser.add_argument("command", nargs="+", help="the command that starts the adapter, after --")
     given = parser.parse_args(arguments)
     chosen = [
         (area, case)
@@ -207,7 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
             if found:
                 print("\n  ".join([f"{case['id']}: {case['why']}", *found]))
     except OSError as error:
-        print(f"{given.command[0]} cannot be started: {error.strerror}.", file=sys.stderr)
+        print(f"Could not start {given.command[0]}: {error.strerror}.", file=sys.stderr)
         return 2
     finally:
         adapter.close()

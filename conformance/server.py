@@ -17,20 +17,20 @@ __all__ = ["Server"]
 
 Json = dict[str, Any]
 TOGETHER = 2.0
-"""Seconds for which a request waits for others; a client may always send fewer at a time."""
+"""Seconds for which a request waits for others, because a client may always send fewer at a time."""
 TOO_MANY: Json = {"status": 418, "body": {"message": "The script has no more steps."}}
-"""The answer to a request too many, which no client mistakes for a success."""
+"""The answer to a request for which no step is left; no client takes it as a success."""
 _IN = re.compile(r"\{in (\d+)\}")
-"""A placeholder for the date in a number of seconds."""
+"""A placeholder for the date that is this many seconds in the future."""
 
 
 class Server:
     """Listens on a free loopback port until it is closed.
 
     Args:
-        script: the steps. A request takes the first one that is meant for it.
-        world: answers if a step does not, and after the last step.
-        kill: ends the client's process.
+        script: the steps. A request uses up the first one that is meant for it.
+        world: answers if a step does not say what to answer, and after the last step.
+        kill: kills the client's process.
     """
 
     def __init__(self, script: list[Json], world: World | None = None, kill: Callable[[], None] = lambda: None) -> None:
@@ -45,18 +45,18 @@ class Server:
         self._waiting = 0
         self._under_way = 0
         self.at_once = 0
-        """The maximum number of requests that waited for their answers at the same time."""
+        """The maximum number of requests that were in flight at the same time."""
         self.killed = False
-        """Whether the script ended the client's process since this was last set to False."""
+        """Whether the script has killed the client's process since this was last set to False."""
         self.requests: list[Request] = []
         self.problems: list[str] = []
-        """Received data that was not a request of this API."""
+        """What was wrong with the received requests."""
         self.started = time.monotonic()
         self.port = 0
 
     @property
     def url(self) -> str:
-        """The address it listens on."""
+        """The base URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
@@ -86,7 +86,7 @@ class Server:
     def _close_listener(self) -> None:
         if self._listener:
             with suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)  # which ends the wait for a connection
+                self._listener.shutdown(socket.SHUT_RDWR)  # ends the wait for a connection
             self._listener.close()
             self._listener = None
 
@@ -146,11 +146,11 @@ class Server:
                 json.loads(request.body)
             except ValueError:
                 what = f"request {len(self.requests)}, {request.method} {request.target}"
-                self.problems.append(f"{what}: the body is no JSON: {request.body[:200]!r}")
+                self.problems.append(f"{what}: the body is not JSON: {request.body[:200]!r}")
         return request
 
     def _step_for(self, request: Request) -> tuple[Json, int]:
-        """Record a request; return what to do with it, and its number."""
+        """Record a request; return its step and its number."""
         with self._lock:
             self.requests.append(request)
             self._under_way += 1
@@ -198,7 +198,7 @@ class Server:
         closes = self._refuse_if_next() or bool(step.get("close") or "truncate" in step)
         written = _written(step, number, closes=closes and step.get("close") != "silently")
         request.answered = time.monotonic()
-        # Before the answer is sent: after that, the client's next request may be quicker than this thread.
+        # Before the answer is sent, because the client's next request may arrive before this thread continues.
         under_way.close()
         if "trickle" in step:
             head, blank, body = written.partition(b"\r\n\r\n")
@@ -208,13 +208,13 @@ class Server:
         return not closes
 
     def _effect_of(self, request: Request, step: Json) -> Json | None:
-        """Let a request take effect, if the step has no answer or says so."""
+        """Let a request take effect if the step has no answer or says so; return the answer to that."""
         if self._world and (step.get("effect") or not step.keys() & {"status", "raw", "drop", "hang", "kill"}):
             return self._world.answer(request.method, request.target, request.body)
         return None
 
     def _wait_for(self, count: int) -> None:
-        """Wait until enough requests wait here, or time runs out."""
+        """Wait until this many requests wait here, or time is up."""
         with self._lock:
             self._waiting += 1
             self._lock.notify_all()
@@ -233,7 +233,7 @@ def _date(found: re.Match[str]) -> str:
 
 
 def _written(step: Json, number: int, *, closes: bool) -> bytes:
-    """The bytes of an answer; `{n}` in its body is the number of the request, starting at 1."""
+    """Return the bytes of an answer; `{n}` in its body is replaced with the number of the request, starting at 1."""
     if "raw" in step:
         return str(step["raw"]).replace("{n}", str(number)).encode("latin-1")
     text = step.get("text")

@@ -1,4 +1,4 @@
-"""One dataset, as far as a case needs it: rows are stored immediately, and each ingestion counts its own."""
+"""A dataset, as far as cases need it: rows are stored immediately, and each ingestion counts its own rows."""
 
 import json
 import threading
@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 class World:
-    """Accepts ingestions and returns their outcomes.
+    """A dataset that accepts ingestions and reports their outcomes.
 
     Args:
         primary_keys: the columns that identify a row; a later row with the same values replaces it.
@@ -21,11 +21,11 @@ class World:
         self._lock = threading.Lock()
         self._keys = primary_keys
         self.stored: list[Json] = list(stored or [])
-        """The rows, in the order of their first arrival."""
+        """The stored rows, in the order of their first arrival."""
         self._ingestions: dict[str, tuple[int, int]] = {}
 
     def answer(self, method: str, target: str, body: bytes) -> Json:
-        """Return the answer to a request, which takes effect."""
+        """Let a request take effect, and return its answer."""
         path = target.partition("?")[0]
         with self._lock:
             if method == "POST" and path.endswith("/data"):

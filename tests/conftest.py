@@ -1,4 +1,4 @@
-"""What many tests share."""
+"""Fixtures that many tests share."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ settings.register_profile("project", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=25)  # of `make test`
 settings.load_profile("project")
 
-# Some tests press Ctrl-C. A shell that runs the suite in the background has it ignored, here and in what tests start.
+# Some tests press Ctrl-C. A shell that runs the suite in the background ignores it, here and in child processes.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -40,7 +40,7 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
 
 @pytest.fixture
 def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
-    """Run the test once with each client; which, `pytest_generate_tests` says."""
+    """Run the test once with each client; `pytest_generate_tests` decides which ones."""
     backend = "trio" if request.param == "trio" else "asyncio"
     loop = nullcontext() if request.param.startswith("sync") else anyio.from_thread.start_blocking_portal(backend)
     with loop as portal:
@@ -53,16 +53,16 @@ def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
 
 @pytest.fixture(scope="session")
 def shared_box() -> Iterator[Sandbox]:
-    """One sandbox for many tests, as starting and stopping one takes longer than most of them."""
+    """A sandbox that many tests share, because starting and stopping one takes longer than most of them."""
     with Sandbox() as box:
         yield box
 
 
 @pytest.fixture
 def box(shared_box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """A sandbox that has forgotten whatever other tests did to it."""
+    """A sandbox that has been reset after other tests."""
     shared_box.reset()
-    # All tests have its one key: what some of them sent, or were told to wait, is not counted in the next.
+    # All tests use its one key, so the requests and pauses of one test must not count in the next.
     monkeypatch.setattr("databox.limit.shared._logs.known", {})
     return shared_box
 
@@ -76,7 +76,7 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture(scope="session")
 def shared_authority() -> trustme.CA:
-    """One for all tests, as making one takes longer than many of them."""
+    """One for all tests, because creating it takes longer than many of them."""
     return trustme.CA()
 
 
@@ -104,13 +104,13 @@ def dataset(client: Any) -> Any:
 
 @pytest.fixture
 def plain(client: Any) -> Any:
-    """A dataset without keys, where sending twice would show."""
+    """A dataset without keys, where sending a row twice would store it twice."""
     return client.datasets.create("D", data_source=client.data_sources.create("S"))
 
 
 @pytest.fixture
 def departures(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When requests leave, which is what the client promises; on a busy machine they arrive when they can."""
+    """Record when requests leave, because that is what the client promises; on a busy machine they arrive later."""
     times: list[float] = []
     leaves = Exchange.leaves
 
@@ -124,7 +124,7 @@ def departures(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what needs a driver with each client; modules about connections also in trio, and over clients of httpx's."""
+    """Run tests that need a driver with each client; modules about connections also with trio and httpx clients."""
     if "driver" in metafunc.fixturenames:
         more = ["trio", "sync-httpx", "async-httpx"] if getattr(metafunc.module, "EVERY_CONNECTION", False) else []
         metafunc.parametrize("driver", ["sync", "async", *more], indirect=True)
@@ -132,7 +132,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # before pytest-randomly, which is both as well, changes the order
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """Leave to `make slow` the connections that are not those of most users, and most cases of tests with many.
+    """Leave to `make slow` the connections that few users have, and most cases of tests that have many.
 
     Most users have both clients as they are, over TLS. A module says `EVERY_CASE = True` where each case counts.
     """

@@ -1,4 +1,4 @@
-"""One test body for both clients: `drive` finishes what either returns."""
+"""One test body for both clients: `drive` completes what either returns."""
 
 import inspect
 from collections.abc import AsyncIterable
@@ -22,12 +22,12 @@ class Driver:
         self.is_httpx = kind.endswith("httpx")
         self._portal = portal
         self.ingest_defaults: dict[str, Any] = {}
-        """Options of `datasets.ingest` that a module's tests take for granted."""
+        """Options of `datasets.ingest` that all tests of a module use."""
         self._clients: list[Any] = []
         self._http_clients: list[Any] = []
 
     def client(self, api_key: str | None = "test-key-0123456789", base_url: str | None = None, **options: Any) -> Any:
-        """Return a client without limits and retries, unless asked for, wrapped so that its calls run at once."""
+        """Return a client without limits and retries, unless requested, wrapped so that its calls complete at once."""
         options = {"rate_limit": None, "max_retries": 0} | options
         if self.is_httpx and "http_client" not in options:
             options["http_client"] = (httpx.AsyncClient if self.is_async else httpx.Client)()
@@ -37,7 +37,7 @@ class Driver:
         return Driven(made, self)
 
     def run(self, value: Any) -> Any:
-        """Finish a value that may have to be awaited."""
+        """Complete a value that may have to be awaited."""
         if inspect.isawaitable(value):
             assert self._portal
 
@@ -60,7 +60,7 @@ class Driver:
         return list(items)
 
     def source(self, items: Any) -> Any:
-        """Return rows as the kind of source that is natural for the client."""
+        """Return rows as the kind of source that suits the client."""
         if not self.is_async:
             return iter(items)
 
@@ -79,7 +79,7 @@ class Driver:
 
 
 class Driven:
-    """A client, or a part of one, whose calls return results in either kind."""
+    """A client, or a part of one, whose calls return results, whichever kind it is."""
 
     def __init__(self, inner: Any, driver: Driver) -> None:
         self.inner = inner

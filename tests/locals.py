@@ -1,4 +1,4 @@
-"""What somebody sees of an error who looks at everything: the locals of all frames, and what lies inside them."""
+"""What an error shows to someone who looks at everything: the locals of all frames, and what they contain."""
 
 import traceback
 from collections.abc import Iterator, Mapping
@@ -12,11 +12,11 @@ from rich.traceback import Traceback
 __all__ = ["chain", "frames", "leaks", "rendered"]
 
 _HERE = str(Path(__file__).parent)
-"""The tests' own frames have servers that were sent the key; but for a function called `hook`, which is a caller's."""
+"""The tests' own frames have servers that received the key; a function called `hook` is a caller's, and counts."""
 
 
 def rendered(error: BaseException) -> Iterator[str]:
-    """An error as those show it who show locals."""
+    """Return an error as tools that show locals show it."""
     yield "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     console = Console(width=500)
     with console.capture() as captured:
@@ -25,7 +25,7 @@ def rendered(error: BaseException) -> Iterator[str]:
 
 
 def leaks(error: BaseException, key: str) -> list[str]:
-    """Where an error shows the key: in which local variable of which frame, or in its own attributes."""
+    """Return where an error shows the key: in which local variable of which frame, or in its own attributes."""
     found = [
         f"{frame.f_code.co_filename}:{frame.f_code.co_name}: {name}"
         for frame in frames(error)
@@ -37,7 +37,7 @@ def leaks(error: BaseException, key: str) -> list[str]:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that led to it."""
+    """Return an error and everything that led to it."""
     waiting, seen = [error], set[int]()
     while waiting:
         each = waiting.pop()
@@ -51,14 +51,14 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def frames(error: BaseException) -> Iterator[FrameType]:
-    """All frames that an error, or what led to it, came through."""
+    """Return all frames that an error, or what led to it, passed through."""
     for each in chain(error):
         for frame, _ in traceback.walk_tb(each.__traceback__):
             yield frame
 
 
 def _shows(value: Any, key: str, depth: int = 2) -> bool:
-    """Whether a value shows a key, or anything inside it does."""
+    """Return whether a value, or anything inside it, shows a key."""
     if type(value) in (bytes, bytearray, memoryview):
         return key.encode() in bytes(value)
     if key in _repr(value):

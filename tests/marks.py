@@ -1,4 +1,4 @@
-"""What `make test` leaves to `make slow`."""
+"""Which tests `make test` leaves to `make slow`."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,18 +9,18 @@ _FEW = 4
 
 
 def slow(values: Iterable[object]) -> list[Any]:
-    """Return values of a parameter that are not worth their time at every run."""
+    """Return values of a parameter that are not worth their time in every run."""
     return [pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
 def first(values: Iterable[object]) -> list[Any]:
-    """Return values of a parameter of which the first shows in every run whether it works at all."""
+    """Return values of a parameter, of which the first shows in every run whether it works at all."""
     one, *others = values
     return [one, *slow(others)]
 
 
 def leave_few(cases: Sequence[pytest.Item]) -> None:
-    """Of the cases of one test, leave four to `make test`, spread evenly from the first to the last."""
+    """Leave four of the cases of one test to `make test`, spread evenly from the first to the last."""
     quick = [case for case in cases if not case.get_closest_marker("slow")]
     kept = {round(n * (len(quick) - 1) / (_FEW - 1)) for n in range(_FEW)}
     for place, case in enumerate(quick):

@@ -1,4 +1,4 @@
-"""Text as it may come from outside, and how to tell that it did nothing."""
+"""Text as it may come from outside, and how to check that it had no effect."""
 
 import unicodedata
 from typing import Any
@@ -14,12 +14,12 @@ PIECES = [
     "\x00\x08\x08\x7f\ttab",
     "[bold]d[/bold][/x][link=http://x]:warning: [red",
 ]
-"""Each of a kind."""
+"""One example of each kind."""
 TEXT = "".join(PIECES)
 
 
 def wild(text: str, *, lines: bool = False) -> str:
-    """Return the characters of a text that do something, or hide; `lines` says that it may have several lines."""
+    """Return the characters of a text that have an effect, or hide; `lines` says that it may have several lines."""
     return "".join(character for character in text if not _is_tame(character) and not (lines and character == "\n"))
 
 
@@ -28,7 +28,7 @@ def _is_tame(character: str) -> bool:
 
 
 def answer_with(text: str, *, dataset_id: str | None = None) -> dict[str, Any]:
-    """Return an answer to any operation, with a text wherever one may be."""
+    """Return an answer to any operation, with a text wherever one can be."""
     entry = {"code": text, "message": text, "field": text, "type": text}
     thing = {"id": 1, "name": text, "title": text, "accountType": text, "timezone": text, "offset": text, "key": text}
     ingestion = {"ingestionId": text, "timestamp": "2025-01-01T00:00:00Z", "status": text}
@@ -53,5 +53,5 @@ def answer_with(text: str, *, dataset_id: str | None = None) -> dict[str, Any]:
 
 
 def refusal_with(text: str) -> dict[str, Any]:
-    """Return a refusal with a text wherever one may be."""
+    """Return a refusal with a text wherever one can be."""
     return answer_with(text) | {"status": "error"}

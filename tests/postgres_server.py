@@ -17,7 +17,7 @@ import pytest
 __all__ = ["NEEDS_POSTGRES", "PASSWORD", "PostgresServer"]
 
 PASSWORD = "p@ss/word:1"
-"""With all that has to be escaped in a URL."""
+"""Contains everything that must be escaped in a URL."""
 
 
 def _programs() -> str | None:
@@ -28,7 +28,7 @@ def _programs() -> str | None:
 
 
 def _user() -> str | None:
-    """Whom to run it as: it refuses to be run by root."""
+    """The user to run it as, because it refuses to run as root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -46,7 +46,7 @@ NEEDS_POSTGRES = pytest.mark.skipif(
 
 
 class PostgresServer:
-    """A server in a directory of its own, for as long as the `with` block lasts."""
+    """Run a server in a directory of its own for the duration of the `with` block."""
 
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:

@@ -18,7 +18,7 @@ NEEDS_REDIS = pytest.mark.skipif(
 
 
 class RedisServer:
-    """A server that keeps its data in a directory over restarts, for as long as the `with` block lasts."""
+    """A server that keeps its data in a directory across restarts, for the duration of the `with` block."""
 
     def __init__(self, directory: Path, password: str | None = None) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -56,7 +56,7 @@ class RedisServer:
             self._process = None
 
     def ask(self, *command: str) -> str:
-        """Return what the server says to a command, by its own client."""
+        """Return the server's answer to a command, sent with its own client."""
         program = ["redis-cli", "-p", str(self._port), *command]
         return subprocess.run(program, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
 

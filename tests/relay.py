@@ -1,4 +1,4 @@
-"""What stands between a client and a server: it takes connections and joins each with one to the server."""
+"""A relay between a client and a server: it accepts connections and joins each with one to the server."""
 
 import contextlib
 import select
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 
 class Relay:
-    """The common half of doors and tunnels, which say in `serve` what happens to a connection."""
+    """What relays and tunnels have in common; `serve` says what happens to a connection."""
 
     def __init__(self, url: str) -> None:
         self._far = (urlsplit(url).hostname, urlsplit(url).port)
@@ -32,11 +32,11 @@ class Relay:
             thread.join(5)
 
     def serve(self, near: socket.socket) -> None:
-        """Do something with a connection, in a thread of its own; that it is closed meanwhile is no error."""
+        """Handle a connection, in its own thread; it is not an error if it is closed in the meantime."""
         raise NotImplementedError
 
     def secured(self, near: socket.socket, tls: ssl.SSLContext) -> socket.socket:
-        """Return the connection with the server's side of TLS on it."""
+        """Return the connection wrapped in the server's side of TLS."""
         stream = tls.wrap_socket(near, server_side=True)
         self._open.append(stream)
         return stream
@@ -48,9 +48,9 @@ class Relay:
         return far
 
     def join(self, near: socket.socket, far: socket.socket) -> None:
-        """Pass on what either side sends, until one ends."""
+        """Forward what either side sends, until one ends."""
         for each in (near, far):
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else some parts wait 40 ms for others
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # otherwise some parts wait 40 ms for others
         ways = {near: far, far: near}
         while ready := [near] if _has_more(near) else select.select(list(ways), [], [])[0]:
             for source in ready:
@@ -71,7 +71,7 @@ class Relay:
 
     def _served(self, near: socket.socket) -> None:
         self._open.append(near)
-        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
+        with contextlib.suppress(OSError, ValueError):  # closed in the meantime
             self.serve(near)
 
 

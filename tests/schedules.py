@@ -1,4 +1,4 @@
-"""What property tests of whole ingests stand on: a server that knows what it did, and processes that die truly.
+"""The basis of property tests of whole ingests: a server that knows what it did, and processes that really die.
 
 The server keeps a log of what took effect and of what was answered, so that a report can be compared with the truth
 row by row. A process that is to be killed is forked off one that has imported everything, which takes milliseconds.
@@ -28,11 +28,11 @@ import databox.sending.retry
 from databox import AsyncDatabox, Databox, DataboxError
 
 KEYS = 7
-"""Different keys in an input."""
+"""How many different keys an input has."""
 
 
 def input_rows(seed: int, keyed: bool) -> list[Any]:
-    """The rows of an input: the same each time. Each valid one has its place as its value."""
+    """Return the rows of an input: the same each time. The value of each valid one is its position."""
     chance = Random(seed)
     rows: list[Any] = []
     for place in range(chance.randrange(8, 60)):
@@ -52,18 +52,18 @@ def input_rows(seed: int, keyed: bool) -> list[Any]:
 
 
 def key_of(value: Any) -> Any:
-    """What a key is in JSON: 1 and 1.0 are one, and neither is "1" or true."""
+    """Return what a key is in JSON: 1 and 1.0 are the same, and neither is "1" or true."""
     return value if isinstance(value, str) else (value,) if isinstance(value, bool) else Decimal(str(value))
 
 
 def is_valid(row: Any) -> bool:
-    """Whether a row can be sent."""
+    """Return whether a row can be sent."""
     return isinstance(row, dict) and not isinstance(row["value"], list) and row["id"] is not None
 
 
 @attrs.define
 class Event:
-    """A batch that the server got."""
+    """A batch that the server received."""
 
     dataset: str
     values: tuple[int, ...]
@@ -77,7 +77,7 @@ class Event:
 
 @attrs.frozen
 class Put:
-    """A row that took another one's place."""
+    """A row that replaced another one."""
 
     old: int
     new: int
@@ -87,7 +87,7 @@ class Put:
 
 @attrs.define
 class Dataset:
-    """What the server holds."""
+    """The rows that the server stores."""
 
     keyed: bool
     held: dict[Any, tuple[int, Event]] = attrs.field(factory=dict)
@@ -97,7 +97,7 @@ class Dataset:
 
 
 class Server:
-    """The three operations of an ingest, with faults drawn from `chance` by `faults`."""
+    """The three operations of an ingest, with faults that `faults` draws from `chance`."""
 
     def __init__(self) -> None:
         self._http = _Listener(("127.0.0.1", 0), _Handler)
@@ -115,16 +115,16 @@ class Server:
         self.step = 0
         self.batches = 0
         self.away: list[tuple[int, int, str]] = []
-        """From which batch on, for how many that come, the service is away, and how."""
+        """From which batch on, and for how many, the service is down, and how."""
         self.bad: frozenset[int] = frozenset()
-        """Rows for which a batch is refused, by their values."""
+        """Rows that make the service refuse a batch, by their values."""
         self.kill: tuple[int, int, int, str] | None = None
         """Which process, by a descriptor of it, to send which signal at which batch from now on, and when: before,
         between or after effect and answer."""
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The address it listens on."""
         return f"http://127.0.0.1:{self._http.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -141,7 +141,7 @@ class Server:
         return next((event for event in self.events if event.ingestion_id == ingestion_id), None)
 
     def ingest(self, dataset_id: str, records: list[dict[str, Any]]) -> tuple[int, Any] | None:
-        """Take a batch; return the answer, or None to say nothing."""
+        """Accept a batch; return the answer, or None to send none."""
         dataset = self.datasets[dataset_id]
         event = Event(dataset_id, tuple(record["value"] for record in records), self.step)
         self.events.append(event)
@@ -166,7 +166,7 @@ class Server:
         return int(fault[:3]), {"requestId": "r", "status": "error", "errors": [{"code": "x", "message": fault}]}
 
     def ingestion(self, ingestion_id: str) -> tuple[int, Any] | None:
-        """Answer what became of a batch."""
+        """Answer a request for the outcome of a batch."""
         event = self.of_id(ingestion_id)
         assert event, ingestion_id
         if self.chance.random() < self.faults.get("poll", 0):
@@ -234,18 +234,18 @@ class Server:
             self.kill = (process, number, left - 1, when) if left else None
             if not left:
                 with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(process, number)  # an id may be another one's by now
+                    signal.pidfd_send_signal(process, number)  # by now, an id may be that of another process
 
 
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A killed process leaves connections behind."""
+        """A killed process leaves connections open."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """HTTP/1.1, each answer in one piece."""
+    """Serves HTTP/1.1, each answer in one piece."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -276,10 +276,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
-# Processes that die
+# Processes that are killed
 
 
 class Forks:
@@ -294,11 +294,11 @@ class Forks:
         self._process.communicate()
 
     def start(self, job: dict[str, Any]) -> int:
-        """Start a job that waits for `go`; return a descriptor of its process."""
+        """Start a job that waits for `go`; return a file descriptor of its process."""
         return os.pidfd_open(self._ask(json.dumps(job)))
 
     def go(self) -> int:
-        """Let the job go, and wait for its end; return 0, or minus the signal that killed it."""
+        """Let the job run, and wait for its end; return 0, or minus the signal that killed it."""
         return self._ask("go")
 
     def _ask(self, line: str) -> int:
@@ -310,7 +310,7 @@ class Forks:
 
 
 def ingest_in_this_process(job: dict[str, Any]) -> None:
-    """Do a job; it may end this process at a write that it names."""
+    """Do a job, which may end this process at a given write."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     databox.sending.retry.FIRST_WAIT, databox.ingest.settle.FIRST_POLL = 0.001, 0.005
     databox.ingest.patience.FIRST_WAIT, databox.ingest.patience.LOOK = 0.002, 0.001
@@ -333,7 +333,7 @@ def ingest_in_this_process(job: dict[str, Any]) -> None:
 
 
 def _die_at_a_write(what: str, count: int, after: bool) -> None:
-    """Kill this process at one of its writes: to the journal, or of dead letters."""
+    """Kill this process at one of its writes: to the journal, or to dead letters."""
     from databox.ingest import journal_file, letter_files
 
     left = [count]

@@ -1,4 +1,4 @@
-"""A real HTTP server that answers exactly what a test says, broken answers included."""
+"""A real HTTP server that answers exactly what a test says, including broken answers."""
 
 import json
 import select
@@ -18,7 +18,7 @@ Step = Callable[[socket.socket], None]
 
 @attrs.frozen
 class Received:
-    """A request as it came over the wire."""
+    """A request as received over the wire."""
 
     method: str
     target: str
@@ -32,7 +32,7 @@ class Received:
 
 
 class ScriptedServer:
-    """Answers one step a request; the last step repeats."""
+    """Answers one step per request; the last step repeats."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
@@ -43,16 +43,16 @@ class ScriptedServer:
         self._stopping = threading.Event()
 
     def will(self, *steps: Step) -> None:
-        """Say what to do with the next requests."""
+        """Set what to do with the next requests."""
         self._steps = list(steps)
 
     def decides(self, decide: Callable[[Received], Step]) -> None:
-        """Say what makes a step of a request; it is asked for one at a time."""
+        """Set what returns the step for a request; it is called for one request at a time."""
         self._decide = decide
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The address it listens on."""
         scheme = "https" if self._tls else "http"
         return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
 
@@ -132,7 +132,7 @@ def tls_for(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
 
 
 def answer(status: int, body: object = b"", headers: dict[str, str] | None = None) -> Step:
-    """Answer whole: bytes and text as they are, all else as JSON."""
+    """Answer completely: bytes and text unchanged, everything else as JSON."""
     raw = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
     named = {"content-type": "application/json"} | (headers or {}) | {"content-length": str(len(raw))}
     return wire(head(status, named) + raw)
@@ -145,7 +145,7 @@ def head(status: int, headers: dict[str, str]) -> bytes:
 
 
 def wire(data: bytes, *, close: bool = False) -> Step:
-    """Send bytes as they are, and perhaps close."""
+    """Send bytes unchanged, and perhaps close."""
 
     def step(connection: socket.socket) -> None:
         connection.sendall(data)
@@ -156,7 +156,7 @@ def wire(data: bytes, *, close: bool = False) -> Step:
 
 
 def pieces(*parts: bytes, pause: float = 0.0, close: bool = False) -> Step:
-    """Send each part as a packet of its own, and under TLS as a record of its own; perhaps close."""
+    """Send each part as a separate packet, and under TLS as a separate record; perhaps close."""
 
     def step(connection: socket.socket) -> None:
         for part in parts:
@@ -169,7 +169,7 @@ def pieces(*parts: bytes, pause: float = 0.0, close: bool = False) -> Step:
 
 
 def one_packet(*parts: bytes, close: bool = False) -> Step:
-    """Send all parts in one packet, under TLS as a record each; perhaps close."""
+    """Send all parts in one packet, under TLS as one record each; perhaps close."""
 
     def step(connection: socket.socket) -> None:
         cork = getattr(socket, "TCP_CORK", getattr(socket, "TCP_NOPUSH", None))
@@ -186,14 +186,14 @@ def one_packet(*parts: bytes, close: bool = False) -> Step:
 
 
 def farewell(data: bytes, seconds: float = 0.1) -> Step:
-    """Send, end TLS properly where there is TLS, and close the socket only a while later."""
+    """Send, end TLS properly if there is TLS, and close the socket only after a while."""
 
     def step(connection: socket.socket) -> None:
         connection.sendall(data)
         if isinstance(connection, ssl.SSLSocket):
             connection.settimeout(0.0)
             with suppress(OSError):
-                connection.unwrap()  # sends our close_notify; the other side's is not waited for
+                connection.unwrap()  # sends our close_notify, and does not wait for that of the other side
         time.sleep(seconds)
         raise OSError
 
@@ -206,7 +206,7 @@ def drop(connection: socket.socket) -> None:
 
 
 def reset(connection: socket.socket) -> None:
-    """Close the hard way, so that the client sees a reset."""
+    """Close abruptly, so that the client sees a reset."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     raise OSError
 
@@ -223,7 +223,7 @@ def drip(data: bytes, pause: float) -> Step:
 
 
 def silence(seconds: float) -> Step:
-    """Say nothing for a while, then close."""
+    """Send nothing for a while, then close."""
 
     def step(connection: socket.socket) -> None:
         time.sleep(seconds)

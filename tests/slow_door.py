@@ -1,4 +1,4 @@
-"""A way into a server that takes its time with each new connection, as a far host behind TLS does."""
+"""A relay that delays each new connection, like a distant host behind TLS."""
 
 import socket
 import ssl
@@ -8,7 +8,7 @@ from tests.relay import Relay
 
 
 class SlowDoor(Relay):
-    """Hands connections on to a server, each after some seconds before its TLS handshake.
+    """Forwards connections to a server, each after some seconds before its TLS handshake.
 
     Each takes a little longer than the one before, since many handshakes at once would hold one another up.
     """
@@ -20,7 +20,7 @@ class SlowDoor(Relay):
         self.url = f"https://127.0.0.1:{self.port}"
 
     def serve(self, near: socket.socket) -> None:
-        """Wait, then let it in."""
+        """Wait, then forward the connection."""
         time.sleep(self._seconds * (1 + len(self._open) / 30))
         stream = self.secured(near, self._tls)
         self.join(stream, self.far_end())

@@ -1,4 +1,4 @@
-"""Whatever goes wrong in whatever order, report, files and server fit together, row by row.
+"""Whatever goes wrong, in whatever order, the report, the files and the server agree, row by row.
 
 A schedule, drawn from a seed, is a few runs over two inputs with a journal each and one file of dead letters for both:
 with faults of all kinds, sources that break off, processes that are killed at any request or write, other options each
@@ -28,7 +28,7 @@ from tests.test_ingest import adds_up
 
 SEEDS = int(os.environ.get("DATABOX_SEEDS", "3"))
 IN_A_TEST = 4
-"""So few that no test comes near its time-out, however many there are."""
+"""Few enough that no test gets near its time-out, whatever their number."""
 FAULTS = ["lost", "dropped", "500 applied", "500 not", "503 not", "429 not", "400 not", "html applied", "html not"]
 DEAD_ROWS = ('{"id": "somebody", "value": -1}\n', '{"torn')
 
@@ -42,7 +42,7 @@ def forks() -> Iterator[Forks]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """The server that knows."""
+    """The server that knows what it did."""
     with Server() as server:
         yield server
 
@@ -68,7 +68,7 @@ class Input:
     resent: bool = False
     """Whether batches were sent again without keys, so that rows may be stored twice."""
     report: IngestReport | None = None
-    """Of its last run that ended."""
+    """The report of its last run that ended."""
     read: int = 0
     torn: bool = False
     """Whether it was killed, perhaps between its writes to the two files."""
@@ -79,11 +79,11 @@ class Input:
         self.rows = input_rows(self.seed, self.keyed)
 
     def key(self, place: int) -> Any:
-        """What identifies a valid row."""
+        """Return what identifies a valid row."""
         return key_of(self.rows[place]["id"])
 
     def sent(self, place: int) -> bytes:
-        """A row's bytes."""
+        """Return a row's bytes."""
         return encode(self.rows[place], place)[0]
 
 
@@ -224,7 +224,7 @@ class Schedule:
         client.close()
 
     def edit(self) -> None:
-        """What a user may do to the files in between."""
+        """Edit the files between two runs, as a user may."""
         self.edited = True
         match self.chance.randrange(5):
             case 0 if self.dead.exists():
@@ -253,7 +253,7 @@ class Schedule:
         entries: dict[int, BatchOutcome] = {}
         for entry in report.batches:
             for place in range(entry.first_row, entry.first_row + entry.rows):
-                assert place not in entries, self.seed  # no entry covers rows that it is not about
+                assert place not in entries, self.seed  # an entry covers only the rows it is about
                 entries[place] = entry
         assert sorted(entries) == list(range(report.rows)), self.seed
         for place, entry in entries.items():
@@ -284,7 +284,7 @@ class Schedule:
                 assert not stored, (self.seed, place)
 
     def check_order(self, given: Input) -> None:
-        """An old value is never put over a newer one that was known to be accepted."""
+        """Check that an old value never overwrites a newer one that was known to be accepted."""
         for put in self.server.datasets[given.name].puts:
             old = put.event_of_old
             known = old.acknowledged and (old.step not in self.killed or old.step == put.event.step)
@@ -314,7 +314,7 @@ class Schedule:
             assert not (accepted - others - rejected) & set(rows), self.seed
 
     def check_files(self) -> None:
-        """The rows that may go again are those of which the reasons say so, and can be read."""
+        """Check that exactly the rows of which the reasons say so may be sent again, and that they can be read."""
         if self.edited or any(given.torn for given in self.inputs):
             return
         rows = self.lines(self.dead)
@@ -349,7 +349,7 @@ class Schedule:
         ]
         surely = [later for later in newer if later not in self.event(entries[later]).rejected]
         if letter["outcome"] == "rejected" and not self.event(entries[place]).named:
-            # All rows of this batch may go again, in their order.
+            # All rows of this batch may be sent again, in order.
             surely = [later for later in surely if entries[later].ingestion_id != entries[place].ingestion_id]
         if letter["again"]:
             assert given.keyed or letter["outcome"] != "ambiguous", (self.seed, place)
@@ -358,7 +358,7 @@ class Schedule:
             assert newer or self.accepted_later(given, place, len(entries)), (self.seed, place)
 
     def accepted_later(self, given: Input, place: int, start: int) -> bool:
-        """Whether the server accepted a row of the same key that the last run did not come to."""
+        """Return whether the server accepted a row with the same key that the last run did not reach."""
         return any(
             later >= start and given.key(later) == given.key(place)
             for event in self.server.events
@@ -367,7 +367,7 @@ class Schedule:
         )
 
     def check_end(self, given: Input) -> None:
-        """After a run without faults all is sent, and the newest rows are what the server holds."""
+        """Check that after a run without faults everything is sent, and the server stores the newest rows."""
         assert given.report
         entries = {
             place: entry
@@ -379,7 +379,7 @@ class Schedule:
         for place, entry in entries.items():
             if not is_valid(given.rows[place]) or place in accepted:
                 continue
-            if given.keyed:  # it was left out, as a newer one was accepted
+            if given.keyed:  # it was left out, because a newer one was accepted
                 key = key_of(given.rows[place]["id"])
                 assert any(later > place and key_of(given.rows[later]["id"]) == key for later in accepted), (
                     self.seed,
@@ -407,7 +407,7 @@ class Schedule:
             assert all(dataset.rows[place] for place in made), self.seed
 
     def event(self, entry: BatchOutcome) -> Event:
-        """What the server knows of an accepted batch."""
+        """Return what the server knows about an accepted batch."""
         found = self.server.of_id(entry.ingestion_id or "")
         assert found, self.seed
         return found
@@ -415,7 +415,7 @@ class Schedule:
     # The files
 
     def run_id(self, given: Input) -> str | None:
-        """What tells the lines of an input's runs from others."""
+        """Return what distinguishes the lines of an input's runs from others."""
         if not given.journal.exists():
             return None
         with closing(sqlite3.connect(given.journal)) as db:
@@ -426,12 +426,12 @@ class Schedule:
         return path.read_text("utf-8").splitlines() if path.exists() else []
 
     def letters(self) -> list[dict[str, Any]]:
-        """The reasons, and each row as it stands there."""
+        """Return the reasons, and each row as it is written there."""
         found = [line for line in self.lines(self.reasons) if not self.edited or line.startswith('{"index"')]
         return [json.loads(line) | {"raw": line.partition(',"row":')[2][:-1]} for line in found]
 
     def lines_of_others(self, given: Input) -> list[str]:
-        """The reasons that another run wrote, as whoever comes next finds them: it finishes what a kill cut short."""
+        """Return the reasons of another run, as the next run finds them: it completes what a kill interrupted."""
         run_id = self.run_id(given)
         new_rows, new_reasons = (file.with_name(f".{file.name}.new") for file in (self.dead, self.reasons))
         reasons = new_reasons if new_reasons.exists() and not new_rows.exists() else self.reasons

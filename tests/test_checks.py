@@ -1,4 +1,4 @@
-"""What is checked at every commit, and in which order `make check` speaks."""
+"""What is checked at every commit, and in which order `make check` reports."""
 
 import shlex
 import shutil
@@ -17,14 +17,14 @@ NEEDS_MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="there is n
 
 
 def commands(target: str) -> str:
-    """What make would run."""
+    """Return what make would run."""
     done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout
 
 
 @NEEDS_MAKE
 def test_make_check_says_first_what_everything_else_follows_from() -> None:
-    """Where generated code is not what its sources give, errors of types would only tell so in other words."""
+    """If generated code is out of date, errors of types would only say so in other words."""
     said = commands("check")
     places = [said.index(f"-m {module}") for module in ("tools.spec.check", "tools.unasync", "ruff", "mypy")]
     assert places == sorted(places)

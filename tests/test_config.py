@@ -20,7 +20,7 @@ EVERY_CASE = True
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home folder with the official client's file."""
+    """Return a home folder with the official client's file."""
     folder = tmp_path / ".config" / "databox-cli"
     folder.mkdir(parents=True)
     write(tmp_path, json.dumps({"apiKey": "stored-key", "apiUrl": "https://stored.example.org"}))
@@ -152,7 +152,7 @@ HOSTS = st.text() | st.lists(
 
 @given(HOSTS.map("".join), st.sampled_from(["", ":1", ":65535", ":x", ":"]), st.text(max_size=5))
 def test_any_address_can_be_asked_or_is_refused(host: str, port: str, path: str) -> None:
-    """Neither httpx nor the system's look-up of names finds fault later."""
+    """Neither httpx nor the system's name resolution finds fault later."""
     try:
         config = load_config("some-key", f"https://{host}{port}/{path}")
     except ConfigurationError:

@@ -26,17 +26,17 @@ from tests.drive import Driver
 from tests.test_ingest import adds_up, rows, stored
 from tests.test_ingest_files import lines, reasons, short_waits  # noqa: F401 - a fixture
 
-BATCHES_FAIL_WHOLE = True  # what is tested is what becomes of failed batches
+BATCHES_FAIL_WHOLE = True  # this module tests the outcomes of failed batches
 
 
 def refusing(box: Sandbox, times: int = 1) -> None:
-    """Let the next batches be refused."""
+    """Make the server refuse the next batches."""
     box.inject(Fault("create_ingestion", status=400, times=times))
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> dict[str, Any]:
-    """Small batches one after the other, with dead letters and a journal."""
+    """Small batches, one after the other, with dead letters and a journal."""
     return {
         "batch_size": 5,
         "concurrency": 1,
@@ -46,7 +46,7 @@ def options(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-# Which rows may go again
+# Which rows may be sent again
 
 
 def test_rows_without_keys_whose_answer_was_lost_are_not_offered_again(
@@ -76,7 +76,7 @@ def test_with_keys_they_are(client: Any, dataset: Any, box: Sandbox, tmp_path: P
 def test_rows_without_their_key_are_invalid_and_overtake_nothing(
     client: Any, dataset: Any, box: Sandbox, tmp_path: Path
 ) -> None:
-    """A mistyped key would make all rows the same."""
+    """If the name of a key is mistyped, all rows would have the same key."""
     dead = tmp_path / "dead.jsonl"
     report = client.datasets.ingest(dataset.id, rows(7), primary_keys=["Id"], dead_letter=dead, raise_on_failure=False)
     assert (report.invalid, box.requests[-1].operation) == (7, "datasets.create")
@@ -94,7 +94,7 @@ def test_rows_that_the_server_names_are_the_rejected_ones(
     given = [{"n": 1}, {"n": "two"}, {"n": 3}, {"n": [4]}, {"n": "five"}]
     report = client.datasets.ingest(plain, given, dead_letter=dead, raise_on_failure=False)
     assert (report.appended, report.rejected, report.invalid) == (2, 2, 1)
-    # Without keys, too: these were surely not stored.
+    # Even without keys: these were certainly not stored.
     assert lines(dead) == [{"n": "two"}, {"n": "five"}]
     assert [(each["index"], each["outcome"]) for each in reasons(dead)] == [
         (1, "rejected"),
@@ -117,7 +117,7 @@ def test_they_are_so_among_invalid_rows_without_number(client: Any, plain: Any, 
 
 
 def rejecting(box: Sandbox, received: int, rejected: int) -> None:
-    """Let the server reject rows without a word about which."""
+    """Make the server reject rows without saying which."""
     counts = {
         "receivedRecordsCount": received,
         "appendedRecordsCount": received - rejected,
@@ -135,7 +135,7 @@ def test_where_it_does_not_tell_which_all_of_the_batch_may_go_again_with_keys(
     rejecting(box, 5, 2)
     given = [*rows(5), *rows(5)]
     client.datasets.ingest(dataset, given, **options)
-    # The first batch was overtaken by rows that may have been stored.
+    # The first batch was superseded by rows that may have been stored.
     assert lines(options["dead_letter"]) == rows(5)
     told = reasons(options["dead_letter"])
     assert [(each["outcome"], each["again"]) for each in told] == [("failed", False)] * 5 + [("rejected", True)] * 5
@@ -224,7 +224,7 @@ def test_another_input_is_refused_and_the_files_stay(
     with pytest.raises(ConfigurationError, match="another input"):
         client.datasets.ingest(plain, rows(20, 100), **options)
     assert (dead.read_bytes(), reasons(dead)) == before
-    # After something was sent the rows that were refused are told, and not offered.
+    # After something was sent, the refused rows are listed, but not offered.
     refusing(box)
     with pytest.raises(IngestError, match="another input") as caught:
         client.datasets.ingest(plain, [*rows(5), *rows(15, 100)], **options)
@@ -253,7 +253,7 @@ def test_other_dead_letters_in_a_second_run(
 def test_a_copy_of_the_journal_that_knows_less(
     client: Any, plain: Any, box: Sandbox, options: dict[str, Any], had_letters: bool
 ) -> None:
-    """The lines are ours all the same, as the reasons say whose they are."""
+    """The lines are still ours, because the reasons say whose they are."""
     refusing(box, times=4)
     client.datasets.ingest(plain, rows(10), **(options if had_letters else options | {"dead_letter": None}))
     copy = options["journal"].read_bytes()
@@ -272,7 +272,7 @@ def test_none_in_a_second_run(client: Any, plain: Any, box: Sandbox, options: di
     assert lines(options["dead_letter"]) == rows(5)  # what it offers must not be stored
 
 
-# Files that somebody has edited
+# Files that someone has edited
 
 
 def without_a_line(path: Path) -> None:
@@ -308,7 +308,7 @@ def with_lines_between(path: Path) -> None:
 def test_files_that_were_edited_in_between(
     client: Any, plain: Any, box: Sandbox, options: dict[str, Any], edit: Callable[[Path], None], left: list[Any]
 ) -> None:
-    """What is ours gives way wherever it stands; what is not stays."""
+    """Our lines are replaced wherever they are; all others stay."""
     dead = options["dead_letter"]
     refusing(box, times=2)
     client.datasets.ingest(plain, rows(20), **options)
@@ -338,13 +338,13 @@ def test_a_torn_last_line_is_completed_before_anything_is_added(
         assert beside.read_text().startswith('{"index": 1\n{"index":0,')
     dead.write_bytes(b'{"id": 1, "val')
     client.datasets.ingest(plain, rows(2, 100), **(options | {"journal": None}))
-    assert dead.read_bytes() == b'{"id": 1, "val'  # where nothing is added nothing is touched
+    assert dead.read_bytes() == b'{"id": 1, "val'  # if nothing is added, nothing is modified
 
 
 def test_a_reason_that_was_torn_or_doubled_stops_no_run(
     client: Any, plain: Any, box: Sandbox, options: dict[str, Any]
 ) -> None:
-    """What is no whole line any more is nobody's, and stays."""
+    """A line that is no longer complete belongs to nobody, and stays."""
     beside = options["dead_letter"].with_name("dead.jsonl.reasons.jsonl")
     refusing(box, times=2)
     client.datasets.ingest(plain, rows(20), **options)
@@ -409,7 +409,7 @@ def test_a_path_that_names_no_file_is_refused(
     assert stored(box, plain) == []
 
 
-# Many at once, and disks that are full
+# Many at the same time, and full disks
 
 
 def test_runs_that_end_at_the_same_time_do_not_mix_their_lines(box: Sandbox, tmp_path: Path) -> None:
@@ -430,7 +430,7 @@ def test_runs_that_end_at_the_same_time_do_not_mix_their_lines(box: Sandbox, tmp
             thread.start()
         for thread in threads:
             thread.join()
-    # Those without a journal add three lines each time; those with one replace theirs.
+    # Runs without a journal add three lines each time; runs with one replace theirs.
     expected = [number for number in range(6) for _ in range(3 if number % 2 else 12)]
     assert sorted(line["id"] for line in lines(dead)) == expected
     assert sorted(line["row"]["id"] for line in reasons(dead)) == expected
@@ -454,7 +454,7 @@ try:
 except OSError as error:
     print(error.strerror)
 finally:
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)  # for what measures coverage
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)  # for coverage
 """
 
 
@@ -498,15 +498,15 @@ with Databox(rate_limit=None) as client:
     [
         ([4], [True], 1, [4]),
         ([4], [], 1, [4]),  # the reasons are gone
-        ([4], [False], 1, []),  # ours was taken out, another run's is left
+        ([4], [False], 1, []),  # ours was removed, another run's is left
         ([4, 9], [True, False], 1, [4]),
         ([4, 9], [False, True], 1, [9]),
-        ([4, 9], [True], 1, [9]),  # somebody's stood there first
+        ([4, 9], [True], 1, [9]),  # someone else's was there first
         ([4, 9], [False, True, True], 2, [9]),
         ([4, 9], [True, True], 2, [4, 9]),
         ([], [True], 1, []),
         ([4, 7, 9], [False, True, False], 1, [7]),
-        ([4, 7, 9], [False, True, True], 1, [9]),  # somebody has doubled a reason
+        ([4, 7, 9], [False, True, True], 1, [9]),  # someone has duplicated a reason
     ],
 )
 def test_which_of_several_equal_lines_are_ours(
@@ -527,13 +527,13 @@ OPS = st.lists(
 def test_each_run_replaces_its_own_lines_and_no_others(
     ops: list[Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Against a model: a list of lines with owners, where many lines are the same."""
+    """Against a model: a list of lines with owners, many of which are the same."""
     files = LetterFiles(tmp_path_factory.mktemp("letters") / "dead.jsonl")
     model: list[tuple[int | None, bytes]] = []
     known: dict[int, list[tuple[int, bytes]]] = {}
     for op, who, content in ops:
         if op == "foreign":
-            if not any(owner is not None for owner, _ in model):  # later ones may be taken for ours, if they are equal
+            if not any(owner is not None for owner, _ in model):  # if they are equal, later ones may be taken as ours
                 model.append((None, b"foreign %d" % who))
                 with files.path.open("ab") as file:
                     file.write(model[-1][1] + b"\n")
@@ -586,7 +586,7 @@ def test_whatever_somebody_does_to_the_rows_no_line_of_others_goes(
 
 
 def steps_for(count: int, path: Path) -> int:
-    """How much SQLite has to do for so many rows of one key, each refused in a batch of its own."""
+    """Return how much SQLite has to do for this many rows with the same key, each refused in its own batch."""
     run = Run(1)
     dead = DeadLetters(path, "aa", keyed=True)
     for n in range(count):
@@ -671,7 +671,7 @@ def test_a_hot_key_in_a_journal_takes_time_in_proportion(tmp_path: Path) -> None
 
 
 def test_numbers_beyond_a_float_come_back_as_they_were_sent(driver: Driver, box: Sandbox, tmp_path: Path) -> None:
-    """Two keys that a float cannot tell apart stay two."""
+    """Two keys that a float cannot distinguish stay two keys."""
     client = driver.client(box.api_key, box.url)
     dataset = client.datasets.create("D", data_source=client.data_sources.create("S"), primary_keys=["k"])
     box.inject(Fault("create_ingestion", status=400, times=1))
@@ -730,7 +730,7 @@ def test_a_row_without_memory_for_it_leaves_a_report(driver: Driver, box: Sandbo
 
 
 def test_a_row_too_large_for_a_batch_of_an_earlier_run(driver: Driver, box: Sandbox, tmp_path: Path) -> None:
-    """What is advised is what helps; a larger limit does not, as batches stay as they were."""
+    """The advice helps; a larger limit would not, because batches keep theirs."""
     client = driver.client(box.api_key, box.url)
     dataset = client.datasets.create("D", data_source=client.data_sources.create("S"), primary_keys=["k"])
     rows = [{"k": 1}, {"k": 2, "t": "x" * 200}, {"k": 3}]
@@ -744,7 +744,7 @@ def test_a_row_too_large_for_a_batch_of_an_earlier_run(driver: Driver, box: Sand
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.parametrize("deadly", range(5))
 def test_a_replacement_that_is_cut_short_is_finished_or_undone(tmp_path: Path, deadly: int) -> None:
-    """Two runs wrote the same rows; whatever moment the process dies at, rows and reasons stay in one order."""
+    """Two runs wrote the same rows; whenever the process dies, rows and reasons keep the same order."""
     files = LetterFiles(tmp_path / "dead.jsonl")
     ours_, theirs = (
         [Letter(n, "failed", "refused", b'{"k":%d}' % n, again=True) for n in numbers]
@@ -782,10 +782,10 @@ def test_a_replacement_that_is_cut_short_is_finished_or_undone(tmp_path: Path, d
 def test_a_row_that_cannot_be_kept_stops_the_run_at_once(
     driver: Driver, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No batch becomes complete of rows that cannot be sent, so none may be waited for."""
+    """Rows that cannot be sent do not complete a batch, so a test must not wait for one."""
 
     def full(*_: object) -> None:
-        raise ConfigurationError("No space left on device")  # as SQLite's errors come from there
+        raise ConfigurationError("No space left on device")  # because SQLite's errors come from there
 
     monkeypatch.setattr("databox.ingest.deadletter.DeadLetters.keep_invalid", full)
     read: list[int] = []

@@ -141,7 +141,7 @@ def test_shares_always_add_up(answer: Ingestion, rows: int) -> None:
     parts = (shares.appended, shares.overwritten, shares.rejected, shares.unverified)
     assert sum(parts) == rows
     assert min(parts) >= 0
-    # A number is what the server counted; only a word that says that it failed makes the rest rejected.
+    # A number is what the server counted; only a status that says that it failed makes the rest rejected.
     assert shares.appended in (0, answer.appended)
     assert shares.overwritten in (0, answer.overwritten)
     assert answer.status == "failed" or shares.rejected in (0, answer.rejected)
@@ -205,7 +205,7 @@ def test_batches_keep_all_rows_in_order_and_within_both_limits(rows: list[bytes]
         assert 1 <= len(batch.rows) <= size
         assert len(batch.body) <= most
         assert rows[batch.first_row] == batch.rows[0]
-    # No batch is smaller than it has to be.
+    # No batch is smaller than necessary.
     for batch, following in zip(batches, batches[1:], strict=False):
         assert len(batch.rows) == size or len(body_of((*batch.rows, following.rows[0]))) > most
     for index in refused:
@@ -236,7 +236,7 @@ def test_batch_limits_are_checked(size: int, most: int, error: type[Exception]) 
 def test_a_second_run_cuts_where_the_first_did(
     count: int, sizes: tuple[int, int], stop: int, data: st.DataObject
 ) -> None:
-    """The first run may have ended early; the second may have another batch size, and the rows are the same."""
+    """The first run may have ended early, and the second may have another batch size; the rows are the same."""
     given_rows = [index for index in range(count) if data.draw(st.booleans()) or index == 0]
     first = cut(Batcher(sizes[0], 1000), given_rows[: stop or 1])
     ends = [End(batch.indexes[-1] + 1, 1000) for batch in first]
@@ -255,7 +255,7 @@ def cut(batcher: Batcher, indexes: list[int]) -> list[Batch]:
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=30), st.integers(1, 6))
 def test_every_outcome_is_heard_once_it_is_there(ready: list[int], at_once: int) -> None:
-    """Ingestion n is settled from the second ready[n] on; the last chance is at 100."""
+    """Ingestion n is settled from second ready[n] on; the last chance is at 100."""
     polls, now, asked = Polls(range(len(ready)), 0.0, 100.0), 0.0, 0
     settled: set[int] = set()
     under_way: list[int] = []

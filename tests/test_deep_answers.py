@@ -1,4 +1,4 @@
-"""Answers that are nested deeply, and what programs hand over: an error of ours, and whatever is read can be shown."""
+"""Deeply nested answers and arguments: an error of ours, and whatever was read can be shown."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""What users install: the wheel alone, the demo, the command."""
+"""What users install: only the wheel, the demo, the command."""
 
 import os
 import re
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def closure(name: str, found: dict[str, None] | None = None) -> dict[str, None]:
-    """The distributions that one needs at run time, without extras, by what they declare."""
+    """Return the distributions that are needed at run time, without extras, according to their metadata."""
     found = {} if found is None else found
     for text in distribution(name).requires or []:
         requirement = Requirement(text)
@@ -51,7 +51,7 @@ def test_the_wheel_holds_both_packages_the_plugin_and_nothing_else(wheel: Path) 
 
 @pytest.mark.slow
 def test_the_wheel_alone_talks_to_a_sandbox(wheel: Path, tmp_path: Path) -> None:
-    """A folder with the wheel and the distributions it declares, and nothing else on the path."""
+    """A folder with the wheel and the distributions it requires, and nothing else on the path."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     for name in closure("databox-sdk"):
@@ -115,7 +115,7 @@ def test_the_demo_without_a_key_says_so() -> None:
     assert "Traceback" not in done.stderr
 
 
-# Beside the vendor's older distribution
+# Next to the vendor's older distribution
 
 VENDORS = {
     "pyproject.toml": """
@@ -138,12 +138,12 @@ packages = ["databox"]
     "databox/models/__init__.py": "from databox.models.state import State\n",
     "databox/models/state.py": "class State: ...\n",
 }
-"""Where the vendor's client of the push API has its files, in its version 2.2.2."""
+"""Where version 2.2.2 of the vendor's push API client has its files."""
 
 
 @pytest.fixture(scope="session")
 def vendors_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel that is called and laid out as the vendor's."""
+    """A wheel with the name and layout of the vendor's."""
     folder = tmp_path_factory.mktemp("vendor")
     for name, text in VENDORS.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -170,7 +170,7 @@ class Both:
         subprocess.run([*pip, *arguments], check=True, capture_output=True)
 
     def mend(self, ours: Path) -> None:
-        """Do what the message says."""
+        """Follow the advice of the message."""
         self._pip("uninstall", "-y", "databox", "databox-sdk")
         self._pip("install", "--no-index", "--no-deps", str(ours))
 
@@ -181,9 +181,9 @@ class Both:
         return self._run(self._python, str(self._command), *arguments)
 
     def _run(self, *command: str) -> "subprocess.CompletedProcess[str]":
-        # Everything else that is needed is where the tests have it; this package is not there, only on their path.
+        # Everything else that is needed is where the tests have it; this package is only on their path, not there.
         environ = {"PYTHONPATH": sysconfig.get_path("purelib"), "PATH": os.environ["PATH"], "HOME": "/nonexistent"}
-        where = self._folder  # Python would take the package from the work tree
+        where = self._folder  # otherwise Python would take the package from the work tree
         return subprocess.run(command, cwd=where, env=environ, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -194,10 +194,10 @@ IMPORTS = ["import databox; databox.Databox", "from databox import Account", "im
 @pytest.mark.slow
 @pytest.mark.parametrize("ours_last", [True, False])
 def test_beside_the_vendors_distribution(wheel: Path, vendors_wheel: Path, tmp_path: Path, ours_last: bool) -> None:
-    """Whatever code of ours runs names the two distributions that conflict, and its advice works."""
+    """Whichever code of ours runs names the two distributions that conflict, and its advice works."""
     wheels = [vendors_wheel, wheel] if ours_last else [wheel, vendors_wheel]
     both = Both(tmp_path, wheels)
-    # With the vendor's last, only what is imported from below its package is ours.
+    # If the vendor's was installed last, only modules below its package are ours.
     for program in IMPORTS if ours_last else IMPORTS[2:]:
         done = both.run(program)
         assert done.returncode == 1
@@ -221,7 +221,7 @@ def test_beside_the_vendors_distribution(wheel: Path, vendors_wheel: Path, tmp_p
 def test_doctor_tells_of_the_vendors_distribution_where_the_command_still_runs(
     wheel: Path, vendors_wheel: Path, tmp_path: Path
 ) -> None:
-    """As with versions of it that have other files."""
+    """As with versions that have other files."""
     both = Both(tmp_path, [vendors_wheel, wheel])
     shutil.rmtree(next(tmp_path.glob("lib/*/site-packages/databox/models")))
     done = both.command("doctor")

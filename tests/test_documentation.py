@@ -1,4 +1,4 @@
-"""What the documentation shows runs as printed, over real HTTP against a sandbox."""
+"""The examples in the documentation run as printed, over real HTTP against a sandbox."""
 
 import logging
 import os
@@ -40,7 +40,7 @@ ACCOUNT = 123456
 
 
 def _others(box: Sandbox) -> dict[str, list[dict[str, Any]]]:
-    """Fill the account with what is not the reader's own of today; return the rows of each dataset."""
+    """Fill the account with objects that are not the reader's; return the rows of each dataset."""
     with Databox(box.api_key, box.url) as client:
         for title in ("ERP", "Accounting"):
             source = client.data_sources.create(title, account_id=ACCOUNT)
@@ -60,7 +60,7 @@ def _datasets(box: Sandbox) -> list[Dataset]:
 
 @pytest.fixture
 def surroundings(box: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """An empty directory, the sandbox's key and address in the environment, and nothing of the limit used up.
+    """An empty directory, the sandbox's key and address in the environment, and an unused rate limit.
 
     The account has other data sources with datasets and rows, which no page may touch.
     """
@@ -123,7 +123,7 @@ def test_code_that_is_not_run_here_is_run_elsewhere(name: str) -> None:
 
 
 def test_code_is_narrow_enough_to_be_read_without_scrolling() -> None:
-    """A page of 1,280 pixels has 76 columns; what a program prints, a block of text, may be wider."""
+    """A page of 1,280 pixels has 76 columns; a program's output, a block of text, may be wider."""
     wide: list[str] = []
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         if page.name == "cli.md":
@@ -175,7 +175,7 @@ def _tests_of(engine: str) -> str:
 
 
 def _rows_under(page: str, heading: str) -> list[list[str]]:
-    """The cells of the table under a heading, without its head."""
+    """Return the cells of the table under a heading, without its header."""
     section = re.split(r"^##", page.partition(f"# {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]

@@ -1,4 +1,4 @@
-"""Rows to JSON: what is sent for each kind of value, and what is refused."""
+"""From rows to JSON: what is sent for each kind of value, and what is refused."""
 
 import dataclasses
 import json
@@ -292,11 +292,11 @@ def test_other_sources_are_left_alone() -> None:
     assert rows_of(source) is source
 
 
-# Rows of anybody's making
+# Rows of anyone's making
 
 
 class Price(Decimal):
-    """A subclass that shows itself in its own way."""
+    """A subclass with its own representation."""
 
     def __str__(self) -> str:
         return '1,"price":2'
@@ -316,7 +316,7 @@ class Count(int):
 
 
 class Gone(Mapping[str, Any]):
-    """A row whose values are fetched when they are asked for."""
+    """A row whose values are fetched on access."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(["id", "name"])
@@ -348,7 +348,7 @@ class Unhelpful(Exception):
 
 
 class Thing:
-    """A value that fails at every touch."""
+    """A value that fails on every access."""
 
     def __getattribute__(self, name: str) -> Any:
         raise Unhelpful

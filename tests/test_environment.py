@@ -1,4 +1,4 @@
-"""What the environment says about the way: proxies, hosts that need none, certificates. What is wrong is named."""
+"""What the environment says about connections: proxies, exceptions to them, certificates. Wrong values are named."""
 
 import contextlib
 import logging
@@ -61,7 +61,7 @@ def given_environment(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str
 
 
 def proxy_of(base_url: str) -> str | None:
-    """The proxy for a base URL as a user writes it."""
+    """Return the proxy for a base URL as a user writes it."""
     found = proxy_for(load_config(KEY, base_url).base_url)
     return None if found is None else str(found.url)
 
@@ -92,7 +92,7 @@ def proxy_of(base_url: str) -> str | None:
         ({"ALL_PROXY": "socks5://127.0.0.1:1080"}, API, "socks5://127.0.0.1:1080"),
         ({"ALL_PROXY": "socks5h://127.0.0.1"}, API, "socks5h://127.0.0.1"),
         ({"HTTP_PROXY": "http://evil", "REQUEST_METHOD": "GET"}, "http://api.example.org", None),  # CVE-2016-1000110
-        ({"no_proxy": "[", "NO_PROXY": "10.0.0.0/99"}, API, None),  # of no interest without a proxy
+        ({"no_proxy": "[", "NO_PROXY": "10.0.0.0/99"}, API, None),  # irrelevant without a proxy
     ],
 )
 def test_which_proxy(
@@ -150,7 +150,7 @@ def test_which_proxy(
         ("fd00::/8", "https://10.1.2.3", True),
         ("<local>", API, True),
         ("localhost,127.0.0.1,.internal,169.254.169.254,10.0.0.0/8,[::1],fe80::/10", API, True),
-        # What cannot be read is an error, wherever it stands.
+        # What cannot be read is an error, wherever it is.
         ("[::1", API, None),
         ("::1]", API, None),
         ("[api.example.org]", API, None),
@@ -185,7 +185,7 @@ def test_which_hosts_need_no_proxy(
 @pytest.mark.parametrize("base_url", LOOPBACK)
 @pytest.mark.parametrize("proxy", [PROXY, "socks://x", "http://["])
 def test_loopback_never_takes_a_proxy(monkeypatch: pytest.MonkeyPatch, base_url: str, proxy: str) -> None:
-    """Nor does anybody care then what the variables say."""
+    """The values of the variables do not matter then."""
     given_environment(monkeypatch, {"ALL_PROXY": proxy, "NO_PROXY": "[::"})
     assert proxy_of(base_url) is None
 
@@ -233,7 +233,7 @@ def test_a_proxy_that_cannot_be_used_is_named_and_not_shown(
         proxy_of(API)
     assert words in str(caught.value)
     assert caught.value.__cause__ is None
-    assert caught.value.__context__ is sys.exc_info()[1]  # the error of a parser, which holds the value
+    assert caught.value.__context__ is sys.exc_info()[1]  # a parser's error, which contains the value
     assert "secret" not in str(caught.value)
 
 
@@ -247,7 +247,7 @@ def test_no_proxy_that_is_a_proxy_is_not_shown(monkeypatch: pytest.MonkeyPatch) 
 def test_a_socks_proxy_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1080")
     assert proxy_of(API)
-    monkeypatch.setitem(sys.modules, "socksio", None)  # which makes an import of it fail
+    monkeypatch.setitem(sys.modules, "socksio", None)  # which makes importing it fail
     with pytest.raises(ConfigurationError, match=r"^all_proxy cannot be used: .*pip install 'httpx\[socks\]'"):
         proxy_of(API)
 
@@ -280,12 +280,12 @@ def test_any_environment_gives_a_proxy_that_works_or_an_error_that_names_it(
 NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-# Proxies that are there
+# Proxies that exist
 
 
 @pytest.fixture
 def proxied(driver: Driver, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
-    """The scripted server as the proxy for everything that may take one."""
+    """The scripted server as the proxy for everything that may use one."""
     given_environment(monkeypatch, {"HTTP_PROXY": server.url, "HTTPS_PROXY": server.url, "NO_PROXY": "direct.invalid"})
     server.will(OK)
     return server
@@ -344,7 +344,7 @@ def test_plain_http_through_a_proxy_warns(
 def test_every_kind_of_proxy(
     driver: Driver, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, kind: str, password: str | None
 ) -> None:
-    """What a message advises about special characters is what works."""
+    """The message's advice about special characters works."""
     with (
         secured(authority, "api.invalid") as server,
         Tunnel(server.url, tls_for(authority) if kind == "https" else None) as tunnel,
@@ -355,7 +355,7 @@ def test_every_kind_of_proxy(
         client = driver.client(KEY, "https://api.invalid")
         for _ in range(3):
             assert client.accounts.list().items == ()
-        assert tunnel.asked == ["api.invalid:443"] * 3  # each request has a connection of its own
+        assert tunnel.asked == ["api.invalid:443"] * 3  # each request has its own connection
         assert tunnel.users == [None if password is None else f"user:{password}"] * 3
         assert [request.target for request in server.requests] == ["/v1/accounts"] * 3
         assert "proxy-authorization" not in server.requests[0].headers
@@ -363,7 +363,7 @@ def test_every_kind_of_proxy(
 
 @contextlib.contextmanager
 def saying(data: bytes) -> Iterator[int]:
-    """A server that hears something, says something, and closes, time and again; the value is its port."""
+    """A server that reads something, writes something, and closes, again and again; the value is its port."""
 
     def serve() -> None:
         with contextlib.suppress(OSError):
@@ -388,7 +388,7 @@ def saying(data: bytes) -> Iterator[int]:
 def test_a_proxy_that_lets_nothing_through_is_no_reason_to_fear_for_rows(
     driver: Driver, monkeypatch: pytest.MonkeyPatch, kind: str, said: bytes
 ) -> None:
-    """What a proxy was asked is not the request: that surely took no effect."""
+    """A request to a proxy is not the request itself, which certainly had no effect."""
     monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
     with saying(said) as port:
         monkeypatch.setenv("ALL_PROXY", f"{kind}://user:s3cret@127.0.0.1:{port}")
@@ -427,7 +427,7 @@ print("told")
 @pytest.mark.slow
 @pytest.mark.parametrize("said", [b"", b"\5\xff", b"\5\0", b"SSH-2.0-OpenSSH_9\r\n"])
 def test_a_socks_proxy_that_lets_nothing_through(said: bytes) -> None:
-    """In a process of its own, since httpcore leaves such a connection to the garbage collector, which warns."""
+    """In a separate process, because httpcore leaves such a connection to the garbage collector, which warns."""
     with saying(said) as port:
         environ = os.environ | {"ALL_PROXY": f"socks5://user:s3cret@127.0.0.1:{port}"}
         done = subprocess.run([sys.executable, "-c", CREATE], env=environ, capture_output=True, text=True, check=False)
@@ -505,7 +505,7 @@ def test_a_file_without_certificates_is_named(
     with pytest.raises(ConfigurationError, match=r"^SSL_CERT_FILE cannot be used: '.*ca\.pem' ") as caught:
         driver.client(KEY, base_url)
     assert caught.value.__cause__ is None
-    monkeypatch.delenv("SSL_CERT_FILE")  # as the message says
+    monkeypatch.delenv("SSL_CERT_FILE")  # as the message advises
     driver.client(KEY, base_url)
 
 
@@ -552,7 +552,7 @@ def test_a_log_of_keys_that_cannot_be_written_is_named(
     driver.client(KEY, API)
 
 
-# The key in clear
+# The key in plain text
 
 
 @pytest.mark.parametrize("through", [None, "environment"])
@@ -581,7 +581,7 @@ def test_a_tunnel_does_not_see_the_key(
 def test_a_proxy_of_the_callers_client_is_warned_of_where_the_address_is_loopback(
     driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, base_url: str
 ) -> None:
-    """httpx sends loopback through a proxy of the environment; nothing else says that the key leaves the machine."""
+    """httpx sends loopback requests through such a proxy; nothing else says that the key leaves the machine."""
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
     kind = httpx.AsyncClient if driver.is_async else httpx.Client
     http: Any = kind()

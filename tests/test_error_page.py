@@ -1,4 +1,4 @@
-"""The page of errors: every class and every outcome has a section, whose message is what the library says.
+"""The page of errors has a section for every class and outcome, with the message that the library really produces.
 
 `python -m tests.test_error_page` renews the messages in the page.
 """
@@ -20,7 +20,7 @@ from databox.sandbox import Fault, Sandbox
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
 _MASKED = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|req[-_]\w+|127\.0\.0\.1:\d+|Errno \d+|\d+\.\d s\b"
-)  # what is another each time
+)  # what is different each time
 ROWS = [{"id": 1, "total": 9.5}, {"id": 2, "total": 3.0}]
 STATUSES = {
     "BadRequestError": 400,
@@ -40,7 +40,7 @@ CLASSES = [
 
 
 def sections() -> dict[str, str]:
-    """Return the text under each heading of the third level, by the heading as GitHub and the site name its anchor."""
+    """Return the text under each third-level heading, by its anchor on GitHub and on the site."""
     parts = re.split(r"^### (.+)\n", PAGE.read_text("utf-8"), flags=re.MULTILINE)
     return {
         re.sub(r"[^\w -]", "", name).lower().replace(" ", "-"): body
@@ -171,7 +171,7 @@ def told(name: str) -> str:
 
 
 def renewed(text: str) -> str:
-    """Return the page with the messages that the library gives today."""
+    """Return the page with the messages that the library produces now."""
     for name, provoke in {**PROVOKED, **{word: ends_as(word) for word in OUTCOMES}}.items():
         with Sandbox() as box, Databox(box.api_key, box.url, rate_limit=None, max_retries=0, timeout=5) as client:
             try:

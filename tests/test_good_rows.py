@@ -1,4 +1,4 @@
-"""Good rows get through: whatever the service does for a while, and whichever rows it refuses.
+"""Good rows get through, whatever the service does for a while, and whichever rows it refuses.
 
 A schedule, drawn from a seed: the service is away a few times, in several ways, and some rows are refused by
 themselves; processes are killed in between and go on with a journal. In the end every good row is stored, every bad one
@@ -36,7 +36,7 @@ def forks() -> Iterator[Forks]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """The server that knows."""
+    """The server that knows what it did."""
     with Server() as server:
         yield server
 
@@ -53,7 +53,7 @@ def test_good_rows_are_stored_and_bad_ones_named(
 
 
 class Schedule:
-    """Runs over one input, until one of them has ended."""
+    """Run over one input until a run has ended."""
 
     def __init__(self, driver: Driver, server: Server, forks: Forks, folder: Path, seed: int) -> None:
         self.driver, self.server, self.forks, self.folder, self.seed = driver, server, forks, folder, seed
@@ -94,7 +94,7 @@ class Schedule:
         self.check(report)
 
     def drawn(self) -> dict[str, Any]:
-        """The options of one run."""
+        """Return the options of one run."""
         return self.options | {"batch_size": self.chance.choice([1, 3, 8, 20, 100])}
 
     def killed_run(self) -> None:
@@ -156,5 +156,5 @@ class Schedule:
             assert entry.outcome == "accepted" or self.may_be_ambiguous(entry), where
 
     def may_be_ambiguous(self, entry: BatchOutcome) -> bool:
-        """Without keys nobody knows what a killed run's last batches did."""
+        """Without keys, it is unknown what a killed run's last batches did."""
         return entry.outcome == "ambiguous" and not self.keyed and self.killed

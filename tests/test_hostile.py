@@ -1,4 +1,4 @@
-"""Answers that no reference promises: each gives the documented error, never a bare KeyError or JSONDecodeError."""
+"""Answers that the reference does not describe: the documented error, never a bare KeyError or JSONDecodeError."""
 
 import gzip
 import pickle
@@ -47,7 +47,7 @@ def page(text: str, *, encoding: str = "utf-8", charset: str = "utf-8") -> Step:
 
 @attrs.frozen
 class Hostile:
-    """An answer to GET /v1/accounts, the error that it must give, and words of its message."""
+    """An answer to GET /v1/accounts, the error that it must raise, and texts in its message."""
 
     name: str
     step: Step
@@ -97,7 +97,7 @@ CASES = [
     Hostile("problem without errors", answer(400, {"title": "Invalid model"}), BadRequestError, "Invalid model", 400),
     Hostile("error body cut off", wire(head(400, JSON | {"content-length": "90"}), close=True), BadRequestError),
     Hostile("error body not UTF-8", answer(500, b"\xff\xfe\x00"), ServerError, "", 500),
-    # Error pages that are hard to explain
+    # Error pages that are hard to read
     Hostile("reference of 4,400 digits", page(f"&#{'9' * 4400};Busy"), ServerError, ": �Busy.", 503),
     Hostile("reference of 4,400 hexadecimal digits", page(f"&#x{'f' * 4400} Busy"), ServerError, "� Busy", 503),
     Hostile(
@@ -120,7 +120,7 @@ CASES = [
     Hostile("a forged line", answer(503, {"requestId": "r\nERROR all is lost"}), ServerError, "id r ERROR all", 503),
     Hostile("a number beyond all floats", answer(503, b'{"errors": 1e400}'), ServerError, "1e400", 503),
     Hostile("half a surrogate", answer(503, b'{"message": "\\ud800"}'), ServerError, "ud800", 503),
-    # Refusals under 2xx
+    # Refusals in a 2xx
     Hostile("200 rate_limited", refused(200, "rate_limited"), RateLimitError, "", 200, "rate_limited"),
     Hostile("200 invalid_api_key", refused(200, "invalid_api_key"), AuthenticationError, "", 200),
     Hostile("200 not_found", refused(200, "not_found"), NotFoundError, "", 200),
@@ -189,7 +189,7 @@ def test_hostile_answer(driver: Driver, server: ScriptedServer, case: Hostile) -
     assert type(error) is case.error
     assert case.words in str(error)
     assert "GET /v1/accounts" in str(error)
-    # Nothing of httpx, whose objects hold the key; what is being handled here is not of this test.
+    # Nothing of httpx, whose objects contain the key; the exception being handled here is not the test's.
     assert error.__context__ is sys.exc_info()[1]
     if case.status is not None:
         assert error.status_code == case.status  # type: ignore[attr-defined]
@@ -281,7 +281,7 @@ def test_a_failed_ingestion_is_an_outcome(driver: Driver, server: ScriptedServer
 
 
 def test_an_outcome_has_all_its_errors_and_a_refusal_the_first(driver: Driver, server: ScriptedServer) -> None:
-    """However many a refusal has, they are not worth minutes; an outcome's say which rows did not make it."""
+    """However many errors a refusal has, they must not take minutes; an outcome's say which rows were rejected."""
     errors = [{"code": f"c{number}"} for number in range(20_000)]
     server.will(answer(200, OK | {"ingestionId": "i", "errors": errors}), answer(400, {"errors": errors}))
     datasets = driver.client(base_url=server.url).datasets

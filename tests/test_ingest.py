@@ -1,4 +1,4 @@
-"""Ingesting: every row ends in one place, and the report says which."""
+"""Ingesting: every row has exactly one outcome, and the report says which."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ def adds_up(report: IngestReport) -> bool:
 
 
 def stored(box: Sandbox, dataset: Any) -> list[dict[str, Any]]:
-    """The rows in the dataset by id; batches in flight together may arrive in any order."""
+    """Return the rows in the dataset by id, because batches in flight together may arrive in any order."""
     return sorted(box.rows(dataset), key=lambda row: row["id"])
 
 
@@ -115,7 +115,7 @@ def test_each_invalid_row_is_named(client: Any, dataset: Any, box: Sandbox) -> N
     ]
     report = client.datasets.ingest(dataset, given, raise_on_failure=False)
     assert len(ingestions(box)) == 1
-    # No entry covers rows that it is not about; those of one request share its id.
+    # An entry covers only the rows it is about; the entries of one request share its id.
     assert entries(report) == [
         (0, 1, "accepted"),
         (1, 1, "invalid"),
@@ -169,7 +169,7 @@ def test_a_row_that_raises_is_invalid_and_the_others_go(client: Any, dataset: An
 
 
 class Unmeasured(list[Any]):
-    """Rows whose number cannot be asked for."""
+    """Rows without a length."""
 
     def __len__(self) -> int:
         raise OSError("no such table")
@@ -251,7 +251,7 @@ def test_exhausted_attempts_are_failed(driver: Driver, box: Sandbox, dataset: An
 
 
 def test_errors_in_a_report_hold_no_rows(driver: Driver, box: Sandbox, dataset: Any) -> None:
-    """The frames of a traceback do, so that each batch that failed would stay in memory."""
+    """The frames of a traceback would keep each failed batch in memory."""
     client = driver.client(box.api_key, box.url, max_retries=1)
     for fault in ({"status": 400}, {"status": 503}, {"drop": "after"}, {"body": "<html>"}):
         box.inject(Fault("create_ingestion", times=2, **fault))
@@ -308,7 +308,7 @@ def test_ambiguity_as_the_caller_wants_it(driver: Driver, box: Sandbox, dataset:
     plain = client.datasets.create("D", data_source=client.data_sources.create("S"))
     box.inject(LOST[0])
     assert client.datasets.ingest(plain, rows(5), on_ambiguous="resend").accepted == 5
-    assert len(box.rows(plain)) == 10  # doubled, as asked for
+    assert len(box.rows(plain)) == 10  # stored twice, as requested
     box.inject(LOST[0])
     assert client.datasets.ingest(plain.id, rows(5), primary_keys=["id"]).accepted == 5
 

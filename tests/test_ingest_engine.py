@@ -86,7 +86,7 @@ def one_schedule(driver: Driver, box: Sandbox, dead: Path, seed: int) -> None:
     letters = [json.loads(line)["value"] for line in dead.read_text().splitlines()] if dead.exists() else []
     values = [row["value"] for row in found]
     if keyed:
-        # The last accepted row of each key is stored, unless a later one of that key may have been.
+        # The last accepted row of each key is stored, unless a later one with the same key may have been.
         for key in range(50):
             of_key = [n for n in range(count) if n % 50 == key]
             last = max((n for n in of_key if n in accepted), default=None)
@@ -105,7 +105,7 @@ def one_schedule(driver: Driver, box: Sandbox, dead: Path, seed: int) -> None:
 
 
 def outcome_of(row: int, batches: dict[int, Any]) -> str:
-    """What the report says of a row."""
+    """Return what the report says about a row."""
     return batches[max(first for first in batches if first <= row)].outcome  # type: ignore[no-any-return]
 
 
@@ -124,7 +124,7 @@ def test_rows_of_one_key_reach_the_server_in_their_order(driver: Driver, box: Sa
 
 
 def in_flight_at_once(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Note at each request how many are under way."""
+    """Record at each request how many are in flight."""
     import databox.sandbox.world as world
 
     now = [0]
@@ -156,7 +156,7 @@ def test_a_slow_link_is_used_by_several_requests_at_once(driver: Driver, box: Sa
     took = time.monotonic() - started
     assert took >= 24 / concurrency * 0.1
     times = [request.received_at for request in ingestions(box)]
-    # One by one, each would come after the answer to the one before, and so later than its delay.
+    # If sent one by one, each would arrive after the answer to the previous one, and so later than its delay.
     assert min(later - earlier for earlier, later in pairwise(times)) < 0.1
 
 
@@ -247,7 +247,7 @@ def test_cancelling_leaves_a_report(box: Sandbox) -> None:
     report = anyio.run(main).report  # type: ignore[attr-defined]
     assert adds_up(report)
     assert report.accepted == 40
-    assert 0 < report.ambiguous <= 20  # up to four batches were on their way
+    assert 0 < report.ambiguous <= 20  # up to four batches were in flight
     assert report.rows < 100
 
 
@@ -316,7 +316,7 @@ def test_status_mode_reads_the_list(driver: Driver) -> None:
         assert "rejected ones among them would not show" in str(report)
         assert polls(box) == 0
         listings = sum(request.operation == "datasets.list_ingestions" for request in box.requests)
-        assert 3 <= listings < 210  # fewer than one for each ingestion, however slow the machine
+        assert 3 <= listings < 210  # fewer than one for each ingestion, however slow the machine is
 
 
 # Progress

@@ -19,7 +19,7 @@ from tests.drive import Driver
 from tests.marks import slow
 from tests.test_ingest import adds_up, ingestions, rows, stored
 
-BATCHES_FAIL_WHOLE = True  # what is tested is what becomes of failed batches
+BATCHES_FAIL_WHOLE = True  # this module tests the outcomes of failed batches
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def test_a_second_run_goes_on_where_the_first_failed(client: Any, plain: Any, bo
     box.inject(Fault("create_ingestion", status=503, times=3))
     first = client.datasets.ingest(plain, rows(95), batch_size=10, journal=journal, raise_on_failure=False)
     assert (first.accepted, first.failed) == (65, 30)
-    # Another batch size does not matter for what went before.
+    # Another batch size does not change earlier batches.
     again = client.datasets.ingest(plain, rows(95), batch_size=25, journal=journal)
     assert (again.rows, again.appended) == (95, 95)
     assert stored(box, plain) == rows(95)
@@ -74,7 +74,7 @@ def test_what_may_have_been_sent_is_not_sent_again_without_keys(
     assert len(ingestions(box)) == 5
     resent = client.datasets.ingest(plain, rows(50), batch_size=10, journal=journal, on_ambiguous="resend")
     assert resent.accepted == 50
-    assert len(box.rows(plain)) == 60  # one batch twice, as asked for
+    assert len(box.rows(plain)) == 60  # one batch twice, as requested
 
 
 def test_a_source_that_broke_off_can_be_resumed(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
@@ -114,14 +114,14 @@ def test_killed_at_any_moment_and_run_again(box: Sandbox, tmp_path: Path, seed: 
             while len(ingestions(box)) < chance.randrange(1, 25):
                 time.sleep(0.002)
             running.send_signal(signal.SIGKILL)
-        time.sleep(0.1)  # what is under way arrives
+        time.sleep(0.1)  # what is in flight arrives
         killed_at = len(ingestions(box))
         report = client.datasets.ingest(plain, rows(400), batch_size=10, journal=journal, raise_on_failure=False)
     assert report.rows == 400
     assert adds_up(report)
     assert report.ambiguous <= 40
     values = [row["id"] for row in box.rows(plain)]
-    assert len(values) == len(set(values))  # none doubled
+    assert len(values) == len(set(values))  # no duplicates
     accepted = {
         row
         for batch in report.batches
@@ -192,7 +192,7 @@ def test_with_a_journal_the_letters_are_those_of_all_its_runs(
     client: Any, plain: Any, box: Sandbox, tmp_path: Path
 ) -> None:
     dead, journal = tmp_path / "dead.jsonl", tmp_path / "journal"
-    dead.write_text('{"id": -1}\n', "utf-8")  # somebody else's
+    dead.write_text('{"id": -1}\n', "utf-8")  # someone else's
     box.inject(Fault("create_ingestion", status=400, times=4))
     options = {"batch_size": 5, "concurrency": 1, "dead_letter": dead, "journal": journal, "raise_on_failure": False}
     client.datasets.ingest(plain, rows(20), **options)
@@ -217,7 +217,7 @@ def test_an_old_value_is_never_put_over_a_newer_one(driver: Driver, box: Sandbox
     box.inject(Fault("create_ingestion", status=400, times=1))
     report = client.datasets.ingest(dataset, given, batch_size=3, dead_letter=dead, raise_on_failure=False)
     assert report.failed == 3
-    assert not dead.exists()  # all three keys came again later
+    assert not dead.exists()  # all three keys occurred again later
     for reason in reasons(dead):
         assert not reason["again"]
         assert f"row {reason['index'] + 8}, which is newer and has the same key, was accepted" in reason["reason"]
@@ -280,4 +280,4 @@ def test_a_full_disk(box: Sandbox, client: Any, plain: Any, tmp_path: Path, file
         with sqlite3.connect(tmp_path / "file") as database:
             noted = database.execute("select count(*) from batches").fetchone()[0]
         database.close()
-        assert noted * 10 >= len(box.rows(plain))  # nothing went out that is not noted
+        assert noted * 10 >= len(box.rows(plain))  # everything that was sent is recorded

@@ -1,4 +1,4 @@
-"""Primary keys that the caller names: compared with what is known, and told in the report where nothing else is."""
+"""Primary keys that the caller names are checked against what is known; the report says if they cannot be checked."""
 
 from typing import Any
 
@@ -28,13 +28,13 @@ def test_keys_of_a_dataset_that_was_made_are_known(client: Any, box: Sandbox) ->
     box.inject(Fault("create_ingestion", drop="after", times=1))
     report = client.datasets.ingest(dataset, ROWS)
     assert (report.resent, report.primary_keys, report.primary_keys_assumed) == (100, ("id",), False)
-    assert "again" not in str(report)  # which is no matter here
+    assert "again" not in str(report)  # which does not matter here
     assert len(box.rows(dataset)) == 150
 
 
 @pytest.mark.parametrize("how", ["found", "by id"])
 def test_keys_on_the_callers_word_are_told_where_a_resend_rests_on_them(how: str, client: Any, box: Sandbox) -> None:
-    """Here the word is wrong: rows are doubled, and the report says what that they are not rests on."""
+    """Here the caller is wrong: rows are stored twice, and the report says what it relies on."""
     source = client.data_sources.create("Keys")
     plain = client.datasets.create("Orders", data_source=source)
     found = client.datasets.ensure("Orders", data_source=source, primary_keys=["id"])

@@ -1,4 +1,4 @@
-"""Sources that hang or never end: what was given by then is sent, noted and told, and the run can be ended."""
+"""Sources that hang or never end: rows read so far are sent, recorded and reported, and the run can be ended."""
 
 import itertools
 import os
@@ -58,7 +58,7 @@ except KeyboardInterrupt as error:
 
 @pytest.fixture
 def slow(box: Sandbox) -> Any:
-    """A dataset without keys whose answers take so long that they come while the source hangs."""
+    """A dataset without keys whose answers are so slow that they arrive while the source hangs."""
     with Databox(box.api_key, box.url, rate_limit=None) as client:
         dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
     box.inject(Fault("create_ingestion", delay=0.15))
@@ -75,7 +75,7 @@ def hanging(box: Sandbox, dataset: Any, journal: Path, kind: str) -> Iterator[su
         assert process.stdout.readline() == "hangs\n"
         while len(box.rows(dataset)) < 40:
             time.sleep(0.01)
-        time.sleep(0.2)  # the last answer arrives, and is noted
+        time.sleep(0.2)  # the last answer arrives, and is recorded
         yield process
 
 
@@ -95,19 +95,19 @@ def test_killed_while_the_source_hangs_nothing_answered_is_sent_again(
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_ctrl_c_while_the_source_hangs(box: Sandbox, slow: Any, tmp_path: Path, kind: str) -> None:
     with hanging(box, slow, tmp_path / "journal", kind) as process:
-        time.sleep(0.2)  # until it waits: a moment before, asyncio does not see it
+        time.sleep(0.2)  # until it waits: a moment earlier, asyncio does not notice it
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=50)
     assert output == '{"rows": 40, "accepted": 40, "unverified": 40}\n'
 
 
 def endless() -> Iterator[dict[str, Any]]:
-    """Rows without end."""
+    """Yield rows endlessly."""
     return ({"id": n} for n in itertools.count())
 
 
 async def endless_async() -> AsyncIterator[dict[str, Any]]:
-    """Rows without end, with an await before each."""
+    """Yield rows endlessly, with an await before each."""
     for row in endless():
         await anyio.sleep(0)
         yield row

@@ -1,4 +1,4 @@
-"""An interrupt, whenever it comes, leaves a report in which every row that was taken has its place."""
+"""An interrupt, at whatever moment, leaves a report that covers every row that was taken."""
 
 import asyncio
 import dis
@@ -102,7 +102,7 @@ def test_ctrl_c_while_the_source_blocks(
     with program(box, PROGRAMS[kind] + TOLD, plain.id, json.dumps(options)) as running:
         assert running.stdout
         assert running.stdout.readline() == "blocked\n"
-        # asyncio has no wake-up descriptor for SIGINT: what comes just before it waits is seen when the wait is over.
+        # asyncio has no wake-up descriptor for SIGINT: a signal just before it waits is noticed when the wait is over.
         time.sleep(0.2)
         running.send_signal(signal.SIGINT)
         output, errors = running.communicate(timeout=120)
@@ -113,7 +113,7 @@ def test_ctrl_c_while_the_source_blocks(
     assert ("The run was interrupted before the outcome" in errors) is (verify == "counts")
     assert [json.loads(line) for line in dead.read_text().splitlines()] == rows(50, 100)
 
-    # The journal says the same: the next run sends the rest, and nothing again.
+    # The journal agrees: the next run sends the rest, and nothing again.
     with Databox(box.api_key, box.url, rate_limit=None) as client:
         report = client.datasets.ingest(plain, rows(170), journal=journal)
     assert (report.rows, report.appended) == (170, 170)
@@ -123,10 +123,10 @@ def test_ctrl_c_while_the_source_blocks(
 def test_a_second_ctrl_c_does_not_wait_for_requests_under_way(box: Sandbox, plain: Any, tmp_path: Path) -> None:
     dead, journal = tmp_path / "dead.jsonl", tmp_path / "journal"
     options = {"dead_letter": str(dead), "journal": str(journal), "batch_size": 10, "verify": None}
-    box.inject(Fault("create_ingestion", delay=0.02, times=5))  # so that it sends several at once
+    box.inject(Fault("create_ingestion", delay=0.02, times=5))  # so that it sends several at the same time
     box.inject(Fault("create_ingestion", delay=20.0))
     with program(box, BLOCKED + TOLD, plain.id, json.dumps(options)) as running:
-        while len(ingestions(box)) < 9:  # five whose answers were read, for no more than four are under way
+        while len(ingestions(box)) < 9:  # five whose answers were read, because at most four are in flight
             time.sleep(0.005)
         before = time.monotonic()
         for _ in range(2):
@@ -200,7 +200,7 @@ def test_a_time_out_of_asyncio_has_the_report_as_its_cause(box: Sandbox, plain: 
     assert (report.rows, report.accepted, report.unsent, report.ok) == (150, 100, 50, False)
 
 
-# The report and the journal call the same rows the same
+# The report and the journal agree about the rows
 
 TERMINATED = """
 import json, signal, sys, time
@@ -256,7 +256,7 @@ def test_a_request_to_terminate_that_is_handled(
     with sqlite3.connect(journal) as db:
         noted = db.execute("select end_row, state from batches order by number").fetchall()
     db.close()
-    # What never came as far as being sent has no line in the journal.
+    # What was never about to be sent has no line in the journal.
     assert noted == reported[: len(noted)]
     assert {outcome for _, outcome in reported[len(noted) :]} <= {"unsent"}
 
@@ -272,7 +272,7 @@ def test_a_request_to_terminate_that_is_handled(
 
 
 def test_what_an_earlier_run_left_open_is_not_called_unsent(box: Sandbox, plain: Any, tmp_path: Path) -> None:
-    """Nor failed: it may be stored, whatever comes of sending it again."""
+    """Not failed either: it may be stored, whatever happens when it is sent again."""
     journal = tmp_path / "journal"
     with Databox(box.api_key, box.url, rate_limit=None, max_retries=0) as client:
         options: dict[str, Any] = {"journal": journal, "batch_size": 5, "raise_on_failure": False}
@@ -291,7 +291,7 @@ def test_what_an_earlier_run_left_open_is_not_called_unsent(box: Sandbox, plain:
 
 
 class Interrupt(BaseException):
-    """Comes where Ctrl-C can."""
+    """An interrupt that comes where Ctrl-C can."""
 
 
 @cache
@@ -305,7 +305,7 @@ TRACED = tuple(str(Path(ROOT, *part.split("/"))) for part in PARTS)
 
 
 class At:
-    """Raises at the n-th moment of the ingest's own code at which Python looks for signals.
+    """Raises at the n-th moment of the ingest's own code at which Python checks for signals.
 
     These are the start of a function, the moment after a call, and the end of a loop's body.
     """
@@ -347,7 +347,7 @@ class At:
 
 
 def places(report: IngestReport, invalid: int) -> dict[int, str]:
-    """What became of each row; the one that is invalid has an entry of its own."""
+    """Return the outcome of each row; the invalid one has its own entry."""
     found: dict[int, str] = {}
     for batch in report.batches:
         row, left = batch.first_row, batch.rows
@@ -368,7 +368,7 @@ def places(report: IngestReport, invalid: int) -> dict[int, str]:
 )  # of a file that was being opened at that moment
 def test_an_interrupt_at_any_moment(box: Sandbox, tmp_path: Path, first: int, verify: Any) -> None:
     """Eight rows, one of which is invalid, in batches of three."""
-    # In a thread of its own: where a trace raises, Python may go on to take an exception for the one being handled.
+    # In its own thread: if a trace raises, Python may continue to take an exception as the one being handled.
     with Databox(box.api_key, box.url, rate_limit=None) as client, ThreadPoolExecutor(1) as thread:
         source = client.data_sources.create("S")
         moments = 0
@@ -382,7 +382,7 @@ def test_an_interrupt_at_any_moment(box: Sandbox, tmp_path: Path, first: int, ve
 
 
 def interrupted(box: Sandbox, client: Databox, plain: Any, folder: Path, moment: int, verify: Any) -> bool:
-    """Ingest with an interrupt at some moment; return whether it came, and check what it left behind."""
+    """Ingest with an interrupt at some moment; return whether it came, and check what it left."""
     folder.mkdir()
     dead, journal = folder / "dead.jsonl", folder / "journal"
     taken: list[int] = []

@@ -1,4 +1,4 @@
-"""What may be wrong with a journal: each message says it, and what it advises is tried and doubles nothing."""
+"""What may be wrong with a journal: each message says so, and following its advice stores nothing twice."""
 
 import os
 import re
@@ -21,7 +21,7 @@ TWICE = "It holds 95 accepted rows; without primary keys, starting anew would st
 
 
 def refusal(client: Any, *args: Any, **options: Any) -> str:
-    """What the error says. Nothing may be sent, nor the journal changed."""
+    """Return the error's message. Nothing may be sent, and the journal must not change."""
     with pytest.raises((ConfigurationError, IngestError)) as caught:
         client.datasets.ingest(*args, **options)
     error = caught.value.__cause__ if isinstance(caught.value, IngestError) else caught.value
@@ -117,7 +117,7 @@ def test_in_use(client: Any, plain: Any, tmp_path: Path) -> None:
         yield from rows(5)
 
     if client._driver.is_async:
-        return  # the source of an asynchronous run cannot run another one to its end
+        return  # an asynchronous run's source cannot run another one to its end
     assert client.datasets.ingest(plain, source(), journal=path).ok
     assert client.datasets.ingest(plain, rows(5), journal=path).ok
 
@@ -150,7 +150,7 @@ def test_what_is_no_journal_is_left_alone(
 
 
 def test_an_empty_file_is_no_journal(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
-    """It may have been one; to begin anew with it could store all rows twice."""
+    """It may have been a journal; starting over with it could store all rows twice."""
     path = tmp_path / "journal"
     path.touch()
     said = refusal(client, plain, rows(5), journal=path)
@@ -193,13 +193,13 @@ def cut_off(path: Path) -> None:
 
 
 def mixed_up(path: Path) -> None:
-    """Each page is one that SQLite can read, and some are in each other's places, as after a bad copy."""
+    """SQLite can read every page, but some are swapped, as after a bad copy."""
     first, *pages = (path.read_bytes()[start : start + 4096] for start in range(0, path.stat().st_size, 4096))
     path.write_bytes(b"".join([first, *reversed(pages)]))
 
 
 def with_an_empty_page(path: Path) -> None:
-    """The page of the batches is empty: as if none had been sent."""
+    """The page of the batches is empty, as if none had been sent."""
     with closing(sqlite3.connect(path)) as db:
         (page,) = db.execute("select rootpage from sqlite_master where name = 'batches'").fetchone()
         (empty,) = db.execute("select rootpage from sqlite_master where name = 'left_out'").fetchone()
@@ -210,7 +210,7 @@ def with_an_empty_page(path: Path) -> None:
 
 
 def with_another_state(path: Path) -> None:
-    """A bit has turned: rows of which it said that they were accepted are anything else."""
+    """A bit has flipped: rows that it recorded as accepted are something else."""
     content = path.read_bytes()
     place = content.index(b"accepted")
     with path.open("r+b") as file:
@@ -285,10 +285,10 @@ def test_a_full_disk(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> N
     assert words.startswith(f"The journal {path} cannot be written: ")
     assert "Make room on the disk, then run again with the same journal. It holds" in words
     assert "starting anew would store them twice" in words
-    # There is room now.
+    # Now there is room.
     report = client.datasets.ingest(plain, rows(3000), journal=path, raise_on_failure=False)
     assert report.accepted == 3000 - report.ambiguous
-    # Those whose answer came when nothing could be noted any more: four batches at most are under way.
+    # Those whose answer arrived when nothing could be recorded any more: at most four batches are in flight.
     assert int(ambiguous) <= report.ambiguous <= int(ambiguous) + 40
     values = [row["id"] for row in box.rows(plain)]
     assert len(values) == len(set(values)) >= report.accepted

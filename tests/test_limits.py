@@ -1,4 +1,4 @@
-"""The rate limit: as a decision, in one process, and shared by the processes of a machine through a file."""
+"""The rate limit: as a pure decision, in one process, and shared by processes through a file."""
 
 import asyncio
 import hashlib
@@ -39,7 +39,7 @@ KINDS = ["memory", "file", pytest.param("redis", marks=NEEDS_REDIS)]
 
 @pytest.fixture(params=KINDS)
 def new_log(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """A maker of empty logs of one kind."""
+    """Return a factory of empty logs of one kind."""
     if request.param == "memory":
         return RequestLog
     return maker(request, tmp_path)
@@ -47,7 +47,7 @@ def new_log(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 @pytest.fixture(params=KINDS[1:])
 def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """A maker of empty logs of a kind that processes share."""
+    """Return a factory of empty logs of a kind that processes share."""
     return maker(request, tmp_path)
 
 
@@ -60,13 +60,13 @@ def maker(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A real server of our own, empty."""
+    """A real Redis server of our own, empty."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
 def stored(path: Path, name: str = "log", offset: float = 0.0) -> StoredLog:
-    """A log in a file, whose clock is ahead of the caller's by so much."""
+    """A log in a file, whose clock is ahead of the caller's by this many seconds."""
     return StoredLog(path, name, lambda: offset)
 
 
@@ -102,7 +102,7 @@ def test_no_window_ever_holds_too_many(new_log: Any, limit: RateLimit, arrivals:
 def test_what_counts_is_when_requests_leave(
     new_log: Any, limit: RateLimit, requests: list[tuple[float, float, float]]
 ) -> None:
-    """Each is asked for at some time, woken late, and, once it may go, held up by a new connection."""
+    """Each request asks at some time, wakes up late, and, once it may leave, is delayed by a new connection."""
     log, left = new_log(), []
     steps: list[tuple[float, int, str, Any]] = [(at, n, "ask", None) for n, (at, _, _) in enumerate(requests)]
     heapq.heapify(steps)
@@ -147,7 +147,7 @@ def test_requests_are_spread_over_the_second_whoever_wakes_late(
 
 @pytest.mark.parametrize(("evenly", "most"), [(False, 0.08), (True, 0.02)])
 def test_threads_that_wake_late_lose_little_time(new_log: Any, evenly: bool, most: float) -> None:
-    """Ten a second for ten seconds, with every wake-up up to 80 ms late, or 20 where requests are spread."""
+    """Ten a second for ten seconds, with every wake-up up to 80 ms late, or 20 ms if requests are spread."""
     log, limit, late = new_log(), RateLimit(evenly=evenly), random.Random(1)
     steps: list[tuple[float, int, Slot | None]] = [(0.0, n, None) for n in range(8)]
     gone: list[float] = []
@@ -165,7 +165,7 @@ def test_threads_that_wake_late_lose_little_time(new_log: Any, evenly: bool, mos
 @FEW
 @given(st.lists(st.one_of(st.none(), st.floats(0.1, 50)), min_size=1, max_size=40))
 def test_nothing_goes_out_during_a_pause(new_log: Any, events: list[float | None]) -> None:
-    """None asks to send, a number pauses for so many seconds; time goes on by 0.05 s each."""
+    """None asks to send, a number pauses for this many seconds; time advances by 0.05 s each."""
     log, limit, now = new_log(), RateLimit(10, 10_000), 0.0
     paused_until = 0.0
     for event in events:
@@ -211,7 +211,7 @@ def test_a_store_is_a_path_or_the_address_of_a_redis(wrong: Any) -> None:
 def test_processes_together_keep_what_one_would(
     new_store: Any, limit: RateLimit, events: list[tuple[str, int, float]]
 ) -> None:
-    """Three logs of one store, whoever is asked, answer as one in memory does."""
+    """Three logs with the same store, whichever is asked, answer like one in memory."""
     name = uuid.uuid4().hex
     alone, together, now = RequestLog(), [new_store(name) for _ in range(3)], 0.0
     for what, who, later in events:
@@ -249,7 +249,7 @@ def test_a_clock_that_is_set_back_neither_stops_nor_hurries_anybody(
     limit, before, after = RateLimit(2, 100), stored(path, offset=2e7), stored(path, offset=2e7 - back)
     times = [before.reserve(100.0, limit).at for _ in range(3)]
     times += [after.reserve(100.1, limit).at for _ in range(3)]
-    # What lies between is lost to the jump; what the windows ask for is not.
+    # The time in between is lost to the jump, but the windows still hold.
     assert all(later - earlier >= 0.89 for earlier, later in zip(times, times[2:], strict=False))
     assert times[-1] <= 104.0
 
@@ -278,7 +278,7 @@ print(json.dumps(left))
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", pytest.param("redis", marks=[NEEDS_REDIS, pytest.mark.slow])])
 def test_processes_share_one_budget(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """Each alone would send eight at once. What is kept is when they leave, by the clock that all processes share."""
+    """Each alone would send eight at once. What is recorded is when they leave, by a clock that all processes share."""
     with Sandbox() as box:
         environment = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
         store = str(tmp_path / "limit") if kind == "file" else request.getfixturevalue("redis_server").url
@@ -318,7 +318,7 @@ time.sleep(60)
         assert process.stdout.readline() == "held\n"
         killer = threading.Timer(0.2, process.kill)
         killer.start()
-        assert log.reserve(5.0, RateLimit()) == Slot(5.0, 0, granted=True)  # waits, and the half-done write is undone
+        assert log.reserve(5.0, RateLimit()) == Slot(5.0, 0, granted=True)  # waits, and the incomplete write is undone
     assert process.returncode == -signal.SIGKILL
 
 
@@ -335,7 +335,7 @@ def test_a_429_slows_all_who_share_the_store(driver: Driver, server: ScriptedSer
 
 
 def unusable(path: Path) -> None:
-    """Make the file one that is no database."""
+    """Replace the file with one that is not a database."""
     path.write_bytes(b"This is a letter to my aunt. " * 100)
 
 
@@ -456,7 +456,7 @@ def test_without_its_server_nothing_is_sent_and_no_row_is_lost(
     report = caught.value.report
     assert isinstance(caught.value.__cause__, ConfigurationError)
     assert report.rows == report.accepted + report.unsent
-    assert len(box.rows(dataset)) == report.accepted >= 30  # up to four batches were under way
+    assert len(box.rows(dataset)) == report.accepted >= 30  # up to four batches were in flight
     assert "secret-word" not in str(caught.value)
 
 
@@ -489,7 +489,7 @@ def test_a_server_that_is_not_there_is_named_without_its_password(
     ],
 )
 def test_a_password_that_breaks_the_address_is_not_shown_in_parts(driver: Driver, box: Sandbox, url: str) -> None:
-    """Nor is anything sent to what its first part is taken for."""
+    """Nothing is sent to the host that the first part of the address looks like, either."""
     limit = RateLimit(store=url)
     with pytest.raises(ConfigurationError, match=r"://…, cannot be used: its address .* %40 for @") as caught:
         driver.client(box.api_key, box.url, rate_limit=limit)

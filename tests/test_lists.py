@@ -1,4 +1,4 @@
-"""Pages, and finding things by title."""
+"""Pages, and finding objects by title."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The key shows nowhere in a traceback, whatever failed and however much of it somebody looks at."""
+"""The key shows nowhere in a traceback, whatever failed and however closely someone looks."""
 
 import gc
 import json
@@ -166,22 +166,22 @@ def test_of_a_cancelled_request(
 def test_of_an_interrupt_on_any_line_of_a_request(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, start: int, is_httpx: bool
 ) -> None:
-    """By a debugger's means, so that it comes in the midst of what libraries do with the headers."""
+    """Uses a debugger's means, so that it comes while libraries handle the headers."""
 
     def reentrant(lock: Any) -> None:
         lock._lock = threading.RLock()
 
-    # Where httpcore is interrupted at the end of a `with`, it keeps its lock, and would wait for it for ever.
+    # If httpcore is interrupted at the end of a `with`, it keeps its lock, and would wait for it forever.
     monkeypatch.setattr("httpcore._synchronization.ThreadLock.__init__", reentrant)
     server.will(answer(200, {"accounts": []}))
     certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # none, which takes no time
     with httpx.Client(verify=certificates) as http:
         for http_client in (None, http):
-            Databox(_key(), server.url, http_client=http_client).accounts.list()  # all is imported now
+            Databox(_key(), server.url, http_client=http_client).accounts.list()  # now everything is imported
 
     def interrupt_each() -> None:
         for line in range(start, 100_000, 19):
-            # Each time a new one, as httpcore may keep a lock that it was interrupted with.
+            # A new one each time, because httpcore may keep a lock that it was interrupted with.
             mine = httpx.Client(verify=certificates) if is_httpx else None
             with Databox(_key(), server.url, timeout=2, rate_limit=None, http_client=mine) as client:
                 error = _interrupted(client.accounts.list, line)
@@ -190,14 +190,14 @@ def test_of_an_interrupt_on_any_line_of_a_request(
             assert leaks(error, KEY) == [], line
         pytest.fail("it never ended")
 
-    # In a thread of its own: one that was interrupted so may go on as if it handled some exception, in all later tests.
+    # In its own thread: a thread interrupted like this may act as if it handled an exception, in all later tests.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(interrupt_each).result()
-    gc.collect()  # of what the interrupts left lying about, while warnings of it are ignored
+    gc.collect()  # of what the interrupts left, while warnings about it are ignored
 
 
 def test_of_code_of_the_callers(server: ScriptedServer) -> None:
-    """Its frames are not ours to clear: the request that it sees does not show the key."""
+    """We cannot clear its frames: the request that it sees does not show the key."""
 
     def hook(request: httpx.Request) -> None:
         headers, raw = request.headers, request.headers.raw
@@ -222,12 +222,12 @@ def test_the_key_is_sent_all_the_same(driver: Driver, server: ScriptedServer, pr
 
 @pytest.fixture(params=["arguments", "environment", "file"])
 def source(request: pytest.FixtureRequest) -> str:
-    """Where key and address come from."""
+    """Where the key and the address come from."""
     return str(request.param)
 
 
 def made(source: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:
-    """Make a client of a key and an address of this test's, which no local variable here holds."""
+    """Create a client with a key and an address that no local variable of this test contains."""
     if source == "arguments":
         return Databox(_key(), url.replace("KEY", KEY), **options)
     if source == "environment":
@@ -283,7 +283,7 @@ def test_of_an_environment_that_cannot_be_used(source: str, monkeypatch: pytest.
 @pytest.mark.parametrize("scheme", ["http", "ftp", "https"])
 @pytest.mark.parametrize("host", ["a..b", "example.org:99999", "example.org/@"])
 def test_of_a_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, scheme: str, host: str) -> None:
-    """Its password is nobody's to see either."""
+    """Nobody may see its password either."""
     monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://user:secret-word@{host}")
     with pytest.raises(ConfigurationError) as caught:
         Databox(_key(), "https://example.org")
@@ -325,14 +325,14 @@ def test_of_a_file_that_cannot_be_used(text: str) -> None:
 
 
 def test_of_an_interrupt_while_a_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the second line on: what the caller passes is there in the first."""
+    """From the second line on: the first one has what the caller passes."""
     monkeypatch.setenv("DATABOX_API_KEY", KEY)
     for line in range(0, 5000, 3):
         error = _interrupted(partial(load_config, None, None), line)
         if error is None:
             break
         there = {Path(frame.f_code.co_filename).name for frame in frames(error)}
-        if there.isdisjoint({"secret.py", "os.py", "_collections_abc.py"}):  # where it is read and put out of sight
+        if there.isdisjoint({"secret.py", "os.py", "_collections_abc.py"}):  # where it is read and hidden
             assert leaks(error, KEY) == [], line
     else:
         pytest.fail("it never ended")
@@ -349,13 +349,13 @@ def _key() -> str:
 
 
 def _interrupted(call: Callable[[], object], lines: int) -> BaseException | None:
-    """Interrupt a call after so many lines of Python; return how it ended, None if it did before."""
+    """Interrupt a call after this many lines of Python; return how it ended, or None if it ended before."""
     left = lines
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
         nonlocal left
         if frame.f_code.co_filename.endswith(("threading.py", "_synchronization.py")):
-            return None  # what is left half locked there, nobody ever lets go of
+            return None  # whatever is left locked there is never released
         if event == "line":
             left -= 1
             if left == 0:
@@ -366,7 +366,7 @@ def _interrupted(call: Callable[[], object], lines: int) -> BaseException | None
     sys.settrace(trace)
     try:
         call()
-    except (KeyboardInterrupt, RuntimeError) as error:  # the latter where a lock or a generator was taken by surprise
+    except (KeyboardInterrupt, RuntimeError) as error:  # the latter if the interrupt came within a lock or a generator
         return error
     finally:
         sys.settrace(before)

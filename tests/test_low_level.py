@@ -1,4 +1,4 @@
-"""All 13 operations with the generated client alone, directly against the sandbox, in both of its ways."""
+"""All 13 operations with only the generated client, directly against the sandbox, synchronous and asynchronous."""
 
 import asyncio
 import importlib
@@ -19,7 +19,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 class LowLevel:
-    """Calls operations by their names, synchronously or not."""
+    """Calls operations by name, synchronously or asynchronously."""
 
     def __init__(self, way: str, box: Sandbox, key: str) -> None:
         self._way, self._box, self._key = way, box, key

@@ -1,4 +1,4 @@
-"""The 13 operations in both clients: what goes over the wire, and what comes back."""
+"""The 13 operations in both clients: what goes over the wire, and what is returned."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -42,7 +42,7 @@ EVERY_CASE = True
 
 @attrs.frozen
 class Case:
-    """One call: what it sends, what it is answered, what it returns."""
+    """One call: what it sends, what the server answers, and what it returns."""
 
     group: str
     call: str

@@ -1,4 +1,4 @@
-"""Whatever a server, a row or a caller's words are made of, messages and logs show it and it does nothing."""
+"""Whatever the text of servers, rows and callers contains, messages and logs show it, and it has no effect."""
 
 import ast
 import logging
@@ -154,17 +154,17 @@ def test_a_log_keeps_its_numbers(caplog: pytest.LogCaptureFixture) -> None:
     assert wild(record.getMessage()) == ""
 
 
-# So that new code cannot forget.
+# So that new code cannot forget it.
 
 SCREEN = {"cli/terminal.py", "cli/__init__.py", "integrations/spark.py"}
 WRITERS = {"print", "input", "echo", "secho", "prompt", "confirm", "style", "write", "writelines"}
 LOGS = {f"log.{level}" for level in ("debug", "info", "warning", "error", "exception", "critical", "log")}
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 OURS = {
-    # Names of arguments and of the library's own words; numbers.
+    # Names of arguments, the library's own words, and numbers.
     *("name", "kind", "kind.__name__", "expected", "attribute.name", "place", "what", "wrong", "shown"),
     *("source.place", "dataset.place", "self.place", "self.rows", "self.outcome", "shared", "low", "high", "account"),
-    # Numbers, having been checked or being compared.
+    # Numbers, because they were checked or compared.
     *("value", "batch_size", "max_batch_bytes", "self.concurrency", "self.max_retries"),
     *("processing_delay", "processing_polls", "seconds"),
     *(
@@ -223,7 +223,7 @@ def test_every_log_is_one_that_shows_what_it_is_about() -> None:
 
 
 def test_no_message_of_a_builtin_error_and_no_repr_has_text_as_it_came() -> None:
-    """Errors of ours see to it themselves."""
+    """Our errors handle this themselves."""
     builtin = {"ValueError", "TypeError", "LookupError", "KeyError", "RuntimeError", "ImportError", "OSError"}
     found = []
     for name, tree in sources():

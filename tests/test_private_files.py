@@ -1,4 +1,4 @@
-"""Files with rows or keys in them are their owner's alone, whatever the umask; those that are there keep their mode."""
+"""Files with rows or keys are readable only by their owner, whatever the umask; existing files keep their mode."""
 
 import contextlib
 import os
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="other systems have n
 
 @pytest.fixture(params=[0o000, 0o022, 0o077])
 def umask(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What a user's shell may have set."""
+    """The umask that a user's shell may have set."""
     before = os.umask(request.param)
     yield
     os.umask(before)
 
 
 def modes(folder: Path) -> dict[str, int]:
-    """What may be done with the files of a folder, but for those that go away meanwhile."""
+    """Return the modes of the files in a folder, except of those that disappear in the meantime."""
     found: dict[str, int] = {}
     for path in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -35,7 +35,7 @@ def modes(folder: Path) -> dict[str, int]:
 
 
 def lossy(driver: Driver, box: Sandbox, folder: Path, **options: Any) -> None:
-    """A run that leaves all its files behind."""
+    """A run that leaves all its files."""
     client = driver.client(box.api_key, box.url, **options)
     dataset = client.datasets.create("D", data_source=client.data_sources.create("S"), primary_keys=["id"])
     box.inject(Fault("create_ingestion", status=400, times=1))
@@ -62,7 +62,7 @@ def test_what_a_run_leaves_behind(driver: Driver, box: Sandbox, tmp_path: Path) 
 
 @pytest.mark.usefixtures("umask")
 def test_what_is_there_while_it_runs(driver: Driver, box: Sandbox, tmp_path: Path) -> None:
-    """SQLite's own files beside the others, and what dead letters are gathered in."""
+    """SQLite's own files next to the others, and the file in which dead letters are collected."""
     seen: dict[str, int] = {}
     client = driver.client(box.api_key, box.url, rate_limit=RateLimit(1000, 10_000, store=tmp_path / "limit"))
     dataset = client.datasets.create("D", data_source=client.data_sources.create("S"), primary_keys=["id"])

@@ -1,4 +1,4 @@
-"""Rows as programs have them: of databases, of msgspec, of namespaces."""
+"""Rows from programs: of databases, of msgspec, of namespaces."""
 
 import sqlite3
 from collections import namedtuple
@@ -112,7 +112,7 @@ def test_a_cursor_that_makes_rows_of_its_own(
 def test_a_cursor_that_gives_one_value_of_each_row(
     client: Any, box: Sandbox, plain: Any, people: sqlite3.Connection, place: int
 ) -> None:
-    """A text of two letters is no row of two columns."""
+    """A text of two letters is not a row of two columns."""
     cursor = people.cursor()
     cursor.row_factory = lambda _, row: row[place]
     with pytest.raises(IngestError, match="not a mapping from column to value"):

@@ -1,4 +1,4 @@
-"""The public surface: complete, typed, and the same in both clients."""
+"""The public interface: complete, typed, and the same in both clients."""
 
 import difflib
 import inspect
@@ -97,7 +97,7 @@ def test_models_are_frozen(model: Any) -> None:
 
 
 def methods(client: type) -> Iterator[tuple[str, Any]]:
-    """The public methods of a client and its groups, by dotted name."""
+    """Return the public methods of a client and its groups, by dotted name."""
     parts = {"": client}
     made = client("a-key-of-sixteen-or-more")
     for group in ("accounts", "auth", "data_sources", "datasets"):
@@ -130,7 +130,7 @@ def test_every_method_says_what_the_caller_gets(client: type) -> None:
 
 
 def test_the_public_surface_is_what_the_snapshot_says() -> None:
-    """A name or signature that goes away or changes breaks programs: then the CHANGELOG says so."""
+    """A name or signature that is removed or changed breaks programs, so the CHANGELOG must say so."""
     before, now = SNAPSHOT.read_text("utf-8").splitlines(), surface().splitlines()
     changes = "\n".join(difflib.unified_diff(before, now, "tests/public.txt", "databox", lineterm="", n=1))
     assert not changes, f"The public surface has changed. If that is meant, run `make public`.\n{changes}"

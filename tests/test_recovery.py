@@ -1,4 +1,4 @@
-"""Outages are waited out, refused rows are found, keys get another chance: whole runs over real HTTP."""
+"""Outages are waited out, refused rows are isolated, denied keys are retried: whole runs over real HTTP."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ QUICK: dict[str, Any] = {"verify": None, "raise_on_failure": False}
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second is a few milliseconds here."""
+    """Make a second last a few milliseconds."""
     monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.002)
     monkeypatch.setattr("databox.ingest.settle.FIRST_POLL", 0.01)
     monkeypatch.setattr("databox.ingest.patience.FIRST_WAIT", 0.004)
@@ -35,7 +35,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def values(request: Received) -> list[int]:
-    """The ids of the rows in a request."""
+    """Return the ids of the rows in a request."""
     return [row["id"] for row in request.json["records"]]
 
 
@@ -58,14 +58,14 @@ UNAVAILABLE = answer(503, {"status": "error", "errors": [{"code": "service_unava
 def test_20_000_rows_over_a_service_that_goes_away_for_a_minute(
     driver: Driver, box: Sandbox, plain: Any, concurrency: int
 ) -> None:
-    """Its minute is a quarter of a second, as a second of the waits is four thousandths."""
+    """Its minute lasts a quarter of a second, because a second of the waits lasts four milliseconds."""
     client = driver.client(box.api_key, box.url, max_retries=4)
     box.inject(Fault("create_ingestion", status=503, after=60, seconds=0.25))
     report = client.datasets.ingest(plain, rows(20_000), concurrency=concurrency)
     assert (report.appended, report.rows) == (20_000, 20_000)
     assert stored(box, plain) == rows(20_000)
     failed = sum(request.status == 503 for request in ingestions(box))
-    assert 5 <= failed < 60  # it was asked seldom
+    assert 5 <= failed < 60  # it was tried rarely
 
 
 @pytest.mark.parametrize("how", [{"drop": "before"}, {"drop": "after"}, {"status": 500}, {"status": 429}], ids=str)
@@ -103,7 +103,7 @@ def test_one_batch_that_always_fails_is_no_outage(
     report = client.datasets.ingest("d", rows(200), batch_size=10, concurrency=concurrency, **QUICK)
     assert [batch.first_row for batch in report.batches if batch.outcome == "failed"] == [20]
     assert (report.failed, report.accepted) == (10, 190)
-    assert tries[20] < 20  # two or three times all its attempts, and a few questions
+    assert tries[20] < 20  # two or three times all its attempts, and a few tries
     assert all(count == 1 for first, count in tries.items() if first != 20)
 
 
@@ -224,7 +224,7 @@ def test_progress_says_what_is_waited_for(driver: Driver, box: Sandbox, plain: A
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_an_interrupt_ends_the_waiting_at_once(box: Sandbox, tmp_path: Path, kind: str) -> None:
-    """The next question would come after two minutes."""
+    """The next try would come after two minutes."""
     with Databox(box.api_key, box.url, rate_limit=None, max_retries=0) as client:
         plain = client.datasets.create("D", data_source=client.data_sources.create("S"))
         box.inject(Fault("create_ingestion", status=503, headers={"retry-after": "120"}, after=2))
@@ -327,7 +327,7 @@ def test_where_everything_is_refused_alike_it_is_the_request(
     client = driver.client(base_url=server.url)
     report = client.datasets.ingest("d", rows(100), **QUICK)
     assert [(batch.first_row, batch.rows, batch.outcome) for batch in report.batches] == [(0, 100, "failed")]
-    # Of a request that is too large one row alone is tried as well: it may be small enough.
+    # If a request is too large, a single row is tried as well, because it may be small enough.
     assert len(server.requests) == (8 if status == 413 else 7)
     assert "the refusal is about the request" in str(report)
 
@@ -429,7 +429,7 @@ def test_a_full_dataset_stops_the_run(client: Any, plain: Any, box: Sandbox) -> 
     assert len(ingestions(box)) == 4
 
 
-# Keys that are refused for a moment
+# Keys that are denied for a moment
 
 
 @pytest.mark.parametrize("status", [401, 403])

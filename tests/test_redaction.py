@@ -1,4 +1,4 @@
-"""What a server says is shown without the key, in one short line, whatever it says and in a bounded time."""
+"""What a server says is shown without the key, in one short line, and in a bounded time."""
 
 import html
 import pickle
@@ -135,6 +135,6 @@ def test_plain_words_are_left_alone(words: str) -> None:
     ],
 )
 def test_the_time_grows_with_the_length_and_no_faster(monkeypatch: pytest.MonkeyPatch, piece: str) -> None:
-    """At this length anything quadratic takes minutes, and the test's own time-out ends it; linear, it is no time."""
+    """At this length, anything quadratic takes minutes and times out; anything linear takes no time."""
     monkeypatch.setattr("databox.sending.redaction.LOOKED_AT", 500_000)
     assert len(REDACTOR.excerpt(b"<p>" + piece.encode() * (500_000 // len(piece)))) <= LONGEST + 1

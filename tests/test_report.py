@@ -1,11 +1,11 @@
-"""What a report tells of errors: each once, and the one that ended the run."""
+"""How a report shows errors: each once, and the one that ended the run."""
 
 from databox.errors import DataboxError, ServerError
 from databox.report import BatchOutcome, IngestReport
 
 
 def report_of(*messages: str, complete: bool = True) -> str:
-    """The report of batches of ten rows, each of which failed with a message, as text."""
+    """Return the report on batches of ten rows, each of which failed with a message, as text."""
     batches = [
         BatchOutcome(index=place, first_row=10 * place, rows=10, outcome="failed", error=DataboxError(message))
         for place, message in enumerate(messages)

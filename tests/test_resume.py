@@ -1,4 +1,4 @@
-"""Going on with a journal: what is sent again, what is left out, and what the report says of it."""
+"""Resuming with a journal: what is sent again, what is left out, and what the report says."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from tests.scripted import Received, ScriptedServer, Step, answer
 from tests.test_ingest import adds_up, ingestions, rows, stored
 from tests.test_ingest_files import lines, reasons, short_waits  # noqa: F401 - a fixture
 
-BATCHES_FAIL_WHOLE = True  # what is tested is what becomes of failed batches
+BATCHES_FAIL_WHOLE = True  # this module tests the outcomes of failed batches
 
 OLD_AND_NEW = [{"id": 1, "value": "old"}, {"id": 2, "value": 0}, {"id": 1.0, "value": "new"}, {"id": 3, "value": 0}]
 LOST = [
@@ -45,7 +45,7 @@ def test_an_old_value_is_not_put_over_a_newer_one(
     assert what_became(first) == [(0, 2, outcome), (2, 2, "accepted")]
     assert lines(tmp_path / "dead.jsonl") == [{"id": 2, "value": 0}]
 
-    # Row 1 goes again. Row 0 does not, in this run or any later one.
+    # Row 1 is sent again. Row 0 is not, in this run or any later one.
     for _ in range(2):
         again = client.datasets.ingest(dataset, OLD_AND_NEW, **(given | options))
         assert what_became(again) == [(0, 1, outcome), (1, 1, "accepted"), (2, 2, "accepted")]
@@ -101,7 +101,7 @@ def test_rows_that_were_rejected_by_name_overtake_nothing(
     box.inject(Fault("create_ingestion", status=400, times=1))
     first = client.datasets.ingest(dataset, given, raise_on_failure=False, **options)
     assert (first.accepted, first.rejected, first.failed) == (2, 1, 2)
-    # Row 2 was rejected, so that row 0 may go; row 1 was overtaken by row 3.
+    # Row 2 was rejected, so row 0 may be sent; row 1 was superseded by row 3.
     assert lines(dead) == [given[0], given[2]]
     assert [(each["index"], each["outcome"]) for each in reasons(dead)] == [
         (0, "failed"),
@@ -126,7 +126,7 @@ def test_what_may_have_been_overtaken_is_held_back_until_the_newer_one_goes_agai
     held = client.datasets.ingest(dataset, given, on_ambiguous="report", **options)
     assert what_became(held) == [(0, 1, "failed"), (1, 1, "ambiguous")]
     assert 'on_ambiguous="resend"' in str(held.batches[0].error)
-    assert lines(dead) == given  # both may go again, in their order
+    assert lines(dead) == given  # both may be sent again, in order
     assert box.rows(dataset) == [given[1]]
     assert client.datasets.ingest(dataset, given, on_ambiguous="resend", **options).ok
     assert box.rows(dataset) == [given[1]]
@@ -152,7 +152,7 @@ def test_what_failed_stays_failed_when_a_later_run_does_not_come_to_it(
     client.datasets.ingest(dataset, rows(6), **options)
     box.inject(Fault("create_ingestion", status=404, times=1))
     report = client.datasets.ingest(dataset, rows(6), **options)
-    # The source is read no further; what was read of the next batch is what it was.
+    # The source is read no further; rows of the next batch that were read keep their outcome.
     assert what_became(report) == [(0, 2, "failed"), (2, 1, "ambiguous")]
     assert client.datasets.ingest(dataset, rows(6), **options).accepted == 6
 
@@ -168,7 +168,7 @@ def test_a_run_that_is_stopped_leaves_the_journal_fit(
     stopped = client.datasets.ingest(plain, driver.source(rows(95)), **options)
     assert stopped.failed == stopped.rows - stopped.accepted >= 10
     assert adds_up(stopped)
-    # Whatever was read of a later batch is what it was before.
+    # Rows of a later batch that were read keep their earlier outcome.
     assert {batch.outcome for batch in stopped.batches[1:]} <= {"accepted"}
     assert client.datasets.ingest(plain, rows(95), **options).ok
     assert stored(box, plain) == rows(95)
@@ -190,7 +190,7 @@ def test_a_source_that_breaks_off_in_a_second_run_leaves_the_journal_fit(
         client.datasets.ingest(plain, broken(), **options)
     report = caught.value.report
     assert (report.rows, adds_up(report)) == (breaks_at, True)
-    # A part of a batch is not sent; of one that was accepted it is accepted.
+    # Part of a batch is not sent; part of an accepted one is accepted.
     assert report.failed == (breaks_at if breaks_at < 10 else 0)
     assert report.accepted == report.rows - report.failed == report.appended
     assert client.datasets.ingest(plain, rows(95), **options).ok
@@ -262,7 +262,7 @@ def test_what_was_under_way_when_a_run_died_may_have_overtaken_others(
         if len(server.requests) == 1:
             return answer(400, {"status": "error"})
         kept.update({row["id"]: row["value"] for row in received.json["records"]})
-        shutil.copy(tmp_path / "journal", tmp_path / "left")  # what a run leaves that is killed now
+        shutil.copy(tmp_path / "journal", tmp_path / "left")  # what a run that is killed now leaves
         return answer(500)
 
     def second_run(received: Received) -> Step:
@@ -313,14 +313,14 @@ def test_nothing_goes_over_a_batch_that_was_withdrawn(
             return refused[number]
         if number == 0:
             step = answer(200, {"status": "success", "ingestionId": take(received)})
-            return lambda connection: (slow.wait(0.05), step(connection))[1]  # so that others may go together
+            return lambda connection: (slow.wait(0.05), step(connection))[1]  # so that others can be sent together
         take(received)
         last = received.json["records"][0]["id"] == 4
 
         def both(connection: socket.socket) -> None:
             together.wait(10)
             while last and b"shared-id" not in (tmp_path / "journal").read_bytes():
-                slow.wait(0.005)  # the other one is to have it first
+                slow.wait(0.005)  # the other one must get it first
             answer(200, {"status": "success", "ingestionId": "shared-id"})(connection)
 
         return both
@@ -340,7 +340,7 @@ def test_nothing_goes_over_a_batch_that_was_withdrawn(
         assert [batch.outcome for batch in report.batches][1] == "failed"
         assert kept == {id: value for id, value in newest.items() if id != 2}
         assert "ingest that file without this journal" in str(report.batches[1].error)
-    # What the message says to do.
+    # What the message advises.
     assert client.datasets.ingest("d", lines(dead), **options).ok
     assert kept == newest
 
@@ -392,7 +392,7 @@ def test_a_dataset_that_was_purged_in_between_is_noticed(client: Any, plain: Any
     assert client.datasets.ingest(plain, rows(40), batch_size=10, journal=journal).ok
     assert client.datasets.ingest(plain, rows(40), journal=journal).ok
     client.datasets.purge(plain)
-    for verify in ("counts", "status", "counts"):  # once it is noticed, each later run says so
+    for verify in ("counts", "status", "counts"):  # once it is detected, each later run says so
         with pytest.raises(
             IngestError, match=r"held 40 rows after an earlier run .* and 0 now: it was purged"
         ) as caught:
@@ -401,7 +401,7 @@ def test_a_dataset_that_was_purged_in_between_is_noticed(client: Any, plain: Any
         assert (report.accepted, report.appended, report.unverified) == (40, 0, 40)
         assert adds_up(report)
     assert box.rows(plain) == []  # nothing is sent again
-    # What the message advises stores each row once.
+    # Following the message's advice stores each row once.
     client.datasets.purge(plain)
     assert client.datasets.ingest(plain, rows(40), journal=tmp_path / "another").ok
     assert stored(box, plain) == rows(40)
@@ -415,7 +415,7 @@ def test_a_purge_is_noticed_by_what_was_sent_since(client: Any, plain: Any, box:
     client.datasets.purge(plain)
     asked = len(box.requests)
     report = client.datasets.ingest(plain, rows(40), **options)
-    assert len(box.requests) - asked == 2  # no question more than without
+    assert len(box.requests) - asked == 2  # no more requests than without
     assert (report.accepted, report.appended, report.unverified) == (40, 10, 30)
     assert "held 30 rows" in str(report)
     again = client.datasets.ingest(plain, rows(40), **options)

@@ -1,4 +1,4 @@
-"""The key never shows, even when the server echoes it."""
+"""The key never shows, even if the server echoes it."""
 
 import copy
 import dataclasses
@@ -81,7 +81,7 @@ def test_no_error_shows_the_key(
 
 @pytest.mark.parametrize("kept", [len(KEY) - 1, 20, 12])
 def test_half_a_key_does_not_show_where_a_long_page_was_cut(driver: Driver, server: ScriptedServer, kept: int) -> None:
-    """Whatever is cut where inside: no more than a first few characters are left of the key."""
+    """Wherever a text inside is cut, at most the first few characters of the key are left."""
     server.will(answer(500, ("<p>You sent" + " " * LOOKED_AT)[: LOOKED_AT - kept] + KEY + "</p>"))
     with pytest.raises(APIError, match="500: You sent") as caught:
         driver.client(KEY, server.url).accounts.list()
@@ -119,11 +119,11 @@ def test_the_repr_shows_four_characters_at_most(driver: Driver, key: str, shown:
 
 
 class Dumps:
-    """What takes objects apart to keep or to show them; some of it refuses, which is as good."""
+    """Tools that take objects apart to store or show them; some refuse, which is just as good."""
 
     @staticmethod
     def of(value: Any) -> Iterator[str]:
-        """Everything that such tools make of a value."""
+        """Return everything that such tools produce from a value."""
         for dump in (
             pickle.dumps,
             copy.deepcopy,
@@ -217,7 +217,7 @@ def test_no_log_shows_the_key(
 
 
 def test_development_mode_shows_nothing_more(server: ScriptedServer) -> None:
-    """With asyncio's debugging, all warnings, and the fault handler's tracebacks of a process that is killed."""
+    """With asyncio's debug mode, all warnings, and the fault handler's tracebacks of a process that is killed."""
     program = """
 import asyncio, faulthandler, logging, sys
 logging.basicConfig(level=logging.DEBUG)

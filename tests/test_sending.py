@@ -133,7 +133,7 @@ def test_a_delete_that_may_have_taken_effect_and_then_finds_nothing_has_succeede
 def test_a_delete_that_was_refused_and_then_finds_nothing_has_not(
     driver: Driver, server: ScriptedServer, delete: Callable[[Any], Any], refusal: Step, times: int
 ) -> None:
-    """Nothing was deleted: the id is mistyped."""
+    """Nothing was deleted, because the id is mistyped."""
     server.will(*[refusal] * times, answer(404))
     with pytest.raises(NotFoundError):
         delete(driver.client(base_url=server.url, max_retries=4))
@@ -185,7 +185,7 @@ def test_the_timeout_is_for_the_attempt_as_a_whole(driver: Driver, server: Scrip
     started = time.monotonic()
     with pytest.raises(APITimeoutError) as caught:
         driver.client(base_url=server.url, timeout=0.5).accounts.list()
-    assert 0.4 < time.monotonic() - started < 20  # the whole answer would take 40
+    assert 0.4 < time.monotonic() - started < 20  # the complete answer would take 40
     assert caught.value.request_sent is True
 
 
@@ -208,7 +208,7 @@ def test_options_of_a_copy(driver: Driver, server: ScriptedServer) -> None:
         hasty.accounts.list()
     assert len(server.requests) == 2
     hasty.close()
-    client.accounts.list()  # the connections were not the copy's to close
+    client.accounts.list()  # the copy may not close connections that are not its own
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_one_429_slows_down_everybody(box: Sandbox) -> None:
     assert all(time - times[0] >= 0.9 for time in times[1:])
 
 
-# Closing, and clients of the caller's own
+# Closing, and clients that callers bring
 
 
 def test_a_closed_client_says_so(driver: Driver, server: ScriptedServer) -> None:

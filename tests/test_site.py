@@ -1,4 +1,4 @@
-"""The documentation as built: whole, to be read without any other address, and told to programs."""
+"""The built documentation: complete, self-contained, and readable by programs."""
 
 import html.parser
 import re
@@ -20,7 +20,7 @@ LOADING = {"link": "href", "script": "src", "img": "src", "iframe": "src", "sour
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make docs` builds."""
+    """Return what `make docs` builds."""
     target = tmp_path_factory.mktemp("site")
     build = [sys.executable, "-m", "properdocs", "build", "--strict", "--config-file", "tools/mkdocs.yml"]
     done = subprocess.run(
@@ -65,7 +65,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     assert len(found) > 15
     for path, page in found.items():
         assert not [address for address in page.loaded if outside(address)], path
-        if path.name != "404.html":  # which is served for any address, and so names no place of its own
+        if path.name != "404.html":  # which is served for any address, and so contains none of its own
             missing = [file for file in page.loaded if not file.startswith("data:") and not there(path, file)]
             assert not missing, path
     for sheet in site.rglob("*.css"):

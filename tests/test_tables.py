@@ -1,4 +1,4 @@
-"""Tables of pandas, polars, PyArrow and DuckDB as they are, with the right types."""
+"""Tables of pandas, polars, PyArrow and DuckDB, passed directly, with the right types."""
 
 import json
 from datetime import UTC, date, datetime, time, timedelta
@@ -39,7 +39,7 @@ POLARS = pl.DataFrame(COLUMNS, strict=False)
 
 
 class Stream:
-    """Something that speaks the Arrow C stream and nothing else."""
+    """An object that supports the Arrow C stream and nothing else."""
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         return ARROW.__arrow_c_stream__(requested_schema)
@@ -58,12 +58,12 @@ SOURCES = {
 
 
 TWICE = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
-"""In a row as a mapping one of the two would be lost."""
+"""A row as a mapping would lose one of the two."""
 
 
 def sent(source: Any) -> list[dict[str, Any]]:
-    """The rows of a table as they go out; of a query, in DuckDB."""
-    with duckdb.connect() as db:  # of its own, since a result that is not read to its end keeps one busy
+    """Return the rows of a table as they are sent; of a query, in DuckDB."""
+    with duckdb.connect() as db:  # its own, because a result that is not read to its end blocks one
         table = db.sql(source) if isinstance(source, str) else source
         return [json.loads(encode(row, index)[0]) for index, row in enumerate(rows_of(table))]
 
@@ -81,7 +81,7 @@ def test_duckdb() -> None:
 
 
 def test_a_duckdb_relation_is_ingested(client: Any, dataset: Any, box: Sandbox) -> None:
-    """Its length would be another query, which must not run while this one's result is open."""
+    """Its length would need another query, which must not run while this one's result is open."""
     told: list[Any] = []
     with duckdb.connect() as db:
         relation = db.sql("select range as id, 1.50::decimal(9,2) as amount from range(2500)")

@@ -1,4 +1,4 @@
-"""What the server made of accepted rows: nothing is claimed that it did not say, and asking comes to an end."""
+"""What the server did with accepted rows: nothing is claimed that it did not say, and polling ends."""
 
 import itertools
 import json
@@ -40,13 +40,13 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ingestion(name: str, status: str = "success", errors: Any = None, **counts: Any) -> dict[str, Any]:
-    """What the API says of an ingestion."""
+    """Return what the API says about an ingestion."""
     metrics = {"ingestionMetrics": {f"{what}RecordsCount": count for what, count in counts.items()}}
     return {"requestId": "r", "status": status, "ingestionId": name, "metrics": metrics, "errors": errors}
 
 
 class Api:
-    """A service of one dataset, which takes all rows and answers questions as a test says."""
+    """A service with one dataset, which accepts all rows and answers polls as a test says."""
 
     def __init__(self, server: ScriptedServer) -> None:
         self.server = server
@@ -58,17 +58,17 @@ class Api:
         server.decides(self._step)
 
     def all_of(self, name: str) -> dict[str, Any]:
-        """The counts when all went well."""
+        """Return the counts if everything was stored."""
         return {"received": self.sizes[name], "appended": self.sizes[name]}
 
     def take(self, received: Received) -> Step:
-        """Take some rows."""
+        """Accept rows."""
         name = f"i-{len(self.sizes)}"
         self.sizes[name] = len(received.json["records"])
         return answer(200, {"requestId": "r", "status": "success", "ingestionId": name})
 
     def listing(self, *names: str, status: str = "success", total: int | None = None) -> Step:
-        """A page of the list."""
+        """Return a page of the list."""
         found = [{"ingestionId": name, "status": status} for name in names]
         pagination = {} if total is None else {"pagination": {"page": 1, "pageSize": 100, "totalItems": total}}
         return answer(200, {"requestId": "r", "status": "success", "ingestions": found, **pagination})
@@ -90,7 +90,7 @@ def api(server: ScriptedServer) -> Api:
 
 
 def ingested(driver: Driver, api: Api, count: int = 2, **options: Any) -> IngestReport:
-    """The report on some rows, a batch of two at a time."""
+    """Return the report on some rows, in batches of two."""
     settings = {"batch_size": 2, "verify_timeout": 5.0, "raise_on_failure": False} | options
     report: IngestReport = driver.client(base_url=api.server.url).datasets.ingest("d", rows(count), **settings)
     assert adds_up(report)
@@ -177,13 +177,13 @@ def test_progress_does_not_call_uncounted_rows_verified(driver: Driver, api: Api
 
 
 def first_of(received: Received) -> int:
-    """The id of the first row of a request."""
+    """Return the id of the first row of a request."""
     first: int = received.json["records"][0]["id"]
     return first
 
 
 def test_the_answer_to_another_batch_is_no_answer(driver: Driver, api: Api) -> None:
-    """A proxy answers all further POSTs with what the first one got."""
+    """A proxy answers all further POSTs with the answer to the first one."""
     first: list[Step] = []
 
     def accept(received: Received) -> Step:
@@ -215,13 +215,13 @@ def test_with_keys_such_a_batch_is_sent_again(driver: Driver, api: Api) -> None:
 
 
 def test_two_batches_under_way_that_get_one_id_are_both_in_doubt(driver: Driver, api: Api) -> None:
-    """Whose it is nobody knows, so neither is called stored."""
+    """It is unknown whose it is, so neither is reported as stored."""
     both_came = threading.Barrier(2)
     shared: list[Step] = []
 
     def accept(received: Received) -> Step:
         if first_of(received) == 0:
-            return after(0.02, api.take(received))  # slow enough for the others to go together
+            return after(0.02, api.take(received))  # slow enough for the others to be sent together
         shared.append(shared[0] if shared else api.take(received))
         return after(0, shared[0], both_came)
 
@@ -232,7 +232,7 @@ def test_two_batches_under_way_that_get_one_id_are_both_in_doubt(driver: Driver,
 
 
 def after(seconds: float, step: Step, barrier: threading.Barrier | None = None) -> Step:
-    """Do something a little later, or once others are as far."""
+    """Do something a little later, or when others have got as far."""
 
     def later(connection: socket.socket) -> None:
         time.sleep(seconds)
@@ -292,7 +292,7 @@ def one_cache(driver: Driver, api: Api, chance: Random) -> None:
 
 
 def test_an_id_of_an_earlier_run_is_not_taken_for_a_new_one(driver: Driver, api: Api, tmp_path: Path) -> None:
-    """The second run's batch gets what the first run's last one got, from a cache in between."""
+    """The second run's batch gets the answer to the first run's last one, from a cache in between."""
     answers: dict[int, Step] = {2: answer(400, {"status": "error"})}
 
     def accept(received: Received) -> Step:
@@ -331,10 +331,10 @@ def test_outside_of_an_ingest_ids_are_compared_too(driver: Driver, api: Api) -> 
     for ask in (datasets.get_ingestion, datasets.wait_for_ingestion):
         with pytest.raises(InvalidResponseError, match="it is about another ingestion, 'i-9'"):
             ask("d", "i-0")
-    assert datasets.get_ingestion("d", "I-9").appended == 2  # an id is no less the same in capitals
+    assert datasets.get_ingestion("d", "I-9").appended == 2  # an id in upper case is the same id
 
 
-# A question that fails is asked again
+# A failed poll is repeated
 
 FAILURES: list[tuple[Step, type[Exception]]] = [
     (answer(404, {"status": "error", "errors": [{"code": "not_found"}]}), NotFoundError),
@@ -389,7 +389,7 @@ def test_an_ingestion_that_is_in_no_list(driver: Driver, api: Api) -> None:
 
 
 def test_a_server_that_asks_to_be_left_alone_is(driver: Driver, api: Api) -> None:
-    """Also where no rate limit makes everything wait."""
+    """Even if no rate limit makes everything wait."""
     busy = iter([answer(429, {}, headers={"Retry-After": "0.3"})])
     outcome = api.outcome
     api.outcome = lambda name: next(busy, None) or outcome(name)
@@ -399,7 +399,7 @@ def test_a_server_that_asks_to_be_left_alone_is(driver: Driver, api: Api) -> Non
 
 
 def test_nothing_is_waited_for_when_there_is_no_time(driver: Driver, api: Api) -> None:
-    """But each outcome is asked for, as it may be there already."""
+    """But each outcome is requested, because it may already be known."""
     assert ingested(driver, api, 20, verify_timeout=0).appended == 20
     api.outcome = lambda name: answer(200, ingestion(name, "processing"))
     before = api.polls
@@ -444,7 +444,7 @@ def test_between_two_readings_of_the_list_it_waits(driver: Driver, api: Api, mon
     monkeypatch.setattr("databox.ingest.settle.LONGEST_POLL", 10.0)
     api.page = LISTS["ignores the page"](api)
     ingested(driver, api, verify="status", verify_timeout=0.5)
-    assert api.polls <= 2 * 7  # two pages a round: the second brings nothing new
+    assert api.polls <= 2 * 7  # two pages per pass: the second brings nothing new
 
 
 def test_after_its_time_the_list_is_read_as_long_as_it_is_of_use(driver: Driver, api: Api) -> None:
@@ -511,7 +511,7 @@ def test_pages_that_differ_in_their_statuses_alone_are_the_same(driver: Driver, 
     timeout=st.floats(0, 60),
 )
 def test_asking_ends_in_time_and_asks_for_each(schedule: list[list[str]], timeout: float) -> None:
-    """The last word of a schedule repeats; the clock goes on by a tenth of a second a question."""
+    """The last status of a schedule repeats; the clock advances by a tenth of a second per poll."""
     polls, now, asked = Polls(range(len(schedule)), 0.0, timeout), 0.0, [0] * len(schedule)
     late, in_vain, most_in_vain = 0, 0, 0
     while not polls.done:
@@ -557,7 +557,7 @@ def test_nothing_is_claimed_that_the_server_did_not_say(driver: Driver, api: Api
 
 
 def one_schedule(driver: Driver, api: Api, chance: Random) -> None:
-    """Each ingestion answers by a schedule of its own, of which the last answer repeats."""
+    """Each ingestion answers by a schedule of its own, whose last answer repeats."""
     api.sizes.clear()
     by_status, never = chance.random() < 0.4, chance.random() < 0.4
     schedules: dict[str, list[str]] = {}
@@ -622,7 +622,7 @@ def one_schedule(driver: Driver, api: Api, chance: Random) -> None:
 
 
 def _body(step: Step) -> bytes:
-    """What a step answers."""
+    """Return the answer to a step."""
     sent: list[bytes] = []
 
     class Connection:

@@ -1,4 +1,4 @@
-"""Decisions without I/O: who asks when the service is out, and which rows a batch is refused for."""
+"""Decisions without I/O: who tries during an outage, and which rows a batch is refused for."""
 
 from collections import Counter
 from typing import Any
@@ -23,7 +23,7 @@ DENIED = AuthenticationError("who?", status_code=401, **AT)
 
 
 class Batches:
-    """Batches that ask and answer as a table says, on a clock of its own."""
+    """Batches that ask, and answers according to a table, with a clock of its own."""
 
     def __init__(self, patience: float = 300.0, concurrency: int = 1, *, resend: bool = False) -> None:
         self.decides = Patience(patience, concurrency, resend=resend)
@@ -31,7 +31,7 @@ class Batches:
         self.now = 0.0
 
     def goes(self, number: int, at: float) -> bool:
-        """Whether a batch may go at a time."""
+        """Return whether a batch may be sent at a time."""
         self.now = at
         attempts = self.attempts.setdefault(number, Attempts())
         if self.decides.turn(number, at) != 0:
@@ -40,7 +40,7 @@ class Batches:
         return True
 
     def fails(self, number: int, at: float, error: APIError = AWAY) -> bool:
-        """A batch fails at a time; return whether it is kept."""
+        """Let a batch fail at a time; return whether it is kept."""
         attempts = self.attempts[number]
         attempts.failed_at = at if attempts.failed_at is None else attempts.failed_at
         return self.decides.keeps(number, error, attempts, at)
@@ -74,7 +74,7 @@ def test_a_batch_that_was_not_tried_asks_first_and_tells_which_of_both_it_is() -
     batches.passes(1, 2.1)
     assert not batches.decides.is_out
     assert batches.goes(0, 2.2)
-    assert batches.fails(0, 2.3)  # others went through between its failures
+    assert batches.fails(0, 2.3)  # others succeeded between its failures
     assert batches.goes(2, 3.3)
     batches.passes(2, 3.4)
     assert batches.goes(0, 3.5)
@@ -101,7 +101,7 @@ def test_a_service_that_fails_for_most_is_not_one_batch() -> None:
         assert batches.goes(number, 0.0)
     for number in range(4):
         assert batches.fails(number, 1.0)
-    for turn in range(1, 9):  # each time one gets through, and all others fail again
+    for turn in range(1, 9):  # each time one succeeds, and all others fail again
         at = 50.0 * turn
         asking = next(number for number in range(100) if batches.goes(number, at))
         batches.passes(asking, at + 0.1)
@@ -120,7 +120,7 @@ def test_what_went_through_before_a_batch_failed_says_nothing() -> None:
 
 
 def test_what_came_back_after_its_last_attempt_left_says_nothing_either() -> None:
-    """The service is back, and that attempt of before hangs until its time-out."""
+    """The service is back, and an earlier attempt hangs until its time-out."""
     batches = Batches(concurrency=2, resend=True)
     assert batches.goes(0, 0.0)
     batches.attempts[0].failed_at, batches.attempts[0].started_at = 1.0, 2.0
@@ -138,7 +138,7 @@ def test_failures_that_belong_to_an_outage_do_not_count_against_a_batch() -> Non
         assert batches.fails(1, start + 1)
         assert batches.goes(0, start + 10)
         batches.passes(0, start + 11)
-        assert batches.goes(1, start + 12)  # all go on
+        assert batches.goes(1, start + 12)  # all continue
         batches.decides.keeps(1, REFUSED, batches.attempts[1], start + 12)
         batches.attempts.clear()
 
@@ -181,7 +181,7 @@ def test_retry_after_goes_before_the_intervals_and_before_the_end() -> None:
     assert batches.goes(0, 40.0)
     assert batches.fails(0, 40.0, asks)
     assert not batches.goes(0, 49.9)
-    assert batches.decides.turn(0, 50.0) is None  # it is not asked before it wants to be
+    assert batches.decides.turn(0, 50.0) is None  # it is not tried before it wants to be
     assert batches.decides.over
 
 
@@ -241,7 +241,7 @@ def words(bad: list[int], batch: Batch, how: str) -> BadRequestError:
 def sent(
     keys: list[int | None], bad: list[int], *, how: str = "row", budget: Budget | None = None
 ) -> tuple[Isolation, list[tuple[int, ...]], list[int]]:
-    """Send a batch to its end; return the requests by their rows, and the rows in the order in which they went in."""
+    """Send a batch to its end; return the requests by their rows, and the rows in the order of their acceptance."""
     places = tuple(range(len(keys)))
     row_keys = tuple(None if key is None else bytes([key]) for key in keys)
     batch = Batch(places, tuple(b'{"id":%d}' % n for n in places), row_keys)
@@ -281,7 +281,7 @@ def test_each_good_row_goes_in_once_and_in_order_and_each_bad_one_fails_alone(
     assert [index for part, _ in rest for index in part.batch.indexes] == list(range(len(keys)))
     assert [part.batch.indexes for part, answer in rest if answer.outcome == "failed"] == [(place,) for place in bad]
     assert len(requests) <= max(1, 16 * len(bad))
-    assert Counter(requests).most_common(1)[0][1] == 1  # nothing is asked twice
+    assert Counter(requests).most_common(1)[0][1] == 1  # nothing is sent twice
 
 
 @given(st.integers(4, 100))
@@ -292,7 +292,7 @@ def test_seven_requests_find_out_that_it_is_the_request(rows: int) -> None:
     ((part, answer),) = isolation.rest()
     assert (part.number, answer.outcome) == (0, "failed")
     budget.spend(99)
-    assert not budget.is_spent  # none of these rows was found
+    assert not budget.is_spent  # none of these rows was isolated
 
 
 def test_rows_that_are_refused_alike_by_chance_are_found_all_the_same() -> None:
@@ -316,7 +316,7 @@ def test_when_the_budget_is_spent_what_is_refused_fails_as_it_is() -> None:
     ("keyed", "how", "outcome"), [(True, "row", "failed"), (True, "alike", "ambiguous"), (False, "row", "ambiguous")]
 )
 def test_a_lost_answer_before_a_refusal(keyed: bool, how: str, outcome: str) -> None:
-    """With keys, a row that is refused for itself was not taken before either."""
+    """With keys, a row that is refused for its own content was not accepted before either."""
     batch = Batch((0,), (b'{"id":0}',), (b"k" if keyed else None,))
     whole = Part(0, batch, batch, Attempts(open=True))
     isolation = Isolation(whole, isolate=True, resend=True, keyed=keyed, budget=Budget())

@@ -1,4 +1,4 @@
-"""How many files a call and a row go through, counted while they do: who reads the code has to open these.
+"""How many files a call and a row pass through: the files that a reader of the code has to open.
 
 A file counts when one of its functions is passed what the caller gave: the text, or whatever it has become.
 """
@@ -42,7 +42,7 @@ def test_a_row_goes_through_eighteen_files_at_most(box: Sandbox, tmp_path: Path)
 
 
 def passed(act: Callable[[], object], text: str) -> set[str]:
-    """Return the files of the package in which a function is passed the text while something is done."""
+    """Return the files of the package in which a function receives the text while something is done."""
     names: set[str] = set()
 
     def look(frame: FrameType, event: str, _: object) -> None:
@@ -66,7 +66,7 @@ def passed(act: Callable[[], object], text: str) -> set[str]:
 
 
 def holds(value: Any, text: str, depth: int = 0) -> bool:
-    """Whether a value has the text somewhere within."""
+    """Return whether a value contains the text, at any depth."""
     if isinstance(value, str):
         return text in value
     if isinstance(value, bytes | bytearray):

@@ -1,8 +1,11 @@
-"""Prose is plain, technical English: the phrases that CONTRIBUTING, "Words", rejects are nowhere in it."""
+"""Prose is plain, technical English: it contains no phrase that CONTRIBUTING, "Words", rejects."""
 
 import ast
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +38,10 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "conformance/README.md", "conformance/GUIDE.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-ROOMS = ["databox", "examples", "tools"]
+ROOMS = ["conformance", "databox", "examples", "tools"]
+KIT = ROOT / "conformance"
+TEXTS = {"about", "description", "mistake", "rule", "why"}
+"""The members of the conformance kit's JSON that people read."""
 
 
 def name(file: Path) -> str:
@@ -70,6 +76,26 @@ def test_no_docstring_message_or_comment_is_stilted(room: str) -> None:
         if (phrases := [phrase for text in prose(module) for phrase in stilted(text)])
     }
     assert not found
+
+
+def read_by_people(document: Any) -> Iterator[str]:
+    """Yield the reasons and descriptions in a JSON document."""
+    if isinstance(document, list):
+        for each in document:
+            yield from read_by_people(each)
+    elif isinstance(document, dict):
+        for member, value in document.items():
+            if member in TEXTS and isinstance(value, str):
+                yield value
+            else:
+                yield from read_by_people(value)
+
+
+def test_no_text_of_the_conformance_kit_is_stilted() -> None:
+    texts = [text for file in KIT.rglob("*.json") for text in read_by_people(json.loads(file.read_text("utf-8")))]
+    assert len(texts) > 1000
+    comments = [file.read_text("utf-8") for file in KIT.rglob("*.mjs")]
+    assert not [phrase for text in (*texts, *comments) for phrase in stilted(text)]
 
 
 def test_stilted_phrases_are_found_over_line_breaks() -> None:

@@ -1,4 +1,4 @@
-"""A proxy that lets everything through to one server, whatever host it is asked for: HTTP CONNECT or SOCKS 5."""
+"""A proxy that forwards everything to one server, whatever host is requested: HTTP CONNECT or SOCKS 5."""
 
 import base64
 import socket
@@ -8,7 +8,7 @@ from tests.relay import Relay
 
 
 class Tunnel(Relay):
-    """Notes what it was asked for and with which name and password, and joins the two ends.
+    """Records the requested host and the name and password sent with it, and joins the two ends.
 
     Args:
         url: the server at the far end.
@@ -19,12 +19,12 @@ class Tunnel(Relay):
         super().__init__(url)
         self._tls = tls
         self.asked: list[str] = []
-        """`host:port` of each connection that was asked for."""
+        """`host:port` of each requested connection."""
         self.users: list[str | None] = []
-        """`name:password` that came with it, if any."""
+        """`name:password` sent with it, if any."""
 
     def serve(self, near: socket.socket) -> None:
-        """Read what is asked for, and let it through."""
+        """Read which host is requested, and let the connection through."""
         if self._tls:
             near = self.secured(near, self._tls)
         first = _exactly(near, 1)
@@ -44,7 +44,7 @@ class Tunnel(Relay):
         return b"HTTP/1.1 200 Connection established\r\n\r\n"
 
     def _socks(self, near: socket.socket) -> bytes:
-        """RFC 1928 and 1929."""
+        """Handle SOCKS 5 according to RFC 1928 and 1929."""
         offered = _exactly(near, _exactly(near, 1)[0])
         user = None
         if 2 in offered:

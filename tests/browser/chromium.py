@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over W3C WebDriver: a few requests in JSON, which need no library of their own."""
+"""A headless Chromium, driven over W3C WebDriver: a few JSON requests, for which no library is necessary."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A browser for all tests here, and data to show."""
+"""A browser for all tests in this folder, and data to show in it."""
 
 from collections.abc import Iterator
 from typing import Any

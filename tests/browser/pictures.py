@@ -1,4 +1,4 @@
-"""Make the pictures of README and documentation from a real run of `databox demo`.
+"""Create the pictures of the README and the documentation from a real run of `databox demo`.
 
 python -m tests.browser.pictures
 """

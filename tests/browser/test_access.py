@@ -1,4 +1,4 @@
-"""The page without a mouse, and without seeing it."""
+"""The page is usable without a mouse and with a screen reader."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The documentation from a disk, in a real Chromium."""
+"""The documentation, opened from disk in a real Chromium."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The command in this process, against a sandbox over real HTTP."""
+"""The command, run in this process against a sandbox over real HTTP."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from databox.sandbox import Sandbox
 
 @attrs.frozen
 class Done:
-    """What a command returned and said."""
+    """What a command returned and printed."""
 
     code: int
     out: str
@@ -23,7 +23,7 @@ class Done:
 
     @property
     def json(self) -> Any:
-        """The one JSON document on standard output."""
+        """Return the single JSON document on standard output."""
         return json.loads(self.out)
 
 

@@ -1,4 +1,4 @@
-"""Messages speak to whoever reads them: the command names options, Python names arguments."""
+"""Messages fit their audience: the command names options, Python names arguments."""
 
 import inspect
 import io
@@ -32,7 +32,7 @@ _IN_SHELL = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 
 def for_programs(text: str) -> bool:
-    """Whether a message speaks Python; names of columns and files may do so, and are quoted."""
+    """Return whether a message is in terms of Python; names of columns and files may be, and are quoted."""
     return _IN_PYTHON.search(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""All commands but ingest."""
+"""All commands except ingest."""
 
 import io
 import json
@@ -75,7 +75,7 @@ REAL = {"apiKey": "pak_a-real-key-0123456789", "apiUrl": "https://api.databox.co
 def test_a_key_for_another_address_is_not_replaced_unasked(
     command: Command, box: Sandbox, monkeypatch: pytest.MonkeyPatch, stored: dict[str, str], arguments: list[str]
 ) -> None:
-    """The official client would send the sandbox's key to the service, and the real one would be gone."""
+    """The official client would send the sandbox's key to the service, and the real key would be lost."""
     config().parent.mkdir(parents=True)
     config().write_text(json.dumps(stored))
     monkeypatch.setenv("DATABOX_API_URL", box.url)
@@ -139,7 +139,7 @@ def test_the_help_says_who_can_see_a_key_on_the_command_line(command: Command) -
 
 
 class Terminal:
-    """`sys` with somebody at a keyboard."""
+    """`sys` with someone at a keyboard."""
 
     def __init__(self, typed: str) -> None:
         self.stdin = io.StringIO(typed)

@@ -1,4 +1,4 @@
-"""`databox demo`, as a program of its own."""
+"""`databox demo`, run as a separate program."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Help at any width, and what is shown before anything is sent."""
+"""Help at any width, and what the command shows before it sends anything."""
 
 import datetime
 import decimal
@@ -101,7 +101,7 @@ def test_previews_show_the_same_of_every_format(command: Command, tmp_path: Path
     assert found["csv"]["day"] == found["parquet"]["day"] == ("date", "2025-12-31")
     assert found["parquet"]["amount"] == ("number", "1234.50")
     found["parquet"]["amount"] = found["csv"]["amount"]
-    assert found["parquet"].pop("none") == ("text", "")  # as the file says of it
+    assert found["parquet"].pop("none") == ("text", "")  # as the file describes it
     assert found["csv"].pop("none") == found["json"].pop("none") == found["jsonl"].pop("none") == ("empty", "")
     assert found["csv"] == found["parquet"]
     assert found["json"] == found["jsonl"] == {name: value for name, value in found["csv"].items() if name != "day"}

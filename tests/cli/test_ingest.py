@@ -38,7 +38,7 @@ def csv(path: Path, rows: int, first: int = 0) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Journals that are left behind are in the test's own directory."""
+    """Journals that are left are in the test's own directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
@@ -68,7 +68,7 @@ def test_several_files_of_all_kinds(databox: Command, box: Sandbox, dataset_id: 
 
 
 def test_pipes_are_read_once_and_whole(databox: Command, box: Sandbox, dataset_id: str) -> None:
-    """As of `<(sort a.csv)`: what was looked at does not come a second time."""
+    """As with `<(sort a.csv)`: what was inspected cannot be read a second time."""
     sizes = {"a": 30_000, "b": 40_000}
     writers: list[threading.Thread] = []
     for name, size in sizes.items():
@@ -247,7 +247,7 @@ def test_a_dry_run_finds_rows_that_cannot_be_sent(command: Command) -> None:
     assert "line 10,003, column 'zip': '01067'" in done.err
 
 
-# Rows that do not make it
+# Rows that are not stored
 
 
 def test_rejected_rows_are_a_failure_and_are_kept(databox: Command, box: Sandbox, dataset_id: str) -> None:
@@ -257,7 +257,7 @@ def test_rejected_rows_are_a_failure_and_are_kept(databox: Command, box: Sandbox
     assert "Not every row is stored." in done.out
     assert re.search(r"rejected +1 ", done.out)
     assert "The rows that did not make it are in dead.reasons.jsonl, and those that may go again in dead." in done.out
-    assert "--journal" not in done.out  # the same again would fare no better
+    assert "--journal" not in done.out  # the same again would fail again
     assert databox("dataset", "ingest", dataset_id, "dead", "--format", "jsonl", "--dry-run").code == 0
 
 
@@ -511,7 +511,7 @@ def test_the_time_that_is_left_is_the_longer_of_limit_and_pace() -> None:
 
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second is some milliseconds here."""
+    """Make a second last some milliseconds."""
     monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
     monkeypatch.setattr("databox.ingest.patience.FIRST_WAIT", 0.01)
     monkeypatch.setattr("databox.ingest.patience.LOOK", 0.005)

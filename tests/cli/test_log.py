@@ -1,4 +1,4 @@
-"""`--log-json`: a log for machines, whose last line is the summary whatever happens."""
+"""`--log-json`: a log for machines, whose last line is the summary, however the run ends."""
 
 import json
 import re
@@ -14,14 +14,14 @@ from tests.cli.conftest import Command, Done
 
 @pytest.fixture(autouse=True)
 def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Journals that are left behind are in the test's own directory."""
+    """Journals that are left are in the test's own directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     Path("a.csv").write_text("id,name\n" + "".join(f"{n},x\n" for n in range(350)))
 
 
 def lines_of(done: Done) -> list[dict[str, Any]]:
-    """The log; every line is an object with a time, a level and an event, and the last is the summary."""
+    """Return the log; every line is an object with a time, a level and an event, and the last is the summary."""
     lines = [json.loads(line) for line in done.out.splitlines()]
     for line in lines:
         assert list(line)[:3] == ["time", "level", "event"]

@@ -1,4 +1,4 @@
-"""Whatever comes from outside is shown, and does nothing: every command, driven by a server and files of such text."""
+"""Text from outside is shown and has no effect: every command, with servers and files that contain such text."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from tests.outside import PIECES, TEXT, answer_with, refusal_with, wild
 from tests.scripted import ScriptedServer, answer
 
 TYPED = TEXT.replace("\0", "")
-"""As it may be an argument."""
+"""Return the text as it can be an argument."""
 KEY = "some-key-0123456789"
 COMMANDS = [
     ["auth", "validate"],
@@ -47,7 +47,7 @@ ANSWERS: dict[str, tuple[int, object]] = {
 
 @pytest.fixture
 def scripted(command: Command, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
-    """The command of a server that says what a test wants."""
+    """Run the command against a server that answers what a test says."""
     monkeypatch.setenv("DATABOX_API_KEY", KEY)
     monkeypatch.setenv("DATABOX_API_URL", server.url)
     monkeypatch.setattr("databox._sync.transport.wait_before_retry", lambda *_, **__: None)
@@ -58,7 +58,7 @@ def scripted(command: Command, server: ScriptedServer, monkeypatch: pytest.Monke
 
 
 def assert_tame(done: Done) -> None:
-    """Nothing that came from outside did anything, and nothing was read as markup."""
+    """Check that nothing from outside had an effect, and that nothing was interpreted as markup."""
     assert wild(done.out, lines=True) == ""
     assert wild(done.err, lines=True) == ""
     assert not re.search(r"^(\\n)?ERROR forged", done.out + done.err, re.MULTILINE)
@@ -111,7 +111,7 @@ def test_a_key_is_stored_though_the_server_speaks_in_markup(
 
 
 def odd_files(directory: Path) -> list[Path]:
-    """Files that are odd in each of their texts."""
+    """Files with odd text in each place that has text."""
     quoted = TYPED.replace('"', "")
     name = quoted.replace("/", "")[:60]
     made = {
@@ -175,7 +175,7 @@ def test_an_argument_that_is_no_text(scripted: Command, server: ScriptedServer, 
     ],
 )
 def test_rows_that_are_no_text(databox: Command, dataset_id: str, box: Sandbox, words: list[str], said: str) -> None:
-    """A shell whose encoding is another hands on bytes that are no UTF-8."""
+    """A shell with another encoding passes on bytes that are not UTF-8."""
     done = databox("dataset", "ingest", dataset_id, *words)
     assert (done.code, said in done.err, box.rows(dataset_id)) == (2, True, [])
     assert_tame(done)

@@ -35,7 +35,7 @@ def test_the_rows_of_a_query(
     assert (done.code, done.json["overwritten"]) == (0, 150)
     assert done.json["columns"][0] == {"name": "id", "type": "number", "note": "", "example": "100"}
     done = databox(*words[:3], "--records", '[{"id": 1000, "name": "x"}]', "--json")
-    assert done.json["appended"] == 1  # the variable alone asks for no query
+    assert done.json["appended"] == 1  # the variable alone does not request a query
 
 
 def test_it_goes_on_with_the_journal_of_the_query(

@@ -1,4 +1,4 @@
-"""After a run that did not end well: where it stopped, why rows are not stored, and the command that goes on."""
+"""After a failed run: where it stopped, why rows are not stored, and the command that resumes it."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.sandbox.http import dataset_in
 
 @pytest.fixture(autouse=True)
 def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Journals that are left behind are in the test's own directory."""
+    """Journals that are left are in the test's own directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
@@ -30,7 +30,7 @@ def table(name: str, rows: int, last: str = "") -> Path:
 
 
 def shell(printed: str, box: Sandbox) -> "subprocess.CompletedProcess[str]":
-    """Run a command as it was printed, in a shell."""
+    """Run a command as printed, in a shell."""
     scripts = Path(sys.executable).parent
     environ = os.environ | {
         "DATABOX_API_KEY": box.api_key,
@@ -41,7 +41,7 @@ def shell(printed: str, box: Sandbox) -> "subprocess.CompletedProcess[str]":
 
 
 def printed(said: str) -> str:
-    """The command that is printed at the end."""
+    """Return the command that is printed at the end."""
     found = re.search(r"^  (databox dataset ingest .*)$", said, re.MULTILINE)
     assert found, said
     return found[1]
@@ -120,7 +120,7 @@ def test_each_reason_is_told_once_with_its_rows_and_where_they_begin(databox: Co
 def test_the_reason_is_that_of_the_attempt_that_was_lost(
     databox: Command, box: Sandbox, dataset_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A later attempt's refusal is not why it is not known whether the rows are stored."""
+    """The refusal of a later attempt is not the reason why it is unknown whether the rows are stored."""
     monkeypatch.setattr("databox.sending.retry.FIRST_WAIT", 0.001)
     table("a.csv", 50)
     box.inject(Fault("create_ingestion", drop="after", times=1))

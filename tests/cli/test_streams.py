@@ -1,4 +1,4 @@
-"""Standard streams that are full, closed or no longer read: what was done is told by the exit code all the same."""
+"""Standard streams that are full, closed or no longer read: the exit code still says what was done."""
 
 import os
 import shlex
@@ -15,7 +15,7 @@ ROWS = 150
 
 
 def run(box: Sandbox, arguments: str, redirected: str) -> tuple[int, str]:
-    """Run the command in a shell; return its own exit code, and what came on standard error."""
+    """Run the command in a shell; return its own exit code, and its standard error."""
     program = shlex.join([sys.executable, "-W", "error", "-c", "from databox.cli import main; main()"])
     environ = os.environ | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
     script = f"{{ {program} {arguments}; echo $? > code; }} {redirected}"
@@ -27,7 +27,7 @@ def run(box: Sandbox, arguments: str, redirected: str) -> tuple[int, str]:
 
 @pytest.fixture(autouse=True)
 def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file to send, in a directory of its own."""
+    """A file to send, in its own directory."""
     monkeypatch.chdir(tmp_path)
     Path("a.csv").write_text("id,name\n" + "".join(f"{n},x\n" for n in range(ROWS)))
 

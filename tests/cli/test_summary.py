@@ -1,4 +1,4 @@
-"""The first words of a summary, for whatever became of the rows."""
+"""The first words of a summary, for every possible outcome of the rows."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def said(
     complete: bool = True,
     **more: Any,
 ) -> str:
-    """What is shown of an ingest of batches of ten rows."""
+    """Return what is shown about an ingest of batches of ten rows."""
     outcomes = [
         BatchOutcome(index=n, first_row=n * 10, rows=10, outcome=outcome, **shares)  # type: ignore[arg-type]
         for n, (outcome, shares) in enumerate(batches)
@@ -35,7 +35,7 @@ def said(
 
 @pytest.fixture(autouse=True)
 def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the file is that is read."""
+    """Return where the input file is."""
     monkeypatch.chdir(tmp_path)
 
 

@@ -22,7 +22,7 @@ PROGRAM = [sys.executable, "-W", "error", "-c", "from databox.cli import main; m
 
 
 def shown(box: Sandbox, width: int, *arguments: str) -> str:
-    """What a person sees, control sequences included."""
+    """Return what a person sees, including control sequences."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
@@ -58,7 +58,7 @@ def test_an_id_is_never_broken_over_two_lines(box: Sandbox, dataset_id: str, wid
 def test_a_bar_shows_how_far_it_is_and_goes_away(box: Sandbox, dataset_id: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,name\n" + "".join(f"{n},x\n" for n in range(900)))
-    box.inject(Fault("create_ingestion", delay=0.5, times=2))  # so that there is something to see meanwhile
+    box.inject(Fault("create_ingestion", delay=0.5, times=2))  # so that there is something to see in the meantime
     said = shown(box, 100, "dataset", "ingest", dataset_id, str(path))
     assert "━" in said
     assert "rows accepted" in said
@@ -67,7 +67,7 @@ def test_a_bar_shows_how_far_it_is_and_goes_away(box: Sandbox, dataset_id: str, 
 
 @pytest.mark.slow
 def test_a_terminal_gets_no_sequence_from_a_file(box: Sandbox, dataset_id: str, tmp_path: Path) -> None:
-    """The colours are ours, as is what draws the bar; nothing else is a control character."""
+    """The colours are ours, and so is what draws the bar; nothing else is a control character."""
     directory = tmp_path / TEXT.replace("\0", "").replace("/", "")[:50]
     directory.mkdir()
     path = directory / "a.jsonl"

@@ -1,4 +1,4 @@
-"""What a client must do in any language, held against ours: both halves of it, and the one in Node."""
+"""The cases of the conformance kit, run with both of our clients and with the one in Node."""
 
 import copy
 import json
@@ -81,7 +81,7 @@ def test_the_client_in_node(area: str, case: dict[str, Any], node_adapter: Adapt
 
 
 def wrong(value: Any) -> Any:
-    """Another value in the place of the first that is compared."""
+    """Return the expectation with another value in place of the first one that is compared."""
     if isinstance(value, dict) and value:
         name = next(iter(value))
         return value | {name: wrong(value[name])}

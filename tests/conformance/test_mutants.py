@@ -1,4 +1,4 @@
-"""The cases have teeth: small mistakes, planted in the client in Node, are caught, each by the case meant for it."""
+"""The cases catch mistakes: each small mistake planted in the Node client fails the cases meant for it."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ CASES = {case["id"]: (area, case) for area, case in cases()}
 
 
 def planted(mutant: dict[str, Any], folder: Path) -> Path:
-    """A copy of the client with the mistake."""
+    """Return a copy of the client with the mistake."""
     copy = folder / CLIENT.name
     shutil.copytree(CLIENT, copy)
     file = copy / mutant["file"]
@@ -49,11 +49,11 @@ def test_the_mutants_can_be_planted() -> None:
 def test_a_mutant_is_caught(mutant: dict[str, Any], tmp_path: Path) -> None:
     copy = planted(mutant, tmp_path)
     for name in mutant["cases"]:
-        # A machine so busy that everything takes its time may hide a client that does not take it. Not three times.
+        # A machine so busy that everything is slow may hide a client that does not wait, but not three times.
         found = next(filter(None, (problems_of(copy, name) for _ in range(3))), [])
         assert found, f"missed by {name}"
-        # By what it does, and not because it cannot be run.
-        assert "the adapter could not" not in found[0]
+        # Because of what it does, and not because it cannot run.
+        assert "the adapter reported an error" not in found[0]
         assert "it ended with status" not in found[0]
 
 

@@ -1,4 +1,4 @@
-"""The client in Node against the sandbox, with faults: what it was written for, end to end."""
+"""The Node client against the sandbox, with faults, end to end."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The guide has no rule without a case, no case without a rule, and its tables are those of the data."""
+"""Every rule of the guide has a case, every case has a rule, and the guide's tables match the data."""
 
 import re
 

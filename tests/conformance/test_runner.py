@@ -1,4 +1,4 @@
-"""The runner, with adapters that do not keep to the protocol."""
+"""The runner, with adapters that violate the protocol."""
 
 import subprocess
 import sys
@@ -23,12 +23,12 @@ ADAPTERS = {
 }
 SAID = {
     "crashes": "it ended with status 3",
-    "hangs": "it has not answered for 0.1 s",
-    "chats": "which is no answer to report/empty",
-    "answers another": "which is no answer to report/empty",
-    "answers a list": "which is no answer to report/empty",
-    "says twice": "which is no answer to report/all-stored",
-    "cannot": "the adapter could not: no idea",
+    "hangs": "it did not answer within 0.1 s",
+    "chats": "which is not an answer to report/empty",
+    "answers another": "which is not an answer to report/empty",
+    "answers a list": "which is not an answer to report/empty",
+    "says twice": "which is not an answer to report/all-stored",
+    "cannot": "the adapter reported an error: no idea",
 }
 
 
@@ -91,13 +91,13 @@ for line in sys.stdin:
 
 def test_an_adapter_that_says_the_key_fails(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(sys.executable, "-c", SAYS_THE_KEY) == 1
-    assert "the key is in what the adapter says" in capsys.readouterr().out
+    assert "the adapter's answer contains the key" in capsys.readouterr().out
 
 
 def test_a_body_that_is_no_json_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--case", "ingest/away-then-back", "--", sys.executable, "-c", SENDS % "b'{records: []}'"]) == 1
     said = capsys.readouterr()
-    assert "the body is no JSON: b'{records: []}'" in said.out
+    assert "the body is not JSON: b'{records: []}'" in said.out
     assert "Traceback" not in said.out + said.err
 
 
@@ -108,16 +108,16 @@ def test_requests_that_come_too_soon_or_not_at_all() -> None:
     assert late(server, to=1, after=0, at_least=0.25) == []
     assert late(server, to=1, at_least=1.3) == []
     assert late(server, to=1, after=0, at_least=0.5) == [
-        "request 1 came 0.300 s after the answer to request 0, not 0.5 s at least"
+        "request 1 arrived 0.300 s after the answer to request 0, not at least 0.5 s"
     ]
-    assert late(server, to=2, at_least=0.5) == ["request 2 did not come"]
+    assert late(server, to=2, at_least=0.5) == ["request 2 was not received"]
 
 
 def test_what_cannot_be_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("/nowhere/adapter") == 2
     assert run(sys.executable, area="juggling") == 2
     said = capsys.readouterr().err
-    assert "/nowhere/adapter cannot be started: No such file or directory." in said
+    assert "Could not start /nowhere/adapter: No such file or directory." in said
     assert "There are no such cases. Areas: answers, batches" in said
 
 

@@ -1,4 +1,4 @@
-"""The server of the cases: each kind of step, as a client meets it."""
+"""The scripted server: every kind of step, as a client sees it."""
 
 import json
 import socket
@@ -27,7 +27,7 @@ def serving(*script: dict[str, Any], world: World | None = None) -> Iterator[tup
 
 
 def spoken(server: Server, data: bytes) -> bytes:
-    """What the server says to some bytes, until it closes or is silent for a moment."""
+    """Return what the server answers to some bytes, until it closes the connection or is silent for a moment."""
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(data)
         connection.settimeout(0.5)
@@ -51,18 +51,18 @@ def test_a_body_in_chunks_is_read() -> None:
 def test_a_body_that_is_no_json_is_told() -> None:
     with serving({"status": 200}) as (server, client):
         client.post("/v1/x", content=b"{'a': 1}")
-        assert server.problems == ["request 0, POST /v1/x: the body is no JSON: b\"{'a': 1}\""]
+        assert server.problems == ["request 0, POST /v1/x: the body is not JSON: b\"{'a': 1}\""]
 
 
 def test_a_content_length_in_letters_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conformance.received.PATIENCE", 0.1)
     with serving({"status": 200, "times": "always"}) as (server, _):
         spoken(server, b'POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\n"\xc3\xbc\xc3\xbc"')
-        assert "what came is no request: b'" not in str(server.problems)  # what is left is no line yet
+        assert "which is not a request" not in str(server.problems)  # the rest is not a complete line yet
         spoken(server, b"POST /a HTTP/1.1\r\nContent-Length: 9\r\n\r\n[]")
         assert "POST /a: the body is shorter than its Content-Length says" in server.problems
         spoken(server, b"HELLO\r\n\r\n")
-        assert any(problem.startswith("what came is no request: b'HELLO'") for problem in server.problems)
+        assert any(problem.startswith("received b'HELLO', which is not a request") for problem in server.problems)
 
 
 def test_answers_that_break_off_close_or_never_come() -> None:

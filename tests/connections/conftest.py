@@ -10,6 +10,6 @@ from tests.scripted import ScriptedServer, tls_for
 
 @pytest.fixture(params=["plain", "tls"])
 def any_server(request: pytest.FixtureRequest, authority: trustme.CA) -> Iterator[ScriptedServer]:
-    """A scripted server, once plain and once with TLS."""
+    """A scripted server, plain and with TLS."""
     with ScriptedServer(tls_for(authority) if request.param == "tls" else None) as server:
         yield server

@@ -1,4 +1,4 @@
-"""What is between client and server: TLS, connections that are kept, answers that come early."""
+"""Between client and server: TLS, reused connections, answers that arrive early."""
 
 import os
 import socket
@@ -40,7 +40,7 @@ def test_tls(driver: Driver, authority: trustme.CA) -> None:
 def test_new_connections_that_take_their_time_do_not_break_the_limit(
     driver: Driver, authority: trustme.CA, departures: list[float]
 ) -> None:
-    """What was let out at once leaves together with what was let out a little later."""
+    """Requests that were released together leave together with those that were released a little later."""
     if driver.is_httpx:
         return  # the session is the caller's, and so are its certificates
     with Sandbox() as box, SlowDoor(box.url, tls_for(authority), 0.4) as door:
@@ -57,7 +57,7 @@ def test_new_connections_that_take_their_time_do_not_break_the_limit(
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_a_certificate_that_does_not_hold_is_final(driver: Driver, authority: trustme.CA, trusted: bool) -> None:
-    """For another host, or by nobody known: another attempt would not mend it, and nothing was sent."""
+    """For another host, or from an unknown authority: another attempt would not help, and nothing was sent."""
     with secured(authority if trusted else trustme.CA(), "other.example") as server:
         client = driver.client(KEY, server.url, max_retries=10)
         started = time.monotonic()
@@ -78,7 +78,7 @@ def test_a_handshake_that_never_ends_times_out(driver: Driver) -> None:
 
 
 def test_a_handshake_that_drips_times_out(driver: Driver) -> None:
-    """The head of a large record, then a byte at a time: each read succeeds, and the whole never ends."""
+    """The head of a large record, then a byte at a time: each read succeeds, but the record never ends."""
 
     def serve(listener: socket.socket) -> None:
         connection, _ = listener.accept()
@@ -110,7 +110,7 @@ def test_connections_are_kept(driver: Driver) -> None:
         client = driver.client(KEY, server.url)
         for _ in range(5):
             client.accounts.list()
-        # httpx cannot tell which are safe to keep, so each of its requests has one of its own.
+        # httpx cannot tell which ones can be reused, so each of its requests has its own.
         assert server.connections == (5 if driver.is_httpx else 1)
 
 
@@ -159,7 +159,7 @@ class Counting(ScriptedServer):
 
 
 def early(status: int, body: bytes, tls: ssl.SSLContext | None) -> Any:
-    """Answer as soon as the head is there, and say that there is no more, without reading the body."""
+    """Answer as soon as the head has arrived, and announce the end, without reading the body."""
 
     def serve(listener: socket.socket) -> None:
         accepted, _ = listener.accept()
@@ -190,7 +190,7 @@ def test_an_answer_that_comes_before_all_was_sent(driver: Driver, authority: tru
                 client.request("POST", "/v1/x", json={"large": "x" * 8_000_000})
             found.append(caught.value)
             thread.join()
-    # Whether an answer survives the reset is up to the system. Ours do not lose all of them, and nothing else is told.
+    # Whether an answer survives the reset is up to the system. Our clients do not lose all of them.
     assert driver.is_httpx or any(isinstance(error, RequestTooLargeError) for error in found)
     assert all("may have taken effect" in str(error) for error in found if isinstance(error, APIConnectionError))
 

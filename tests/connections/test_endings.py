@@ -1,4 +1,4 @@
-"""Answers that end the connection, and those that do not, however they are framed and cut."""
+"""Answers that end the connection and answers that do not, with any framing and in any pieces."""
 
 import http.server
 import json
@@ -56,7 +56,7 @@ CUTS: dict[str, Callable[[bytes, bytes], Step]] = {
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_answers_that_end_the_connection(driver: Driver, any_server: ScriptedServer, ending: str, cut: str) -> None:
-    """One after another on one client: each is read like any other, and sent once."""
+    """One after the other on one client: each is read like any other, and sent once."""
     head, body = ENDINGS[ending]
     any_server.will(CUTS[cut](head + b"\r\n", body))
     client = driver.client(KEY, any_server.url, timeout=20.0)
@@ -78,17 +78,17 @@ def test_refusals_that_end_the_connection(driver: Driver, any_server: ScriptedSe
 def test_answers_without_a_body_leave_the_connection_in_order(
     driver: Driver, any_server: ScriptedServer, status: int
 ) -> None:
-    """Their `content-length` says what a body would have, so nothing is to be waited for."""
+    """Their `content-length` says what a body would have, so the client must not wait for one."""
     ok = answer(200, {"requestId": "r", "status": "success", "accounts": []})
     any_server.will(wire(b"HTTP/1.1 %d Nothing\r\ncontent-length: 0\r\n\r\n" % status), ok)
     client = driver.client(KEY, any_server.url)
-    with suppress(APIError):  # what that means to the caller is not the matter here
+    with suppress(APIError):  # what that means to the caller does not matter here
         client.request("GET", "/v1/x")
     assert client.accounts.list().items == ()
 
 
 class OfTheStandardLibrary(http.server.BaseHTTPRequestHandler):
-    """Answers as `http.server` does: HTTP/1.0, head and body in packets of their own, then closes."""
+    """Answers like `http.server`: HTTP/1.0, head and body in separate packets, then closes."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -97,7 +97,7 @@ class OfTheStandardLibrary(http.server.BaseHTTPRequestHandler):
         self.wfile.write(BODY)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_the_standard_librarys_server(driver: Driver, standard: str) -> None:
 
 
 def test_rows_are_accepted_once_by_a_server_that_closes(driver: Driver, any_server: ScriptedServer) -> None:
-    """What a server does that is being restarted, and nginx at the last request of every connection."""
+    """What a server does that is restarted, and nginx at the last request of every connection."""
     for number in range(3):
         body = json.dumps({"requestId": "r", "status": "success", "ingestionId": f"i-{number}"}).encode()
         head = b"HTTP/1.1 200 OK\r\n" + TYPE + CLOSE + b"content-length: %d\r\n\r\n" % len(body)

@@ -1,4 +1,4 @@
-"""Clients that were made before a fork. Real processes, each test in a program of its own."""
+"""Clients created before a fork. The processes are real, and each test runs in a separate program."""
 
 import os
 import subprocess
@@ -119,7 +119,7 @@ with Sandbox() as box:
     copy = client.own.with_options(max_retries=0)._transport
     log = transport._log
     for _ in range(5):
-        log.reserve(time.monotonic(), limit)  # two go, three are planned, and take the next second and more
+        log.reserve(time.monotonic(), limit)  # two are sent, three are planned, and take the next second and more
     def work():
         client.call("accounts.list")
         copy.with_options(copy.options)
@@ -147,7 +147,7 @@ go, gone = os.pipe()
 waiting = child(lambda: os.read(go, 1) and 1)
 client.own.close() if KIND == "sync" else anyio.run(client.own.aclose, backend=KIND)
 seen[0].settimeout(20)
-assert seen[0].recv(1) == b""  # the end, though the child lives on
+assert seen[0].recv(1) == b""  # the end, although the child is still running
 os.write(gone, b"x")
 answers([waiting])
 """

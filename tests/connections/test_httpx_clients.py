@@ -1,4 +1,4 @@
-"""Clients of httpx's that callers bring, with whatever they have changed about them."""
+"""httpx clients that callers bring, with whatever settings they have changed."""
 
 import contextlib
 import threading
@@ -17,7 +17,7 @@ KEY = "test-key-0123456789"
 
 
 class Wrapped(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A transport that makes responses of its own, as those that cache or count do; they lack httpx's extensions."""
+    """A transport that creates its own responses, like those that cache or count; they lack httpx's extensions."""
 
     def __init__(self) -> None:
         self._sync, self._async = httpx.HTTPTransport(), httpx.AsyncHTTPTransport()
@@ -55,7 +55,7 @@ def wrapped(driver: Driver) -> Any:
 
 
 def canned(driver: Driver) -> Any:
-    """A client whose answers are there before anybody reads them, decoded."""
+    """A client whose answers are decoded before anyone reads them."""
     answers = iter([httpx.Response(200, json={"n": 1}), httpx.Response(200, json={"id": 2, "title": "t"})])
     transport = httpx.MockTransport(lambda request: next(answers))
     return (httpx.AsyncClient if driver.is_async else httpx.Client)(transport=transport)
@@ -74,12 +74,12 @@ def test_answers_arrive_and_leftovers_do_not(driver: Driver, server: ScriptedSer
     client = driver.client(KEY, server.url, http_client=own)
     with contextlib.suppress(Exception):
         client.request("GET", "/v1/x")
-    threading.Event().wait(0.03)  # what comes later has come
+    threading.Event().wait(0.03)  # what comes later has arrived
     assert client.data_sources.create("Payroll").id == 2
 
 
 def test_other_requests_of_the_caller_go_on(driver: Driver, server: ScriptedServer) -> None:
-    """What is shut down after our answer is our connection, and not one of theirs."""
+    """What is shut down after our answer is our connection, not one of theirs."""
     server.will(wire(source(1)))
     own: Any = (httpx.AsyncClient if driver.is_async else httpx.Client)()
     client = driver.client(KEY, server.url, http_client=own)

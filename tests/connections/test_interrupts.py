@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment of a synchronous request: what follows goes on as if nothing had been."""
+"""Ctrl-C at any moment of a synchronous request: later requests work as if nothing had happened."""
 
 import os
 import subprocess
@@ -36,9 +36,9 @@ print(interrupted)
 @pytest.mark.skipif(sys.platform == "win32", reason="this system has no timer signals")
 @pytest.mark.parametrize("longest", [0.0003, *slow([0.003])])
 def test_interrupts_of_the_synchronous_client(box: Sandbox, longest: float) -> None:
-    """A lock that an interrupt leaves held would stop the next request of all clients of the key."""
+    """If an interrupt left a lock locked, that would stop the next request of all clients with the key."""
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    done = subprocess.run(  # an interrupt in the midst of measuring leaves a lock of coverage's own held
+    done = subprocess.run(  # an interrupt while coverage measures leaves a lock of its own locked
         [sys.executable, "-c", PROGRAM, box.api_key, box.url, str(longest)],
         env=unmeasured,
         capture_output=True,

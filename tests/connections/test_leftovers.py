@@ -1,4 +1,4 @@
-"""What a server sends beyond an answer never answers the next request."""
+"""What a server sends after an answer never answers the next request."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ KEY = "test-key-0123456789"
 
 
 def said(document: object, status: int = 200) -> bytes:
-    """An answer, whole."""
+    """Return a complete answer."""
     body = json.dumps(document).encode()
     return head(status, {"content-type": "application/json", "content-length": str(len(body))}) + body
 
@@ -63,7 +63,7 @@ def test_the_next_request_gets_its_own_answer(driver: Driver, any_server: Script
 
     any_server.will(first_answer, wire(source(2)))
     client = driver.client(KEY, any_server.url)
-    with suppress(APIError):  # some are no answers that a caller could use
+    with suppress(APIError):  # some are not answers that a caller could use
         client.request("GET", "/v1/x")
     assert all_came.wait(10)
     assert client.data_sources.create("Payroll").id == 2
@@ -84,7 +84,7 @@ def test_refused_rows_are_not_reported_accepted(driver: Driver, any_server: Scri
 
 
 def test_a_large_answer_with_something_after_it(driver: Driver, any_server: ScriptedServer) -> None:
-    """More than the buffers on the way hold at once, so that its end lies anywhere in them."""
+    """More than the buffers on the way can contain at once, so that its end can be anywhere in them."""
     client = driver.client(KEY, any_server.url)
     for size in (16_000, 65_536, 70_001, 262_144, 300_000):
         large = said({"requestId": "r", "status": "success", "accounts": [], "padding": "x" * size})

@@ -1,4 +1,4 @@
-"""One asynchronous client in several event loops, of asyncio and trio, one after the other and at once."""
+"""One asynchronous client in several event loops, of asyncio and trio, in sequence and at the same time."""
 
 import asyncio
 import subprocess
@@ -21,7 +21,7 @@ WAYS: dict[str, Callable[[], httpx.AsyncClient | None]] = {"own": lambda: None, 
 
 
 def in_threads(*calls: Callable[[], Any]) -> list[Any]:
-    """Run calls at once, each in a thread of its own, and return what they give."""
+    """Run calls at the same time, each in its own thread, and return their results."""
     found: list[Any] = [None] * len(calls)
 
     def run(place: int) -> None:
@@ -53,7 +53,7 @@ def test_one_loop_after_the_other_and_several_at_once(box: Sandbox, backend: str
     for number in range(3):
         assert anyio.run(ingest, number * 1000, backend=backend) == 250
     other = BACKENDS[1 - BACKENDS.index(backend)]
-    # A client of httpx serves one loop at a time.
+    # An httpx client serves one loop at a time.
     names = [backend, backend, other] if way == "own" else []
     runs = [partial(anyio.run, ingest, (3 + n) * 1000, backend=name) for n, name in enumerate(names)]
     assert in_threads(*runs) == [250] * len(runs)
@@ -92,7 +92,7 @@ def test_made_in_one_loop_and_closed_in_another(box: Sandbox, backend: str) -> N
 
 
 def test_a_loop_that_was_stopped_in_the_middle_harms_nobody(box: Sandbox) -> None:
-    """Its requests are cancelled, and what they were half-way through is not used again."""
+    """Its requests are cancelled, and connections that were in use are not reused."""
     client = AsyncDatabox(box.api_key, box.url, rate_limit=None, max_retries=0)
 
     async def hurry() -> None:
@@ -127,7 +127,7 @@ for backend in ("asyncio", "trio", "asyncio"):
 
 
 def test_a_client_that_is_never_closed_ends_with_its_program(box: Sandbox) -> None:
-    """Without a word, and without waiting for anything."""
+    """Without a warning, and without waiting."""
     done = subprocess.run(
         [sys.executable, "-c", NEVER_CLOSED.replace("test-key-0123456789", box.api_key), box.url],
         capture_output=True,

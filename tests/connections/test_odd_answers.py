@@ -1,4 +1,4 @@
-"""One set of limits and rules for answers that are not as they should be, in every client."""
+"""Every client applies the same limits and rules to irregular answers."""
 
 import gzip
 import time
@@ -108,14 +108,14 @@ def test_odd_answers_that_are_refused(driver: Driver, any_server: ScriptedServer
 
 @cache
 def spaces(megabytes: int) -> bytes:
-    """So many of them, as gzip."""
+    """Return this many bytes as gzip."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     return b"".join(packer.compress(b" " * 1_000_000) for _ in range(megabytes)) + packer.flush()
 
 
 @pytest.mark.slow
 def test_a_little_that_stands_for_very_much(driver: Driver, any_server: ScriptedServer) -> None:
-    """260 kB of gzip, which would take half a gigabyte: it is given up where an answer is too large anyway."""
+    """260 kB of gzip that would become half a gigabyte: the client gives up as soon as an answer is too large."""
     any_server.will(answer(200, spaces(260), {"content-encoding": "gzip"}))
     client = driver.client(KEY, any_server.url)
     tracemalloc.start()
@@ -135,7 +135,7 @@ def test_a_bomb_in_a_bomb(driver: Driver, any_server: ScriptedServer) -> None:
 
 
 def test_decoding_keeps_to_the_time(driver: Driver, any_server: ScriptedServer) -> None:
-    """However little time there is, it ends with it."""
+    """However little time is left, it ends with it."""
     any_server.will(answer(200, spaces(60), {"content-encoding": "gzip"}))
     started = time.monotonic()
     with pytest.raises(APIError):

@@ -1,4 +1,4 @@
-"""One deadline for an attempt as a whole: look-up, connecting, TLS, every byte of the answer, decoding."""
+"""One deadline limits an attempt as a whole: name resolution, connecting, TLS, every byte of the answer, decoding."""
 
 import gzip
 import socket
@@ -26,7 +26,7 @@ OK = answer(200, {"requestId": "r", "status": "success", "accounts": []})
 
 @pytest.fixture
 def dead() -> Iterator[tuple[str, int]]:
-    """An address at which nobody answers: its queue of connections is full, so that no other one gets in."""
+    """An address at which nothing answers: its queue of connections is full, so that no other one gets in."""
     with ExitStack() as stack:
         listener = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0), backlog=0)))
         for _ in range(3):
@@ -41,7 +41,7 @@ def dead() -> Iterator[tuple[str, int]]:
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> None:
-    """Let every name stand for these addresses, in this order."""
+    """Make every name resolve to these addresses, in this order."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
     real = socket.getaddrinfo
 
@@ -101,7 +101,7 @@ def test_a_name_without_an_address(driver: Driver, monkeypatch: pytest.MonkeyPat
 
 def test_a_look_up_that_never_ends(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     if driver.kind == "sync-httpx":
-        return  # nothing interrupts the look-up of a synchronous httpx client
+        return  # nothing interrupts the name resolution of a synchronous httpx client
     end = threading.Event()
 
     def getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:
@@ -120,12 +120,12 @@ def test_a_look_up_that_never_ends(driver: Driver, monkeypatch: pytest.MonkeyPat
 
 
 def for_ever(data: bytes, first: bytes = b"") -> Step:
-    """Send the same again and again, as fast as it goes."""
+    """Send the same again and again, as fast as possible."""
 
     def step(connection: socket.socket) -> None:
         connection.sendall(first)
         end = time.monotonic() + 20
-        connection.settimeout(2.0)  # who has shut the connection down takes nothing any more, and need not say so
+        connection.settimeout(2.0)  # a client that has shut down its side reads nothing more, and need not say so
         while time.monotonic() < end:
             connection.sendall(data)
 
@@ -143,7 +143,7 @@ ENDLESS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ENDLESS)
 def test_what_never_ends_ends_with_the_time(driver: Driver, any_server: ScriptedServer, name: str) -> None:
-    """Also where there is always something to read, so that nothing ever waits."""
+    """Even if there is always something to read, so that nothing ever waits."""
     any_server.will(ENDLESS[name])
     started = time.monotonic()
     with pytest.raises((APITimeoutError, APIConnectionError)):
@@ -152,7 +152,7 @@ def test_what_never_ends_ends_with_the_time(driver: Driver, any_server: Scripted
 
 
 def test_a_server_that_reads_nothing(driver: Driver, authority: Any) -> None:
-    """The request does not fit into what the system buffers, and waits."""
+    """The request does not fit into the system's buffers, and waits."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         started = time.monotonic()
@@ -162,7 +162,7 @@ def test_a_server_that_reads_nothing(driver: Driver, authority: Any) -> None:
 
 
 def test_a_server_that_never_finishes_the_handshake_is_let_go(driver: Driver) -> None:
-    """The server learns that the client is gone, however little of the connection was made."""
+    """The server learns that the client is gone, however little of the connection was established."""
     gone = threading.Event()
 
     def greeted_by_nobody(listener: socket.socket) -> None:
@@ -184,7 +184,7 @@ def test_a_server_that_never_finishes_the_handshake_is_let_go(driver: Driver) ->
 
 
 async def turns_beside(call: Callable[[], Awaitable[object]]) -> int:
-    """How often another task of the same event loop gets its turn while a call runs."""
+    """Return how often another task of the same event loop gets its turn while a call runs."""
     turns = 0
 
     async def count() -> None:
@@ -201,9 +201,9 @@ async def turns_beside(call: Callable[[], Awaitable[object]]) -> int:
 
 
 def test_others_go_on_while_an_answer_comes_without_a_pause(driver: Driver, server: ScriptedServer) -> None:
-    """In an event loop, whoever never has to wait must let others have their turn all the same."""
+    """In an event loop, a task that never has to wait must still let others have their turn."""
     if not driver.is_async:
-        return  # threads get their turn by themselves
+        return  # threads get their turn anyway
     server.will(for_ever(head(103, {"link": "</x>"}) * 500))
     client = driver.client(KEY, server.url, timeout=0.5).inner
 
@@ -215,16 +215,16 @@ def test_others_go_on_while_an_answer_comes_without_a_pause(driver: Driver, serv
 
 
 def test_others_go_on_while_an_answer_is_decoded(driver: Driver, server: ScriptedServer) -> None:
-    """Decompressing takes a while, and happens in steps."""
+    """Decompressing takes a while, and is done in steps."""
     if not driver.is_async:
-        return  # threads get their turn by themselves
+        return  # threads get their turn anyway
     server.will(answer(200, gzip.compress(b'{"accounts": [' + b" " * 30_000_000 + b"]}"), {"content-encoding": "gzip"}))
     client = driver.client(KEY, server.url).inner
     assert driver.run(turns_beside(client.accounts.list)) > 30_000_000 / 16_384 / 2
 
 
 def test_others_go_on_while_there_is_always_something_to_read() -> None:
-    """The asynchronous client's connection alone, with all of a long answer there before it reads."""
+    """The asynchronous client's connection alone, with all of a long answer available before it reads."""
     here, there = socket.socketpair()
     there.setblocking(False)
     here.setblocking(False)

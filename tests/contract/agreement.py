@@ -1,4 +1,4 @@
-"""Where two answers to one request differ in what programs rely on."""
+"""Where two answers to the same request differ in something that programs rely on."""
 
 import json
 import re

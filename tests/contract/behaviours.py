@@ -1,4 +1,4 @@
-"""What the API does, as claims about the outcomes of a walk's steps, wherever these come from."""
+"""What the API does, as claims about the outcomes of a walk's steps, wherever the outcomes come from."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""How the facade makes each request, and what it should make of each answer, written out by hand.
+"""How the facade makes each request, and how it must read each answer, written by hand.
 
 The models are built from the wire's fields without the library's own tables, so that the two can disagree.
 """

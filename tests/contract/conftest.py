@@ -1,4 +1,4 @@
-"""The sandbox's own answers to the walk, as the wire has them."""
+"""The sandbox's own answers to the walk, as sent over the wire."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Fuzzing the sandbox from the description with schemathesis: single requests, and chains of them."""
+"""Fuzzes the sandbox from the description with schemathesis: single requests, and chains of them."""
 
 import json
 import os

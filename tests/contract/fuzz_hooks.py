@@ -1,4 +1,4 @@
-"""What the fuzzer writes otherwise, because the reference does not settle it.
+"""What the fuzzer generates differently, because the reference does not specify it.
 
 The fuzzer loads this by name, in its own process.
 """

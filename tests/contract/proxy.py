@@ -1,4 +1,4 @@
-"""A validating proxy between SDK and sandbox: Prism, which knows nothing of our own checks.
+"""A validating proxy between SDK and sandbox: Prism, which is independent of our own checks.
 
 Source: https://github.com/stoplightio/prism, `proxy --errors`. It notes what it objects to in
 a header, or answers in the sandbox's place.

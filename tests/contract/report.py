@@ -1,4 +1,4 @@
-"""What is documented, recorded, emulated and parsed, for each operation and status; found out, not written down."""
+"""Which statuses of each operation are documented, recorded, emulated and parsed; determined, not written by hand."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Taking the walk's steps through the facade: against a sandbox, or against what was recorded."""
+"""Takes the steps of the walk through the facade: against a sandbox, or against recordings."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""The sandbox does what the API does: one set of claims holds for it and for recordings, and their answers agree."""
+"""The sandbox behaves like the API: the same claims hold for it and for recordings, and their answers agree."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The recorder against the sandbox: a whole walk, failures on the way, interrupts, and what it takes out."""
+"""The recorder against the sandbox: a complete walk, failures, interrupts, and what the recorder removes."""
 
 import json
 import os

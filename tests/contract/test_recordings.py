@@ -1,4 +1,4 @@
-"""Every recorded answer is what the description says, and the facade makes of it what it should."""
+"""Every recorded answer matches the description, and the facade reads it correctly."""
 
 import attrs
 import pytest

@@ -1,4 +1,4 @@
-"""A field that goes missing anywhere is noticed, and named: in an answer, a description, a recording."""
+"""A field that is missing anywhere is noticed and named: in an answer, a description, a recording."""
 
 import copy
 import json

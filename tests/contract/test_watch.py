@@ -1,4 +1,4 @@
-"""The watch over the facade's requests sees what is wrong with one, wherever it went."""
+"""The watch over the facade's requests notices what is wrong with one, whichever server it is sent to."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every request that the facade sends in any test is held against the description, whichever server it goes to.
+"""Validates every request that the facade sends in any test against the description, whichever server it goes to.
 
 What the description merely says too narrowly (a closed list of words, a pattern) is for `make contract` to report; what
 contradicts it fails the test.

@@ -1,4 +1,4 @@
-"""Hold the description for other generators against the tools of other people that read it.
+"""Test the description for other generators with other people's tools.
 
     python -m tests.description [--python PYTHON]      check it
     python -m tests.description --lock                 renew package-lock.json from package.json

@@ -1,4 +1,4 @@
-"""All 13 operations and the usual refusals with httpx and the models that datamodel-code-generator made.
+"""All 13 operations and the usual refusals, with httpx and the models that datamodel-code-generator generates.
 
 Runs in the environment of that tool, beside `models_made.py`. Bodies are built by the models that the description
 names for them, and every answer is read by the model that it names for its status.

@@ -1,4 +1,4 @@
-"""The examples, each as a program of its own against a sandbox, and the failure that each is about."""
+"""Every example as a separate program against a sandbox, and the failure that it is about."""
 
 import contextlib
 import json

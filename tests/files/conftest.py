@@ -1,4 +1,4 @@
-"""What the tests of files share."""
+"""Fixtures for tests of files."""
 
 import csv
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Any table of values, in any format, reads back as the same values or is asked about; never silently different."""
+"""Any table of values, in any format, reads back as the same values or raises a question; never silently different."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""A file that is not what it seems is asked about, and each remedy works, in Python and on the command line."""
+"""A file that is not what it seems raises a question, and every remedy works, in Python and on the command line."""
 
 import ast
 import io

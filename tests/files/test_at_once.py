@@ -1,4 +1,4 @@
-"""Cells that are read many at once: as one by one, or not at all."""
+"""Cells that are read in bulk give the same result as one by one, or are not read in bulk."""
 
 from datetime import datetime
 from typing import Any

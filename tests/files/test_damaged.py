@@ -1,4 +1,4 @@
-"""Workbooks for which the library that reads them takes all memory, or gives up in a panic: a clear error instead."""
+"""Workbooks that make the library use all memory or panic: a clear error instead."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""CSV as people have it."""
+"""CSV as it occurs in practice."""
 
 import ast
 import io

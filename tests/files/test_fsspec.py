@@ -1,4 +1,4 @@
-"""Files of object stores, as fsspec opens them: here in its local and its memory file system."""
+"""Files in object stores, opened with fsspec: here in its local and its memory file systems."""
 
 import gzip
 import io

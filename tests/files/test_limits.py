@@ -1,4 +1,4 @@
-"""Files whose rows nothing could hold: a clear error, soon, and in time that grows as the file does."""
+"""Files whose rows do not fit in memory: a clear error, early, and in time that is linear in the size of the file."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Rows of databases: SQLite, and a real PostgreSQL."""
+"""Rows from databases: SQLite, and a real PostgreSQL."""
 
 import asyncio
 import io

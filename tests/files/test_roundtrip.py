@@ -1,4 +1,4 @@
-"""What csv.writer writes comes back as it was declared, or as it plainly is."""
+"""What csv.writer writes is read back as declared, or as it evidently is."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Where bytes come from: packed, piped, handed over, damaged."""
+"""Where bytes come from: compressed, piped, passed as objects, damaged."""
 
 import codecs
 import gzip

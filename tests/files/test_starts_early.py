@@ -1,4 +1,4 @@
-"""A file of any size starts to be sent when its beginning has been read."""
+"""A file of any size starts to be sent when its first rows have been read."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""`make fuzz`: spoil what comes from outside, for some minutes each; nothing may come of it but what is documented.
+"""`make fuzz`: corrupt what comes from outside, for some minutes each; only documented results are allowed.
 
     python -m tests.fuzz [--minutes 1] [--targets files,journal] [--seed N]
 

@@ -1,4 +1,4 @@
-"""Answers that no server should give: an error that is documented, soon, with nothing of the key in it."""
+"""Answers that no server should send: a documented error, in a short time, without the key."""
 
 import gzip
 import json

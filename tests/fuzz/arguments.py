@@ -1,4 +1,4 @@
-"""Command lines that nobody means: a line that says what is wrong, and the exit code that is documented."""
+"""Command lines that nobody intends: a line that says what is wrong, and the documented exit code."""
 
 import io
 import json

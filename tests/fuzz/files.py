@@ -1,4 +1,4 @@
-"""Files of every format, spoiled: rows, or a clear error; and the same whichever way the bytes come."""
+"""Corrupted files of every format: rows or a clear error, and the same result however the bytes arrive."""
 
 import csv
 import gzip

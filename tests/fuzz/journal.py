@@ -1,4 +1,4 @@
-"""Journals and dead letters that are cut, mixed up, or another's: what is stored is what is told, and nothing twice."""
+"""Journals and dead letters that are truncated, mixed up or of other runs: the report matches what is stored."""
 
 import os
 import shutil

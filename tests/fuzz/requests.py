@@ -1,4 +1,4 @@
-"""Requests that nobody should send to the sandbox: an answer, and all that it took in can be shown."""
+"""Requests that nobody should send to the sandbox: each is answered, and everything it accepted can be shown."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Case after case of a target, in a process of its own: what ends that one is a finding too.
+"""Runs case after case of a target in a separate process, because a crash of that process is a finding, too.
 
     python -m tests.fuzz.run TARGET SEED SECONDS CASES
 

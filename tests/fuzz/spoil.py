@@ -1,4 +1,4 @@
-"""How good input is spoiled, and what must hold of whatever is said about it."""
+"""How valid input is corrupted, and what must hold for every message about it."""
 
 import copy
 import logging

@@ -1,4 +1,4 @@
-"""The fuzzers find what is planted, and in a few cases nothing else; `make fuzz` tries as many as there is time for."""
+"""The fuzzers find planted mistakes, and nothing else in a few cases; `make fuzz` tries as many as time allows."""
 
 from random import Random
 from typing import Any

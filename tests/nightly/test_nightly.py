@@ -1,4 +1,4 @@
-"""The page "Run it every night" is followed as printed, through a night that fails in the middle and one that goes on.
+"""The page "Run it every night" is followed as printed, through a night that fails midway and one that resumes.
 
 What starts the script is taken from the page too: the crontab, the units, the workflow's steps.
 """

@@ -1,4 +1,4 @@
-"""Generate from every form and twist, then from twists thrown together, and see that the client sends the same.
+"""Generate from every form and twist, then from combinations of twists, and check that the client sends the same.
 
     python -m tests.pipeline [--minutes N] [--seed N]
 

@@ -1,4 +1,4 @@
-"""Copies of the project's description and generated code, to do things to."""
+"""Copies of the project's description and generated code, which tests may change."""
 
 import shutil
 from pathlib import Path

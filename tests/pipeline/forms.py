@@ -1,4 +1,4 @@
-"""The same API, described in other forms: each a change to the reference."""
+"""The same API described in other forms, each a change to the reference."""
 
 import copy
 import re

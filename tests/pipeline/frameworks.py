@@ -1,4 +1,4 @@
-"""The same API, as frameworks that write descriptions from code would describe it.
+"""The same API, as frameworks that generate descriptions from code would describe it.
 
 Swashbuckle, NSwag and what .NET 10 has itself belong to ASP.NET, which the service is built with; TypeSpec compiles a
 language of its own.

@@ -1,4 +1,4 @@
-"""The first real pull as a dry run: pull the same API in several forms, and see that everything goes on as before.
+"""A dry run of the first real pull: pull the same API in several forms, and check that everything still works.
 
     python -m tests.pipeline.pulls [--forms swashbuckle,strict] [--targets check,test] [FILE …]
 

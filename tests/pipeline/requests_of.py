@@ -1,4 +1,4 @@
-"""What the client makes of a generated package: its requests, in a process of its own, and its types.
+"""What the client does with a generated package: its requests, in a separate process, and its types.
 
 python -m tests.pipeline.requests_of        prints them as JSON, with whichever databox_openapi comes first
 """

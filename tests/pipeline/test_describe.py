@@ -1,4 +1,4 @@
-"""The description for other generators: valid, complete, open, and the same API."""
+"""The description for other generators: valid, complete, open, and of the same API."""
 
 import copy
 from pathlib import Path

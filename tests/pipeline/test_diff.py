@@ -1,4 +1,4 @@
-"""What changes on the wire is told, operation by operation; what changes in form is not."""
+"""Changes of the wire are reported, operation by operation; changes of form are not."""
 
 import copy
 import subprocess

@@ -1,4 +1,4 @@
-"""What the client sends and reads is in the description, and what is not is named: operation and field."""
+"""What the client sends and reads is in the description; what is not is named, by operation and field."""
 
 import copy
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""However the API is described, code comes out that says what is described, and sends the same."""
+"""However the API is described, the generated code matches the description and sends the same."""
 
 import copy
 import sys

@@ -1,4 +1,4 @@
-"""Whatever changes in the description shows in what the generator reads, or is named; nothing goes by in silence.
+"""Every change in the description shows in what the generator reads, or is named; none is ignored silently.
 
 Each field and parameter of each operation is renamed, dropped, retyped, required or not, and gets a neighbour: some
 hundreds of changes. The generator itself sees a sample, as it takes a second or two for each.

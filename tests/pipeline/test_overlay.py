@@ -1,4 +1,4 @@
-"""The overlay applier against the specification's rules, and what ours corrects."""
+"""The overlay applier against the rules of the specification, and what our overlay corrects."""
 
 import copy
 from typing import Any

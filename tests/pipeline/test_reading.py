@@ -1,4 +1,4 @@
-"""Bytes to a document: what stays as it was written, and what is refused, in one line that says where."""
+"""From bytes to a document: what stays unchanged, and what is refused, in one line that says where."""
 
 import pytest
 

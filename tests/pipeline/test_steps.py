@@ -1,4 +1,4 @@
-"""The seven steps to the plain form, and the names of classes, each by itself."""
+"""The seven steps to the plain form, and the names of classes, each tested separately."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""The same API in forms that nobody has listed: small changes of form, alone and thrown together."""
+"""The same API in forms that nobody has listed: small changes of form, alone and combined."""
 
 from collections.abc import Set
 from typing import Any

@@ -1,4 +1,4 @@
-"""`make pull`, `make diff` and `make generate` take the same files, and say the same of them."""
+"""`make pull`, `make diff` and `make generate` accept the same files, and report the same problems."""
 
 import copy
 from collections.abc import Callable

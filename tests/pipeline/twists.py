@@ -1,4 +1,4 @@
-"""Small changes of form, each of which may come together with any others.
+"""Small changes of form, each of which can be combined with any others.
 
 A publisher's tools decide all of this, and none of it changes what goes over the wire.
 """

@@ -1,4 +1,4 @@
-"""Requests that many tests of the sandbox send, by a client that is not the library's."""
+"""Requests that many tests of the sandbox send, with a client that is independent of the library."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a model of the sandbox says of columns, written apart from it."""
+"""A model of the types of columns in the sandbox, written independently of it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Administration over HTTP, held against its description."""
+"""Administration over HTTP, compared with its description."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The sandbox over plain HTTP: what each operation answers, and its refusals."""
+"""The sandbox over plain HTTP: what each operation answers, and what it refuses."""
 
 import json
 import math

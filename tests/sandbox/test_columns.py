@@ -1,4 +1,4 @@
-"""What type a column gets, and which records are rejected for it."""
+"""Which type a column gets, and which records are rejected because of it."""
 
 from typing import Any
 

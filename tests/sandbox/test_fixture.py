@@ -1,4 +1,4 @@
-"""The pytest plugin in a project of a user's: installed beside it, and used by name alone."""
+"""The pytest plugin in a user's project: installed next to it, and used by name alone."""
 
 import subprocess
 import sys

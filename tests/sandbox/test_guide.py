@@ -1,4 +1,4 @@
-"""What the guide to the sandbox shows runs as printed."""
+"""The examples in the guide to the sandbox run as printed."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""What a client may send, by mistake or in bad faith: a clean refusal each time, and the sandbox goes on."""
+"""What a client may send by mistake or in bad faith: a clean refusal each time, and the sandbox keeps working."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The sandbox keeps no key of a request, wherever it stands: somebody may send a real one in the wrong place."""
+"""The sandbox records no key of a request, wherever it is: someone may send a real one in the wrong place."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""When an accepted ingestion takes effect: at once, later, when asked about, by hand; and the clock."""
+"""When an accepted ingestion takes effect: immediately, later, when polled, on demand; and the clock."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What was taken in can be shown: the log, the faults and the world stay readable, whatever they hold."""
+"""What the sandbox accepted can be shown: the log, the faults and the world stay readable, whatever they contain."""
 
 import json
 import logging

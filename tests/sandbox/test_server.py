@@ -1,4 +1,4 @@
-"""The sandbox as a thing to have: recording, limits, state, starting, stopping."""
+"""The sandbox as an object: recording, limits, state, starting, stopping."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Counts are truthful: the sandbox against a model of it."""
+"""Counts are correct: the sandbox against a model of it."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What type checkers make of programs that use the package. Nothing here runs: `make check` has it read."""
+"""What type checkers infer from programs that use the package. Nothing here runs: `make check` reads it."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import date

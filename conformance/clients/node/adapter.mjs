@@ -1,4 +1,4 @@
-// The client as the runner asks it: a line of JSON in, a line of JSON out.
+// The adapter for the runner: reads a line of JSON for each case, and writes one.
 
 import readline from 'node:readline';
 import { Batcher, UnderWay, bodyOf } from './batches.mjs';
@@ -15,7 +15,7 @@ import { report, shareOut, sharesByStatus } from './settle.mjs';
 const KEY = 'conformance-key-0123456789';
 const told = (error) => ({ ...error, report: undefined, outcomes: undefined, message: error.message });
 
-// JavaScript has no type for a duration; libraries do, and tell by this name.
+// JavaScript has no type for a duration; libraries have, and identify it by this name.
 class Duration {
   get [Symbol.toStringTag]() { return 'Duration'; }
 }
@@ -45,7 +45,7 @@ function failed(how) {
   return caught(() => read('datasets.purge', OPERATIONS['datasets.purge']({ dataset_id: 'd' }), response)).error;
 }
 
-// No entry covers rows that it is not about, so a batch that invalid rows part has several.
+// An entry covers only the rows it is about, so a batch with invalid rows in the middle has several.
 function stretches({ places, outcome }) {
   const made = [];
   for (const place of places) {

@@ -1,13 +1,13 @@
-// Encoded rows to requests, by count and by exact bytes; and which requests may be under way together.
+// Splits encoded rows into requests, by count and by exact bytes, and decides which requests may be in flight together.
 
 import { InvalidRecord } from './encode.mjs';
 
-const HEAD = '{"records":[', TAIL = ']}', AROUND = HEAD.length + TAIL.length - 1; // each row counts with a comma, and the last has none
+const HEAD = '{"records":[', TAIL = ']}', AROUND = HEAD.length + TAIL.length - 1; // each row is counted with a comma, which the last one lacks
 
 export const bodyOf = (rows) => `${HEAD}${rows.map((row) => row.json).join(',')}${TAIL}`;
 
-// Collects rows { index, json, key } until no more fit in one request. `ends` are those of earlier runs, which are kept
-// to: [{ row, maxBytes }], `row` being the place of the first row behind a batch.
+// Collects rows { index, json, key } until a request is full. `ends` are the boundaries of earlier runs, which are kept:
+// [{ row, maxBytes }], where `row` is the position of the first row after a batch.
 export class Batcher {
   #held = [];
   #bytes = AROUND;
@@ -16,7 +16,7 @@ export class Batcher {
     Object.assign(this, { size, maxBytes, ends: [...ends] });
   }
 
-  // Returns the batches that are complete before the row, or with it. A row that is too large for any is thrown.
+  // Returns the batches that are complete before this row, or with it. Throws if the row is too large for any request.
   add(row) {
     const made = [];
     while (this.ends.length && row.index >= this.ends[0].row) {
@@ -25,7 +25,7 @@ export class Batcher {
     }
     const [end] = this.ends, most = end ? end.maxBytes : this.maxBytes, more = Buffer.byteLength(row.json) + 1;
     if (AROUND + more > most) {
-      const problem = new InvalidRecord(row.index, null, `makes a request of ${AROUND + more} bytes, and ${most} are allowed`);
+      const problem = new InvalidRecord(row.index, null, `needs a request of ${AROUND + more} bytes, and at most ${most} are allowed`);
       throw Object.assign(problem, { made });
     }
     if (!end && this.#bytes + more > most) made.push(...this.flush());
@@ -43,7 +43,7 @@ export class Batcher {
   }
 }
 
-// Batches under way. With primary keys two rows of one key never are together, so that the last one wins.
+// The batches in flight. Two rows with the same key are never in flight together, so that the last one wins.
 export class UnderWay {
   #keys = new Map();
 
@@ -55,7 +55,7 @@ export class UnderWay {
     return this.#keys.size;
   }
 
-  // `kept` are those that wait for a service that takes nothing; they make room for others.
+  // `kept` is the number of batches that wait for the service during an outage; they make room for others.
   hasRoom(kept = 0) {
     return this.size - kept < this.concurrency && this.size < this.concurrency + Math.max(this.concurrency, 8);
   }

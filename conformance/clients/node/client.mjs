@@ -1,4 +1,5 @@
-// One request with its attempts. Each exchange has a connection of its own, so no bytes of another can be in it.
+// Sends a request, in as many attempts as necessary. Each attempt has its own connection, so that an answer never contains
+// bytes of another one.
 
 import http from 'node:http';
 import https from 'node:https';
@@ -11,15 +12,15 @@ const CERTIFICATE = /CERT|SIGNATURE|ERR_TLS|SELF_SIGNED/;
 const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
 export class Client {
-  // baseUrl without a slash at its end; timeout in seconds for one attempt as a whole; rateLimit false for none.
+  // `baseUrl` has no trailing slash; `timeout` limits an attempt as a whole, in seconds; `rateLimit: false` means no limit.
   constructor(key, baseUrl, { maxRetries = 4, timeout = 30, rateLimit = true } = {}) {
     Object.assign(this, { baseUrl, maxRetries, timeout });
-    Object.defineProperty(this, 'key', { value: key }); // so that no log of this object shows it
+    Object.defineProperty(this, 'key', { value: key }); // not enumerable, so that logging this object does not show it
     Object.defineProperty(this, 'limiter', { value: rateLimit ? limiterOf(key, baseUrl) : null });
   }
 
-  // Returns the operation's result, after as many attempts as it takes. `accept` may refuse what was read; `attempts` is
-  // kept up to date about whether one may have taken effect, and when the first failed and the last began.
+  // Returns the operation's result, after as many attempts as necessary. `accept` may reject it. `attempts` records
+  // whether an attempt may have taken effect, when the first one failed, and when the last one started.
   async send(name, args, { maxRetries = this.maxRetries, accept = name === 'datasets.get_ingestion' ? isAbout(args.ingestion_id) : (answer) => answer, attempts = {} } = {}) {
     checkIds(args);
     const request = OPERATIONS[name](args);
@@ -36,9 +37,9 @@ export class Client {
       }
       attempts.failedAt ??= performance.now() / 1000;
       attempts.open ||= effectOf(failure) === 'open';
-      // Gone after an attempt that may have done it: it did.
+      // A 404 after an attempt that may have taken effect: that attempt deleted the object.
       if (attempts.open && request.method === 'DELETE' && failure.kind === 'NotFoundError') return null;
-      // What stands in the API's place would meet the next attempt too; only rows are worth one more.
+      // Whatever answers in the API's place would answer the next attempt as well; only rows are worth another one.
       const repeatable = request.repeatable && (failure.kind !== 'InvalidResponseError' || name === 'datasets.create_ingestion');
       const wait = waitBeforeRetry(failure, { attempt, max_retries: maxRetries, repeatable });
       const pause = askedToWait(failure) ?? (failure.kind === 'RateLimitError' ? wait : null);
@@ -48,7 +49,7 @@ export class Client {
     }
   }
 
-  // Resolves to { status, headers, body }, or rejects with what kept the answer from arriving whole.
+  // Resolves to { status, headers, body }; rejects if the answer did not arrive completely.
   #exchange({ method, path, query, body }, left) {
     const asked = new URLSearchParams(query).toString(), url = new URL(`${this.baseUrl}${path}${asked ? `?${asked}` : ''}`);
     const payload = body === null ? null : Buffer.from(typeof body === 'string' ? body : stringify(body));
@@ -61,7 +62,7 @@ export class Client {
         clearTimeout(timer);
         request.destroy();
         const response = answer && { status: answer.statusCode, headers: answer.headers, body: Buffer.concat(chunks).toString('utf8') };
-        if (response && (!problem || response.status < 200 || response.status >= 300)) resolve(response); // the status says no, whatever else was to come
+        if (response && (!problem || response.status < 200 || response.status >= 300)) resolve(response); // the status is a refusal, even if the body is incomplete
         else reject(this.#lost(`${method} ${path}`, problem, sent));
       };
       const timer = setTimeout(() => end({ timeout: true }), this.timeout * 1000);
@@ -72,7 +73,7 @@ export class Client {
         answer = response;
         response.on('data', (chunk) => chunks.push(chunk));
         response.on('error', failed);
-        response.on('end', () => end(response.complete ? null : { code: 'the answer broke off' }));
+        response.on('end', () => end(response.complete ? null : { code: 'the answer was truncated' }));
       });
       request.end(payload);
     });

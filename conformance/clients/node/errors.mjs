@@ -1,4 +1,4 @@
-// What went wrong, in words without the key; and whether the same request may go again.
+// Errors, whose messages never contain the key, and the decision whether to retry.
 
 export const FIRST_WAIT = 0.5, LONGEST_WAIT = 30, LONGEST_RETRY_AFTER = 120;
 
@@ -9,7 +9,7 @@ export class DataboxError extends Error {
   }
 }
 
-// What a server said, fit to be shown. The key goes first, before anything is shortened.
+// What a server said, in a form that can be shown. The key is removed first, before anything is shortened.
 
 export const hidden = (value, key) => {
   if (!key) return value;
@@ -19,7 +19,7 @@ export const hidden = (value, key) => {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [hidden(name, key), hidden(each, key)]));
 };
 
-// What is not closed is read to its end, so that the search does not start again at every "<".
+// An unclosed tag extends to the end, so that the search does not start again at every "<".
 const MARKUP = /<!--[\s\S]*?(-->|$)|<(script|style)\b[\s\S]*?(<\/\2\s*>|$)|<[^<>]*>/gi;
 const NAMED = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' };
 const line = (text) => {
@@ -35,7 +35,7 @@ export const excerpt = (body) => {
 export const text = (value) => (typeof value === 'string' ? value : Number.isInteger(value) || typeof value === 'bigint' ? String(value) : null);
 export const object = (value) => (value !== null && typeof value === 'object' && !Array.isArray(value) ? value : {});
 
-// The entries of `errors`: a list of objects, or fields with their messages as ASP.NET has it.
+// The entries of `errors`: a list of objects, or an object that maps fields to messages, as in ASP.NET.
 export const details = (value) => {
   if (value === null || value === undefined) return [];
   const byField = object(value);
@@ -51,7 +51,7 @@ const KINDS = {
   400: 'BadRequestError', 401: 'AuthenticationError', 403: 'PermissionDeniedError', 404: 'NotFoundError', 409: 'ConflictError',
   413: 'RequestTooLargeError', 429: 'RateLimitError',
 };
-// The API's table of codes gives no statuses; these are the usual ones for each meaning.
+// The API documents its codes without statuses; these are the usual ones for each meaning.
 const STATUS_OF = {
   invalid_json: 400, invalid_input: 400, invalid_field_value: 400, missing_required_field: 400, schema_mismatch: 400, too_many_errors: 400,
   dataset_limit_exceeded: 400, invalid_api_key: 401, forbidden: 403, not_found: 404, duplicate_record: 409, request_too_large: 413,
@@ -60,7 +60,7 @@ const STATUS_OF = {
 const ADVICE = {
   BadRequestError: 'Correct the request.', AuthenticationError: 'Check the key.', PermissionDeniedError: 'The user does not have permission.',
   NotFoundError: 'Check the id.', ConflictError: 'It must be unique.', RequestTooLargeError: 'Send less at once.',
-  RateLimitError: 'Wait, or let fewer share the key.', ServerError: 'Try again later, and quote the request id.',
+  RateLimitError: 'Wait, or share the key among fewer programs.', ServerError: 'Try again later, and quote the request id.',
 };
 const kindOf = (status) => (status >= 500 ? 'ServerError' : KINDS[status] ?? 'APIStatusError');
 const isSuccess = (status) => status >= 200 && status < 300;
@@ -90,7 +90,7 @@ export function retryAfter(headers) {
   return Number.isNaN(moment) ? null : Math.max(0, (moment - Date.now()) / 1000);
 }
 
-// Whether the failed request can have taken effect decides about the next attempt.
+// Whether a failed request is retried depends on whether it can have taken effect.
 
 export function effectOf(failure) {
   if (failure.connection) return { 'not sent': 'none', lost: 'open', certificate: 'refused' }[failure.connection];

@@ -1,4 +1,4 @@
-// Rows to batches to outcomes: reads, sends, asks what became of them, reports.
+// From rows to batches to outcomes: reads, sends, verifies, reports.
 
 import { randomBytes } from 'node:crypto';
 import { Batcher, UnderWay, bodyOf } from './batches.mjs';
@@ -24,8 +24,8 @@ const DEFAULTS = {
   onRefusal: 'isolate', onAmbiguous: 'auto', journal: null, deadLetter: null,
 };
 
-// Returns { report, outcomes }, whatever happened to the rows; throws what kept them from being read or noted, with the
-// same beside it.
+// Returns { report, outcomes }, whatever the outcomes are. If the rows could not be read, or not recorded in the journal,
+// throws that error, with the same properties.
 export const ingest = (client, datasetId, rows, options = {}) => new Ingest(client, datasetId, { ...DEFAULTS, ...options }).run(rows);
 
 class Ingest {
@@ -74,7 +74,7 @@ class Ingest {
   async #sendAll(rows) {
     const source = rows[Symbol.asyncIterator]?.() ?? rows[Symbol.iterator]();
     while (!this.#stopped) {
-      if (!this.underWay.hasRoom(this.patience.makesRoom)) { // nothing is read before it can be sent
+      if (!this.underWay.hasRoom(this.patience.makesRoom)) { // nothing is read until it can be sent
         await this.#change();
         continue;
       }
@@ -105,9 +105,9 @@ class Ingest {
     } catch (error) {
       if (!(error instanceof InvalidRecord)) throw error;
       try {
-        json ??= encode(row, index).json; // it may lack a key
+        json ??= encode(row, index).json; // it may only lack a key
       } catch {
-        // it has none
+        // it cannot be encoded
       }
       this.#invalid.push({ index, json, shown: shown(row), error: error.message });
       return error.made ?? [];
@@ -130,7 +130,7 @@ class Ingest {
     }
     const keys = batch.rows.map((row) => row.key).filter((key) => key !== null);
     while (!this.#stopped && !this.underWay.mayGo(keys, this.patience.makesRoom)) await this.#change();
-    if (this.#stopped) return; // it stays unsent, or what it was
+    if (this.#stopped) return; // it is unsent, or keeps its earlier outcome
     const { onRefusal } = this.options, span = [whole[0].index, whole.at(-1).index + 1];
     batch.isolation = new Isolation(batch.rows, {
       span, isolate: onRefusal === 'isolate', resend: this.resend, keyed: this.keyed, budget: this.#budget, lost: batch.before?.outcome === 'ambiguous' });
@@ -141,7 +141,7 @@ class Ingest {
       this.#tasks.delete(task);
     });
     this.#tasks.add(task);
-    if (number === 0) await task; // alone: a wrong key or dataset shall not cost several batches
+    if (number === 0) await task; // alone, so that a wrong key or dataset fails only one batch
   }
 
   #fail(error) {
@@ -175,7 +175,7 @@ class Ingest {
     }
   }
 
-  // Sends a part as often as it takes; null when nothing more goes.
+  // Sends a part as often as necessary. Returns null if the run stops before it is sent.
   async #delivered(number, part) {
     for (;;) {
       const wait = this.patience.turn(number, now());
@@ -191,7 +191,7 @@ class Ingest {
         return answer;
       }
       if (!this.patience.keeps(number, answer.error, part.attempts, now())) {
-        if (this.patience.over) answer.error.message += ` ${this.patience.over} Run again with the journal to go on.`;
+        if (this.patience.over) answer.error.message += ` ${this.patience.over} Run again with the journal to resume.`;
         return answer;
       }
       part.error = answer.error;
@@ -205,7 +205,7 @@ class Ingest {
     const args = { dataset_id: this.datasetId, body: bodyOf(part.rows), repeatable: this.resend };
     const accept = (receipt) => {
       if (this.#claim(part, receipt.ingestion_id)) return receipt;
-      throw unreadable({ method: 'POST', path: `/v1/datasets/${this.datasetId}/data` }, 200, `it has the id of an ingestion that was there before, ${receipt.ingestion_id}`);
+      throw unreadable({ method: 'POST', path: `/v1/datasets/${this.datasetId}/data` }, 200, `it has the id of an ingestion that another batch already has, ${receipt.ingestion_id}`);
     };
     try {
       const receipt = await this.client.send('datasets.create_ingestion', args, { maxRetries, accept, attempts: part.attempts });
@@ -216,8 +216,8 @@ class Ingest {
     }
   }
 
-  // Whether a part may have an ingestion id, as no other one has it. Of two that were under way at the same time nobody
-  // knows whose it is.
+  // Whether a part may have an ingestion id, because no other part has it. If two parts that were in flight together get
+  // the same id, it is unknown whose it is.
   #claim(part, id, earlier = false) {
     if (!this.#claims.has(id)) this.#claims.set(id, { part, before: earlier ? 0 : this.#gone });
     const claim = this.#claims.get(id);
@@ -225,9 +225,9 @@ class Ingest {
     return claim.part === part;
   }
 
-  // What came of it
+  // Outcomes
 
-  // Batches, or the parts in which they went: { rows, span, outcome, ingestionId, error, shares, rejected, ask, isNew }.
+  // Batches, or the parts they were sent in: { rows, span, outcome, ingestionId, error, shares, rejected, ask, isNew }.
   #leaves() {
     return this.#batches.flatMap((batch) => (batch.leaves ??= this.#leavesOf(batch)));
   }
@@ -239,7 +239,7 @@ class Ingest {
       return isolation.rest().map(([part, answer]) => {
         const doubted = this.#doubted.has(part) && answer.ingestionId;
         const outcome = doubted ? 'ambiguous' : outcomeOf(answer);
-        const error = doubted ? `The answer named an ingestion that another batch got as well: ${answer.ingestionId}.` : answer.error?.message ?? null;
+        const error = doubted ? `The answer has the id of an ingestion that another batch got as well: ${answer.ingestionId}.` : answer.error?.message ?? null;
         this.journal?.amend(part.span[0], { state: outcome, error, ingestionId: doubted ? null : answer.ingestionId });
         return leaf(part.rows, part.span, { outcome, ingestionId: doubted ? null : answer.ingestionId, error });
       });
@@ -286,14 +286,14 @@ class Ingest {
     this.journal.lost(why);
   }
 
-  // Accounts for every row, in the report and the dead letters.
+  // Accounts for every row, in the report and in the dead letters.
   #conclude() {
     for (const rows of this.batcher.flush()) this.#batches.push({ whole: rows, rows, leftOut: [], before: null, isolation: null, leaves: null });
     const leaves = this.#leaves(), rowOf = new Map(this.#batches.flatMap((batch) => batch.whole.map((row) => [row.index, row])));
     const leftOut = this.#batches.flatMap((batch) => batch.leftOut).map((each) => ({ ...each, row: rowOf.get(each.index) }));
     const outcomes = [
       ...leaves.map((leaf) => ({ ...leaf.shares, outcome: leaf.outcome, error: leaf.error, rows: leaf.rows.length, places: leaf.rows.map((row) => row.index) })),
-      ...leftOut.map(({ index, outcome, error }) => ({ outcome, rows: 1, places: [index], error: `Not sent again, since newer rows of the same keys were accepted. ${error ?? ''}` })),
+      ...leftOut.map(({ index, outcome, error }) => ({ outcome, rows: 1, places: [index], error: `Not sent again, because newer rows with the same keys were accepted. ${error ?? ''}` })),
       ...this.#invalid.map(({ index, error }) => ({ outcome: 'invalid', rows: 1, places: [index], error })),
     ].sort((one, other) => one.places[0] - other.places[0]);
     const { deadLetter, verify: mode } = this.options;
@@ -306,7 +306,7 @@ class Ingest {
   }
 }
 
-// Without an id and an error nothing was sent.
+// Without an id and an error, nothing was sent.
 function outcomeOf({ ingestionId, error, open }) {
   if (ingestionId) return 'accepted';
   if (open) return 'ambiguous';

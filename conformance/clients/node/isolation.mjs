@@ -1,7 +1,8 @@
-// Which rows a batch was refused for: halves, quarters, and then part by part. A refusal never had an effect.
+// Finds the rows that a batch was refused for: in halves, then in quarters, then part by part. A refused request had no
+// effect, so its rows can be sent again.
 
 const BUDGET = 100, QUARTERS = 2;
-// Codes that say nothing about single rows.
+// Codes that are not about individual rows.
 const ELSEWHERE = new Set(['invalid_json', 'dataset_limit_exceeded', 'invalid_api_key', 'forbidden', 'not_found', 'method_not_allowed',
   'unsupported_media_type', 'rate_limited', 'internal_error', 'service_unavailable']);
 const PLACE = /records?\[\d+\]|\b(?:row|record|line|item)s?\s*(?:no\.?|number)?\s*[#:]?\s*\d/i;
@@ -10,7 +11,7 @@ const escaped = (name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 const isAboutRows = (error) => (['BadRequestError', 'RequestTooLargeError'].includes(error?.kind) || error?.status_code === 422)
   && !error.errors.some((entry) => ELSEWHERE.has(entry.code));
 
-// Whether the words of a refusal name a row or a column.
+// Whether the message of a refusal names a row or a column.
 function namesRows(error, rows) {
   const words = error.errors.length ? error.errors.map((entry) => entry.message ?? '') : [error.message.slice(error.message.indexOf(': '))];
   const fields = error.errors.map((entry) => entry.field).filter(Boolean);
@@ -25,7 +26,7 @@ function namesRows(error, rows) {
 
 const wordsOf = (error) => JSON.stringify(error.errors.length ? error.errors.map((e) => [e.code, e.message, e.field]) : error.message.replace(/ \(request id .*?\)/, ''));
 
-// How many rows may still be found one by one in a run.
+// How many more rows may be isolated in a run.
 export class Budget {
   left = BUDGET;
 }
@@ -33,8 +34,8 @@ export class Budget {
 const amended = (error, words) => Object.assign(Object.create(Object.getPrototypeOf(error)), error, { message: `${error.message} ${words}` });
 const rank = (part) => Math.min(part.depth, QUARTERS + 1);
 
-// The sending of one batch: whole at first, and perhaps in parts { rows, span, depth, attempts, error }. A span are the
-// places from the first one on and before the second; rows that are left out of a batch may lie in it.
+// One batch while it is being sent: as a whole at first, and later perhaps in parts { rows, span, depth, attempts, error }.
+// A span is [first position, position after the last]; it may include rows that are left out of the batch.
 export class Isolation {
   ended = []; // [part, answer]
   #refused = [];
@@ -47,7 +48,7 @@ export class Isolation {
     Object.assign(this, { isolate, resend, keyed, budget });
   }
 
-  // The part to send now. One waits while an earlier one has a row of the same key.
+  // The part to send next. A part waits while an undecided earlier one has a row with the same key.
   next() {
     let found;
     const before = new Set();
@@ -59,7 +60,7 @@ export class Isolation {
     return found;
   }
 
-  // The sending of a part ended in { ingestionId } or { error, open }. Returns what takes its place: [{ old, made }].
+  // Records that sending a part ended in { ingestionId } or { error, open }. Returns which parts replace it: [{ old, made }].
   answered(part, answer) {
     const { error } = answer;
     if (!this.isolate || !error || !isAboutRows(error)) return this.#ends(part, answer);
@@ -71,21 +72,21 @@ export class Isolation {
     if (part.rows.length === 1) {
       this.budget.left -= 1;
       this.#found += 1;
-      // This very row was not taken earlier either, though the answer to that was lost.
+      // If the message names the row, an earlier attempt whose answer was lost was refused as well.
       const open = answer.open && !(this.keyed && namesRows(error, part.rows));
       return this.#ends(part, { ...answer, open });
     }
     if (answer.open && !this.resend) return this.#ends(part, answer);
-    if (this.budget.left <= 0) return this.#ends(part, { ...answer, error: amended(error, `${BUDGET} rows of this run had been refused one by one, so these were not tried singly.`) });
+    if (this.budget.left <= 0) return this.#ends(part, { ...answer, error: amended(error, `${BUDGET} rows of this run had already been isolated, so this batch was not split.`) });
     const changes = [this.#split(part, Math.ceil(part.rows.length / 2))];
     if (this.#refused.length === 4 && this.#refused[3] === part && !this.#decided && error.kind === 'RequestTooLargeError') {
-      if (this.pending[0].rows.length > 1) changes.push(this.#split(this.pending[0], 1)); // less at once may do, so one row alone decides
+      if (this.pending[0].rows.length > 1) changes.push(this.#split(this.pending[0], 1)); // fewer rows may be accepted, so a single row decides
       this.pending[0].depth = QUARTERS;
     }
     return changes;
   }
 
-  // What became of each part, those too that did not go.
+  // The outcome of each part, including those that were not sent.
   rest() {
     const waiting = this.pending.map((part) => [part, { error: part.error, open: part.attempts.open }]);
     return [...this.ended, ...waiting].sort(([one], [other]) => one.rows[0].index - other.rows[0].index);
@@ -107,7 +108,7 @@ export class Isolation {
     const parts = [...this.ended.map(([part]) => part), ...this.pending];
     const open = this.whole.attempts.open || parts.some((part) => part.attempts.open);
     this.budget.left += this.#found;
-    this.ended = [[this.whole, { error: amended(error, 'All parts of the batch were refused in these words: it is the request.'), open }]];
+    this.ended = [[this.whole, { error: amended(error, 'All parts of the batch were refused with this message, so the request is at fault.'), open }]];
     this.pending = [];
     return [{ old: parts, made: [this.whole] }];
   }

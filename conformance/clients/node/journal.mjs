@@ -1,5 +1,5 @@
-// What was sent, so that a second run goes on where the first stopped: a file of JSON Lines to which is only appended.
-// Each line holds entries, and the last entry of a place is the one that holds; a line that was torn off holds none.
+// Records what was sent, so that a second run can resume where the first stopped: a file of JSON Lines that is only
+// appended to. Each line has entries; the last entry for a position counts. A truncated line is ignored.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
@@ -8,11 +8,11 @@ import { DataboxError } from './errors.mjs';
 const FORMAT = 'databox journal 1';
 export const digestOf = (text) => createHash('sha256').update(text).digest('hex').slice(0, 16);
 export const configuration = (message) => new DataboxError('ConfigurationError', message);
-const UNANSWERED = 'An earlier run ended when this was sent and no answer to it was noted: it may be stored.';
+const UNANSWERED = 'An earlier run ended after this was sent and before its answer was recorded: it may be stored.';
 const mayBeStored = (entry) => ['sending', 'ambiguous'].includes(entry.state);
 
 export class Journal {
-  #entries = new Map(); // by the place of the first row
+  #entries = new Map(); // by the position of the first row
   #known = [];
   #about = {};
 
@@ -23,7 +23,7 @@ export class Journal {
     this.#file = openSync(path, 'a', 0o600);
     if (this.isNew) this.#write({ format: FORMAT, about: { ...about, id: randomBytes(8).toString('hex') } });
     for (const [name, value] of Object.entries(about)) {
-      if (this.#about[name] !== value) throw this.#problem(`belongs to another ingest: its ${name} are '${this.#about[name]}', not '${value}'. Name the journal of this one.`);
+      if (this.#about[name] !== value) throw this.#problem(`belongs to another ingest, with the ${name} '${this.#about[name]}', not '${value}'. Use the journal of this ingest.`);
     }
     this.id = this.#about.id;
   }
@@ -35,13 +35,13 @@ export class Journal {
     try {
       if (JSON.parse(lines[0]).format !== FORMAT) throw new Error();
     } catch {
-      throw this.#problem('is no journal. Name another file; this one is left alone.');
+      throw this.#problem('is not a journal. Use another file; this one was not changed.');
     }
     for (const line of lines) {
       try {
         this.#take(JSON.parse(line));
       } catch {
-        // it was torn off, so what it says has not happened
+        // it is truncated, so what it records has not happened
       }
     }
     this.#known = this.#sorted();
@@ -67,7 +67,7 @@ export class Journal {
     closeSync(this.#file);
   }
 
-  // Where the batches of earlier runs ended, and what bounded them.
+  // Where the batches of earlier runs ended, and their limits on bytes.
   get ends() {
     return this.#known.map((entry) => ({ row: entry.rows.at(-1)[0] + 1, maxBytes: entry.maxBytes }));
   }
@@ -84,9 +84,9 @@ export class Journal {
     return this.#about.letters?.[path] ?? [];
   }
 
-  // What this run does
+  // This run
 
-  // Notes batches: `rows` are all of each, those too that are left out.
+  // Records batches: `rows` are all rows of each, including those that are left out.
   note(...entries) {
     this.#write({ entries: entries.map(({ span, rows, ...rest }) => ({
       ...this.#entries.get(span[0]), first: span[0], rows: rows.map((row) => [row.index, digestOf(row.json), row.key && digestOf(row.key)]), ...rest })) });
@@ -96,7 +96,7 @@ export class Journal {
     if (this.#entries.has(first)) this.#write({ entries: [{ ...this.#entries.get(first), ...changes }] });
   }
 
-  // Other parts of a batch take the place of some, in one line.
+  // Replaces parts of a batch with others, in one line.
   replace(old, made) {
     const { maxBytes } = this.#entries.get(old[0]) ?? {};
     const entries = made.map(({ span, rows, state, error, leftOut }) => ({ first: span[0], maxBytes, state, error, leftOut,
@@ -108,25 +108,25 @@ export class Journal {
     if (total) this.#write({ about: { total } });
   }
 
-  // Rows that are about to be written to dead letters, beside what is there: [[place, digest]].
+  // Records the dead letters of this journal that are about to be in the file: [[position, digest]].
   noteLetters(path, rows) {
     this.#write({ about: { letters: { ...this.#about.letters, [path]: rows } } });
   }
 
-  // The source ended after so many batches.
+  // Records that the source ended after this many batches.
   ended(batches) {
     if (batches < this.#known.length) throw this.#otherInput('it had more rows');
     if (batches) this.#write({ about: { batches } });
   }
 
-  // Rows of earlier runs may not be there any more.
+  // Records that rows of earlier runs may be gone.
   lost(why) {
     const entries = this.#known.filter((entry) => entry.state === 'accepted').map((entry) => ({ ...entry, lost: why }));
     this.#write({ entries });
   }
 
-  // What earlier runs leave to do for the batch of that number: { rows, leftOut, send, before }. `complete` says that
-  // there surely are no more rows of it.
+  // What earlier runs have left to do for the batch with this number: { rows, leftOut, send, before }. `complete` says that
+  // the batch certainly has no more rows.
   plan(number, rows, { complete, resend }) {
     const entry = this.#known[number];
     if (!entry) {
@@ -137,7 +137,7 @@ export class Journal {
     const whole = noted.join() === given.join();
     if (!whole && (complete || given.some((digest, place) => digest !== noted[place]))) {
       const at = given.findIndex((digest, place) => digest !== noted[place]);
-      throw this.#otherInput(at < 0 ? `there is a row after row ${rows.at(-1).index} that is missing now` : `row ${rows[at].index} is not what it was`);
+      throw this.#otherInput(at < 0 ? `the row after row ${rows.at(-1).index} is missing` : `row ${rows[at].index} has changed`);
     }
     return entry.state === 'accepted' ? this.#accepted(entry, rows, whole) : this.#rest(entry, rows, whole, resend);
   }
@@ -154,7 +154,7 @@ export class Journal {
     const outcome = mayBeStored(entry) ? 'ambiguous' : entry.state === 'unsent' ? 'unsent' : 'failed';
     const said = entry.state === 'sending' ? UNANSWERED : entry.error, newer = this.#newer(rows);
     const known = new Map((entry.leftOut ?? []).map((each) => [each.index, each]));
-    // An old value is never put over a newer one that was accepted.
+    // An old value never overwrites a newer one that was accepted.
     const leftOut = rows.filter((row) => newer.get(row.index)?.accepted !== undefined)
       .map((row) => ({ ...(known.get(row.index) ?? { index: row.index, outcome, error: said }), by: newer.get(row.index).accepted }));
     const out = new Set(leftOut.map((each) => each.index)), rest = rows.filter((row) => !out.has(row.index));
@@ -163,13 +163,13 @@ export class Journal {
     if (!rest.length || !whole || (mayBeStored(entry) && !resend)) return { rows: rest, leftOut, send: false, before };
     const possible = rest.map((row) => newer.get(row.index)?.possible).find((by) => by !== undefined);
     if (possible !== undefined && !resend) {
-      const held = `Not sent again: row ${possible}, which is newer and has the key of one of these, was sent, and its answer was lost. With on_ambiguous="resend" both go again, in their order. Before: ${said}`;
+      const held = `Not sent again: row ${possible}, which is newer and has the same key as one of these, was sent, and its answer was lost. With on_ambiguous="resend", both are sent again, in order. Earlier: ${said}`;
       return { rows: rest, leftOut, send: false, before: { outcome, error: held } };
     }
     return { rows: rest, leftOut, send: true, before };
   }
 
-  // For the places of rows the last later rows of their keys: accepted, and possibly stored.
+  // Maps the positions of rows to the last later rows with the same key: accepted, and possibly stored.
   #newer(rows) {
     const found = new Map(), keys = new Map(), last = rows.at(-1).index;
     for (const row of rows) if (row.key) keys.set(digestOf(row.key), [...(keys.get(digestOf(row.key)) ?? []), row.index]);
@@ -186,13 +186,13 @@ export class Journal {
   }
 
   #otherInput(what) {
-    return this.#problem(`belongs to another input: ${what}. Run again with the rows that it began with.`);
+    return this.#problem(`belongs to another input: ${what}. Run again with the rows that it was started with.`);
   }
 
-  // No remedy may store rows twice.
+  // No advice may store rows twice.
   #problem(what) {
     const rows = this.#about['primary keys'] ? 0 : this.#sorted().filter((entry) => entry.state === 'accepted').reduce((sum, entry) => sum + entry.rows.length, 0);
-    const doubled = rows ? ` It holds ${rows} accepted rows without keys: to start anew would store them twice.` : '';
+    const doubled = rows ? ` It contains ${rows} accepted rows without keys; starting over would store them twice.` : '';
     return configuration(`The journal ${this.path} ${what}${doubled}`);
   }
 }

@@ -1,4 +1,4 @@
-// The limit of a key: 10 requests in any second, 10,000 in any hour, by when they leave.
+// The rate limit of a key: 10 requests in any second and 10,000 in any hour. What counts is when a request leaves.
 
 export const SECOND = 1.014, HOUR = 3601, PER_SECOND = 10, PER_HOUR = 10_000;
 const LATE = 0.01;
@@ -31,7 +31,7 @@ export class RequestLog {
   }
 }
 
-// Lets requests out in the order in which they asked.
+// Lets requests leave in the order in which they asked.
 export class Limiter {
   #log = new RequestLog();
   #queue = Promise.resolve();
@@ -40,13 +40,13 @@ export class Limiter {
     Object.assign(this, { perSecond, perHour });
   }
 
-  // Resolves to the moment that is noted for the request.
+  // Resolves to the time that was recorded for the request.
   turn() {
     const turn = this.#queue.then(async () => {
       for (;;) {
         const moment = now(), at = this.#log.next(moment, this.perSecond, this.perHour);
         if (at <= moment) return this.#log.reserve(moment, this.perSecond, this.perHour);
-        await sleep(at - moment); // and asks again: a pause may have begun meanwhile
+        await sleep(at - moment); // and then asks again, because a pause may have begun in the meantime
       }
     });
     this.#queue = turn;
@@ -64,7 +64,7 @@ export class Limiter {
 
 const shared = new Map();
 
-// All clients of a process that use one key and host share its limit.
+// All clients in a process that use the same key and host share a limit.
 export function limiterOf(key, baseUrl) {
   const name = `${baseUrl} ${key}`;
   if (!shared.has(name)) shared.set(name, new Limiter());

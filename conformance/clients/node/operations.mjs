@@ -1,4 +1,4 @@
-// The 13 operations: how each is asked, and what is made of its answer.
+// The 13 operations: the request of each, and how its answer is read.
 
 import { details, excerpt, hidden, object, refusal, text, unreadable } from './errors.mjs';
 import { parse } from './json.mjs';
@@ -27,14 +27,14 @@ export const OPERATIONS = {
   'datasets.get_ingestion': (a) => get(`/v1/datasets/${segment(a.dataset_id)}/ingestions/${segment(a.ingestion_id)}`),
 };
 
-// Such ids would lead to another path.
+// An id that is empty, `.` or `..` would lead to another path.
 export function checkIds(args) {
   for (const name of ['dataset_id', 'ingestion_id']) {
     if (name in args && ['', '.', '..'].includes(String(args[name]).trim())) throw new TypeError(`${name} is not an id: '${args[name]}'.`);
   }
 }
 
-// Which fields make each model. What cannot be read as expected is null, and stays in `extra` as it came.
+// The fields of each model. A malformed value is null, and stays in `extra` unchanged.
 
 const integer = (value) => {
   if (Number.isSafeInteger(value) || typeof value === 'bigint') return value;
@@ -87,8 +87,8 @@ function model(shape, document, where) {
   return { ...found, extra };
 }
 
-// Returns what an answer holds, or throws what it says. `response` is { status, headers, body }; the key is taken out
-// of all of it first.
+// Returns the result in an answer, or throws the error that it reports. `response` is { status, headers, body }; the key is
+// removed from all of it first.
 export function read(name, request, response, args = {}, key = '') {
   const headers = hidden(response.headers, key), succeeded = response.status >= 200 && response.status < 300;
   if (response.status === 204 && (request.method === 'DELETE' || name === 'datasets.purge')) return null;
@@ -115,7 +115,7 @@ function result(name, request, document, args) {
   if (document === null || typeof document !== 'object' || Array.isArray(document)) throw new Unusable('the answer is not a JSON object');
   if (LISTS[name]) return listing(name, document, args);
   if (OBJECTS[name]) return { ...whole(OBJECTS[name], document), ...known(name, args) };
-  if (request.method === 'DELETE' && 'id' in document) return null; // what was deleted
+  if (request.method === 'DELETE' && 'id' in document) return null; // the deleted object
   if (!('requestId' in document) && !('status' in document)) throw new Unusable("the answer has neither 'requestId' nor 'status'");
   return null;
 }
@@ -131,7 +131,7 @@ function known(name, args) {
 
 function listing(name, answer, args) {
   const [field, shape] = LISTS[name];
-  if (!Array.isArray(answer[field])) throw new Unusable(`'${field}' is missing where a list belongs`);
+  if (!Array.isArray(answer[field])) throw new Unusable(`'${field}' is not a list`);
   const more = name === 'data_sources.list_datasets' ? { data_source_id: args.data_source_id } : {};
   const items = answer[field].map((item, place) => ({ ...model(shape, object(item), `${field}[${place}]`), ...more }));
   const pages = object(answer.pagination), total = integer(pages.totalItems);
@@ -141,7 +141,7 @@ function listing(name, answer, args) {
   return { items, total, more: isMore, request_id: text(answer.requestId) };
 }
 
-// An answer about another ingestion than was asked for is none.
+// An answer about another ingestion than the one requested is invalid.
 export function isAbout(ingestionId) {
   return (ingestion) => {
     if (ingestion.id.toLowerCase() !== String(ingestionId).toLowerCase()) {

@@ -1,4 +1,4 @@
-// Whether the service takes anything at all, and which batch asks next when it does not. Times are in seconds.
+// Decides whether the service is down, and which batch tries next if it is. Times are in seconds.
 
 import { LONGEST_WAIT, askedToWait, effectOf } from './errors.mjs';
 
@@ -7,10 +7,10 @@ const FIRST_WAIT = 1, DENIED_WAITS = [1, 3, 6], STRIKES = 2, ALONE = 3, LOOK = 0
 
 export class Patience {
   #onTheirWay = new Set();
-  #kept = []; // in the order in which they are to ask
-  #fresh = new Set(); // those of them that were not tried
-  #passed = []; // what went through at once: { number, left, heard }
-  #failed = []; // what failed, if only at first: { number, heard }
+  #kept = []; // in the order in which they try
+  #fresh = new Set(); // those of them that were not tried yet
+  #passed = []; // successes at the first attempt: { number, left, heard }
+  #failed = []; // failures, even of a first attempt only: { number, heard }
   #struck = new Map();
   #alone = new Map();
   #heardAt = new Map();
@@ -33,12 +33,12 @@ export class Patience {
     return this.#kept.length;
   }
 
-  // How many that wait make room for one that was not tried: none while one of those waits.
+  // How many waiting batches make room for one that was not tried yet: none while such a one is waiting.
   get makesRoom() {
     return this.#fresh.size || this.#out === 'denied' ? 0 : this.#kept.length;
   }
 
-  // After how many seconds a batch may ask for its turn again: 0 when it goes now, null when never.
+  // After how many seconds a batch may ask again: 0 if it can be sent now, null if the run stops.
   turn(number, now) {
     if (this.stopped || this.over) return this.#forget(number, null);
     if (this.#out === null) {
@@ -63,7 +63,7 @@ export class Patience {
     return this.#goes(number);
   }
 
-  // Whether a batch goes to find out whether the service is back, and so in one attempt.
+  // Whether a batch is the one that tries whether the service is back, which it does in a single attempt.
   asks(number) {
     return this.#asking === number;
   }
@@ -78,7 +78,7 @@ export class Patience {
     this.#answers(number, attempts, now);
   }
 
-  // A batch's sending ended in a failure; returns whether it is kept, to be tried again.
+  // Records that sending a batch failed; returns whether it is kept to be tried later.
   keeps(number, failure, attempts, now) {
     const asked = this.#asking === number, denied = DENIALS.has(failure.kind);
     this.#ended(number);
@@ -92,7 +92,7 @@ export class Patience {
     return kept;
   }
 
-  // The service took what left last of a batch, or refused it for what it is.
+  // The service accepted a batch, or refused it for its content: it is up.
   #answers(number, attempts, now) {
     const started = attempts.startedAt ?? now;
     if (attempts.failedAt === undefined || attempts.failedAt >= started) this.#passed.push({ number, left: started, heard: now });
@@ -112,7 +112,7 @@ export class Patience {
     for (const map of [this.#heardAt, this.#struck, this.#alone]) map.delete(number);
   }
 
-  // Whether it is a batch, and not the service, that makes it fail again: more went through meanwhile than failed.
+  // Whether a batch that fails again is itself at fault, and not the service: in the meantime, more succeeded than failed.
   #isTheBatch(number, first, last, now, asked) {
     const since = this.#heardAt.get(number) ?? first;
     const clean = new Set(this.#passed.filter((each) => each.left > since && each.heard <= last).map((each) => each.number));
@@ -129,7 +129,7 @@ export class Patience {
     return (this.#struck.get(number) ?? 0) >= STRIKES || (this.#alone.get(number) ?? 0) >= ALONE;
   }
 
-  // A key that was right in this run is tried again, three times.
+  // A key that worked earlier in this run is tried again, three times.
   #denies(failure, now, asked) {
     if (!this.#accepted || this.stopped || this.over) return false;
     if (this.#out !== 'denied') {
@@ -139,7 +139,7 @@ export class Patience {
     } else if (asked) {
       this.#denied += 1;
       if (this.#denied >= DENIED_WAITS.length) {
-        this.over = `The key had been right before in this run, so it was tried ${DENIED_WAITS.length} times more.`;
+        this.over = `The key had worked earlier in this run, so it was tried ${DENIED_WAITS.length} more times.`;
         return false;
       }
       this.#next = now + (askedToWait(failure) ?? DENIED_WAITS[this.#denied]);
@@ -170,7 +170,7 @@ export class Patience {
     return true;
   }
 
-  // When the service is asked next; for the last time when the patience is over.
+  // Plans when the service is tried next; for the last time when `patience` is over.
   #plan(failure, now) {
     const told = askedToWait(failure);
     this.#next = told === null
@@ -179,7 +179,7 @@ export class Patience {
   }
 
   #giveUp(now) {
-    this.over = `The service took nothing for ${Math.round(now - this.#since)} seconds, so the run was stopped.`;
+    this.over = `The service accepted nothing for ${Math.round(now - this.#since)} seconds, so the run was stopped.`;
   }
 
   #goes(number) {

@@ -1,11 +1,11 @@
-// What answers about ingestions say of rows, and the arithmetic of the report.
+// What answers about ingestions say about rows, and the arithmetic of the report.
 
 const FAILED = new Set(['failed', 'failure', 'error', 'errored', 'rejected', 'cancelled', 'canceled', 'aborted']);
 const DONE = new Set(['success', 'succeeded', 'completed', 'complete', 'processed', 'finished', 'done']);
 const word = (status) => (status ?? '').trim().toLowerCase();
 export const NONE = { appended: 0, overwritten: 0, rejected: 0, uncounted: 0, unverified: 0 };
 
-// A number is what the server counted. One word decides: where it says plainly that the ingestion failed.
+// A number is what the server counted. A status decides only if it clearly reports failure.
 export function shareOut(ingestion, rows) {
   const [appended, overwritten, rejected] = ['appended', 'overwritten', 'rejected'].map((name) => Number(ingestion[name] ?? 0));
   const left = rows - appended - overwritten - rejected;
@@ -21,16 +21,16 @@ export function sharesByStatus(status, rows) {
 
 const reasons = (ingestion) => [...new Set(ingestion.errors.map((entry) => [entry.code, entry.message].filter(Boolean).join(': ')))].slice(0, 3).join('; ');
 
-// Why rows are shown as rejected; null when none are.
+// Why rows are reported as rejected, or null if none are.
 export function rejection(ingestion, shares) {
   if (!shares.rejected) return null;
   const why = reasons(ingestion) || 'it does not say why';
   return shares.rejected === Number(ingestion.rejected ?? 0)
     ? `The API rejected ${shares.rejected} rows of ingestion ${ingestion.id}: ${why}`
-    : `Ingestion ${ingestion.id} failed by its status, '${ingestion.status}', without counting all rows, which are taken as rejected: ${why}`;
+    : `Ingestion ${ingestion.id} has the status '${ingestion.status}' and does not count all rows; the others are taken as rejected: ${why}`;
 }
 
-// The places of the rejected rows within the batch, where the server tells which they are; else none.
+// The positions of the rejected rows within the batch, if the server says which they are; otherwise none.
 export function rejectedPlaces(ingestion, shares, rows) {
   if (Number(ingestion.rejected ?? 0) === rows && shares.rejected === rows) return [...Array(rows).keys()];
   const named = ingestion.errors.map((entry) => /^records\[(\d{1,3})\]/.exec(entry.field ?? '')).filter(Boolean).map((found) => Number(found[1]));
@@ -38,7 +38,7 @@ export function rejectedPlaces(ingestion, shares, rows) {
   return places.length === shares.rejected && places.every((place) => place < rows) ? places : [];
 }
 
-// The waits between one question and the next, each of which costs a request.
+// The waits between polls, each of which costs a request.
 export function* pollWaits() {
   for (let wait = 0.25; ; wait = Math.min(10, wait * 1.5)) yield wait;
 }

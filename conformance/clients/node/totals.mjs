@@ -1,7 +1,7 @@
-// Whether the rows that earlier runs stored are still there, as far as the dataset's totals tell. Nothing but a purge
-// takes rows away, so a total never falls otherwise.
+// Detects from the dataset's totals whether rows that earlier runs stored are gone. Only a purge removes rows, so a total
+// falls only after a purge.
 
-const REMEDY = 'Which of these rows are left the API does not say, and they are not sent again. Purge the dataset and start anew with another journal.';
+const REMEDY = 'The API does not say which of these rows are left, and they are not sent again. Purge the dataset and start over with another journal.';
 const larger = (one, other) => (one && one.rows >= other.rows ? one : other);
 
 export class Totals {
@@ -12,12 +12,12 @@ export class Totals {
   #appendedNew = 0;
   #asked = new Set();
 
-  // `before` is { rows, id }: what an earlier run was told, and with which ingestion.
+  // `before` is { rows, id }: the total that an earlier run saw, and the ingestion whose answer had it.
   constructor(before, resumed) {
     Object.assign(this, { before, resumed, compared: !before });
   }
 
-  // An answer told a total. `isNew` says that its ingestion was created in this run.
+  // Records the total in an answer. `isNew` says that its ingestion was created in this run.
   told(rows, id, isNew, appended = 0) {
     const total = { rows, id };
     this.#told = larger(this.#told, total);
@@ -30,7 +30,7 @@ export class Totals {
     }
   }
 
-  // The next ingestion to ask about, each once; null when there is nothing to learn by that.
+  // The next ingestion to request, each once; null if no request would tell more.
   question(settled) {
     const short = settled && !this.#fell ? this.#short : null;
     const wanted = short ? short.total : this.compared ? null : this.before;
@@ -39,17 +39,17 @@ export class Totals {
     return wanted.id;
   }
 
-  // The number of rows that the next run must find.
+  // The total that the next run must find at least.
   get least() {
     const largest = this.#told ? larger(this.before, this.#told) : this.before, short = this.#short;
     return largest && short && short.expected > largest.rows ? { rows: short.expected, id: short.total.id } : largest;
   }
 
-  // Why rows of earlier runs may not be there any more, or null.
+  // Why rows of earlier runs may be gone, or null.
   loss(settled) {
-    if (this.#fell) return `The dataset held ${this.before.rows} rows after an earlier run of this journal, and ${this.#since.rows} now: it was purged in between. ${REMEDY}`;
+    if (this.#fell) return `The dataset had ${this.before.rows} rows after an earlier run with this journal, and has ${this.#since.rows} now: it was purged in between. ${REMEDY}`;
     const short = settled ? this.#short : null;
-    return short && `The dataset holds ${short.total.rows} rows, and there would be at least ${short.expected}: it was purged in between. ${REMEDY}`;
+    return short && `The dataset has ${short.total.rows} rows, but should have at least ${short.expected}: it was purged in between. ${REMEDY}`;
   }
 
   get #short() {

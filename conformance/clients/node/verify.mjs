@@ -1,4 +1,4 @@
-// Asks what became of the accepted batches, until it is known or the time is over. Each question is one attempt.
+// Requests the outcomes of accepted batches until they are known or time is up. Each poll is a single attempt.
 
 import { DataboxError, askedToWait } from './errors.mjs';
 import { pollWaits, rejectedPlaces, rejection, shareOut, sharesByStatus } from './settle.mjs';
@@ -7,20 +7,20 @@ const IN_VAIN = 3;
 const now = () => performance.now() / 1000;
 const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
-// `leaves` are { rows, ingestionId, shares, … }; `learned` is called with each of which something is known.
+// `leaves` are { rows, ingestionId, shares, … }; `learned` is called with each one that an answer is about.
 export async function verify(client, datasetId, leaves, mode, seconds, learned) {
   const open = leaves.filter((leaf) => leaf.outcome === 'accepted' && leaf.shares.unverified && leaf.ask);
   const end = now() + seconds;
   await (mode === 'counts' ? byCounts : byStatus)(client, datasetId, open, end, learned);
   for (const leaf of open) {
-    if (leaf.shares.unverified) leaf.error ??= `What became of ingestion ${leaf.ingestionId} was not known after ${seconds} seconds. Ask for it later.`;
+    if (leaf.shares.unverified) leaf.error ??= `The outcome of ingestion ${leaf.ingestionId} was not known after ${seconds} seconds. Request it later.`;
   }
 }
 
 async function byCounts(client, datasetId, open, end, learned) {
   let waiting = [...open], waits = pollWaits(), inVain = 0;
   while (waiting.length) {
-    if (now() >= end) { // one last chance for each, unless nothing answers
+    if (now() >= end) { // one last poll for each, unless none succeeds
       for (const leaf of waiting) if (inVain < IN_VAIN) ({ inVain } = await ask(leaf));
       return;
     }
@@ -75,12 +75,12 @@ async function byStatus(client, datasetId, open, end, learned) {
       for (const { id, status } of list.items) {
         for (const leaf of unknown().filter((each) => each.ingestionId === id)) {
           leaf.shares = sharesByStatus(status, leaf.rows.length);
-          leaf.error = leaf.shares.rejected ? `The list says of ingestion ${id} that it failed, '${status}', and counts no rows.` : null;
+          leaf.error = leaf.shares.rejected ? `The list reports ingestion ${id} with the status '${status}', and counts no rows.` : null;
           useful ||= !leaf.shares.unverified;
           learned(leaf, null);
         }
       }
-      // A server that does not page sends the same each time.
+      // A server that ignores `page` sends the same items each time.
       more = list.more && unknown().length > 0 && list.items.some(({ id }) => !seen.has(id));
       for (const { id } of list.items) seen.add(id);
     }

@@ -1,4 +1,4 @@
-"""This package as the runner asks it: a line of JSON in, a line of JSON out.
+"""The adapter of this package: reads a line of JSON for each case, and writes one.
 
 python conformance/run.py -- python conformance/clients/python/adapter.py [--async]
 """
@@ -100,7 +100,7 @@ def told(error: DataboxError) -> Json:
 
 
 def plain(value: Any) -> Any:
-    """Return what JSON can say of a model."""
+    """Return a model as values that JSON can express."""
     if isinstance(value, Page | AsyncPage):
         return {"items": plain(value.items), "total": value.total, "request_id": value.request_id}
     if attrs.has(type(value)):
@@ -125,7 +125,7 @@ def retry(given: Json) -> Json:
 
 
 def failed(how: Json) -> APIError:
-    """Return the error that a request would have ended in."""
+    """Return the error that a failure of this kind raises."""
     about = {"method": "POST", "path": "/v1/datasets/d/data"}
     if "connection" in how:
         sent, retryable = how["connection"] == "lost", how["connection"] != "certificate"
@@ -139,7 +139,7 @@ def failed(how: Json) -> APIError:
         read(operations.datasets_purge("d"), Response(how["status"], headers, body), Redactor(Secret(KEY)))
     except APIError as error:
         return error
-    raise ValueError(f"{how} is no failure")
+    raise ValueError(f"{how} is not a failure")
 
 
 def limits(given: Json) -> Json:
@@ -286,7 +286,7 @@ def calls(given: Json) -> Json:
 
 
 def arguments_of(given: Json) -> tuple[list[Any], Json]:
-    """What our methods take by place, and what by name."""
+    """Return the positional arguments of the method, and its keyword arguments."""
     arguments = dict(given["arguments"])
     by_name = {"page_size", "primary_keys", "timezone", "data_source"}
     if given["operation"] == "datasets.create":
@@ -315,7 +315,7 @@ def ingest(given: Json) -> Json:
 
 
 def source(given: Json) -> Iterator[Json]:
-    """The rows of a case, one by one, and perhaps an error after some of them."""
+    """Yield the rows of a case, and raise an error after some of them if the case says so."""
     fails = given.get("source_fails_after")
     for place, row in enumerate(given["rows"]):
         if place == fails:
@@ -363,7 +363,7 @@ AREAS |= dict.fromkeys(("ingest", "recovery", "wire", "pace", "files"), ingest)
 
 
 def main() -> None:
-    """Answer line by line, until there are no more."""
+    """Answer one line after another until the input ends."""
     for line in sys.stdin:
         question = json.loads(line)
         answer: Json = {"id": question["id"]}
@@ -373,7 +373,7 @@ def main() -> None:
         else:
             try:
                 answer["result"] = area(question["input"])
-            except Exception as error:  # noqa: BLE001 - the runner shows it, and goes on
+            except Exception as error:  # noqa: BLE001 - the runner shows it and continues
                 answer["error"] = f"{type(error).__name__}: {error}"
         print(json.dumps(answer), flush=True)
 
