@@ -39,8 +39,8 @@ class Inputs(Iterator[dict[str, Any]]):
         self._sizes = [_size(source) for source in sources]
         self._opened: list[tuple[Any, Records | QueryRecords | None]] = []
         self._done = 0
-        self.misfits: Counter[str] = Counter()
-        self.blank = self.repeated = 0
+        self._misfits: Counter[str] = Counter()
+        self._blank = self._repeated = 0
         self.looked_at: list[Records | QueryRecords] = []
         """Each file as it will be read; for their descriptions."""
         self.rows = 0
@@ -70,6 +70,21 @@ class Inputs(Iterator[dict[str, Any]]):
             return None
         current = (self._current.fraction or 0.0) * sizes[self._done] if self._current else 0.0
         return min(1.0, (sum(sizes[: self._done]) + current) / sum(sizes))
+
+    @property
+    def misfits(self) -> Counter[str]:
+        """How many values of each column were read as null so far because they did not fit."""
+        return self._misfits + (self._current.misfits if self._current else Counter())
+
+    @property
+    def blank(self) -> int:
+        """How many lines without a value were skipped so far."""
+        return self._blank + (self._current.blank if self._current else 0)
+
+    @property
+    def repeated(self) -> int:
+        """How many lines that repeat the header were skipped so far."""
+        return self._repeated + (self._current.repeated if self._current else 0)
 
     @property
     def identity(self) -> str:
@@ -108,9 +123,7 @@ class Inputs(Iterator[dict[str, Any]]):
             if row is not None:
                 self.rows += 1
                 return row
-            self.misfits += self._current.misfits
-            self.blank += self._current.blank
-            self.repeated += self._current.repeated
+            self._misfits, self._blank, self._repeated = self.misfits, self.blank, self.repeated
             self._current = None
             self._done += 1
 

@@ -76,6 +76,46 @@ def test_without_keys_it_goes_on_without_doubling(databox: Command, box: Sandbox
     assert sorted(row["id"] for row in box.rows(dataset_id)) == list(range(350))
 
 
+@pytest.mark.slow
+def test_it_goes_on_with_a_file_whose_name_begins_like_an_option(
+    databox: Command, box: Sandbox, dataset_id: str
+) -> None:
+    table("-a.csv", 350)
+    box.inject(Fault("create_ingestion", status=503, after=2, headers={"retry-after": "0"}))
+    before = ("dataset", "ingest", "--primary-keys", "id", "--patience", "0.2", "--concurrency", "1", "--null", "--")
+    done = databox(*before, "--", dataset_id, "-a.csv")
+    assert done.code == 1
+    box.clear_faults()
+    assert shell(printed(done.out), box).returncode == 0
+    assert sorted(row["id"] for row in box.rows(dataset_id)) == list(range(350))
+
+
+def test_what_was_skipped_or_changed_is_told_also_after_a_stop_and_by_a_dry_run(
+    databox: Command, box: Sandbox, dataset_id: str
+) -> None:
+    rows = "id,n\n1,7\n,\n2,many\nid,n\n3,8\n"
+    Path("a.csv").write_text(rows)
+    options = ("--column", "n=number", "--misfits", "null")
+    told = [
+        "Skipped: 1 line without any value.",
+        "Skipped: 1 line that repeat the header, as in files put together.",
+        "as null, because they did not fit: 1 value of column 'n'.",
+    ]
+    counts = {"blankLines": 1, "repeatedHeaders": 1, "misfits": {"n": 1}}
+    done = databox("dataset", "ingest", dataset_id, "a.csv", *options, "--dry-run")
+    assert all(line in done.out for line in told)
+    document = databox("dataset", "ingest", dataset_id, "a.csv", *options, "--dry-run", "--json").json
+    assert document == document | counts
+    late = "".join(f"{n},{n},{'x' * 3000}\n" for n in range(400))
+    Path("b.csv").write_text(f"id,n,note\n1,7,\n,,\n2,many,\nid,n,note\n3,8,\n{late}4,8\n5,8,x\n")
+    done = databox("dataset", "ingest", dataset_id, "b.csv", *options)
+    assert done.code == 1
+    assert "Reading stopped after line 406" in done.out
+    assert all(line in done.out for line in told)
+    document = databox("dataset", "ingest", dataset_id, "b.csv", *options, "--json").json
+    assert document == document | counts
+
+
 def test_rows_that_were_piped_in_have_to_be_piped_in_again(databox: Command, box: Sandbox, dataset_id: str) -> None:
     box.inject(Fault("create_ingestion", status=500, after=1))
     rows = b"id\n" + b"".join(b"%d\n" % n for n in range(200))
