@@ -88,14 +88,10 @@ class Records(Iterator[dict[str, Any]]):
         self._refuse_ignored(options)
         if source.packed:
             self.description += f", {source.packed}"
+        self._allows_empty = options.allow_empty
         if self.total_rows == 0 and not options.allow_empty:
             self.close()
-            below = " below its header" if self._table and self.columns else ""
-            raise InvalidRecordError(
-                message(
-                    f"{source.name} has no rows{below}. If that is expected, use ", setting("allow_empty", True), "."
-                )
-            )
+            raise self._empty()
 
     @property
     def fraction(self) -> float | None:
@@ -132,6 +128,11 @@ class Records(Iterator[dict[str, Any]]):
     def __next__(self) -> dict[str, Any]:
         try:
             return next(self._rows)
+        except StopIteration:
+            self.close()
+            if self._table and not self._table.given and not self._allows_empty:
+                raise self._empty() from None
+            raise
         except BaseException:
             self.close()
             raise
@@ -153,6 +154,12 @@ class Records(Iterator[dict[str, Any]]):
         raise TypeError(
             f"The records of an open file ({self.name!r}) cannot be pickled. Pass the path on, and call read_records "
             "there; or pickle list(records)."
+        )
+
+    def _empty(self) -> InvalidRecordError:
+        below = " below its header" if self._table and self.columns else ""
+        return InvalidRecordError(
+            message(f"{self.name} has no rows{below}. If that is expected, use ", setting("allow_empty", True), ".")
         )
 
     def _refuse_ignored(self, options: Options) -> None:

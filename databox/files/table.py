@@ -69,6 +69,11 @@ class Table:
         """How many repeated headers among the rows were skipped."""
         return self._frame.repeated
 
+    @property
+    def given(self) -> int:
+        """How many rows have been given."""
+        return self._lines.rows
+
     def place(self, row: int) -> Place:
         """Return where a row stands that was given."""
         where, _, unit = self._where.rpartition(", ")

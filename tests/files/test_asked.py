@@ -345,3 +345,24 @@ def test_columns_in_remedies_are_quoted_for_the_shell(name: str, tmp_path: Path,
         assert option
         done = command("dataset", "ingest", "x", *files, *shlex.split(option[1]), "--dry-run", "--quiet")
         assert done.code == 0
+
+
+@pytest.mark.parametrize("footer", [1, 100, 101, 201, 1000, 9000, 11_999, 12_000, 12_001])
+def test_a_footer_of_any_length_is_left_out(footer: int) -> None:
+    data = b"n,x\n" + b"".join(b"%d,y\n" % n for n in range(12_000))
+    records = read_records(io.BytesIO(data), skip_footer=footer, allow_empty=True)
+    assert records.total_rows is None
+    assert [row["n"] for row in records] == list(range(max(0, 12_000 - footer)))
+
+
+@pytest.mark.parametrize("rows", [b",\n", b"a,b\n", b"NA,NA\n"])
+def test_a_long_file_without_rows_is_asked_about_at_its_end(rows: bytes) -> None:
+    data = b"a,b\n" + rows * 12_000
+    with pytest.raises(InvalidRecordError, match="no rows below its header"):
+        list(read_records(io.BytesIO(data), nulls=["NA"]))
+    assert list(read_records(io.BytesIO(data), nulls=["NA"], allow_empty=True)) == []
+
+
+def test_nulls_are_texts_not_letters() -> None:
+    with pytest.raises(ValueError, match="nulls must be a list of texts, not 'NA'"):
+        read_records(io.BytesIO(b"a,b\nN,A\n"), nulls="NA")
