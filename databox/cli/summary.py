@@ -116,6 +116,11 @@ class Ending:
         lines += self._reasons()
         if not self.report.complete and self.report.rows:
             lines.append(f"Reading stopped after {self._place(self.report.rows - 1)}; the rest was not read.")
+        if self.report.ambiguous and not self.report.primary_keys:
+            lines.append(
+                "Without primary keys, rows whose answer was lost are not sent again, because they could be stored "
+                "twice."
+            )
         lines += changed(self.inputs, "Sent")
         lines += self._letters()
         if self.resume:

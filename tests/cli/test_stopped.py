@@ -76,6 +76,19 @@ def test_without_keys_it_goes_on_without_doubling(databox: Command, box: Sandbox
     assert sorted(row["id"] for row in box.rows(dataset_id)) == list(range(350))
 
 
+@pytest.mark.parametrize("keys", [(), ("--primary-keys", "id")])
+def test_no_command_is_printed_that_would_change_nothing(
+    databox: Command, box: Sandbox, dataset_id: str, keys: tuple[str, ...]
+) -> None:
+    table("a.csv", 350)
+    box.inject(Fault("create_ingestion", drop="after", after=1, times=None if keys else 1))
+    done = databox("dataset", "ingest", dataset_id, "a.csv", *keys, "--patience", "0.2", "--concurrency", "1")
+    assert done.code == 1
+    assert re.search("^  ambiguous +[123]00", done.out, re.MULTILINE)
+    assert ("  databox dataset ingest" in done.out) is bool(keys)
+    assert ("are not sent again, because they could be stored twice" in done.out) is not bool(keys)
+
+
 @pytest.mark.slow
 def test_it_goes_on_with_a_file_whose_name_begins_like_an_option(
     databox: Command, box: Sandbox, dataset_id: str
@@ -117,7 +130,7 @@ def test_what_was_skipped_or_changed_is_told_also_after_a_stop_and_by_a_dry_run(
 
 
 def test_rows_that_were_piped_in_have_to_be_piped_in_again(databox: Command, box: Sandbox, dataset_id: str) -> None:
-    box.inject(Fault("create_ingestion", status=500, after=1))
+    box.inject(Fault("create_ingestion", status=503, after=1, headers={"retry-after": "0"}))
     rows = b"id\n" + b"".join(b"%d\n" % n for n in range(200))
     done = databox("dataset", "ingest", dataset_id, "-", "--patience", "0", "--concurrency", "1", stdin=rows)
     assert done.code == 1
