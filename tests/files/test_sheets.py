@@ -383,3 +383,35 @@ def test_what_is_asked_does_not_depend_on_how_the_xml_is_written(special: str, c
     else:
         column = [row["n"] for row in read(written.getvalue())]
         assert column == (["00007", "00008"] if special == "zeros" else ["7", "9007199254740993"])
+
+
+@pytest.mark.parametrize("value", [{"valuetype": "float", "value": "0"}, {"valuetype": "string", "stringvalue": ""}])
+@pytest.mark.parametrize("shown", ["#NV", "#WERT!", "#BEZUG!", "#NOM ?", "#¡DIV/0!", "#ЗНАЧ!"])
+def test_an_error_in_another_language_is_asked_about(shown: str, value: dict[str, str]) -> None:
+    cell = TableCell(formula="of:=NA()", **value)
+    cell.addElement(P(text=shown))
+    data = ods([["id", "n"], [1, cell], [2, 3]])
+    assert f"cell B2 is the error {shown}" in asked(data)
+    assert read(data, nulls=[shown])[0] == {"id": 1, "n": None}
+
+
+@pytest.mark.parametrize("shown", ["#7", "# of them", "#NV"])
+def test_a_text_that_looks_like_an_error_is_a_text(shown: str) -> None:
+    cell = TableCell(formula="of:=A1", valuetype="string", stringvalue=shown)
+    cell.addElement(P(text=shown))
+    assert read(ods([["id", "n"], [1, cell], [2, "x"]]))[0] == {"id": 1, "n": shown}
+
+
+def test_a_cell_that_says_that_it_is_an_error_is_one() -> None:
+    cell = TableCell(formula="of:=X()", valuetype="string", stringvalue="")
+    cell.setAttrNS("urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0", "value-type", "error")
+    cell.addElement(P(text="Fehler"))
+    assert "cell B2 is the error Fehler" in asked(ods([["id", "n"], [1, cell], [2, 3]]))
+
+
+def test_a_note_apart_from_a_narrow_table_is_asked_about() -> None:
+    rows: list[list[Any]] = [["k", "v"], ["a", 1], ["b", 2]]
+    assert "row 5, the last: 'Source: ERP,' looks like a line of totals, or a note" in asked(
+        xlsx([*rows, [], ["Source: ERP"]])
+    )
+    assert read(xlsx([*rows, ["c"]]))[-1] == {"k": "c", "v": None}
