@@ -174,6 +174,8 @@ class Ending:
         start = row_at(reason.first_row, "Row").for_command
         if reason.rows == 1 and text.startswith(start):  # which is said in the file's own terms
             return f": {place}{text.removeprefix(start)}"
+        if reason.is_among:
+            return f", among the rows from {place}: {text}"
         return f", {'from ' if reason.rows > 1 else ''}{place}: {text}"
 
     def as_document(self) -> dict[str, Any]:
@@ -245,6 +247,8 @@ class Reason:
     rows: int
     first_row: int
     error: DataboxError
+    is_among: bool = False
+    """Whether it is about some of the rows of a batch, and not said which."""
 
 
 def reasons(report: IngestReport) -> list[Reason]:
@@ -253,14 +257,15 @@ def reasons(report: IngestReport) -> list[Reason]:
     for batch in report.batches:
         if batch.error is None:
             continue
-        outcome, rows = str(batch.outcome), batch.rows
+        outcome, rows, is_among = str(batch.outcome), batch.rows, False
         if outcome == "accepted":
             outcome, rows = ("rejected", batch.rejected) if batch.rejected else ("unverified", batch.unverified)
+            is_among = rows < batch.rows
         alike = str(batch.error)
         for id_ in (getattr(batch.error, "request_id", None), batch.ingestion_id):
             alike = alike.replace(id_, "") if id_ else alike
         known = found.pop((outcome, alike), None) or Reason(outcome, 0, batch.first_row, batch.error)
-        found[outcome, alike] = attrs.evolve(known, rows=known.rows + rows)
+        found[outcome, alike] = attrs.evolve(known, rows=known.rows + rows, is_among=known.is_among or is_among)
     return list(found.values())
 
 
