@@ -133,8 +133,8 @@ class Inputs(Iterator[dict[str, Any]]):
         looked_at = self.looked_at[self._done]
         encoding = looked_at.encoding if looked_at.encoding not in {"utf-8", "utf-8-sig"} else None
         known = {column.name: column.type for column in self.columns}
-        # What was empty here is what it is in the others. But a declared number may be written like a code, 007 or 12%, so
-        # numbers that come after all are asked about.
+        # What was empty here is what it is in the others. But a declared number may be written like a code, 007 or 12%,
+        # so numbers that come after all are asked about.
         empty = [
             column.name
             for column in looked_at.columns
