@@ -133,6 +133,11 @@ class Ending:
                 lines.append("Replace *** with the URL's options, or give the URL in DATABOX_DATABASE_URL.")
             if "standard input" in self.inputs.names:
                 lines.append("Pipe the same rows into it again.")
+            for name in self.inputs.names:
+                if name.startswith("/dev/fd/"):
+                    lines.append(
+                        f"Replace {name}, which the shell made for this run only, by what gives the same rows."
+                    )
         elif (self.interrupted or self.problem or not self.report.complete) and not self._begun:
             lines.append("No row was accepted, so there is nothing to go on from: run the same command again.")
         return lines

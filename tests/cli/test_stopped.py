@@ -138,6 +138,19 @@ def test_rows_that_were_piped_in_have_to_be_piped_in_again(databox: Command, box
     assert "from line 102 of standard input: " in done.out
 
 
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="needs /dev/fd")
+def test_a_file_that_the_shell_made_for_the_run_has_to_be_replaced(
+    databox: Command, box: Sandbox, dataset_id: str
+) -> None:
+    table("a.csv", 200)
+    box.inject(Fault("create_ingestion", status=503, after=1, headers={"retry-after": "0"}))
+    with Path("a.csv").open("rb") as file:
+        name = f"/dev/fd/{file.fileno()}"
+        done = databox("dataset", "ingest", dataset_id, name, "--patience", "0", "--concurrency", "1")
+    assert done.code == 1
+    assert f"Replace {name}, which the shell made for this run only" in done.out
+
+
 def test_where_reading_stopped(databox: Command, box: Sandbox, dataset_id: str) -> None:
     Path("a.csv").write_text('id,zip,note\n1,10000,"two\nlines"\n\n2,10001,x\n')
     late = "".join(f"{n},{10_000 + n},{'x' * 3000}\n" for n in range(400))
