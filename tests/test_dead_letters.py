@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -319,6 +320,30 @@ def test_files_that_were_edited_in_between(
     assert [each["row"] for each in reasons(dead)] == rows(5)
     assert client.datasets.ingest(plain, rows(20), **options).ok
     assert (lines(dead) if dead.exists() else []) == left
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("option", ["dead_letter", "journal"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "link"])
+def test_what_is_no_regular_file_is_refused_and_stays(
+    client: Any, dataset: Any, box: Sandbox, tmp_path: Path, option: str, kind: str
+) -> None:
+    path = tmp_path / "x"
+    if kind == "device":
+        try:
+            os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 3))  # as /dev/null
+        except PermissionError:
+            pytest.skip("only root makes devices")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        os.mkfifo(tmp_path / "y")
+        path.symlink_to(tmp_path / "y")
+    before = sorted((each.name, each.lstat().st_mode) for each in tmp_path.iterdir())
+    with pytest.raises(ConfigurationError, match=r"not a regular file|not a journal"):
+        client.datasets.ingest(dataset, rows(3), **{option: path})
+    assert sorted((each.name, each.lstat().st_mode) for each in tmp_path.iterdir()) == before
+    assert box.rows(dataset.id) == []
 
 
 def test_a_torn_last_line_is_completed_before_anything_is_added(

@@ -10,6 +10,7 @@ from databox.cli.failures import words
 from databox.cli.inputs import Inputs
 from databox.cli.output import counted
 from databox.cli.progress_line import duration
+from databox.cli.summary import changed, changed_document
 from databox.cli.terminal import Terminal
 from databox.ingest.encode import encode
 from databox.ingest.settings import Settings
@@ -34,6 +35,7 @@ class Estimate:
     isolates: bool
     """Whether rows for which a batch is refused will be found, which takes further requests."""
     problems: tuple[str, ...]
+    inputs: Inputs
 
     @property
     def ok(self) -> bool:
@@ -53,13 +55,14 @@ class Estimate:
             console.print("Each row that a batch is refused for takes up to 15 more requests.")
         if self.invalid:
             console.print((f"{counted(self.invalid, 'row')} cannot be sent:", "red"))
-        for problem in self.problems:
-            console.print(problem, whole=True)
+        for line in (*self.problems, *changed(self.inputs, "Read")):
+            console.print(line, whole=True)
 
     def as_document(self) -> dict[str, Any]:
         """Return it for programs."""
-        counts = attrs.asdict(self, filter=attrs.filters.exclude("isolates"))
-        return {"status": "error" if self.invalid else "success", "dryRun": True, **counts}
+        counts = attrs.asdict(self, filter=attrs.filters.exclude("isolates", "inputs"))
+        status = "error" if self.invalid else "success"
+        return {"status": status, "dryRun": True, **counts, **changed_document(self.inputs)}
 
 
 def _size(number: int) -> str:
@@ -94,5 +97,5 @@ def estimate(inputs: Inputs, settings: Settings, limit: RateLimit | None) -> Est
     isolates = settings.on_refusal == "isolate" and batches > 0
     polls = {"counts": batches, "status": -(-batches // PAGE_SIZE)}.get(settings.verify or "", 0)
     return Estimate(
-        rows, invalid, size, batches + polls, least_seconds(batches + polls, limit), isolates, tuple(problems)
+        rows, invalid, size, batches + polls, least_seconds(batches + polls, limit), isolates, tuple(problems), inputs
     )

@@ -39,8 +39,8 @@ class Inputs(Iterator[dict[str, Any]]):
         self._sizes = [_size(source) for source in sources]
         self._opened: list[tuple[Any, Records | QueryRecords | None]] = []
         self._done = 0
-        self.misfits: Counter[str] = Counter()
-        self.blank = self.repeated = 0
+        self._misfits: Counter[str] = Counter()
+        self._blank = self._repeated = 0
         self.looked_at: list[Records | QueryRecords] = []
         """Each file as it will be read; for their descriptions."""
         self.rows = 0
@@ -70,6 +70,21 @@ class Inputs(Iterator[dict[str, Any]]):
             return None
         current = (self._current.fraction or 0.0) * sizes[self._done] if self._current else 0.0
         return min(1.0, (sum(sizes[: self._done]) + current) / sum(sizes))
+
+    @property
+    def misfits(self) -> Counter[str]:
+        """How many values of each column were read as null so far because they did not fit."""
+        return self._misfits + (self._current.misfits if self._current else Counter())
+
+    @property
+    def blank(self) -> int:
+        """How many lines without a value were skipped so far."""
+        return self._blank + (self._current.blank if self._current else 0)
+
+    @property
+    def repeated(self) -> int:
+        """How many lines that repeat the header were skipped so far."""
+        return self._repeated + (self._current.repeated if self._current else 0)
 
     @property
     def identity(self) -> str:
@@ -108,9 +123,7 @@ class Inputs(Iterator[dict[str, Any]]):
             if row is not None:
                 self.rows += 1
                 return row
-            self.misfits += self._current.misfits
-            self.blank += self._current.blank
-            self.repeated += self._current.repeated
+            self._misfits, self._blank, self._repeated = self.misfits, self.blank, self.repeated
             self._current = None
             self._done += 1
 
@@ -120,9 +133,12 @@ class Inputs(Iterator[dict[str, Any]]):
         looked_at = self.looked_at[self._done]
         encoding = looked_at.encoding if looked_at.encoding not in {"utf-8", "utf-8-sig"} else None
         known = {column.name: column.type for column in self.columns}
-        # What was empty here is what it is in the others.
+        # What was empty here is what it is in the others. But a declared number may be written like a code, 007 or 12%,
+        # so numbers that come after all are asked about.
         empty = [
-            column.name for column in looked_at.columns if column.type == "empty" and known[column.name] in DECLARABLE
+            column.name
+            for column in looked_at.columns
+            if column.type == "empty" and known[column.name] in DECLARABLE and known[column.name] != "number"
         ]
         declared = self._options["columns"] | {name: known[name] for name in empty}
         found: dict[str, Any] = {"columns": declared, "encoding": self._options["encoding"] or encoding}

@@ -59,7 +59,7 @@ def sent(
             journal.unlink(missing_ok=True)
         raise
     unfinished = interrupted or problem is not None or not report.ok
-    left = interrupted or problem or any(map(_may_fare_better, report.batches))
+    left = interrupted or problem or any(_may_fare_better(batch, report) for batch in report.batches)
     begun = report.accepted or report.ambiguous  # else the same command does as well
     resume = resuming(arguments, journal) if unfinished and left and begun else None
     if own and resume is None:
@@ -75,9 +75,10 @@ def sent(
     )
 
 
-def _may_fare_better(batch: BatchOutcome) -> bool:
-    """Whether a second run of the same may help. It does not where rows were rejected or cannot be encoded."""
-    if isinstance(batch.error, Overtaken | Purged):
+def _may_fare_better(batch: BatchOutcome, report: IngestReport) -> bool:
+    """Whether a second run of the same may help. It does not where rows were rejected or cannot be encoded, or where
+    they could be stored twice."""
+    if isinstance(batch.error, Overtaken | Purged) or (batch.outcome == "ambiguous" and not report.primary_keys):
         return False
     return batch.outcome in ("failed", "unsent", "ambiguous") or bool(batch.unverified)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from databox.errors import DataboxError
 from databox.files.places import Place
 from databox.wording import for_command, row_at, words_of
 
-__all__ = ["Ending", "Reason", "reasons", "resuming"]
+__all__ = ["Ending", "Reason", "changed", "changed_document", "reasons", "resuming"]
 
-_PASSWORD = re.compile(r"(://[^/@\s:]*:)[^\s]*(@)")
-"""The password in a database's URL."""
-_OPTIONS = re.compile(r"(://[^\s?]*\?)[^\s]+")
+_PASSWORD = re.compile(r"(://[^:/]*:)[^@]*(?:@[^@?]*)*(@)")
+"""The password in a database's URL, as SQLAlchemy takes it apart: with spaces too, and after a name with an @."""
+_OPTIONS = re.compile(r"(://[^?]*\?).+", re.DOTALL)
 """The options of a database's URL, among which passwords may be."""
+_DATABASE = "--database"
 _LISTED = 5
 """Reasons that are shown; `--json` has all."""
 
@@ -114,13 +116,12 @@ class Ending:
         lines += self._reasons()
         if not self.report.complete and self.report.rows:
             lines.append(f"Reading stopped after {self._place(self.report.rows - 1)}; the rest was not read.")
-        if self.inputs.blank:
-            lines.append(f"Skipped: {counted(self.inputs.blank, 'line')} without any value.")
-        if self.inputs.repeated:
-            again = counted(self.inputs.repeated, "line")
-            lines.append(f"Skipped: {again} that repeat the header, as in files put together.")
-        for name, count in self.inputs.misfits.items():
-            lines.append(f"Sent as null, because they did not fit: {counted(count, 'value')} of column {name!r}.")
+        if self.report.ambiguous and not self.report.primary_keys:
+            lines.append(
+                "Without primary keys, rows whose answer was lost are not sent again, because they could be stored "
+                "twice."
+            )
+        lines += changed(self.inputs, "Sent")
         lines += self._letters()
         if self.resume:
             goes_on = self.interrupted or self.report.unsent or self.problem or not self.report.complete
@@ -128,8 +129,15 @@ class Ending:
             lines.append(f"  {self.resume}")
             if ":***@" in self.resume:
                 lines.append("Replace *** with the password, or give the URL in DATABOX_DATABASE_URL.")
+            elif "?***" in self.resume:
+                lines.append("Replace *** with the URL's options, or give the URL in DATABOX_DATABASE_URL.")
             if "standard input" in self.inputs.names:
                 lines.append("Pipe the same rows into it again.")
+            for name in self.inputs.names:
+                if name.startswith("/dev/fd/"):
+                    lines.append(
+                        f"Replace {name}, which the shell made for this run only, by what gives the same rows."
+                    )
         elif (self.interrupted or self.problem or not self.report.complete) and not self._begun:
             lines.append("No row was accepted, so there is nothing to go on from: run the same command again.")
         return lines
@@ -171,6 +179,8 @@ class Ending:
         start = row_at(reason.first_row, "Row").for_command
         if reason.rows == 1 and text.startswith(start):  # which is said in the file's own terms
             return f": {place}{text.removeprefix(start)}"
+        if reason.is_among:
+            return f", among the rows from {place}: {text}"
         return f", {'from ' if reason.rows > 1 else ''}{place}: {text}"
 
     def as_document(self) -> dict[str, Any]:
@@ -183,9 +193,7 @@ class Ending:
             "rowsCountedFrom": 1,
             **counts,
             "seconds": round(report.seconds, 3),
-            "blankLines": self.inputs.blank,
-            "repeatedHeaders": self.inputs.repeated,
-            "misfits": dict(self.inputs.misfits),
+            **changed_document(self.inputs),
             "ingestionIds": list(dict.fromkeys(each.ingestion_id for each in report.batches if each.ingestion_id)),
             "errors": [
                 {
@@ -210,6 +218,32 @@ class Ending:
         return {"file": place.file, place.unit: place.number} if place else {}
 
 
+def _without_secrets(url: str) -> str:
+    return _OPTIONS.sub(r"\1***", _PASSWORD.sub(r"\1***\2", url))
+
+
+def changed(inputs: Inputs, done: str) -> list[str]:
+    """Return what was skipped, or read as null, instead of being sent as the files have it.
+
+    Args:
+        inputs: the files.
+        done: what became of the values: "Sent", or "Read" if nothing is sent.
+    """
+    lines: list[str] = []
+    if inputs.blank:
+        lines.append(f"Skipped: {counted(inputs.blank, 'line')} without any value.")
+    if inputs.repeated:
+        lines.append(f"Skipped: {counted(inputs.repeated, 'line')} that repeat the header, as in files put together.")
+    for name, count in inputs.misfits.items():
+        lines.append(f"{done} as null, because they did not fit: {counted(count, 'value')} of column {name!r}.")
+    return lines
+
+
+def changed_document(inputs: Inputs) -> dict[str, Any]:
+    """Return the same for programs."""
+    return {"blankLines": inputs.blank, "repeatedHeaders": inputs.repeated, "misfits": dict(inputs.misfits)}
+
+
 @attrs.frozen
 class Reason:
     """Why some rows are not stored, or why that is not known."""
@@ -218,6 +252,8 @@ class Reason:
     rows: int
     first_row: int
     error: DataboxError
+    is_among: bool = False
+    """Whether it is about some of the rows of a batch, and not said which."""
 
 
 def reasons(report: IngestReport) -> list[Reason]:
@@ -226,20 +262,26 @@ def reasons(report: IngestReport) -> list[Reason]:
     for batch in report.batches:
         if batch.error is None:
             continue
-        outcome, rows = str(batch.outcome), batch.rows
+        outcome, rows, is_among = str(batch.outcome), batch.rows, False
         if outcome == "accepted":
             outcome, rows = ("rejected", batch.rejected) if batch.rejected else ("unverified", batch.unverified)
+            is_among = rows < batch.rows
         alike = str(batch.error)
         for id_ in (getattr(batch.error, "request_id", None), batch.ingestion_id):
             alike = alike.replace(id_, "") if id_ else alike
         known = found.pop((outcome, alike), None) or Reason(outcome, 0, batch.first_row, batch.error)
-        found[outcome, alike] = attrs.evolve(known, rows=known.rows + rows)
+        found[outcome, alike] = attrs.evolve(known, rows=known.rows + rows, is_among=known.is_among or is_among)
     return list(found.values())
 
 
 def resuming(arguments: Sequence[str], journal: Path) -> str:
     """Return the command that goes on with a journal."""
-    words = [_OPTIONS.sub(r"\1***", _PASSWORD.sub(r"\1***\2", word)) for word in arguments]
+    words = [
+        _without_secrets(word) if before == _DATABASE or word.startswith(f"{_DATABASE}=") else word
+        for before, word in pairwise(["", *arguments])
+    ]
     if not any(word == "--journal" or word.startswith("--journal=") for word in words):
-        words += ["--journal", str(journal)]
+        # What follows a -- is not an option.
+        at = words.index("ingest") + 1 if "--" in words else len(words)
+        words[at:at] = ["--journal", str(journal)]
     return " ".join(map(for_shell, ["databox", *words]))

@@ -151,7 +151,7 @@ class _Context:
         read = declared_reader(kind, self._reading)
         kind = kind.partition(":")[0]
         if not all(isinstance(cell, str) for _, cell in cells):
-            read = typed_reader(kind, read)
+            read = typed_reader(kind, read, is_declared=True)
         example: str = str(cells[0][1]) if cells else ""
         if read is not None and cells:
             try:

@@ -1,7 +1,8 @@
 """Columns of rows that are already typed: from JSON, Parquet or a database."""
 
+import contextlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import attrs
@@ -9,7 +10,7 @@ import attrs
 from databox.errors import InvalidRecordError
 from databox.files.column import Column, Reading, shown
 from databox.files.columns import declared_reader
-from databox.files.typed import as_text, kind_of
+from databox.files.typed import as_text, kind_of, typed_reader
 from databox.wording import message, setting, words_of
 
 __all__ = ["columns_of", "converted"]
@@ -46,6 +47,8 @@ def columns_of(
         example = "" if value is None else shown(_as_sent(value))
         if name in reading.declared:
             kind = reading.declared[name].partition(":")[0]
+            with contextlib.suppress(ValueError):  # raised with its row when that is read
+                example = "" if value is None else shown(_as_sent(_reader(reading, name)(value)))
             yield Column(name=name, type=kind, note="declared", example=example)
         elif name in texts:
             yield Column(name=name, type="text", note="kept as text: too long for an exact number", example=example)
@@ -69,10 +72,16 @@ def converted(
     name: str, rows: Iterator[Any], reading: Reading, misfits: str, counted: Counter[str]
 ) -> Iterator[dict[str, Any]]:
     """Return rows with the declared columns converted, and null words as null."""
-    readers = {column: declared_reader(kind, reading) or as_text for column, kind in reading.declared.items()}
+    readers = {column: _reader(reading, column) for column in reading.declared}
     if not readers and len(reading.nulls) == 1:
         return rows
     return _each(name, rows, readers, reading, misfits, counted)
+
+
+def _reader(reading: Reading, column: str) -> Callable[[Any], Any]:
+    """The function that reads the values of a declared column."""
+    kind = reading.declared[column]
+    return typed_reader(kind.partition(":")[0], declared_reader(kind, reading), is_declared=True)
 
 
 def _each(
@@ -83,14 +92,14 @@ def _each(
         for column, value in row.items():
             if isinstance(value, str) and value in named:
                 row[column] = None
-            elif column in readers and (isinstance(value, str) or readers[column] is as_text) and value is not None:
+            elif column in readers and value is not None and value == value:  # not NaN, which means null
                 try:
                     row[column] = readers[column](value)
                 except ValueError as problem:
                     if misfits == "raise":
                         raise InvalidRecordError(
                             message(
-                                f"{name}, row {index + 1:,}, column {column!r}: {value!r} ",
+                                f"{name}, row {index + 1:,}, column {column!r}: {as_text(value)!r} ",
                                 words_of(problem),
                                 f". The column was declared as {reading.declared[column]}. Correct the value, or read "
                                 "such values as null with ",

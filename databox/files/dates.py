@@ -17,7 +17,12 @@ Order = Literal["day", "month"]
 """Whether the day or the month comes first."""
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_NAME = rf"(?P<name>{'|'.join(_MONTHS)})[a-z]*\.?"
+_NAME = (
+    r"(?P<name>jan(?:uary?|uari|vier)?|feb(?:ruary?|ruari|brero|braio)?|mar(?:ch|s|zo)?|apr(?:ile?)?|mayo?"
+    r"|jun(?:e|io?|ho)?|jul(?:y|io?|ho)?|aug(?:ust|ustus|usti)?|sep(?:t|tember|tembre|tiembre)?"
+    r"|oct(?:ober|obre|ubre)?|nov(?:ember|embre|iembre)?|dec(?:ember)?)(?![a-z])\.?"
+)
+"""A month, also in other languages if its name begins as in English. In `12DECK34` there is none."""
 _TIME = (
     r"(?:(?:T|,? +)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
     r"(?: ?(?P<half>[ap])\.?m\.?)?(?: ?(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?)?"
@@ -205,7 +210,7 @@ def _day(match: re.Match[str], order: Order | None) -> date:
         first, last = int(groups["first"]), int(groups["last"])
         return date(year, first, last) if order == "month" else date(year, last, first)
     name = groups.get("name")
-    month = _MONTHS.index(name.lower()) + 1 if name else int(groups["month"])
+    month = _MONTHS.index(name[:3].lower()) + 1 if name else int(groups["month"])
     return date(year, month, int(groups["day"]))
 
 

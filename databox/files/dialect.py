@@ -29,6 +29,8 @@ _SAID = re.compile(
 )
 """A first line that declares the delimiter for Excel."""
 
+_MOST_ABOVE = 20
+"""Lines above a table that are looked for even if it has fewer lines than they are."""
 _SINGLE = r" *'(?:[^']|'')+' *"
 
 _Rows = list[tuple[int, list[str]]]
@@ -137,13 +139,24 @@ def _table_start(rows: _Rows) -> int:
     width, times = Counter(widths).most_common(1)[0] if widths else (0, 0)
     start = widths.index(width) if widths else 0
     if width < 2 or times < 2 or start == 0 or widths[0] >= width:
-        return 0
+        return _short_table_start(rows, widths)
     table = rows[start:]
     if sum(len(fields) == width for _, fields in table) < 0.9 * len(table):
         return 0
     # A column of numbers with decimal commas, or of dates with commas, is not a table with two columns.
     whole = [",".join(fields).strip() for _, fields in table]
     return 0 if marks_of(whole)[0] or form_of(whole) else start
+
+
+def _short_table_start(rows: _Rows, widths: list[int]) -> int:
+    """The same, of a table with fewer rows than there are lines above it: below its header are numbers or dates."""
+    start = next((n for n in range(len(widths)) if len(set(widths[n:])) == 1), 0)
+    if not 0 < start <= _MOST_ABOVE or len(rows) - start < 2 or widths[-1] < 2 or widths[0] >= widths[-1]:
+        return 0
+    header, *below = ([cell.strip() for cell in fields] for _, fields in rows[start:])
+    columns = zip(*below, strict=True)
+    has_values = any(all(column) and (marks_of(column)[0] or form_of(column)) for column in columns)
+    return start if has_values and all(header) and not any(map(_is_value, header)) else 0
 
 
 def _like_the_first(rows: _Rows) -> tuple[float, int]:

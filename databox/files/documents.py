@@ -267,17 +267,22 @@ class _Whole:
 
 def _plain(row: Any, where: str) -> dict[str, Any]:
     """A row as ijson read it, with numbers as floats where that is the same number."""
-    checked = _checked(row, where)
-    if isinstance(row, _Row) and row.twice is not None:
-        raise _twice(row.twice, where)
-    return {name: _simple(value) for name, value in checked.items()}
+    return {name: _simple(value, where) for name, value in _once_each(_checked(row, where), where).items()}
 
 
-def _simple(value: Any) -> Any:
+def _simple(value: Any, where: str) -> Any:
     """A value as it is without this reader."""
     if type(value) is Decimal:
         return _float(value)
-    return dict(value) if type(value) is _Row else value
+    if type(value) is _Row:
+        return {name: _simple(each, where) for name, each in _once_each(value, where).items()}
+    return [_simple(each, where) for each in cast("Any", value)] if type(value) is list else value
+
+
+def _once_each(row: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    if isinstance(row, _Row) and row.twice is not None:
+        raise _twice(row.twice, where)
+    return row
 
 
 def _once(where: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

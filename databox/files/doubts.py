@@ -166,10 +166,11 @@ def totals_line(sample: Sequence[Line], decisions: Sequence[Decision], nulls: An
     """Whether the last row is a note, or has the sum of a column and, as the only row, nothing in the first column."""
     if len(sample) < 3:
         return False
-    *rows, (_, last) = sample
+    *rows, (line, last) = sample
     lacking = [place for place, cell in enumerate(last) if _is_null(cell, nulls)]
-    if len(lacking) == len(last) - 1 > 1 and 0 not in lacking and isinstance(last[0], str):
-        # A note, such as where the rows are from.
+    is_apart = line > rows[-1][0] + 1 and len(last) > 1
+    if len(lacking) == len(last) - 1 > (0 if is_apart else 1) and 0 not in lacking and isinstance(last[0], str):
+        # A note, such as where the rows are from; also below two columns if there is an empty row between.
         return all(sum(not _is_null(cell, nulls) for cell in row) > 1 for _, row in rows)
     if 0 not in lacking or any(_is_null(row[0], nulls) for _, row in rows):
         return False

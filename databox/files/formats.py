@@ -50,19 +50,22 @@ def format_by_name(source: Source) -> Format | None:
     return found
 
 
-def format_by_content(source: Source, encoding: str, *, is_csv: bool) -> Format:
+def format_by_content(source: Source, encoding: str, *, is_csv: bool, is_json: bool = False) -> Format:
     """Return the format by the beginning of the text, if the file's name does not determine it.
 
     Args:
         source: the file.
         encoding: the codec's name.
         is_csv: whether the caller passed CSV-only options.
+        is_json: whether the caller said where in a JSON object the rows are.
     """
     found = format_by_name(source)
     if found is None and is_csv:
         return "csv"
     if found not in {"json", None}:
         return found or "csv"
+    if is_json:
+        return "json"
     start = head_text(source, encoding).lstrip("\ufeff \t\r\n")
     if start[:1] == "{" and holds_lines(start):
         return "jsonl"

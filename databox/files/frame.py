@@ -119,7 +119,8 @@ class Frame:
             if is_last and not problem:
                 chunk, problem = self._without_footer(chunk)
             elif not is_last:
-                chunk, held = chunk[: len(chunk) - keep], chunk[len(chunk) - keep :]
+                end = max(0, len(chunk) - keep)
+                chunk, held = chunk[:end], chunk[end:]
             fitting: list[Line] = []
             if all(len(row) == width for _, row in chunk):
                 fitting = chunk

@@ -12,6 +12,8 @@ __all__ = ["look_into_ods"]
 
 _CONTENT = "content.xml"
 _ERROR = re.compile(r"#(?:N/A|DIV/0!|REF!|VALUE!|NAME\?|NUM!|NULL!)|Err:\d{3}")
+_FOREIGN_ERROR = re.compile(r"#¡?[^\W\d_]+(?:/[0A])?[ \u00a0]?[!?]?")
+"""An error as a program displays it in another language, such as #NV or #WERT!, whatever the value of the cell is."""
 _ZEROS = re.compile(r"0\d+", re.ASCII)
 _PASSED_OVER = frozenset({"annotation", "shapes"})
 
@@ -50,8 +52,8 @@ def _look_at(line: ElementTree.Element, row: int, rows: int, hidden: Hidden) -> 
         text = _text(cell)
         value, kind = _get(cell, "value"), _get(cell, "value-type")
         problem = shown = None
-        if _ERROR.fullmatch(text):
-            problem = text
+        if _ERROR.fullmatch(text) or _is_error(cell, kind, text):
+            problem = text or "#VALUE!"
         elif not kind and not text and _get(cell, "formula"):
             problem = "formula"
         elif kind == "float" and value and long_number(value):
@@ -70,6 +72,14 @@ def _look_at(line: ElementTree.Element, row: int, rows: int, hidden: Hidden) -> 
                 else:
                     hidden.texts[place] = shown or ""
         column += columns
+
+
+def _is_error(cell: ElementTree.Element, kind: str | None, text: str) -> bool:
+    """Whether a formula has no result: by the attribute of LibreOffice, or because its text is not its value."""
+    if any(key.endswith("}value-type") and value == "error" for key, value in cell.attrib.items()):
+        return True
+    has_value = kind != "float" and _get(cell, "string-value") != ""
+    return not has_value and _get(cell, "formula") is not None and _FOREIGN_ERROR.fullmatch(text) is not None
 
 
 def _text(cell: ElementTree.Element) -> str:

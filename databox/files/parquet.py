@@ -16,6 +16,7 @@ _UNSENDABLE = {
     "is_binary": "bytes. Decode them to text first",
     "is_large_binary": "bytes. Decode it to text first",
     "is_fixed_size_binary": "bytes. Decode it to text first",
+    "is_binary_view": "bytes. Decode it to text first",
     "is_time": "times of day, for which the API has no type. Make it text, or seconds",
     "is_duration": "durations, for which the API has no type. Make it seconds",
 }
@@ -90,9 +91,13 @@ class Parquet:
                 try:
                     column.to_pylist()
                 except (OverflowError, ValueError) as problem:
+                    zone = getattr(column.type, "tz", None)
+                    what = "a value is beyond the years 1 to 9999"
+                    if zone is not None and _is_no_zone(self._pyarrow, zone):
+                        what = f"there is no time zone {zone!r} on this machine"
                     raise InvalidRecordError(
-                        f"{self._name}, row group {group}, column {name!r} ({column.type}): a value is beyond the "
-                        f"years 1 to 9999 ({problem}). Correct it where the file is created.",
+                        f"{self._name}, row group {group}, column {name!r} ({column.type}): {what} ({problem}). "
+                        "Correct it where the file is created.",
                         column=name,
                     ) from None
             raise InvalidRecordError(f"{self._name}, row group {group}: {error}.") from None
@@ -105,7 +110,7 @@ class Parquet:
     def _column(self, field: Any) -> Column:
         kind = field.type.value_type if self._pyarrow.types.is_dictionary(field.type) else field.type
         for test, problem in _UNSENDABLE.items():
-            if getattr(self._pyarrow.types, test)(kind):
+            if getattr(self._pyarrow.types, test, _is_never)(kind):  # older versions lack some
                 raise InvalidRecordError(
                     f"{self._name}: column {field.name!r} ({field.type}) holds {problem}, or leave it out.",
                     column=field.name,
@@ -119,6 +124,18 @@ class Parquet:
         if self._pyarrow.types.is_timestamp(kind) and kind.unit == "ns":
             return self._pyarrow.timestamp("us", tz=kind.tz)
         return kind
+
+
+def _is_never(kind: Any) -> bool:
+    return False
+
+
+def _is_no_zone(pyarrow: Any, zone: str) -> bool:
+    try:
+        pyarrow.scalar(0, pyarrow.timestamp("us", tz=zone)).as_py()
+    except (ValueError, LookupError):
+        return True
+    return False
 
 
 def _first_line(error: Exception) -> str:

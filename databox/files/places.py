@@ -32,23 +32,24 @@ class Lines:
     def __init__(self) -> None:
         self._rows = array("q")
         self._offsets = array("q")
-        self._next = 0
+        self.rows = 0
+        """How many rows there are so far."""
         self._is_whole = True
 
     def follow(self, line: int, rows: int = 1) -> None:
         """Some more rows stand in lines that follow one another, from this one on."""
-        offset = line - self._next
+        offset = line - self.rows
         if not self._offsets or self._offsets[-1] != offset:
             if len(self._rows) < MOST:
-                self._rows.append(self._next)
+                self._rows.append(self.rows)
                 self._offsets.append(offset)
             elif self._is_whole:
                 self._is_whole = False
-                self._last = self._next
-        self._next += rows
+                self._last = self.rows
+        self.rows += rows
 
     def of(self, row: int) -> int | None:
         """Return the line of a row, from 1; None where it is not known."""
-        if row >= self._next or (not self._is_whole and row >= self._last):
+        if row >= self.rows or (not self._is_whole and row >= self._last):
             return None
         return row + self._offsets[bisect_right(self._rows, row) - 1]

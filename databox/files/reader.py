@@ -98,6 +98,8 @@ def read_records(
             raise ArgumentValueError(message(setting(name), f" must be a whole number from 0 to {_MOST:,}{given}."))
     if header is not None and not _are_names(header):
         raise ArgumentValueError(message(setting("header"), f" must be a list of distinct names, not {header!r}."))
+    if isinstance(nulls, str):  # whose letters would be null one by one
+        raise ArgumentValueError(message(setting("nulls"), f" must be a list of texts, not {nulls!r}."))
     reading = Reading(
         declared=dict(columns or {}),
         decimal=decimal,

@@ -85,16 +85,13 @@ class Records(Iterator[dict[str, Any]]):
             self._read_table(sheet, reading, options, f"sheet {sheet.title!r}")
         else:
             self._read_text(reading, options)
+        self._refuse_ignored(options)
         if source.packed:
             self.description += f", {source.packed}"
+        self._allows_empty = options.allow_empty
         if self.total_rows == 0 and not options.allow_empty:
             self.close()
-            below = " below its header" if self._table and self.columns else ""
-            raise InvalidRecordError(
-                message(
-                    f"{source.name} has no rows{below}. If that is expected, use ", setting("allow_empty", True), "."
-                )
-            )
+            raise self._empty()
 
     @property
     def fraction(self) -> float | None:
@@ -131,6 +128,11 @@ class Records(Iterator[dict[str, Any]]):
     def __next__(self) -> dict[str, Any]:
         try:
             return next(self._rows)
+        except StopIteration:
+            self.close()
+            if self._table and not self._table.given and not self._allows_empty:
+                raise self._empty() from None
+            raise
         except BaseException:
             self.close()
             raise
@@ -154,6 +156,32 @@ class Records(Iterator[dict[str, Any]]):
             "there; or pickle list(records)."
         )
 
+    def _empty(self) -> InvalidRecordError:
+        below = " below its header" if self._table and self.columns else ""
+        return InvalidRecordError(
+            message(f"{self.name} has no rows{below}. If that is expected, use ", setting("allow_empty", True), ".")
+        )
+
+    def _refuse_ignored(self, options: Options) -> None:
+        """Refuse options that would select other rows or names, but mean nothing in this format."""
+        shape = options.shape
+        for_tables = {"header": shape.header, "skip_lines": shape.skip_lines, "skip_footer": shape.skip_footer}
+        given = {} if self._table else for_tables
+        if self.format != "json":
+            given = given | {"rows_at": options.rows_at}
+        name = next((name for name, value in given.items() if value), None)
+        if name:
+            self.close()
+            raise InvalidRecordError(
+                message(
+                    f"{self.name} is read as {self.description}, in which ",
+                    setting(name),
+                    " has no meaning. Leave it out; or, if that is not what the file is, set ",
+                    setting("format"),
+                    ".",
+                )
+            )
+
     def _read_text(self, reading: Reading, options: Options) -> None:
         source = self._source
         source.refuse_foreign()
@@ -164,7 +192,9 @@ class Records(Iterator[dict[str, Any]]):
             self.is_guess = True
             log.warning("%s: %s", self.name, self.notes[-1])
         is_csv = options.delimiter is not None or options.shape.header is not None
-        self.format = options.format or format_by_content(source, self.encoding, is_csv=is_csv)
+        self.format = options.format or format_by_content(
+            source, self.encoding, is_csv=is_csv, is_json=options.rows_at is not None
+        )
         if self.format in {"csv", "tsv"}:
             delimiter = options.delimiter
             if self.format == "tsv" and "\t" in head_text(source, self.encoding):
@@ -208,8 +238,21 @@ class Records(Iterator[dict[str, Any]]):
             self.total_rows = len(first) if len(first) < _PREVIEWED else None
         long = set[str]() if as_sent else long_columns(first) - set(reading.declared)
         self.columns = tuple(columns_of(first, reading, long, columns))
+        self._find_declared(reading, known=columns is not None)
         found = converted(self.name, chain(first, rows), reading, options.shape.misfits, self.misfits)
         self._rows = found if as_sent else without_long(self.name, found, long)
+
+    def _find_declared(self, reading: Reading, *, known: bool) -> None:
+        """Tell of a declared column that is not there, which may be misspelled; a JSON object may lack one."""
+        names = [column.name for column in self.columns]
+        for name in reading.declared:
+            if name in names:
+                continue
+            if known:
+                raise InvalidRecordError(
+                    f"{self.name} has no column {name!r}. It has: {', '.join(map(repr, names))}.", column=name
+                )
+            self.notes.append(f"No value of the sample is in the declared column {name!r}.")
 
 
 def _are_letters(source: Source) -> bool:

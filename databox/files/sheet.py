@@ -112,7 +112,7 @@ class Sheet:
         if problem in self._nulls:
             return None
         where = f"{self.where} {row:,}, cell {reference(row - 1, column)}"
-        if problem.startswith("#"):
+        if problem != "formula":
             nothing = setting("nulls", [problem])
             raise InvalidRecordError(
                 message(f"{where} is the error {problem}. If it stands for a missing value, use ", nothing, ".")

@@ -46,10 +46,7 @@ class Table:
                 check_names(self._where, rows[0][0], names, rows[0][1], rows[1:])
         self._decisions: list[Decision] = decide(self._where, names, rows, reading, cells.delimiter)
         if cells.typed:
-            self._decisions = [
-                attrs.evolve(each, read=typed_reader(each.column.type, each.read), read_many=None)
-                for each in self._decisions
-            ]
+            self._decisions = [attrs.evolve(each, read=_typed_reader(each), read_many=None) for each in self._decisions]
         self._sampled = len(rows)
         if shape.skip_lines is None and frame.has_header:
             check_header(self._where, frame.header_line, names, self._decisions, rows)
@@ -71,6 +68,11 @@ class Table:
     def repeated(self) -> int:
         """How many repeated headers among the rows were skipped."""
         return self._frame.repeated
+
+    @property
+    def given(self) -> int:
+        """How many rows have been given."""
+        return self._lines.rows
 
     def place(self, row: int) -> Place:
         """Return where a row stands that was given."""
@@ -169,6 +171,11 @@ class Table:
             self.misfits[name] += 1
             return
         raise misfit(self._where, line, column, cell, problem, self._sampled)
+
+
+def _typed_reader(decision: Decision) -> Callable[[Any], Any]:
+    column = decision.column
+    return typed_reader(column.type, decision.read, is_declared=column.note == "declared")
 
 
 def _column_reader(decision: Decision, nulls: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:

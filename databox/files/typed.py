@@ -1,5 +1,6 @@
 """Values that are already typed: from JSON, Parquet, a sheet or a database."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -41,7 +42,7 @@ def kind_of(value: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a value as text for a message."""
+    """Return a value as text: for a message, or for a column that was declared as text."""
     match value:
         case bool():
             return "TRUE" if value else "FALSE"
@@ -51,14 +52,24 @@ def as_text(value: Any) -> str:
             return value.isoformat(" ")
         case date() | time():
             return value.isoformat()
+        case dict() | list():
+            return _json_of(value)
         case _:
             return str(value)
 
 
-def typed_reader(kind: str, read: Callable[[str], Any] | None) -> Callable[[Any], Any]:
-    """Return the function that reads the cells of a column of one type: text with `read`, typed values unchanged."""
+def typed_reader(kind: str, read: Callable[[str], Any] | None, *, is_declared: bool = False) -> Callable[[Any], Any]:
+    """Return the function that reads the cells of a column of one type: text with `read`, typed values unchanged.
+
+    Args:
+        kind: the column's type.
+        read: the function that reads text; None to keep it.
+        is_declared: whether the caller declared the type: 20251231 may then be a date, and midnight a day.
+    """
 
     def convert(cell: Any) -> Any:
+        if is_declared and kind_of(cell) == "number" and kind in {"date", "datetime", "boolean"}:
+            cell = as_text(cell)
         if isinstance(cell, str):
             return read(cell) if read else cell
         if kind == "text":
@@ -70,6 +81,10 @@ def typed_reader(kind: str, read: Callable[[str], Any] | None) -> Callable[[Any]
             return cell
         if (found, kind) == ("date", "datetime"):
             return datetime(cell.year, cell.month, cell.day)
+        if is_declared and (found, kind) == ("datetime", "date"):
+            if cell.tzinfo is not None or cell.time() != time():
+                raise ValueError("has a time: declare the column as datetime")
+            return cell.date()
         raise ValueError(f"is of type {found}")
 
     return convert
@@ -159,6 +174,21 @@ def without_long(
                 )
             row[column] = exact_text(value)
         yield row
+
+
+def _json_of(value: Any) -> str:
+    """A nested value as JSON, with all digits of its numbers."""
+    match value:
+        case dict():
+            members = cast("dict[str, Any]", value).items()
+            parts = (f"{json.dumps(name, ensure_ascii=False)}: {_json_of(each)}" for name, each in members)
+            return f"{{{', '.join(parts)}}}"
+        case list():
+            return f"[{', '.join(map(_json_of, cast('Any', value)))}]"
+        case Decimal():
+            return str(value)
+        case _:
+            return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _as_text(name: str) -> Message:

@@ -1,5 +1,6 @@
 """Whether a file that no usual delimiter splits has one column or several, or is not a table at all."""
 
+import csv
 import re
 from collections.abc import Callable, Sequence
 
@@ -64,6 +65,18 @@ def ask_about_one_column(name: str, line: int, absent: str, cut: Callable[[str],
     lines = [" ".join(row) for row in cut(absent)]
     if len(lines) < 2:
         return
+    within = next(
+        (each for each in ",;\t|" if all(each in text for text in lines) and _is_even(_cut(lines, each))), None
+    )
+    if within:
+        raise InvalidRecordError(
+            message(
+                f"{name}, line {line}: {shown(lines[0])!r} is quoted as a whole, like all lines, and {within!r} splits "
+                "them alike. Remove the outer quotes; or if there is one column, use ",
+                setting("delimiter", absent),
+                ".",
+            )
+        )
     where = f"{name}, line {line}: {shown(lines[0])!r} has no comma, semicolon, tab or pipe"
     one = "if there is one column, use ", setting("delimiter", absent), "."
     separator = next((each for each in _OTHERS if _is_even(cut(each))), None)
@@ -88,6 +101,10 @@ def ask_about_one_column(name: str, line: int, absent: str, cut: Callable[[str],
                 *one,
             )
         )
+
+
+def _cut(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    return list(csv.reader(lines, delimiter=delimiter))
 
 
 def _is_even(rows: Sequence[Sequence[str]]) -> bool:

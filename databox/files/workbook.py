@@ -9,17 +9,23 @@ from posixpath import join, normpath
 from typing import BinaryIO
 from xml.etree import ElementTree
 
-from databox.files.hidden import DIGIT, Hidden, long_number
+from databox.files.hidden import DIGIT, Hidden, Place, long_number
 
 __all__ = ["DAMAGES", "errors_in", "look_into", "may_show_zeros"]
 
-_CELL = re.compile(rb"<(?:\w+:)?c\s([^>]*?)(/?)>")
+_TAG = re.compile(rb"<(?:\w+:)?(c|row)(?=[\s/>])([^>]*?)(/?)>")
+"""The start of a row or a cell."""
+_UNPLACED = re.compile(rb"""<(?:\w+:)?c(?=[\s/>])(?![^>]*\br=["'])""")
+"""A cell that does not say where it is, which the format allows: it follows the cell before it."""
 _END = re.compile(rb"</(?:\w+:)?c>")
-_REFERENCE = re.compile(rb'\br="([A-Z]+)(\d+)"')
-_STYLE = re.compile(rb'\bs="(\d+)"')
-_VALUE = re.compile(rb"<(?:\w+:)?v>([^<]*)")
+_REFERENCE = re.compile(rb"""\br=["']([A-Z]*)(\d+)["']""")
+_STYLE = re.compile(rb"""\bs=["'](\d+)["']""")
+_KIND = re.compile(rb"""\bt=["'](\w+)["']""")
+_IS_ERROR = re.compile(rb"""\bt=["']e["']""")
+_VALUE = re.compile(rb"<(?:\w+:)?v(?:\s[^>/]*)?>([^<]*)")
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
-_LONG = re.compile(rb"<(?:\w+:)?v>-?\d{16,}<")
+_LONG = re.compile(rb"<(?:\w+:)?v(?:\s[^>/]*)?>-?\d{16,}<")
+_OF_INTEREST = (_IS_ERROR.search, _FORMULA.search, _LONG.search)
 _FORMAT = re.compile(r"\[[^]]*\]|[_*].|\"(?P<text>[^\"]*)\"|\\(?P<sign>.)|(?P<plain>[-/ ()+:])|(?P<digit>0)", re.DOTALL)
 """A part of a number format that consists of digits with leading zeros and symbols between them."""
 _ZEROS = re.compile(rb"\x1e\x04.{4}.\x00\x00[^\x00]{0,20}?00+[^.0]", re.DOTALL)
@@ -57,8 +63,8 @@ def look_into(stream: BinaryIO, title: str) -> Hidden | None:
                 return None
             masks = _masks(archive)
             hidden = Hidden()
-            for attributes, content in _cells(archive, part, every=bool(masks)):
-                _look_at(attributes, content, masks, hidden)
+            for place, attributes, content in _cells(archive, part, every=bool(masks)):
+                _look_at(place, attributes, content, masks, hidden)
             return hidden
     except DAMAGES:
         return None
@@ -84,40 +90,50 @@ def may_show_zeros(stream: BinaryIO) -> bool:
         return "xl/styles.bin" in archive.namelist() and bool(_WIDE_ZEROS.search(archive.read("xl/styles.bin")))
 
 
-def _look_at(attributes: bytes, content: bytes, masks: dict[bytes, str], hidden: Hidden) -> None:
-    place = _REFERENCE.search(attributes)
-    if place is None:
-        return
-    column = 0
-    for letter in place[1]:
-        column = column * 26 + letter - 64
-    column -= 1
-    here = int(place[2]), column
+def _look_at(place: Place, attributes: bytes, content: bytes, masks: dict[bytes, str], hidden: Hidden) -> None:
     style = _STYLE.search(attributes) if masks else None
     if style and style[1] in masks and content:
-        hidden.show_with(column, masks[style[1]])
-    value = _VALUE.search(content)
-    if b't="e"' in attributes:
-        hidden.problems[here] = value[1].decode() if value else "#VALUE!"
-    elif value is None and b't="str"' not in attributes and _FORMULA.search(content):
-        hidden.problems[here] = "formula"
-    elif value and (b't="' not in attributes or b't="n"' in attributes) and long_number(value[1].decode()):
-        hidden.texts[here] = value[1].decode()
+        hidden.show_with(place[1], masks[style[1]])
+    value, kind = _VALUE.search(content), _KIND.search(attributes)
+    if kind and kind[1] == b"e":
+        hidden.problems[place] = value[1].decode() if value else "#VALUE!"
+    elif value is None and not (kind and kind[1] == b"str") and _FORMULA.search(content):
+        hidden.problems[place] = "formula"
+    elif value and (kind is None or kind[1] == b"n") and long_number(value[1].decode()):
+        hidden.texts[place] = value[1].decode()
 
 
-def _cells(archive: zipfile.ZipFile, part: str, *, every: bool) -> Iterator[tuple[bytes, bytes]]:
-    """The attributes and contents of cells; without `every`, those of parts with errors, formulas or long numbers."""
+def _cells(archive: zipfile.ZipFile, part: str, *, every: bool) -> Iterator[tuple[Place, bytes, bytes]]:
+    """The places, attributes and contents of cells; without `every`, those of parts with errors, formulas or long
+    numbers."""
     left = b""
+    row, column = 0, -1
     with archive.open(part) as sheet:
         while block := sheet.read(_BLOCK):
             text = left + block
             end = max(text.rfind(b"</c>"), text.rfind(b":c>")) + 4
             left = text[end:] if end >= 4 else text
-            if end >= 4 and (every or b't="e"' in text or _FORMULA.search(text, 0, end) or _LONG.search(text, 0, end)):
-                for cell in _CELL.finditer(text, 0, end):
-                    closing = None if cell[2] else _END.search(text, cell.end(), end)
-                    if closing:
-                        yield cell[1], text[cell.end() : closing.start()]
+            if end < 4:
+                continue
+            every = every or _UNPLACED.search(text, 0, end) is not None
+            if not every and not any(search(text, 0, end) for search in _OF_INTEREST):
+                continue
+            for tag in _TAG.finditer(text, 0, end):
+                said = _REFERENCE.search(tag[2])
+                if tag[1] == b"row":
+                    row, column = int(said[2]) if said else row + 1, -1
+                    continue
+                row, column = (int(said[2]), _column(said[1])) if said else (row, column + 1)
+                closing = None if tag[3] else _END.search(text, tag.end(), end)
+                if closing:
+                    yield (row, column), tag[2], text[tag.end() : closing.start()]
+
+
+def _column(letters: bytes) -> int:
+    column = 0
+    for letter in letters:
+        column = column * 26 + letter - 64
+    return column - 1
 
 
 def _part_of(archive: zipfile.ZipFile, title: str) -> str | None:

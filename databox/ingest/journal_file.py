@@ -170,6 +170,8 @@ def _opened(path: Path) -> sqlite3.Connection:
         _make(path)
     if path.is_dir():
         raise problem(path, "is a folder. Name a file in it.")
+    if not path.is_file() and path.exists():  # a device or a pipe
+        raise problem(path, _NO_JOURNAL)
     _look_at(path)
     try:
         db = sqlite3.connect(path, isolation_level=None, timeout=0.5, check_same_thread=False)

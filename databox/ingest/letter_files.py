@@ -5,11 +5,13 @@ so a journal keeps the digests of its rows, and if another run wrote the same by
 shows which rows are whose.
 """
 
+import errno
 import json
 import os
 import re
 import shutil
 import sqlite3
+import stat
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from hashlib import blake2b
@@ -91,7 +93,10 @@ class LetterFiles:
         self._new_rows, self._new_reasons = (file.with_name(f".{file.name}.new") for file in (self.path, self.reasons))
 
     def check(self) -> None:
-        """Raise an OSError if the files cannot be written; leave nothing behind."""
+        """Raise an OSError if the files cannot be written; leave nothing behind, and devices and pipes alone."""
+        for file in (self.path, self.reasons):
+            if file.exists() and not file.is_file() and not file.is_dir():
+                raise OSError(errno.EINVAL, "it is not a regular file")
         with self._alone():
             _open(self.path, "ab").close()
             _remove_if_empty(self.path)
@@ -284,7 +289,8 @@ def _appended(path: Path) -> Generator[IO[bytes]]:
 
 def _remove_if_empty(path: Path) -> None:
     with suppress(FileNotFoundError):
-        if not path.stat().st_size:
+        about = path.stat()
+        if stat.S_ISREG(about.st_mode) and not about.st_size:
             path.unlink()
 
 

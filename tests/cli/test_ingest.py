@@ -127,6 +127,29 @@ def test_a_column_has_one_type_in_all_files(databox: Command, box: Sandbox, data
     assert databox("dataset", "ingest", dataset_id, "a.csv", "b.csv").code == 0
 
 
+@pytest.mark.parametrize("code", ["007", "12%", "+49"])
+def test_a_code_in_a_column_that_was_empty_is_no_number_because_of_another_file(
+    databox: Command, box: Sandbox, dataset_id: str, code: str
+) -> None:
+    late = "".join(f"{n},,{'x' * 3000}\n" for n in range(400))
+    Path("a.csv").write_text(f"id,code,note\n{late}400,{code},x\n")
+    Path("b.csv").write_text("id,code,note\n1000,5,x\n")
+    done = databox("dataset", "ingest", dataset_id, "a.csv", "b.csv")
+    assert done.code == 1
+    assert f"a.csv, line 402, column 'code': '{code}' is the first value of a column that was empty" in done.out
+    assert not any(row["code"] for row in box.rows(dataset_id))
+
+
+def test_rejected_rows_of_a_batch_are_not_said_to_be_its_first(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    Path("a.jsonl").write_text("".join(f'{{"id": {n}}}\n' for n in range(150)) + '{"id": "x"}\n')
+    done = databox("dataset", "ingest", dataset_id, "a.jsonl")
+    assert done.code == 1
+    assert "1 row rejected, among the rows from line 101 of a.jsonl: " in done.out
+    Path("b.jsonl").write_text('{"id": "x"}\n')
+    done = databox("dataset", "ingest", dataset_id, "b.jsonl")
+    assert "1 row rejected, line 1 of b.jsonl: " in done.out
+
+
 @pytest.mark.parametrize("records", ['[{"id": 1}, {"id": 2}]', '{"id": 1}'])
 def test_records_on_the_command_line(databox: Command, box: Sandbox, dataset_id: str, records: str) -> None:
     assert databox("dataset", "ingest", dataset_id, "--records", records).code == 0

@@ -1,5 +1,6 @@
 """`dataset ingest` from a database."""
 
+import shlex
 import sqlite3
 from pathlib import Path
 
@@ -70,6 +71,30 @@ def test_the_command_that_goes_on_has_no_password() -> None:
     assert said == "databox dataset ingest --database 'postgresql://u:***@h/d' --journal j"
     said = resuming(["dataset", "ingest", "--database=postgresql://h/d?user=u&password=hush&x=1"], Path("j"))
     assert said == "databox dataset ingest '--database=postgresql://h/d?***' --journal j"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:hu sh@h/d", "postgresql://u:***@h/d"),
+        ("postgresql://u@tenant:hush@h/d", "postgresql://u@tenant:***@h/d"),
+        ("postgresql://a name:hush@h/d", "postgresql://a name:***@h/d"),
+        ("postgresql://u:hu?sh@h/d?sslmode=require", "postgresql://u:***@h/d?***"),
+        ("postgresql://u:hu\nsh@h/d", "postgresql://u:***@h/d"),
+        ("postgresql://u:pw@h/d?options=a b&password=hush", "postgresql://u:***@h/d?***"),
+        ("mssql+pyodbc:///?odbc_connect=DRIVER={ODBC Driver 18};UID=a;PWD=hush", "mssql+pyodbc:///?***"),
+        ("postgresql://h:5432/d", "postgresql://h:5432/d"),
+    ],
+)
+def test_however_a_url_is_written_its_password_is_hidden(url: str, shown: str) -> None:
+    from databox.cli.summary import resuming
+
+    sql = "select 'http://a:b@c?d=e'"
+    for option in (["--database", url], [f"--database={url}"]):
+        said = shlex.split(resuming(["dataset", "ingest", "id", *option, "--query", sql], Path("j")))
+        hidden = [word.replace(url, shown) for word in option]
+        assert said == ["databox", "dataset", "ingest", "id", *hidden, "--query", sql, "--journal", "j"]
+        assert "hush" not in " ".join(said)
 
 
 def test_a_file_of_sql_in_another_encoding_is_named(databox: Command, dataset_id: str, tmp_path: Path) -> None:

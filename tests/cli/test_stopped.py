@@ -76,13 +76,79 @@ def test_without_keys_it_goes_on_without_doubling(databox: Command, box: Sandbox
     assert sorted(row["id"] for row in box.rows(dataset_id)) == list(range(350))
 
 
+@pytest.mark.parametrize("keys", [(), ("--primary-keys", "id")])
+def test_no_command_is_printed_that_would_change_nothing(
+    databox: Command, box: Sandbox, dataset_id: str, keys: tuple[str, ...]
+) -> None:
+    table("a.csv", 350)
+    box.inject(Fault("create_ingestion", drop="after", after=1, times=None if keys else 1))
+    done = databox("dataset", "ingest", dataset_id, "a.csv", *keys, "--patience", "0.2", "--concurrency", "1")
+    assert done.code == 1
+    assert re.search("^  ambiguous +[123]00", done.out, re.MULTILINE)
+    assert ("  databox dataset ingest" in done.out) is bool(keys)
+    assert ("are not sent again, because they could be stored twice" in done.out) is not bool(keys)
+
+
+@pytest.mark.slow
+def test_it_goes_on_with_a_file_whose_name_begins_like_an_option(
+    databox: Command, box: Sandbox, dataset_id: str
+) -> None:
+    table("-a.csv", 350)
+    box.inject(Fault("create_ingestion", status=503, after=2, headers={"retry-after": "0"}))
+    before = ("dataset", "ingest", "--primary-keys", "id", "--patience", "0.2", "--concurrency", "1", "--null", "--")
+    done = databox(*before, "--", dataset_id, "-a.csv")
+    assert done.code == 1
+    box.clear_faults()
+    assert shell(printed(done.out), box).returncode == 0
+    assert sorted(row["id"] for row in box.rows(dataset_id)) == list(range(350))
+
+
+def test_what_was_skipped_or_changed_is_told_also_after_a_stop_and_by_a_dry_run(
+    databox: Command, box: Sandbox, dataset_id: str
+) -> None:
+    rows = "id,n\n1,7\n,\n2,many\nid,n\n3,8\n"
+    Path("a.csv").write_text(rows)
+    options = ("--column", "n=number", "--misfits", "null")
+    told = [
+        "Skipped: 1 line without any value.",
+        "Skipped: 1 line that repeat the header, as in files put together.",
+        "as null, because they did not fit: 1 value of column 'n'.",
+    ]
+    counts = {"blankLines": 1, "repeatedHeaders": 1, "misfits": {"n": 1}}
+    done = databox("dataset", "ingest", dataset_id, "a.csv", *options, "--dry-run")
+    assert all(line in done.out for line in told)
+    document = databox("dataset", "ingest", dataset_id, "a.csv", *options, "--dry-run", "--json").json
+    assert document == document | counts
+    late = "".join(f"{n},{n},{'x' * 3000}\n" for n in range(400))
+    Path("b.csv").write_text(f"id,n,note\n1,7,\n,,\n2,many,\nid,n,note\n3,8,\n{late}4,8\n5,8,x\n")
+    done = databox("dataset", "ingest", dataset_id, "b.csv", *options)
+    assert done.code == 1
+    assert "Reading stopped after line 406" in done.out
+    assert all(line in done.out for line in told)
+    document = databox("dataset", "ingest", dataset_id, "b.csv", *options, "--json").json
+    assert document == document | counts
+
+
 def test_rows_that_were_piped_in_have_to_be_piped_in_again(databox: Command, box: Sandbox, dataset_id: str) -> None:
-    box.inject(Fault("create_ingestion", status=500, after=1))
+    box.inject(Fault("create_ingestion", status=503, after=1, headers={"retry-after": "0"}))
     rows = b"id\n" + b"".join(b"%d\n" % n for n in range(200))
     done = databox("dataset", "ingest", dataset_id, "-", "--patience", "0", "--concurrency", "1", stdin=rows)
     assert done.code == 1
     assert "Pipe the same rows into it again." in done.out
     assert "from line 102 of standard input: " in done.out
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="needs /dev/fd")
+def test_a_file_that_the_shell_made_for_the_run_has_to_be_replaced(
+    databox: Command, box: Sandbox, dataset_id: str
+) -> None:
+    table("a.csv", 200)
+    box.inject(Fault("create_ingestion", status=503, after=1, headers={"retry-after": "0"}))
+    with Path("a.csv").open("rb") as file:
+        name = f"/dev/fd/{file.fileno()}"
+        done = databox("dataset", "ingest", dataset_id, name, "--patience", "0", "--concurrency", "1")
+    assert done.code == 1
+    assert f"Replace {name}, which the shell made for this run only" in done.out
 
 
 def test_where_reading_stopped(databox: Command, box: Sandbox, dataset_id: str) -> None:

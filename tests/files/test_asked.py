@@ -345,3 +345,54 @@ def test_columns_in_remedies_are_quoted_for_the_shell(name: str, tmp_path: Path,
         assert option
         done = command("dataset", "ingest", "x", *files, *shlex.split(option[1]), "--dry-run", "--quiet")
         assert done.code == 0
+
+
+@pytest.mark.parametrize("footer", [1, 100, 101, 201, 1000, 9000, 11_999, 12_000, 12_001])
+def test_a_footer_of_any_length_is_left_out(footer: int) -> None:
+    data = b"n,x\n" + b"".join(b"%d,y\n" % n for n in range(12_000))
+    records = read_records(io.BytesIO(data), skip_footer=footer, allow_empty=True)
+    assert records.total_rows is None
+    assert [row["n"] for row in records] == list(range(max(0, 12_000 - footer)))
+
+
+@pytest.mark.parametrize("rows", [b",\n", b"a,b\n", b"NA,NA\n"])
+def test_a_long_file_without_rows_is_asked_about_at_its_end(rows: bytes) -> None:
+    data = b"a,b\n" + rows * 12_000
+    with pytest.raises(InvalidRecordError, match="no rows below its header"):
+        list(read_records(io.BytesIO(data), nulls=["NA"]))
+    assert list(read_records(io.BytesIO(data), nulls=["NA"], allow_empty=True)) == []
+
+
+def test_nulls_are_texts_not_letters() -> None:
+    with pytest.raises(ValueError, match="nulls must be a list of texts, not 'NA'"):
+        read_records(io.BytesIO(b"a,b\nN,A\n"), nulls="NA")
+
+
+@pytest.mark.parametrize(
+    "above", ["# a\n# b\n# c\n# d\n\n", "Sales report\nAccount 12\nJanuary\nby Ann\n", "-----\nT\n-----\nx\ny\nz\n"]
+)
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_more_lines_above_a_table_than_it_has_rows(above: str, rows: int, delimiter: str) -> None:
+    table = f"day{delimiter}n\n" + f"2025-01-02{delimiter}7\n" * rows
+    with pytest.raises(InvalidRecordError, match="but from line") as caught:
+        read_records(io.BytesIO((above + table).encode()))
+    lines = above.count("\n")
+    assert f"use skip_lines={lines}" in str(caught.value)
+    found = list(read_records(io.BytesIO((above + table).encode()), skip_lines=lines))
+    assert found == [{"day": date(2025, 1, 2), "n": 7}] * rows
+
+
+def test_a_column_of_prose_is_no_table_because_its_last_lines_have_commas() -> None:
+    text = "note\nfine\nbad\nwell, ok\nyes, sure\n"
+    assert [row["note"] for row in read_records(io.BytesIO(text.encode()))][-1] == "yes, sure"
+
+
+def test_lines_that_are_quoted_as_a_whole_are_asked_about() -> None:
+    data = b'"id,""v"""\n"1,""2"""\n"3,""4"""\n'
+    with pytest.raises(InvalidRecordError, match="is quoted as a whole") as caught:
+        read_records(io.BytesIO(data))
+    assert "use delimiter=';'" in str(caught.value)
+    assert next(read_records(io.BytesIO(data), delimiter=";")) == {'id,"v"': '1,"2"'}
+    names = b'name\n"Doe, Ann"\n"Roe, Bob"\n'
+    assert next(read_records(io.BytesIO(names))) == {"name": "Doe, Ann"}

@@ -1,6 +1,7 @@
 """Workbooks: .xlsx, .xls and .ods."""
 
 import io
+import re
 import zipfile
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -348,3 +349,69 @@ def test_a_workbook_that_is_not_whole(tmp_path: Path, cut: int) -> None:
             assert "b.xlsx" in str(error)
         else:
             assert rows == [{"id": 1, "name": "x"}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda part: re.sub(rb'<c r="[A-Z]+\d+"', b"<c", part),
+        lambda part: re.sub(rb'<(c|row) r="[A-Z]*\d+"', rb"<\1", part),
+        lambda part: part.replace(b'"', b"'"),
+        lambda part: part.replace(b"<v>", b'<v xml:space="preserve">'),
+    ],
+    ids=["cells without places", "rows without places", "single quotes", "attributes of values"],
+)
+@pytest.mark.parametrize("special", ["error", "formula", "zeros", "long"])
+def test_what_is_asked_does_not_depend_on_how_the_xml_is_written(special: str, change: Any) -> None:
+    def prepare(sheet: Any) -> None:
+        if special == "zeros":
+            for row in (2, 3):
+                sheet.cell(row, 2).number_format = "00000"
+        elif special != "long":
+            sheet.cell(3, 2, "#N/A" if special == "error" else "=A1")
+
+    data = xlsx([["id", "n"], [1, 7], [2, 8]], change=prepare)
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as given, zipfile.ZipFile(written, "w") as changed:
+        for name in given.namelist():
+            part = given.read(name)
+            if special == "long":
+                part = part.replace(b"<v>8<", b"<v>9007199254740993<")
+            changed.writestr(name, change(part) if "worksheets/" in name else part)
+    if special in {"error", "formula"}:
+        assert "row 3, cell B3" in asked(written.getvalue())
+    else:
+        column = [row["n"] for row in read(written.getvalue())]
+        assert column == (["00007", "00008"] if special == "zeros" else ["7", "9007199254740993"])
+
+
+@pytest.mark.parametrize("value", [{"valuetype": "float", "value": "0"}, {"valuetype": "string", "stringvalue": ""}])
+@pytest.mark.parametrize("shown", ["#NV", "#WERT!", "#BEZUG!", "#NOM ?", "#¡DIV/0!", "#ЗНАЧ!"])
+def test_an_error_in_another_language_is_asked_about(shown: str, value: dict[str, str]) -> None:
+    cell = TableCell(formula="of:=NA()", **value)
+    cell.addElement(P(text=shown))
+    data = ods([["id", "n"], [1, cell], [2, 3]])
+    assert f"cell B2 is the error {shown}" in asked(data)
+    assert read(data, nulls=[shown])[0] == {"id": 1, "n": None}
+
+
+@pytest.mark.parametrize("shown", ["#7", "# of them", "#NV"])
+def test_a_text_that_looks_like_an_error_is_a_text(shown: str) -> None:
+    cell = TableCell(formula="of:=A1", valuetype="string", stringvalue=shown)
+    cell.addElement(P(text=shown))
+    assert read(ods([["id", "n"], [1, cell], [2, "x"]]))[0] == {"id": 1, "n": shown}
+
+
+def test_a_cell_that_says_that_it_is_an_error_is_one() -> None:
+    cell = TableCell(formula="of:=X()", valuetype="string", stringvalue="")
+    cell.setAttrNS("urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0", "value-type", "error")
+    cell.addElement(P(text="Fehler"))
+    assert "cell B2 is the error Fehler" in asked(ods([["id", "n"], [1, cell], [2, 3]]))
+
+
+def test_a_note_apart_from_a_narrow_table_is_asked_about() -> None:
+    rows: list[list[Any]] = [["k", "v"], ["a", 1], ["b", 2]]
+    assert "row 5, the last: 'Source: ERP,' looks like a line of totals, or a note" in asked(
+        xlsx([*rows, [], ["Source: ERP"]])
+    )
+    assert read(xlsx([*rows, ["c"]]))[-1] == {"k": "c", "v": None}
