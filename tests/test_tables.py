@@ -236,10 +236,14 @@ def test_columns_that_cannot_be_sent_name_the_remedy(source: Any, remedy: str) -
     assert (caught.value.index, caught.value.column) == (0, "v")
 
 
-def test_the_index_is_not_sent() -> None:
+def test_an_index_is_not_sent_and_one_with_a_name_is_told(caplog: pytest.LogCaptureFixture) -> None:
     frame = pd.DataFrame({"v": [1]}, index=pd.MultiIndex.from_tuples([("a", 1)], names=["k", "n"]))
     assert sent(frame) == [{"v": 1}]
+    words = "The frame's index ('k', 'n') is not sent. To send it as columns, pass frame.reset_index()."
+    assert caplog.messages == [words]
     assert sent(frame.reset_index()) == [{"k": "a", "n": 1, "v": 1}]
+    assert sent(pd.DataFrame({"v": [1]})) == [{"v": 1}]
+    assert caplog.messages == [words]
 
 
 def test_names_of_numpy_and_of_enumerations_are_text() -> None:

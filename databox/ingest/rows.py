@@ -12,7 +12,11 @@ from typing import Any, cast
 
 import attrs
 
+from databox.display import logger
+
 __all__ = ["as_mapping", "files_of", "identity_of", "length_of", "rows_of"]
+
+log = logger("databox")
 
 _AT_ONCE = 1000
 """The number of rows that are read from a table at a time."""
@@ -55,6 +59,9 @@ def rows_of(source: Any) -> Any:
     package = kind.__module__.partition(".")[0]
     name = kind.__name__
     if package == "pandas" and name == "DataFrame":
+        index = ", ".join(repr(each) for each in source.index.names if each is not None)
+        if index:
+            log.warning("The frame's index (%s) is not sent. To send it as columns, pass frame.reset_index().", index)
         return _named(_names(source.columns), source.itertuples(index=False, name=None))
     if package == "polars" and name == "LazyFrame":
         raise TypeError("records is a polars LazyFrame. Pass frame.collect().")
