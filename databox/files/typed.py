@@ -56,21 +56,21 @@ def as_text(value: Any) -> str:
 
 
 def typed_reader(kind: str, read: Callable[[str], Any] | None) -> Callable[[Any], Any]:
-    """Return the function that reads the cells of a column of one type: text with `read`, typed values unchanged."""
+    """Return the function that reads the cells of a column of one type: text with `read`, typed values unchanged.
+
+    In a column of datetimes a date is the moment at which it begins.
+    """
 
     def convert(cell: Any) -> Any:
-        if isinstance(cell, str):
-            return read(cell) if read else cell
-        if kind == "text":
-            return as_text(cell)
-        found = kind_of(cell)
-        if found == kind:
-            if found == "number" and not is_exact(cell):
-                raise ValueError("has more digits than a number holds exactly, so it can only be text")
-            return cell
-        if (found, kind) == ("date", "datetime"):
-            return datetime(cell.year, cell.month, cell.day)
-        raise ValueError(f"is of type {found}")
+        value, found = cell, kind_of(cell)
+        if found == "text":
+            value = read(cell) if read else cell
+        elif kind == "text":
+            value = as_text(cell)
+        elif found != kind and (found, kind) != ("date", "datetime"):
+            raise ValueError(f"is of type {found}")
+        is_day = kind == "datetime" and not isinstance(value, datetime)
+        return datetime(value.year, value.month, value.day) if is_day else value
 
     return convert
 
@@ -103,8 +103,6 @@ def with_types(where: str, name: str, by_text: Decision | None, typed: Sequence[
     kind = next(iter(kinds)) if len(kinds) == 1 else "text"
     if len(kinds) > 1:
         note = f"kept as text: {' and '.join(sorted(kinds))} are mixed"
-    elif any(not is_exact(value) for _, value in typed if kind == "number"):
-        kind, note = "text", "kept as text: too long for an exact number"
     elif by_text and {by_text.column.type, kind} == {"date", "datetime"}:
         kind = "datetime"
     elif by_text and by_text.column.type != kind:

@@ -9,13 +9,15 @@ from posixpath import join, normpath
 from typing import BinaryIO
 from xml.etree import ElementTree
 
-from databox.files.hidden import DIGIT, Hidden, long_number
+from databox.files.hidden import DIGIT, Hidden, column_number, long_number
 
 __all__ = ["DAMAGES", "errors_in", "look_into", "may_show_zeros"]
 
-_CELL = re.compile(rb"<(?:\w+:)?c\s([^>]*?)(/?)>")
+_ROW_OR_CELL = re.compile(rb"<(?:\w+:)?(row|c)(?=[\s/>])([^>]*?)(/?)>")
+_NAMELESS = re.compile(rb"<(?:\w+:)?c(?=[\s/>])(?![^>]*\br=)")
+"""A cell that does not say where it is: it follows the one before it."""
 _END = re.compile(rb"</(?:\w+:)?c>")
-_REFERENCE = re.compile(rb'\br="([A-Z]+)(\d+)"')
+_REFERENCE = re.compile(rb'\br="([A-Z]*)(\d+)"')
 _STYLE = re.compile(rb'\bs="(\d+)"')
 _VALUE = re.compile(rb"<(?:\w+:)?v>([^<]*)")
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
@@ -57,8 +59,8 @@ def look_into(stream: BinaryIO, title: str) -> Hidden | None:
                 return None
             masks = _masks(archive)
             hidden = Hidden()
-            for attributes, content in _cells(archive, part, every=bool(masks)):
-                _look_at(attributes, content, masks, hidden)
+            for place, attributes, content in _cells(archive, part, every=bool(masks)):
+                _look_at(place, attributes, content, masks, hidden)
             return hidden
     except DAMAGES:
         return None
@@ -84,40 +86,43 @@ def may_show_zeros(stream: BinaryIO) -> bool:
         return "xl/styles.bin" in archive.namelist() and bool(_WIDE_ZEROS.search(archive.read("xl/styles.bin")))
 
 
-def _look_at(attributes: bytes, content: bytes, masks: dict[bytes, str], hidden: Hidden) -> None:
-    place = _REFERENCE.search(attributes)
-    if place is None:
-        return
-    column = 0
-    for letter in place[1]:
-        column = column * 26 + letter - 64
-    column -= 1
-    here = int(place[2]), column
+def _look_at(
+    place: tuple[int, int], attributes: bytes, content: bytes, masks: dict[bytes, str], hidden: Hidden
+) -> None:
     style = _STYLE.search(attributes) if masks else None
     if style and style[1] in masks and content:
-        hidden.show_with(column, masks[style[1]])
+        hidden.show_with(place[1], masks[style[1]])
     value = _VALUE.search(content)
     if b't="e"' in attributes:
-        hidden.problems[here] = value[1].decode() if value else "#VALUE!"
+        hidden.problems[place] = value[1].decode() if value else "#VALUE!"
     elif value is None and b't="str"' not in attributes and _FORMULA.search(content):
-        hidden.problems[here] = "formula"
+        hidden.problems[place] = "formula"
     elif value and (b't="' not in attributes or b't="n"' in attributes) and long_number(value[1].decode()):
-        hidden.texts[here] = value[1].decode()
+        hidden.texts[place] = value[1].decode()
 
 
-def _cells(archive: zipfile.ZipFile, part: str, *, every: bool) -> Iterator[tuple[bytes, bytes]]:
-    """The attributes and contents of cells; without `every`, those of parts with errors, formulas or long numbers."""
+def _cells(archive: zipfile.ZipFile, part: str, *, every: bool) -> Iterator[tuple[tuple[int, int], bytes, bytes]]:
+    """The places, attributes and contents of cells.
+
+    Without `every`, those of parts with errors, formulas or long numbers, unless cells have to be counted.
+    """
     left = b""
+    row = column = 0
     with archive.open(part) as sheet:
         while block := sheet.read(_BLOCK):
-            text = left + block
+            text = left + block.replace(b"'", b'"')
             end = max(text.rfind(b"</c>"), text.rfind(b":c>")) + 4
             left = text[end:] if end >= 4 else text
+            every = every or _NAMELESS.search(text, 0, end) is not None
             if end >= 4 and (every or b't="e"' in text or _FORMULA.search(text, 0, end) or _LONG.search(text, 0, end)):
-                for cell in _CELL.finditer(text, 0, end):
-                    closing = None if cell[2] else _END.search(text, cell.end(), end)
+                for tag in _ROW_OR_CELL.finditer(text, 0, end):
+                    name, attributes, is_empty = tag.groups()
+                    place = _REFERENCE.search(attributes)
+                    row = int(place[2]) if place else row + (name == b"row")
+                    column = column_number(place[1]) if place else column + 1 if name == b"c" else 0
+                    closing = None if is_empty or name == b"row" else _END.search(text, tag.end(), end)
                     if closing:
-                        yield cell[1], text[cell.end() : closing.start()]
+                        yield (row, column - 1), attributes, text[tag.end() : closing.start()]
 
 
 def _part_of(archive: zipfile.ZipFile, title: str) -> str | None:
@@ -125,15 +130,11 @@ def _part_of(archive: zipfile.ZipFile, title: str) -> str | None:
     if "xl/workbook.xml" not in archive.namelist():
         return None
     workbook = ElementTree.fromstring(archive.read("xl/workbook.xml"))
-    sheet = next((each for each in workbook.iter() if _tag(each) == "sheet" and each.get("name") == title), None)
-    if sheet is None:
-        return None
-    wanted = next((value for name, value in sheet.attrib.items() if name.endswith("}id")), None)
-    for each in ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels")):
-        if each.get("Id") == wanted:
-            target = each.get("Target", "")
-            return target.lstrip("/") if target.startswith("/") else normpath(join("xl", target))
-    return None
+    sheets = {each.get("name"): each.attrib for each in workbook.iter() if _tag(each) == "sheet"}
+    [wanted] = (value for name, value in sheets[title].items() if name.endswith("}id"))
+    relations = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+    target = {each.get("Id"): each.get("Target", "") for each in relations}[wanted]
+    return target.lstrip("/") if target.startswith("/") else normpath(join("xl", target))
 
 
 def _masks(archive: zipfile.ZipFile) -> dict[bytes, str]:
