@@ -24,6 +24,7 @@ _PASSWORD = re.compile(r"(://[^/@\s:]*:)[^\s]*(@)")
 """The password in a database's URL."""
 _OPTIONS = re.compile(r"(://[^\s?]*\?)[^\s]+")
 """The options of a database's URL, among which passwords may be."""
+_HIDDEN = re.compile(r"://\S*\*\*\*")
 _LISTED = 5
 """Reasons that are shown; `--json` has all."""
 
@@ -126,8 +127,10 @@ class Ending:
             goes_on = self.interrupted or self.report.unsent or self.problem or not self.report.complete
             lines.append("To go on where it stopped:" if goes_on else "To send again what did not make it:")
             lines.append(f"  {self.resume}")
-            if ":***@" in self.resume:
-                lines.append("Replace *** with the password, or give the URL in DATABOX_DATABASE_URL.")
+            if _HIDDEN.search(self.resume):
+                lines.append(
+                    "Replace *** with what the URL has there, or leave --database out and set DATABOX_DATABASE_URL."
+                )
             if "standard input" in self.inputs.names:
                 lines.append("Pipe the same rows into it again.")
         elif (self.interrupted or self.problem or not self.report.complete) and not self._begun:
