@@ -69,10 +69,13 @@ def typed_reader(kind: str, read: Callable[[str], Any] | None) -> Callable[[Any]
             value = as_text(cell)
         elif found != kind and (found, kind) != ("date", "datetime"):
             raise ValueError(f"is of type {found}")
-        is_day = kind == "datetime" and not isinstance(value, datetime)
-        return datetime(value.year, value.month, value.day) if is_day else value
+        return _moment(value) if kind == "datetime" else value
 
     return convert
+
+
+def _moment(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
 
 
 def with_types(where: str, name: str, by_text: Decision | None, typed: Sequence[tuple[int, Any]]) -> Decision:

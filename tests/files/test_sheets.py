@@ -252,7 +252,7 @@ def test_a_workbook_without_sheets() -> None:
 
 
 def test_a_binary_workbook_says_what_it_cannot_tell() -> None:
-    rows = [["id", "zip"], [1, 1067], [2, None]]
+    rows: list[list[Any]] = [["id", "zip"], [1, 1067], [2, None]]
     records = read_records(io.BytesIO(xlsb(rows)))
     assert list(records) == [{"id": 1, "zip": 1067}, {"id": 2, "zip": None}]
     (note,) = records.notes
