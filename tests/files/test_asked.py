@@ -228,6 +228,8 @@ def test_other_files_put_together_are_refused(second: str) -> None:
         "note\n<b>a</b>\n{x}\n",
         "<b>,n\na,1\nb,2\n",
         'id,note\n1,a\n2,"x, y"\n',
+        "name\nDoe, John\nRoe, Jane\nCher\nPoe, Ann\n",
+        "id,name; mail\n1,Ann; a@b.org\n2,Bob; b@b.org\n",
     ],
 )
 def test_what_only_looks_odd_is_read(text: str) -> None:

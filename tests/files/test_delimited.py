@@ -285,6 +285,7 @@ def test_declared_numbers_may_carry_signs() -> None:
     values = read("a;b\n" + "".join(f"{cell};x\n" for cell in cells), columns={"a": "number"}, decimal=",")
     assert [row["a"] for row in values] == [12, 1234.5, 1.5, -3.25, -7, 7, 5, -12, 100000.0]
     assert "decimal" in problem("a;b\n1.234;x\n", columns={"a": "number"})
+    assert "day or the month first; use dayfirst=True" in problem("a;b\n3/4/2025;x\n", columns={"a": "date"})
 
 
 def test_declared_booleans_dates_and_texts() -> None:

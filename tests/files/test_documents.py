@@ -101,6 +101,11 @@ def test_what_is_no_table_of_rows_is_named(text: str, words: str) -> None:
         read(text)
 
 
+def test_an_array_that_is_not_there() -> None:
+    with pytest.raises(InvalidRecordError, match="has no array at 'items'"):
+        read('{"data": [{"id": 1}]}', rows_at="items")
+
+
 @pytest.mark.parametrize("text", ["", "  ", '"text"', "7"])
 def test_what_was_said_to_be_json(text: str) -> None:
     with pytest.raises(InvalidRecordError, match="array of objects"):

@@ -196,6 +196,8 @@ def test_no_header_and_totals() -> None:
     assert "'1' looks like a value" in asked(xlsx([["1", "x"], ["2", "y"]]))
     assert "looks like a value" in asked(xlsx([[1, "x"], [2, "y"], [3, "z"]]))
     assert len(read(xlsx([[1, "x"], [2, "y"]]), header=["id", "name"])) == 2
+    said = asked(xlsx([[1, "x"], [2, "y"]]), header=["id"])
+    assert ("row 1 has 2 fields, but there are 1 columns" in said, "delimiter" in said) == (True, False)
     data = xlsx([["id", "n"], [1, 5], [2, 7], ["Total", 12]])
     assert "row 4, the last: 'Total, 12' looks like a line of totals" in asked(data)
     assert len(read(data, skip_footer=1)) == 2
@@ -285,6 +287,9 @@ def test_a_formula_without_its_result_is_told() -> None:
 def test_words_for_nothing_and_numbers_kept_as_text() -> None:
     assert "without 'n/a', the column would be numbers" in asked(xlsx([["n"], [1], ["n/a"], [2.5]]))
     assert read(xlsx([["n"], [1], ["2"], [2.5]])) == [{"n": 1}, {"n": 2}, {"n": 2.5}]
+    mixed = read_records(io.BytesIO(xlsx([["n"], [1], [True]])))
+    assert mixed.columns[0].note == "kept as text: boolean and number are mixed"
+    assert [row["n"] for row in mixed] == ["1", "TRUE"]
     records = read_records(io.BytesIO(xlsx([["n"], [1], ["A2"], [2.5]])))
     assert records.columns[0].note == "kept as text: text and number are mixed"
     assert [row["n"] for row in records] == ["1", "A2", "2.5"]
