@@ -215,6 +215,7 @@ def test_other_files_put_together_are_refused(second: str) -> None:
     "text",
     [
         "name,n\nAcme,5\nTotal Wine,7\n",
+        "name,n\nAcme,5\nWine,7\n,13\n",
         "name,n\nAcme,5\nTotalEnergies,7\n",
         "name,n\nAcme,5\nSumo Ltd,7\n",
         "code,name\nAB,Ann\n12,Bob\n34,Cid\n",
