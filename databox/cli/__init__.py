@@ -19,10 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ImportError as error:
         from databox.clash import REMEDY, is_there
 
-        if is_there():
-            message = REMEDY
-        else:  # typer and rich come with an extra
-            message = f'The command needs its extra: pip install "databox-sdk[cli]" ({visible(str(error))})'
-        print(message, file=sys.stderr)  # by the door that there is without them
+        # Typer and Rich come with an extra.
+        message = f'The command needs its extra: pip install "databox-sdk[cli]" ({visible(str(error))})'
+        print(REMEDY if is_there() else message, file=sys.stderr)  # by the door that there is without them
         sys.exit(2)
     run(sys.argv[1:] if arguments is None else list(arguments))

@@ -65,7 +65,7 @@ def _findings() -> list[Finding]:
         Finding("libraries", ", ".join(map(_version, _LIBRARIES))),
         Finding("limits", f"{DOCUMENTED.per_second} requests a second, {DOCUMENTED.per_hour:,} an hour, for each key"),
     ]
-    if is_there():
+    if is_there():  # pragma: no cover - in an environment of its own, by tests/test_distribution.py
         findings.append(Finding("packages", REMEDY, fine=False))
     proxies = sorted(name for name in os.environ if name.lower() in {"http_proxy", "https_proxy", "all_proxy"})
     if proxies:

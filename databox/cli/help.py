@@ -18,15 +18,13 @@ class Command(TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, each group under its heading."""
         groups: dict[str, list[tuple[str, str]]] = {}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None:
-                name, words = record
-                is_argument = param.param_type_name == "argument"
-                group = getattr(param, "rich_help_panel", None) or ("Arguments" if is_argument else "Options")
-                # From 0.28 on, Typer writes the Python type behind an argument's name.
-                name = name.partition(" <")[0] if is_argument else name
-                groups.setdefault(group, []).append((name, words))
+        shown = [(param, record) for param in self.get_params(ctx) if (record := param.get_help_record(ctx))]
+        for param, (name, words) in shown:
+            is_argument = param.param_type_name == "argument"
+            group = getattr(param, "rich_help_panel", None) or ("Arguments" if is_argument else "Options")
+            # From 0.28 on, Typer writes the Python type behind an argument's name.
+            name = name.partition(" <")[0] if is_argument else name
+            groups.setdefault(group, []).append((name, words))
         for group, records in groups.items():
             with formatter.section(group):
                 formatter.write_dl(records, col_max=30 if formatter.width >= _WIDE else 8)

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, cast
 
+import attrs
 import typer
 
 from databox.api.answers import DATASET_METRICS
 from databox.api.reading import Field, Shape
 from databox.cli.terminal import Head, console, echo_json, errors, width_of
-from databox.models import DatasetMetrics, Model
+from databox.models import DatasetMetrics, ErrorDetail, Model
 
 __all__ = ["Json", "OnlyId", "as_wire", "counted", "one_form", "show_list", "show_made", "show_one"]
 
@@ -93,10 +94,7 @@ def _plain(value: Any) -> Any:
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, tuple):
         return [_plain(each) for each in cast("Any", value)]
-    if hasattr(value, "__attrs_attrs__"):
-        names = (name for name in value.__attrs_attrs__ if name.name not in {"extra", "request_id"})
-        return {name.name: _plain(getattr(value, name.name)) for name in names}
-    return value
+    return attrs.asdict(value) if isinstance(value, ErrorDetail) else value
 
 
 def _cell(field: Field, model: Model) -> str:

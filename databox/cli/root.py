@@ -21,6 +21,9 @@ __all__ = ["run"]
 # Typer has its own copy of click or click itself, by its version; this is the class in either.
 _UsageError: type = typer.BadParameter.__mro__[1]
 
+_INTERRUPTED = 130
+"""What Typer makes of Ctrl-C."""
+
 app = App("Work with Databox from the command line.")
 app.add_typer(auth.app, name="auth")
 app.add_typer(account.app, name="account")
@@ -53,10 +56,6 @@ def _code_of(arguments: list[str]) -> int | None:
         code: int | None = _app_for(arguments)(
             args=arguments, prog_name="databox", obj=arguments, standalone_mode=False
         )
-    except typer.Abort:
-        _document(arguments, {"status": "interrupted", "message": "Interrupted."})
-        echo_error("Interrupted.")
-        return REFUSED
     except Exception as error:  # noqa: BLE001 - nobody else shows it
         if isinstance(error, _UsageError):
             return _told(error, arguments)
@@ -68,6 +67,10 @@ def _code_of(arguments: list[str]) -> int | None:
         _document(arguments, as_document(error))
         echo_error(words(error))
         return exit_code(error)
+    if code == _INTERRUPTED:
+        _document(arguments, {"status": "interrupted", "message": "Interrupted."})
+        echo_error("Interrupted.")
+        return REFUSED
     return code
 
 
@@ -82,9 +85,7 @@ def _document(arguments: Sequence[str], document: dict[str, Any]) -> None:
 def _told(error: Any, arguments: Sequence[str]) -> int:
     """Say what is wrong with the arguments."""
     message = error.format_message()
-    if not message:  # no command was given, and the help is shown already
-        return USAGE
-    if error.ctx and message == error.ctx.get_help():  # the same, by other versions of Typer
+    if error.ctx and message == error.ctx.get_help():  # no command was given
         for line in message.split("\n"):
             errors().print(line)
         return USAGE

@@ -67,5 +67,5 @@ def sandbox(
         said.print(f"export DATABOX_API_URL={box.url}", whole=True)
         said.print(f"export DATABOX_API_KEY={shlex.quote(box.api_key)}", whole=True)
         # A wait without an end cannot be interrupted on Windows.
-        while not stop.wait(0.5):
-            pass
+        while not stop.is_set():
+            stop.wait(0.5)

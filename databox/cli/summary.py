@@ -26,6 +26,7 @@ _PASSWORD = re.compile(r"(://[^:/]*:)[^@]*(?:@[^@?]*)*(@)")
 _OPTIONS = re.compile(r"(://[^?]*\?).+", re.DOTALL)
 """The options of a database's URL, among which passwords may be."""
 _DATABASE = "--database"
+_HIDDEN = re.compile(r":\*\*\*@|\?\*\*\*")
 _LISTED = 5
 """Reasons that are shown; `--json` has all."""
 
@@ -127,10 +128,10 @@ class Ending:
             goes_on = self.interrupted or self.report.unsent or self.problem or not self.report.complete
             lines.append("To go on where it stopped:" if goes_on else "To send again what did not make it:")
             lines.append(f"  {self.resume}")
-            if ":***@" in self.resume:
-                lines.append("Replace *** with the password, or give the URL in DATABOX_DATABASE_URL.")
-            elif "?***" in self.resume:
-                lines.append("Replace *** with the URL's options, or give the URL in DATABOX_DATABASE_URL.")
+            if _HIDDEN.search(self.resume):
+                lines.append(
+                    "Replace *** with what the URL has there, or leave --database out and set DATABOX_DATABASE_URL."
+                )
             if "standard input" in self.inputs.names:
                 lines.append("Pipe the same rows into it again.")
             for name in self.inputs.names:

@@ -13,8 +13,8 @@ _SMALL = 64
 """Bytes of the sectors of small streams."""
 
 
-def streams_of(data: bytes, names: Collection[str]) -> Iterator[bytes]:
-    """Yield the streams of some names.
+def streams_of(data: bytes, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the streams of some names, with their names.
 
     Raises:
         ValueError, IndexError, struct.error: it is damaged. Each of its chains of sectors is followed, as in a damaged
@@ -44,8 +44,8 @@ def streams_of(data: bytes, names: Collection[str]) -> Iterator[bytes]:
             found = _joined(data, _chain(table, start), size)
         if entry[66] == _ROOT:
             small = found
-        elif entry[: max(0, entry[64] - 2)].decode("utf-16-le", "replace") in names:
-            yield found[:length]
+        elif (name := entry[: max(0, entry[64] - 2)].decode("utf-16-le", "replace")) in names:
+            yield name, found[:length]
 
 
 def _tables(data: bytes, next_list: int, size: int) -> list[int]:

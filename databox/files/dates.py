@@ -59,16 +59,15 @@ class DateForm:
 
 
 def form_of(cells: Iterable[str], order: Order | None = None) -> DateForm | None:
-    """Return the common form of all cells, or None.
+    """Return the common form of all cells, of which there is at least one, or None.
 
     With dots the day comes first, as in every country that writes them, unless the dates themselves or `order` say
     otherwise.
     """
     names = set(_FORMS)
     orders: set[Order] = {"day", "month"} if order is None else {order}
-    has_time = short = seen = False
+    has_time = short = False
     for cell in cells:
-        seen = True
         matches = {name: match for name in names if (match := _FORMS[name].fullmatch(cell))}
         if not matches:
             return None
@@ -82,8 +81,6 @@ def form_of(cells: Iterable[str], order: Order | None = None) -> DateForm | None
             orders -= {"month"} if int(groups["first"]) > 12 else set()
         if not _is_real(match, orders):
             return None
-    if not seen or not names:
-        return None
     name = next(each for each in _FORMS if each in names)
     if name not in {"dots", "slashes", "hyphens"}:
         return DateForm(name, None, needs_order=False, has_time=has_time)

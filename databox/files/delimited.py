@@ -10,7 +10,7 @@ from databox.files.column import MOST_COLUMNS, too_many
 from databox.files.dialect import DELIMITERS, Layout, layout_of
 from databox.files.doubts import Line
 from databox.files.source import Source
-from databox.files.text import LONGEST_LINE, blocks, head_text
+from databox.files.text import LONGEST_LINE, blocks, head_text, zero_byte
 from databox.files.unsplit import ask_about_markup
 from databox.wording import message, setting
 
@@ -48,8 +48,8 @@ class Delimited:
         if max_field is not None:
             csv.field_size_limit(max(csv.field_size_limit(), min(max_field, LONGEST_LINE)))
         head = head_text(source, encoding)
-        if "\0" in head:  # reported with its line when that is read
-            head = head[: head.index("\0")]
+        if "\0" in head:
+            raise zero_byte(source.name, head.count("\n", 0, head.index("\0")) + 1, encoding)
         self._head = head
         if not is_sure:
             ask_about_markup(source.name, head, delimiter or ",")

@@ -89,12 +89,9 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
         what = f"begins with {start[:1]!r}" if start else "is empty"
         raise InvalidRecordError(f"{source.name} {what}, but a JSON file of rows is an array of objects.")
     several = False
-    try:
-        if rows_at is None and start[0] == "{":
-            several = _are_several(ijson, start)
-            rows_at = None if several else _place_of_rows(ijson, source, start)
-    except OverflowError as error:
-        raise InvalidRecordError(f"{source.name} is not JSON that can be read: {error}.") from None
+    if rows_at is None and start[0] == "{":
+        several = _are_several(ijson, start)
+        rows_at = None if several else _place_of_rows(ijson, source, start)
     stream: BinaryIO = source.stream()
     if encoding not in {"utf-8", "utf-8-sig"}:
         stream = cast("BinaryIO", io.BufferedReader(Encoded(io.TextIOWrapper(stream, encoding), source.name), BLOCK))
@@ -110,7 +107,7 @@ def json_rows(source: Source, encoding: str, rows_at: str | None = None) -> Iter
     except Unreadable as error:
         where = f"{source.name}, after its first {count:,} rows,"
         raise InvalidRecordError(f"{where} has {error}. {error.remedy}") from None
-    except (ijson.JSONError, UnicodeError, OverflowError) as error:
+    except (ijson.JSONError, UnicodeError) as error:
         said = " ".join(str(error).split())
         raise InvalidRecordError(f"{source.name} is not JSON after its first {count:,} rows: {said}.") from None
     if rows_at and not count and not _has_array(ijson, start, rows_at):
@@ -241,10 +238,10 @@ class _Whole:
         data = self._stream.read(size)
         self._guard.check(data)
         if b"\\" in data or self._left or self._high:
-            self._check(self._left + data, is_end=not data)
+            self._check(self._left + data)
         return data
 
-    def _check(self, text: bytes, *, is_end: bool) -> None:
+    def _check(self, text: bytes) -> None:
         end = 0
         if self._high and not text.startswith(b"\\"):
             raise self._half(None)
@@ -258,8 +255,6 @@ class _Whole:
                 raise self._half(None)
         begun = text.find(b"\\", end)
         self._left = text[begun:] if begun >= 0 else b""
-        if self._high and is_end:
-            raise self._half(None)
 
     def _half(self, code: bytes | None) -> UnicodeError:
         return UnicodeError(f"\\u{(self._high or code or b'').decode()} is half of a surrogate pair")

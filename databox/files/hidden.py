@@ -46,6 +46,14 @@ def long_number(text: str) -> bool:
     return text.removeprefix("-").isdecimal() and abs(int(text)) > EXACT
 
 
+def column_number(letters: bytes) -> int:
+    """Return the number of a column, from 1."""
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + letter - 64
+    return number
+
+
 def reference(row: int, column: int) -> str:
     """Return a workbook's name of a cell, from a row and a column starting at 0."""
     letters = ""

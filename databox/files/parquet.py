@@ -84,24 +84,21 @@ class Parquet:
                 raise InvalidRecordError(f"{self._name}, row group {group} is damaged: {_first_line(error)}.") from None
 
     def _plain(self, table: Any, group: int) -> list[dict[str, Any]]:
-        try:
-            rows: list[dict[str, Any]] = table.to_pylist()
-        except (OverflowError, ValueError) as error:
-            for name, column in zip(table.column_names, table.columns, strict=True):
-                try:
-                    column.to_pylist()
-                except (OverflowError, ValueError) as problem:
-                    zone = getattr(column.type, "tz", None)
-                    what = "a value is beyond the years 1 to 9999"
-                    if zone is not None and _is_no_zone(self._pyarrow, zone):
-                        what = f"there is no time zone {zone!r} on this machine"
-                    raise InvalidRecordError(
-                        f"{self._name}, row group {group}, column {name!r} ({column.type}): {what} ({problem}). "
-                        "Correct it where the file is created.",
-                        column=name,
-                    ) from None
-            raise InvalidRecordError(f"{self._name}, row group {group}: {error}.") from None
-        return rows
+        columns: list[list[Any]] = []
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            try:
+                columns.append(column.to_pylist())
+            except (OverflowError, ValueError) as problem:
+                zone = getattr(column.type, "tz", None)
+                what = "a value is beyond the years 1 to 9999"
+                if zone is not None and _is_no_zone(self._pyarrow, zone):
+                    what = f"there is no time zone {zone!r} on this machine"
+                raise InvalidRecordError(
+                    f"{self._name}, row group {group}, column {name!r} ({column.type}): {what} ({problem}). "
+                    "Correct it where the file is created.",
+                    column=name,
+                ) from None
+        return [dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
 
     def close(self) -> None:
         """Close the file."""

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from xml.etree import ElementTree
 
 from databox.files.compound import MAGIC, streams_of
-from databox.files.hidden import reference
+from databox.files.hidden import column_number, reference
 
 __all__ = ["unsound"]
 
@@ -25,6 +25,8 @@ _BLOCK = 1 << 20
 _OVERLAP = 32
 _CELLS = {0x0006, 0x0201, 0x0203, 0x0204, 0x0205, 0x027E, 0x00BD, 0x00BE, 0x00D6, 0x00FD}
 _DIMENSIONS, _TEXTS, _ENCRYPTED = 0x0200, 0x00FC, 0x002F
+_DAMAGED = "is damaged. Create or download it again."
+_PROTECTED = "is protected by a password. Save it without one."
 _MOST_ROWS, _MOST_COLUMNS = 65_536, 256
 """Those of an .xls."""
 
@@ -35,10 +37,12 @@ def unsound(stream: BinaryIO) -> str | None:
     if stream.read(8) == MAGIC:
         stream.seek(0)
         try:
-            is_fine = all(map(_is_fine, streams_of(stream.read(), ("Workbook", "Book"))))
+            for name, content in streams_of(stream.read(), ("Workbook", "Book", "EncryptedPackage")):
+                if problem := _PROTECTED if name == "EncryptedPackage" else _problem_of(content):
+                    return problem
         except (struct.error, IndexError, ValueError):
-            is_fine = False
-        return None if is_fine else "is damaged. Create or download it again."
+            return _DAMAGED
+        return None
     stream.seek(0)
     if not zipfile.is_zipfile(stream):
         return None
@@ -72,17 +76,10 @@ def _of_xlsx(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[int, int]]:
             for found in _PLACE.finditer(text):
                 letters, row = found.groups()
                 if letters not in columns:
-                    columns[letters] = _number_of(letters)
+                    columns[letters] = column_number(letters)
                 yield int(row), columns[letters]
                 end = found.end()
             left = text[max(end, len(text) - _OVERLAP) :]
-
-
-def _number_of(letters: bytes) -> int:
-    number = 0
-    for letter in letters.upper():
-        number = number * 26 + letter - 64
-    return number
 
 
 def _of_ods(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[int, int]]:
@@ -110,22 +107,23 @@ def _count(element: ElementTree.Element, name: str) -> int:
 # Old Office documents
 
 
-def _is_fine(workbook: bytes) -> bool:
-    """Whether the records of an .xls stay within what it can hold: the library takes memory for whatever they say."""
+def _problem_of(workbook: bytes) -> str | None:
+    """What keeps an .xls from being read: a password, or records beyond what it can hold, for which the library takes
+    memory all the same."""
     place = 0
     while place + 4 <= len(workbook):
         kind, length = struct.unpack_from("<HH", workbook, place)
         if kind == _ENCRYPTED:
-            return True  # of which the library says so
+            return _PROTECTED
         content = workbook[place + 4 : place + 4 + min(length, 16)]
         if kind in _CELLS and int.from_bytes(content[2:4], "little") >= _MOST_COLUMNS:
-            return False
+            return _DAMAGED
         if kind == _DIMENSIONS:
             form = "<IIHH" if length == 14 else "<4H"
             first, last, _, columns = struct.unpack_from(form, content)
             if first > last or last > _MOST_ROWS or columns > _MOST_COLUMNS:
-                return False
+                return _DAMAGED
         if kind == _TEXTS and int.from_bytes(content[4:8], "little") > len(workbook):
-            return False
+            return _DAMAGED
         place += 4 + length
-    return True
+    return None

@@ -12,7 +12,7 @@ from databox.files.source import BLOCK, Source
 from databox.misuse import ArgumentLookupError
 from databox.wording import message, setting
 
-__all__ = ["Encoding", "blocks", "find_encoding", "head_text", "lines"]
+__all__ = ["Encoding", "blocks", "find_encoding", "head_text", "lines", "zero_byte"]
 
 LONGEST_LINE = 16_000_000
 """Characters. A request is limited to a sixteenth of that, so a longer line is not a row."""
@@ -209,19 +209,24 @@ def blocks(source: Source, stream: BinaryIO, encoding: str) -> Iterator[list[str
         if "\0" in text:
             at = next((place for place, line in enumerate(block) if "\0" in line), len(block))
             yield block[:at]
-            raise InvalidRecordError(
-                message(
-                    f"{source.name}, line {number + at + 1:,} holds a zero byte, so it is not text, or not in "
-                    f"{encoding}. Set the encoding, such as ",
-                    setting("encoding", "utf-16"),
-                    ".",
-                )
-            )
+            raise zero_byte(source.name, number + at + 1, encoding)
         number += len(block)
         if block:
             yield block
         if not data:
             return
+
+
+def zero_byte(name: str, line: int, encoding: str) -> InvalidRecordError:
+    """Return the error for a line with a zero byte."""
+    return InvalidRecordError(
+        message(
+            f"{name}, line {line:,} holds a zero byte, so it is not text, or not in "
+            f"{encoding.removesuffix('-sig')}. Set the encoding, such as ",
+            setting("encoding", "utf-16"),
+            ".",
+        )
+    )
 
 
 def _without_mark(source: Source) -> str:
@@ -250,5 +255,9 @@ def _undecodable(name: str, encoding: str, error: UnicodeError, line: int | None
     byte = f" (byte 0x{error.object[error.start]:02X})" if isinstance(error, UnicodeDecodeError) else ""
     other = "windows-1252" if encoding.startswith("utf-8") else "utf-8"
     return InvalidRecordError(
-        message(f"{name}: {where} is not {encoding}{byte}. Set the encoding, such as ", setting("encoding", other), ".")
+        message(
+            f"{name}: {where} is not {encoding.removesuffix('-sig')}{byte}. Set the encoding, such as ",
+            setting("encoding", other),
+            ".",
+        )
     )

@@ -61,6 +61,8 @@ def as_text(value: Any) -> str:
 def typed_reader(kind: str, read: Callable[[str], Any] | None, *, is_declared: bool = False) -> Callable[[Any], Any]:
     """Return the function that reads the cells of a column of one type: text with `read`, typed values unchanged.
 
+    In a column of datetimes a date is the moment at which it begins.
+
     Args:
         kind: the column's type.
         read: the function that reads text; None to keep it.
@@ -68,26 +70,28 @@ def typed_reader(kind: str, read: Callable[[str], Any] | None, *, is_declared: b
     """
 
     def convert(cell: Any) -> Any:
-        if is_declared and kind_of(cell) == "number" and kind in {"date", "datetime", "boolean"}:
-            cell = as_text(cell)
-        if isinstance(cell, str):
-            return read(cell) if read else cell
-        if kind == "text":
-            return as_text(cell)
-        found = kind_of(cell)
-        if found == kind:
-            if found == "number" and not is_exact(cell):
-                raise ValueError("has more digits than a number holds exactly, so it can only be text")
-            return cell
-        if (found, kind) == ("date", "datetime"):
-            return datetime(cell.year, cell.month, cell.day)
-        if is_declared and (found, kind) == ("datetime", "date"):
-            if cell.tzinfo is not None or cell.time() != time():
+        value, found = cell, kind_of(cell)
+        if is_declared and found == "number" and kind in {"date", "datetime", "boolean"}:
+            value = as_text(cell)
+        if isinstance(value, str):
+            value = read(value) if read else value
+        elif kind == "text":
+            value = as_text(value)
+        elif is_declared and (found, kind) == ("datetime", "date"):
+            if value.tzinfo is not None or value.time() != time():
                 raise ValueError("has a time: declare the column as datetime")
-            return cell.date()
-        raise ValueError(f"is of type {found}")
+            value = value.date()
+        elif found != kind and (found, kind) != ("date", "datetime"):
+            raise ValueError(f"is of type {found}")
+        elif found == "number" and not is_exact(value):
+            raise ValueError("has more digits than a number holds exactly, so it can only be text")
+        return _moment(value) if kind == "datetime" else value
 
     return convert
+
+
+def _moment(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
 
 
 def with_types(where: str, name: str, by_text: Decision | None, typed: Sequence[tuple[int, Any]]) -> Decision:
@@ -118,8 +122,6 @@ def with_types(where: str, name: str, by_text: Decision | None, typed: Sequence[
     kind = next(iter(kinds)) if len(kinds) == 1 else "text"
     if len(kinds) > 1:
         note = f"kept as text: {' and '.join(sorted(kinds))} are mixed"
-    elif any(not is_exact(value) for _, value in typed if kind == "number"):
-        kind, note = "text", "kept as text: too long for an exact number"
     elif by_text and {by_text.column.type, kind} == {"date", "datetime"}:
         kind = "datetime"
     elif by_text and by_text.column.type != kind:

@@ -9,7 +9,7 @@ from posixpath import join, normpath
 from typing import BinaryIO
 from xml.etree import ElementTree
 
-from databox.files.hidden import DIGIT, Hidden, Place, long_number
+from databox.files.hidden import DIGIT, Hidden, Place, column_number, long_number
 
 __all__ = ["DAMAGES", "errors_in", "look_into", "may_show_zeros"]
 
@@ -123,17 +123,10 @@ def _cells(archive: zipfile.ZipFile, part: str, *, every: bool) -> Iterator[tupl
                 if tag[1] == b"row":
                     row, column = int(said[2]) if said else row + 1, -1
                     continue
-                row, column = (int(said[2]), _column(said[1])) if said else (row, column + 1)
+                row, column = (int(said[2]), column_number(said[1]) - 1) if said else (row, column + 1)
                 closing = None if tag[3] else _END.search(text, tag.end(), end)
                 if closing:
                     yield (row, column), tag[2], text[tag.end() : closing.start()]
-
-
-def _column(letters: bytes) -> int:
-    column = 0
-    for letter in letters:
-        column = column * 26 + letter - 64
-    return column - 1
 
 
 def _part_of(archive: zipfile.ZipFile, title: str) -> str | None:
@@ -141,15 +134,11 @@ def _part_of(archive: zipfile.ZipFile, title: str) -> str | None:
     if "xl/workbook.xml" not in archive.namelist():
         return None
     workbook = ElementTree.fromstring(archive.read("xl/workbook.xml"))
-    sheet = next((each for each in workbook.iter() if _tag(each) == "sheet" and each.get("name") == title), None)
-    if sheet is None:
-        return None
-    wanted = next((value for name, value in sheet.attrib.items() if name.endswith("}id")), None)
-    for each in ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels")):
-        if each.get("Id") == wanted:
-            target = each.get("Target", "")
-            return target.lstrip("/") if target.startswith("/") else normpath(join("xl", target))
-    return None
+    sheets = {each.get("name"): each.attrib for each in workbook.iter() if _tag(each) == "sheet"}
+    [wanted] = (value for name, value in sheets[title].items() if name.endswith("}id"))
+    relations = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+    target = {each.get("Id"): each.get("Target", "") for each in relations}[wanted]
+    return target.lstrip("/") if target.startswith("/") else normpath(join("xl", target))
 
 
 def _masks(archive: zipfile.ZipFile) -> dict[bytes, str]:

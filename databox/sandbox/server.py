@@ -93,27 +93,24 @@ class Sandbox:
         try:
             family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
             listener = socket.create_server((self._host, self._port), family=family, backlog=512)
+            server = Server(listener)
+            api = Api(
+                world,
+                key=self.api_key,
+                faults=self._faults,
+                recorder=self._recorder,
+                limit=self._limit,
+                retry_after=self._retry_after,
+                max_body_bytes=self._max_body_bytes,
+                drop=server.drop,
+            )
+            self._world, self._port = world, listener.getsockname()[1]
+            server.start(Admin(self, api, world, self._faults, self._recorder, any_host=self._allow_remote))
         except BaseException:
+            self._world = None
             world.close()
             raise
-        self._world = world
-        self._port = listener.getsockname()[1]
-        self._server = Server(listener)
-        api = Api(
-            world,
-            key=self.api_key,
-            faults=self._faults,
-            recorder=self._recorder,
-            limit=self._limit,
-            retry_after=self._retry_after,
-            max_body_bytes=self._max_body_bytes,
-            drop=self._server.drop,
-        )
-        try:
-            self._server.start(Admin(self, api, world, self._faults, self._recorder, any_host=self._allow_remote))
-        except BaseException:
-            self.close()
-            raise
+        self._server = server
         return self
 
     def close(self) -> None:

@@ -18,11 +18,11 @@ class Server:
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         self._connections: dict[tuple[str, int], asyncio.Transport] = {}
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
+        self._server: uvicorn.Server
+        self._thread: threading.Thread
 
     def start(self, app: ASGIApp) -> None:
-        """Start serving an application, and return when it is ready.
+        """Start serving an application, and return when it is ready; to be called before everything else.
 
         Raises:
             RuntimeError: the start failed.
@@ -35,20 +35,18 @@ class Server:
         self._thread.start()
         settled.wait()
         if not server.started:
-            self.close()
+            self._thread.join()
             raise RuntimeError("The sandbox could not start; the error of its thread says why.")
 
     def close(self) -> None:
         """Stop immediately; requests in flight lose their connection."""
-        if self._server and self._thread:
-            self._server.should_exit = True
-            self._thread.join()
+        self._server.should_exit = True
+        self._thread.join()
 
     def drop(self, scope: Scope) -> None:
         """Close the connection of a request, for which ASGI has no means."""
-        connection = self._connections.get(tuple(scope["client"]))
-        if connection:
-            connection.abort()
+        with contextlib.suppress(KeyError):  # the client may have closed it in the meantime
+            self._connections[tuple(scope["client"])].abort()
 
     def _configured(self, app: ASGIApp) -> uvicorn.Config:
         return uvicorn.Config(

@@ -27,6 +27,17 @@ class Done:
         return json.loads(self.out)
 
 
+class Terminal:
+    """`sys` with somebody at a keyboard."""
+
+    def __init__(self, typed: str) -> None:
+        self.stdin = io.StringIO(typed)
+        self.stdin.isatty = lambda: True  # type: ignore[method-assign]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+
 class Command:
     """Runs the command as the shell would."""
 

@@ -1,12 +1,14 @@
 """All commands except ingest."""
 
-import io
 import json
 import os
+import re
+import signal
 import stat
+import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Any
 
 import openpyxl
 import pytest
@@ -15,7 +17,7 @@ from databox.cli.store import store
 from databox.config import Config
 from databox.sandbox import Fault, Sandbox
 from databox.secret import Secret
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Terminal
 from tests.scripted import ScriptedServer, answer
 
 
@@ -138,15 +140,23 @@ def test_the_help_says_who_can_see_a_key_on_the_command_line(command: Command) -
     assert "standard input" in said
 
 
-class Terminal:
-    """`sys` with someone at a keyboard."""
+@pytest.mark.parametrize("end", [EOFError, KeyboardInterrupt])
+def test_a_question_for_the_key_that_is_not_answered(
+    command: Command, monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+) -> None:
+    def ended(_: str) -> str:
+        raise end
 
-    def __init__(self, typed: str) -> None:
-        self.stdin = io.StringIO(typed)
-        self.stdin.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("getpass.getpass", ended)
+    monkeypatch.setattr("databox.cli.auth.sys", Terminal(""))
+    done = command("auth", "login")
+    assert (done.code, done.out, done.err) == (1, "", "\nNothing was stored.\n")
+    assert not config().exists()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(sys, name)
+
+def test_login_tells_of_a_key_in_the_environment(databox: Command, box: Sandbox) -> None:
+    done = databox("auth", "login", stdin=box.api_key.encode())
+    assert (done.code, done.err) == (0, "DATABOX_API_KEY is set, and takes precedence over the stored key.\n")
 
 
 @pytest.mark.parametrize("stdin", [b"", b"\n", b"two words\n"])
@@ -167,6 +177,12 @@ def test_a_file_that_is_something_else_is_left_alone(
     assert done.code == 2
     assert "left as it is" in done.err
     assert config().read_text() == "[1, 2"
+    config().unlink()
+    config().mkdir()
+    done = command("auth", "login", stdin=box.api_key.encode())
+    assert done.code == 2
+    assert f"{config()} cannot be read: Is a directory" in done.err
+    assert not box.requests
 
 
 def test_a_key_half_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,6 +269,12 @@ def test_the_whole_life_of_a_data_source(databox: Command, box: Sandbox) -> None
     assert found["metrics"]["ingestionMetrics"]["appendedRecordsCount"] == 1
     assert found["metrics"]["datasetMetrics"]["columnsCount"] == 3
     assert "Appended records count" in databox("dataset", "ingestion", dataset["id"], ingestion["ingestionId"]).out
+    assert databox("dataset", "ingest", dataset["id"], "--records", '[{"day": "2025-10-02", "shop": null}]').code == 1
+    *_, failed = databox("dataset", "ingestions", dataset["id"], "--json").json
+    words = ("dataset", "ingestion", dataset["id"], failed["ingestionId"])
+    (error,) = databox(*words, "--json").json["errors"]
+    assert set(error) == {"code", "message", "field", "type"}
+    assert f"{error['code']}: {error['message']}" in databox(*words).out
 
     assert databox("dataset", "purge", dataset["id"], "--force").code == 0
     assert box.rows(dataset["id"]) == []
@@ -341,6 +363,20 @@ def test_what_the_api_refuses(databox: Command, box: Sandbox) -> None:
     assert "not JSON" in done.err
 
 
+def test_an_interrupted_command_says_so(box: Sandbox) -> None:
+    box.inject(Fault("accounts.list", delay=60))
+    environ = os.environ | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
+    program = [sys.executable, "-W", "error", "-m", "databox.cli", "account", "list", "--json"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(program, env=environ, stdout=pipe, stderr=pipe, text=True) as running:
+        while not box.requests:
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        said, errors = running.communicate(timeout=50)
+    assert (running.returncode, errors) == (1, "Error: Interrupted.\n")
+    assert json.loads(said)["status"] == "interrupted"
+
+
 # doctor
 
 
@@ -351,6 +387,11 @@ def test_doctor_on_a_good_day(databox: Command, box: Sandbox) -> None:
     for words in ("databox-sdk", "Python", "from DATABOX_API_KEY", box.url, "the API accepts the key", "agrees with"):
         assert words in done.out
     assert all(check["ok"] is not False for check in databox("doctor", "--json").json["checks"])
+
+
+def test_doctor_names_libraries_that_are_missing(databox: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("databox.cli.doctor._LIBRARIES", ("httpx", "no-such-library"))
+    assert re.search(r"libraries +httpx \d\S*, no no-such-library\n", databox("doctor").out)
 
 
 def test_doctor_on_bad_days(command: Command, box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

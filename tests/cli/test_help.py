@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xlwt
 
 from tests.cli.conftest import Command
 
@@ -76,6 +77,19 @@ def test_a_group_without_a_command_shows_its_help(words: list[str], command: Com
     assert done.code == 2
     assert "Error" not in said
     assert said.splitlines() == command(*words, "--help").out.splitlines()
+
+
+def test_a_preview_shows_notes_and_the_first_columns_of_many(command: Command, tmp_path: Path) -> None:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("A")
+    for column in range(42):
+        sheet.write(0, column, f"c{column}")
+        sheet.write(1, column, 7, xlwt.easyxf(num_format_str="000"))
+    book.save(str(tmp_path / "a.xls"))
+    said = command("dataset", "ingest", "x", tmp_path / "a.xls", "--dry-run").err
+    assert "number formats with leading zeros" in said
+    assert re.findall(r"^c(\d+) +number +7", said, re.MULTILINE) == [str(n) for n in range(40)]
+    assert "  and 2 more columns\n" in said
 
 
 def test_previews_show_the_same_of_every_format(command: Command, tmp_path: Path) -> None:

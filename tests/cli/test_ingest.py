@@ -20,7 +20,7 @@ from databox import IngestProgress, InvalidRecordError, RateLimit
 from databox.cli.inputs import Inputs
 from databox.cli.progress_line import duration, seconds_left
 from databox.sandbox import Fault, Sandbox
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Terminal
 from tests.marks import first
 from tests.sandbox.http import dataset_in
 
@@ -194,6 +194,7 @@ def test_options_reach_the_reader(databox: Command, box: Sandbox, dataset_id: st
         (["-", "-"], b"", "- and - are one file"),
         (["--column", "a"], b"a\n1\n", "not like amount=number"),
         (["--column", "a=int"], b"a\n1\n", "is not a column type"),
+        (["--column", "a=text", "--column", "a=number"], b"a\n1\n", "'a' is declared twice"),
         (["--column", "b=text"], b"a\n1\n", "no column 'b'"),
         (["--primary-keys", "key"], b"a\n1\n", "no column 'key'"),
         (["--primary-keys", "a,a"], b"a\n1\n", "names a column twice"),
@@ -217,6 +218,20 @@ def test_wrong_usage_sends_nothing(
     assert done.json["status"] == "error"
     assert len(box.requests) == before
     assert not list(Path().glob("*.journal"))
+
+
+def test_at_a_keyboard_nothing_is_read_unasked(databox: Command, box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("databox.cli.sources.sys", Terminal("id\n1\n"))
+    done = databox("dataset", "ingest", "x")
+    assert (done.code, "name a file, give --records, or pipe rows in" in done.err) == (2, True)
+    assert not box.requests
+
+
+def test_headers_that_are_repeated_are_skipped_and_told(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    Path("a.csv").write_text("id,name\n1,x\nid,name\n2,y\nid,name\n3,z\n")
+    done = databox("dataset", "ingest", dataset_id, "a.csv")
+    assert "Skipped: 2 lines that repeat the header, as in files put together." in done.out
+    assert [row["id"] for row in box.rows(dataset_id)] == [1, 2, 3]
 
 
 def test_a_missing_key_is_told_before_the_file_is_read(command: Command) -> None:

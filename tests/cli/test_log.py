@@ -63,6 +63,16 @@ def test_progress_and_an_outage(
     assert box.api_key not in done.out + done.err
 
 
+def test_progress_of_a_pipe_has_no_share(databox: Command, dataset_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How much is still to come cannot be known."""
+    monkeypatch.setattr("databox.cli.log.EVERY", 0.0)
+    rows = b"id,name\n" + b"".join(b"%d,%s\n" % (n, b"x" * 2000) for n in range(600))
+    done = databox("dataset", "ingest", dataset_id, "--log-json", "--concurrency", "1", stdin=rows)
+    assert done.code == 0
+    reading = [line for line in lines_of(done) if line["event"] == "progress" and line["waitingFor"] != "outcomes"]
+    assert {(line["share"], line["secondsLeft"]) for line in reading} == {(None, None)}
+
+
 def test_progress_is_not_told_all_the_time(databox: Command, box: Sandbox, dataset_id: str) -> None:
     done = databox("dataset", "ingest", dataset_id, "a.csv", "--log-json", "--concurrency", "1")
     assert [line["event"] for line in lines_of(done)] == ["start", "summary"]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ import orjson
 import pytest
 
 from databox.cli import main
+from databox.cli.terminal import LogFormatter
 from databox.sandbox import Sandbox
 from tests.cli.conftest import Command, Done
 from tests.outside import PIECES, TEXT, answer_with, refusal_with, wild
@@ -206,9 +208,22 @@ def test_a_fault_of_the_program_is_told_and_steers_nothing(
         raise RuntimeError(TEXT)
 
     monkeypatch.setattr("databox.cli.account.Databox", broken)
-    with pytest.raises(SystemExit) as leaving:
-        main(["account", "list"])
-    said = capsys.readouterr().err
-    assert leaving.value.code == 1
-    assert "RuntimeError" in said
+    monkeypatch.setattr("databox.cli.ingest.Databox", broken)
+    for words in (["account", "list"], ["dataset", "ingest", "x", "--log-json"]):
+        with pytest.raises(SystemExit) as leaving:
+            main(words)
+        said = capsys.readouterr()
+        assert leaving.value.code == 1
+        assert "RuntimeError" in said.err
+        assert wild(said.out, lines=True) + wild(said.err, lines=True) == ""
+    summary = json.loads(said.out)
+    assert (summary["event"], summary["status"], summary["message"]) == ("summary", "error", f"RuntimeError: {TEXT}")
+
+
+def test_a_record_of_another_library_that_names_its_values() -> None:
+    """Instead of a tuple, the values of a record may be a dict."""
+    named = {"what": TEXT, "name": "x"}
+    record = logging.LogRecord("other", logging.WARNING, "", 0, "%(what)s of %(name)s", (named,), None)
+    said = LogFormatter("%(message)s").format(record)
+    assert said.endswith(" of x")
     assert wild(said, lines=True) == ""

@@ -1,5 +1,6 @@
 """`dataset ingest` from a database."""
 
+import re
 import shlex
 import sqlite3
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 from databox.sandbox import Fault, Sandbox
 from tests.cli.conftest import Command
+from tests.postgres_server import NEEDS_POSTGRES, PostgresServer
+from tests.sandbox.http import dataset_in
 
 SQL = "select id, name from orders where id >= :since order by id"
 
@@ -95,6 +98,40 @@ def test_however_a_url_is_written_its_password_is_hidden(url: str, shown: str) -
         hidden = [word.replace(url, shown) for word in option]
         assert said == ["databox", "dataset", "ingest", "id", *hidden, "--query", sql, "--journal", "j"]
         assert "hush" not in " ".join(said)
+
+
+@pytest.mark.slow
+@NEEDS_POSTGRES
+@pytest.mark.parametrize("password_in", ["address", "options"])
+def test_the_password_is_to_be_given_again(
+    databox: Command, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password_in: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dataset_id = dataset_in(box)
+    sql = "select n as id, 'x' as name from generate_series(1, 250) n order by n"
+    with PostgresServer() as server:
+        address, _, place = server.url.rpartition("@")
+        password = address.rpartition(":")[2]
+        options = f"postgresql+psycopg://{place}?user=owner&password={password}"
+        url = server.url if password_in == "address" else options
+        words = ["dataset", "ingest", dataset_id, "--database", url, "--query", sql, "--concurrency", "1"]
+        box.inject(Fault("create_ingestion", status=503, after=1))
+        done = databox(*words, "--patience", "0")
+        box.clear_faults()
+        assert (done.code, password in done.out + done.err, len(box.rows(dataset_id))) == (1, False, 100)
+        *_, printed, advice = done.out.splitlines()
+        assert advice.startswith("Replace *** with what the URL has there, or leave --database out and set DATABOX_")
+        again = shlex.split(printed)[1:]
+        at = again.index("--database")
+        before = again[at + 1].partition("***")[0]
+        assert url.startswith(before)
+        if password_in == "address":
+            again[at + 1] = url
+        else:
+            del again[at : at + 2]
+            monkeypatch.setenv(re.findall(r"DATABOX_\w+", advice)[0], url)
+        assert databox(*again).code == 0
+    assert [row["id"] for row in box.rows(dataset_id)] == list(range(1, 251))
 
 
 def test_a_file_of_sql_in_another_encoding_is_named(databox: Command, dataset_id: str, tmp_path: Path) -> None:

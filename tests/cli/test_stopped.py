@@ -163,6 +163,8 @@ def test_where_reading_stopped(databox: Command, box: Sandbox, dataset_id: str) 
     assert not re.search("^ +failed", done.out, re.MULTILINE)
     document = databox("dataset", "ingest", dataset_id, "a.csv", "b.csv", "--json").json
     assert document["stoppedAfter"] == {"file": "b.csv", "line": 401}
+    document = databox("dataset", "ingest", dataset_id, "b.csv", "a.csv", "--json").json
+    assert (document["rows"], document["stoppedAfter"]) == (400, {"file": "b.csv", "line": 401})
 
 
 def test_each_reason_is_told_once_with_its_rows_and_where_they_begin(databox: Command, box: Sandbox) -> None:
@@ -195,6 +197,24 @@ def test_the_reason_is_that_of_the_attempt_that_was_lost(
     (error,) = done.json["errors"]
     assert (error["outcome"], error["rows"], done.json["rowsCountedFrom"], error["firstRow"]) == ("ambiguous", 50, 1, 1)
     assert re.search("503.*An earlier attempt may have taken effect: .*closed the connection", error["message"])
+
+
+def test_of_many_reasons_the_first_and_the_last_are_told(databox: Command, box: Sandbox, dataset_id: str) -> None:
+    """The last is what ended the run."""
+    rows = [{"id": n, f"c{n}": []} for n in range(1, 9)]
+    Path("a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = databox("dataset", "ingest", dataset_id, "a.jsonl")
+    told = re.findall(r"^1 row invalid: line (\d) of a\.jsonl", done.out, re.MULTILINE)
+    assert told == ["1", "2", "3", "4", "5"]
+    assert "3 more reasons for 3 rows; --json lists all." in done.out
+    assert len(databox("dataset", "ingest", dataset_id, "a.jsonl", "--json").json["errors"]) == 8
+    with Path("a.jsonl").open("a") as file:
+        file.writelines(f'{{"id": {n}}}\n' for n in range(9, 500))
+    box.inject(Fault("create_ingestion", status=401, after=1))
+    done = databox("dataset", "ingest", dataset_id, "a.jsonl", "--concurrency", "1")
+    assert re.findall(r"^1 row invalid: line (\d) of a\.jsonl", done.out, re.MULTILINE) == ["1", "2", "3", "4"]
+    assert re.search(r"^100 rows failed, from line 109 of a\.jsonl: .*status 401", done.out, re.MULTILINE)
+    assert "4 more reasons for 4 rows; --json lists all." in done.out
 
 
 def test_a_row_is_told_by_its_line(databox: Command, box: Sandbox, dataset_id: str) -> None:

@@ -14,10 +14,10 @@ from tests.marks import first
 ROWS = 150
 
 
-def run(box: Sandbox, arguments: str, redirected: str) -> tuple[int, str]:
+def run(box: Sandbox, arguments: str, redirected: str, unbuffered: str = "") -> tuple[int, str]:
     """Run the command in a shell; return its own exit code, and its standard error."""
     program = shlex.join([sys.executable, "-W", "error", "-c", "from databox.cli import main; main()"])
-    environ = os.environ | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
+    environ = os.environ | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url, "PYTHONUNBUFFERED": unbuffered}
     script = f"{{ {program} {arguments}; echo $? > code; }} {redirected}"
     done = subprocess.run(["sh", "-c", script], env=environ, stderr=subprocess.PIPE, text=True, check=False)
     assert "Traceback" not in done.stderr
@@ -48,8 +48,12 @@ def test_the_code_of_ingest_tells_of_the_rows(box: Sandbox, dataset_id: str, red
 
 @pytest.mark.parametrize("redirected", first(UNWRITABLE))
 @pytest.mark.parametrize("arguments", first(["account timezones", "account timezones --json", "--help", "--version"]))
-def test_a_result_that_could_not_be_written_is_no_success(box: Sandbox, arguments: str, redirected: str) -> None:
-    code, _ = run(box, arguments, redirected)
+@pytest.mark.parametrize("unbuffered", first(["", "1"]))
+def test_a_result_that_could_not_be_written_is_no_success(
+    box: Sandbox, arguments: str, redirected: str, unbuffered: str
+) -> None:
+    """Without a buffer it is the writing that fails, and not the flushing."""
+    code, _ = run(box, arguments, redirected, unbuffered)
     listing = arguments.startswith("account")
     assert code == (1 if listing and "/dev/full" in redirected else 0)
     assert run(box, "account data-sources 999", redirected)[0] == 1

@@ -14,6 +14,7 @@ import pytest
 from databox import InvalidRecordError, read_records
 from databox.wording import for_command, words_of
 from tests.cli.conftest import Command
+from tests.locals import rendered
 
 _ARGUMENT = re.compile(r"\b(\w+)=(\[[^\]]*\]|\{[^}]*\}|'[^']*'|\d+|True|False)")
 _ARGUMENTS = re.compile(rf"{_ARGUMENT.pattern}(?: and {_ARGUMENT.pattern})?")
@@ -214,6 +215,7 @@ def test_other_files_put_together_are_refused(second: str) -> None:
     "text",
     [
         "name,n\nAcme,5\nTotal Wine,7\n",
+        "name,n\nAcme,5\nWine,7\n,13\n",
         "name,n\nAcme,5\nTotalEnergies,7\n",
         "name,n\nAcme,5\nSumo Ltd,7\n",
         "code,name\nAB,Ann\n12,Bob\n34,Cid\n",
@@ -227,10 +229,18 @@ def test_other_files_put_together_are_refused(second: str) -> None:
         "note\n<b>a</b>\n{x}\n",
         "<b>,n\na,1\nb,2\n",
         'id,note\n1,a\n2,"x, y"\n',
+        "name\nDoe, John\nRoe, Jane\nCher\nPoe, Ann\n",
+        "id,name; mail\n1,Ann; a@b.org\n2,Bob; b@b.org\n",
     ],
 )
 def test_what_only_looks_odd_is_read(text: str) -> None:
     assert len(read(text)) == text.count("\n") - 1
+
+
+def test_a_last_row_that_is_no_number_is_no_total() -> None:
+    records = read_records(io.BytesIO(b"id,n\n1,5\n2,7\n,many\n"), columns={"n": "number"}, misfits="null")
+    assert list(records)[-1] == {"id": None, "n": None}
+    assert records.misfits == {"n": 1}
 
 
 def test_totals_after_the_sample_are_found_at_the_end() -> None:
@@ -287,6 +297,12 @@ def test_records_say_why_they_do_not_pickle() -> None:
 
     with pytest.raises(TypeError, match="Pass the path on"), read_records(io.BytesIO(b"a,b\n1,2\n")) as records:
         pickle.dumps(records)
+
+
+def test_an_error_with_locals_shows_that_the_file_is_not_open() -> None:
+    with pytest.raises(InvalidRecordError) as caught:
+        read_records(io.BytesIO(b"<html><body>"))
+    assert all("<Records, not open>" in text for text in rendered(caught.value))
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,67 @@ def in_a_circle() -> bytes:
     return bytes(data)
 
 
+def with_header(offset: int, form: str, value: int) -> bytes:
+    data = xls()
+    struct.pack_into(form, data, offset, value)
+    return bytes(data)
+
+
+def protected() -> bytes:
+    """Its second record says that those after it are encrypted."""
+    data = xls()
+    second = 512 + 4 + struct.unpack_from("<H", data, 514)[0]
+    struct.pack_into("<H", data, second, 0x002F)
+    return bytes(data)
+
+
+def in_sectors(streams: dict[str, bytes], lists_of_tables: list[int]) -> bytes:
+    """An old Office document with these streams, in small sectors if they are short.
+
+    Its table of chains is sector 0, the directory sectors 1 and 2, the table of small sectors sector 3. Where the table
+    is, the sectors in `lists_of_tables` say, each with the number of the next.
+    """
+    end, free = 0xFFFFFFFE, 0xFFFFFFFF
+    sectors = [bytes(512)] * 4 + [struct.pack("<128I", 0, *[free] * 126, after) for after in lists_of_tables]
+    chains = [0xFFFFFFFD, 2, end, end] + [0xFFFFFFFC] * len(lists_of_tables)
+    small, small_chains, entries = b"", list[int](), list[bytes]()
+
+    def put(content: bytes, size: int) -> int:
+        first = len(chains)
+        for start in range(0, len(content), size):
+            sectors.append(content[start : start + size].ljust(size, b"\0"))
+            chains.append(len(chains) + 1)
+        chains[-1] = end
+        return first
+
+    def entry(name: str, kind: int, child: int, start: int, size: int) -> bytes:
+        text = name.encode("utf-16-le")
+        head = struct.pack("<64sHBBIII", text, len(text) + 2, kind, 1, free, free, child)
+        return head + bytes(36) + struct.pack("<IQ", start, size)
+
+    for name, content in streams.items():
+        if len(content) < 4096:
+            start = len(small_chains)
+            count = -(-len(content) // 64)
+            small += content.ljust(64 * count, b"\0")
+            small_chains += [*range(start + 1, start + count), end]
+        else:
+            start = put(content, 512)
+        entries.append(entry(name, 2, 0, start, len(content)))
+    root = entry("Root Entry", 5, 1, put(small, 512) if small else end, len(small))
+    directory = b"".join([root, *entries]).ljust(1024, b"\0")
+    sectors[:4] = [
+        struct.pack("<128I", *chains, *[free] * (128 - len(chains))),
+        *(directory[:512], directory[512:]),
+        struct.pack("<128I", *small_chains, *[free] * (128 - len(small_chains))),
+    ]
+    listed = [free] * 109 if lists_of_tables else [0, *[free] * 108]
+    first_list = 4 if lists_of_tables else end
+    header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<5H", 0x3E, 3, 0xFFFE, 9, 6) + bytes(10)
+    header += struct.pack("<9I", 1, 1, 0, 4096, 3, 1, first_list, len(lists_of_tables), *listed[:1])
+    return header + struct.pack("<108I", *listed[1:]) + b"".join(sectors)
+
+
 def with_a_long_stream() -> bytes:
     data = xls()
     (directory,) = struct.unpack_from("<I", data, 48)
@@ -91,6 +152,14 @@ def repeated(columns: str, rows: str = "1") -> bytes:
 DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a chain in a circle": (in_a_circle, "is damaged"),
     "a stream that is longer than the file": (with_a_long_stream, "is damaged"),
+    "sectors of an odd size": (lambda: with_header(30, "<H", 10), "is damaged"),
+    "more small sectors than there is room for": (lambda: with_header(64, "<I", 0x0FFFFFFF), "is damaged"),
+    "a list of tables in a circle": (lambda: in_sectors({"Workbook": bytes(5000)}, [4]), "is damaged"),
+    "a password": (protected, "is protected by a password. Save it without one."),
+    "a password of today": (
+        lambda: in_sectors({"EncryptionInfo": bytes(80), "EncryptedPackage": bytes(5000)}, []),
+        "is protected by a password. Save it without one.",
+    ),
     "rows beyond all bounds": (lambda: changed(0x0200, 4, b"\xff\xff\xff\xff"), "is damaged"),
     "columns beyond all bounds": (lambda: changed(0x0200, 10, b"\xff\xff"), "is damaged"),
     "a cell beyond all bounds": (lambda: changed(0x00FD, 2, b"\xff\xff"), "is damaged"),
@@ -138,6 +207,16 @@ def test_what_is_only_sparse_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.ods"
     path.write_bytes(repeated("1", "40000"))
     assert len(list(read_records(path, header=["a"], skip_lines=0))) == 40_001
+
+
+@pytest.mark.parametrize("lists_of_tables", [[], [0xFFFFFFFE], [5, 0xFFFFFFFE]])
+def test_what_other_programs_put_beside_the_rows(lists_of_tables: list[int]) -> None:
+    """Short streams, such as a title and an author, are in small sectors of a stream of their own."""
+    book = xls()
+    (size,) = struct.unpack_from("<I", book, 512 * (1 + struct.unpack_from("<I", book, 48)[0]) + 128 + 120)
+    streams = {"Workbook": bytes(book[512 : 512 + size]), "\x05SummaryInformation": b"title" * 40}
+    data = in_sectors(streams, lists_of_tables)
+    assert list(read_records(io.BytesIO(data))) == [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
 
 
 def test_a_panic_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_a_file_of_one_column() -> None:
         (["2025-02-30", "2026-01-01"], "text"),
         (["2025-12-31", "2026-01-01 10:00"], "datetime"),
         (["12:30", "13:00"], "text"),
+        (["12/31/2025 13:30 PM", "12/30/2025 1:30 PM"], "text"),
         (["", ""], "empty"),
     ],
 )
@@ -235,6 +236,26 @@ def test_a_later_value_that_does_not_fit_is_an_error_that_says_all() -> None:
     assert read(late("1;01067;x\n"), columns={"zip": "text"})[0]["zip"] == "10001"
 
 
+@pytest.mark.parametrize(
+    ("usual", "odd", "words"),
+    [
+        ("31.01.2025", "2025-01-31", "is not a date in the format of the others"),
+        ("31.01.2025", "31.01.2025 10:00", "has a time, but the dates before it had none"),
+        ("31.01.2025", "31.02.2025", "is not a date that exists"),
+        ("2025-01-31", "2025-02-30", "is not a date that exists"),
+        ("7", "1.234", "has a mark that may separate thousands or decimals, and no number before it shows which"),
+        ("7", "9007199254740993", "has more digits than a number holds exactly"),
+        ("7,5", "1e400", "is not a number in the format of the others"),
+        ("7,5", "1,0e+400", "has more digits than a number holds exactly"),
+    ],
+)
+def test_a_later_value_that_only_looks_like_the_others(usual: str, odd: str, words: str) -> None:
+    text = "id;a\n" + f"1;{usual}\n" * 10_000 + f"2;{odd}\n"
+    said = problem(text)
+    assert f"line 10,002, column 'a': '{odd}' {words}" in said
+    assert read(text, columns={"a": "text"})[-1] == {"id": 2, "a": odd}
+
+
 def test_misfits_may_be_null_and_are_counted() -> None:
     records = read_records(io.BytesIO(late("1;01067;x\n").encode()), misfits="null")
     assert list(records)[-1] == {"id": 1, "zip": None, "name": "x"}
@@ -264,6 +285,7 @@ def test_declared_numbers_may_carry_signs() -> None:
     values = read("a;b\n" + "".join(f"{cell};x\n" for cell in cells), columns={"a": "number"}, decimal=",")
     assert [row["a"] for row in values] == [12, 1234.5, 1.5, -3.25, -7, 7, 5, -12, 100000.0]
     assert "decimal" in problem("a;b\n1.234;x\n", columns={"a": "number"})
+    assert "day or the month first; use dayfirst=True" in problem("a;b\n3/4/2025;x\n", columns={"a": "date"})
 
 
 def test_declared_booleans_dates_and_texts() -> None:
@@ -273,6 +295,12 @@ def test_declared_booleans_dates_and_texts() -> None:
         {"t": "1", "b": True, "d": datetime(2025, 12, 31), "w": datetime(2025, 1, 1)},
         {"t": "2", "b": False, "d": datetime(2026, 1, 1), "w": datetime(2025, 1, 1, 10)},
     ]
+
+
+def test_a_declared_date_has_no_time() -> None:
+    text = "d;x\n31.12.2025 10:00;x\n"
+    assert "has a time: declare the column as datetime" in problem(text, columns={"d": "date"})
+    assert read(text, columns={"d": "datetime"})[0]["d"] == datetime(2025, 12, 31, 10)
 
 
 @pytest.mark.parametrize(
@@ -297,6 +325,8 @@ def test_ragged_rows_are_named() -> None:
     assert "If the delimiter is not comma, set delimiter." in said
     assert "line 2 has 4 fields" in problem("a,b,c\n1,2,3,4\n")
     assert "line 602 has 1" in problem(f"a,b\n{BULK}1\n")
+    assert "line 2 has 3 fields, but there are 2 columns" in problem("a,b\n1,2,3\n4,5,6\n")
+    assert "line 4 has 2 fields, but there are 3" in problem("id,name,n\n1,Ann,x; y\n2,Bob,x; y\n3,C; D\n")
 
 
 def test_quoted_newlines_count_as_lines() -> None:
@@ -346,6 +376,17 @@ def test_a_file_without_rows(text: str) -> None:
 )
 def test_malformed_text_is_named(text: str, words: str) -> None:
     assert words in problem(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("a,b\n1,x\0y\n", 2), ("a,b\n1,2\n".replace("", "\0")[1:], 1), (f"a,b\n{BULK}1,\0\n", 602)]
+)
+def test_a_zero_byte_in_text_of_a_given_encoding(text: str, line: int) -> None:
+    for source in (io.BytesIO(text.encode()), io.StringIO(text)):
+        with pytest.raises(
+            InvalidRecordError, match=rf"line {line} holds a zero byte, so it is not text, or not in utf-8\."
+        ):
+            list(read_records(source, encoding="utf-8"))
 
 
 def test_malformed_text_after_the_sample_is_named() -> None:

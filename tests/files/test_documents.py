@@ -69,7 +69,7 @@ def test_columns_are_told_by_the_first_rows() -> None:
 
 
 def test_declared_columns_are_converted() -> None:
-    rows = [{"n": "1,5", "d": "31.12.2025", "t": 7, "x": "-"}, {"n": 2, "d": None, "t": "8", "x": "y"}]
+    rows = [{"n": "1,5", "d": "31.12.2025", "t": 7.0, "x": "-"}, {"n": 2, "d": None, "t": "8", "x": "y"}]
     declared = {"n": "number", "d": "date", "t": "text"}
     assert read(json.dumps(rows), columns=declared, nulls=["-"]) == [
         {"n": 1.5, "d": date(2025, 12, 31), "t": "7", "x": None},
@@ -99,6 +99,11 @@ def test_declared_columns_are_converted() -> None:
 def test_what_is_no_table_of_rows_is_named(text: str, words: str) -> None:
     with pytest.raises(InvalidRecordError, match=words):
         read(text)
+
+
+def test_an_array_that_is_not_there() -> None:
+    with pytest.raises(InvalidRecordError, match="has no array at 'items'"):
+        read('{"data": [{"id": 1}]}', rows_at="items")
 
 
 @pytest.mark.parametrize("text", ["", "  ", '"text"', "7"])
@@ -213,7 +218,7 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_long_numbers_stay_exact_in_both_forms_of_json() -> None:
-    ids = ["80241446968629135069", "80241446968629135070", "9007199254740993", "12345678901234567.89", "1"]
+    ids = ["80241446968629135069", "80241446968629135070", "9007199254740993", "12345678901234567.89", "1", "0.5"]
     lines = "\n".join(f'{{"id": {number}}}' for number in ids)
     for text in (lines, f"[{lines.replace(chr(10), ',')}]"):
         records = read_records(io.BytesIO(text.encode()))
@@ -246,6 +251,27 @@ def test_half_of_a_character_is_an_error(half: str) -> None:
             read(data, format="jsonl" if data[0] == "{" else "json")
 
 
+@pytest.mark.parametrize(
+    ("escape", "is_whole"), [(r"\ud83d\ude00", True), (r"\ud83d", False), (r"\ud83dx", False), (r"\ud83d\n", False)]
+)
+@pytest.mark.parametrize("cut", [0, 1, 2, 4, 6, 7, 9])
+def test_a_character_in_two_halves_over_the_edge_of_a_block(escape: str, is_whole: bool, cut: int) -> None:
+    start = '[{"a": "'
+    text = "x" * (65_536 - len(start) - cut) + escape
+    if is_whole:
+        assert read(f'{start}{text}"}}]')[0]["a"] == text.replace(escape, "😀")
+        return
+    with pytest.raises(InvalidRecordError, match=r"\\ud83d is half of a surrogate pair"):
+        read(f'{start}{text}"}}]')
+    with pytest.raises(InvalidRecordError, match="is not JSON after its first 0 rows"):
+        read(start + text)
+
+
+def test_rows_behind_something_long() -> None:
+    """Longer than what is looked at before reading."""
+    assert read(json.dumps({"comment": "x" * 1_100_000, "records": ROWS})) == ROWS
+
+
 def test_escapes_that_are_whole() -> None:
     text = r'[{"a": "\ud83d\ude00 \\ud800 \u00e9 \"\\"}]'
     assert read(text) == [{"a": '😀 \\ud800 é "\\'}]
@@ -276,6 +302,8 @@ def test_years_that_python_does_not_have_are_named(values: pa.Array) -> None:
 def test_long_numbers_of_parquet() -> None:
     table = pa.table({"id": pa.array([9007199254740993, 1]), "n": pa.array([Decimal("1.10"), Decimal("2.20")])})
     assert read(parquet(table)) == [{"id": "9007199254740993", "n": Decimal("1.10")}, {"id": "1", "n": Decimal("2.20")}]
+    table = pa.table({"id": pa.array([Decimal(9007199254740993), Decimal(1)], pa.decimal128(20))})
+    assert [row["id"] for row in read(parquet(table))] == ["9007199254740993", "1"]
 
 
 @pytest.mark.parametrize("block", [0, 65_530, 65_536 - 4000])

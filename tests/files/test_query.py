@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from databox import AsyncDatabox, ConfigurationError, DataboxError, InvalidRecordError, read_query
+from databox import AsyncDatabox, ConfigurationError, DataboxError, IngestError, InvalidRecordError, read_query
 from databox.sandbox import Sandbox
 from tests.drive import Driver
 from tests.postgres_server import NEEDS_POSTGRES, PASSWORD, PostgresServer
@@ -168,6 +168,17 @@ def test_what_the_driver_itself_cannot_say(shop: str, sql: str, params: dict[str
     assert str(caught.value).isprintable()
 
 
+def test_parameters_have_names() -> None:
+    with pytest.raises(TypeError, match="params must be a mapping from names to values"):
+        read_query("sqlite://", "select :x", params=["a"])  # type: ignore[arg-type]
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    with pytest.raises(ImportError, match=r'pip install "databox-sdk\[sql\]"'):
+        read_query("sqlite://", "select 1")
+
+
 def test_the_parameter_that_was_forgotten(shop: str) -> None:
     with pytest.raises(ConfigurationError, match="bind parameter 'until'"):
         read_query(shop, "select * from orders where id > :since and id < :until", params={"since": 1})
@@ -259,6 +270,7 @@ def test_types_are_those_of_postgresql(server: PostgresServer) -> None:
         ("'{\"a\": 1}'::jsonb", "nested values", "('{\"a\": 1}'::jsonb)->>'a'"),
         ("array[1, 2]", "nested values", "array[1, 2]::text"),
         ("'\\x00ff'::bytea", "bytes", "encode('\\x00ff'::bytea, 'hex')"),
+        ("int4range(1, 5)", "values of type Range. Cast it to text", "int4range(1, 5)::text"),
         ("time '10:00'", "times of day", "(time '10:00')::text"),
         ("interval '1 hour'", "durations", "extract(epoch from interval '1 hour')"),
     ],
@@ -267,6 +279,15 @@ def test_what_postgresql_has_and_the_api_has_not(server: PostgresServer, value: 
     with pytest.raises(InvalidRecordError, match=f"'x' of the query holds {words}"):
         read_query(server.url, f"select {value} as x")
     assert len(list(read_query(server.url, f"select {remedy} as x"))) == 1
+
+
+@NEEDS_POSTGRES
+def test_numbers_that_json_does_not_have(client: Any, box: Sandbox, plain: Any, server: PostgresServer) -> None:
+    """As from any other source: what is not a number is null, and what is infinite is refused."""
+    client.datasets.ingest(plain, read_query(server.url, "select 1 as id, 'NaN'::numeric as n"))
+    assert box.rows(plain) == [{"id": 1, "n": None}]
+    with pytest.raises(IngestError, match="'n' is infinite"):
+        client.datasets.ingest(plain, read_query(server.url, "select 1 as id, 'infinity'::numeric as n"))
 
 
 @NEEDS_POSTGRES

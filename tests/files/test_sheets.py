@@ -2,7 +2,9 @@
 
 import io
 import re
+import struct
 import zipfile
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,10 @@ import openpyxl
 import pytest
 import xlwt
 from odf.element import Element
+from odf.office import Annotation
 from odf.opendocument import OpenDocumentSpreadsheet
 from odf.table import CoveredTableCell, Table, TableCell, TableRow
-from odf.text import LineBreak, P, S, Tab
+from odf.text import LineBreak, P, S, Span, Tab
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from databox import InvalidRecordError, read_records
@@ -58,8 +61,58 @@ def xls(rows: list[list[Any]], change: Any = None) -> bytes:
     return file.getvalue()
 
 
-def ods(rows: list[list[Any]], error: str | None = None, before: int = 0) -> bytes:
+def with_parts(data: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes:
+    """A workbook whose parts are other ones; without those for which there is None."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            if (part := change(name, old.read(name))) is not None:
+                new.writestr(name, part)
+    return file.getvalue()
+
+
+def xlsb(rows: list[list[Any]], form: str = "General") -> bytes:
+    """An .xlsb as small as can be; a None in it is the error #N/A."""
+
+    def wide(text: str) -> bytes:
+        return struct.pack("<I", len(text)) + text.encode("utf-16-le")
+
+    def part(*records: tuple[int, bytes]) -> bytes:
+        return b"".join(
+            (bytes([kind]) if kind < 128 else bytes([kind & 127 | 128, kind >> 7])) + bytes([len(data)]) + data
+            for kind, data in records
+        )
+
+    def cell(column: int, value: Any) -> tuple[int, bytes]:
+        place = struct.pack("<II", column, 0)
+        if isinstance(value, str):
+            return 0x06, place + wide(value)
+        return (0x03, place + b"\x2a") if value is None else (0x05, place + struct.pack("<d", value))
+
+    cells = [
+        each
+        for number, row in enumerate(rows)
+        for each in ((0x00, struct.pack("<I", number) + bytes(21)), *(cell(*pair) for pair in enumerate(row)))
+    ]
+    corners = struct.pack("<4I", 0, len(rows) - 1, 0, len(rows[0]) - 1)
+    one, of_form = struct.pack("<I", 1), struct.pack("<H", 164)
+    parts: dict[str, bytes | str] = {
+        "workbook.bin": part((0x9C, struct.pack("<II", 0, 1) + wide("rId1") + wide("A")), (0x90, b""), (0x84, b"")),
+        "_rels/workbook.bin.rels": '<Relationships><Relationship Id="rId1" Target="worksheets/a.bin"/></Relationships>',
+        "worksheets/a.bin": part((0x94, corners), (0x91, b""), *cells, (0x92, b"")),
+        "styles.bin": part((0x267, one), (0x2C, of_form + wide(form)), (0x269, one), (0x2F, b"\0\0" + of_form)),
+    }
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(f"xl/{name}", content)
+    return file.getvalue()
+
+
+def ods(rows: list[list[Any]], error: str | None = None, before: int = 0, others: Any = ()) -> bytes:
     document, table = OpenDocumentSpreadsheet(), Table(name="A")
+    for other in others:
+        document.spreadsheet.addElement(other)
     if before:
         table.addElement(TableRow(numberrowsrepeated=str(before)))
     for row in rows:
@@ -143,6 +196,8 @@ def test_no_header_and_totals() -> None:
     assert "'1' looks like a value" in asked(xlsx([["1", "x"], ["2", "y"]]))
     assert "looks like a value" in asked(xlsx([[1, "x"], [2, "y"], [3, "z"]]))
     assert len(read(xlsx([[1, "x"], [2, "y"]]), header=["id", "name"])) == 2
+    said = asked(xlsx([[1, "x"], [2, "y"]]), header=["id"])
+    assert ("row 1 has 2 fields, but there are 1 columns" in said, "delimiter" in said) == (True, False)
     data = xlsx([["id", "n"], [1, 5], [2, 7], ["Total", 12]])
     assert "row 4, the last: 'Total, 12' looks like a line of totals" in asked(data)
     assert len(read(data, skip_footer=1)) == 2
@@ -156,6 +211,58 @@ def test_errors_are_asked_about() -> None:
     data = xlsx([["id", "n"], [1, 5], [2, None], [3, 7]], change=change)
     assert "row 3, cell B3 is the error #N/A. If it stands for a missing value, use nulls=['#N/A']" in asked(data)
     assert [row["n"] for row in read(data, nulls=["#N/A"])] == [5, None, 7]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "instead"),
+    [(rb' r="[A-Z]+\d+"', b""), (rb' r="[A-Z]*\d+"', b""), (rb'(?<=<row) r="\d+"', b""), (b'"', b"'")],
+    ids=["cells", "cells and rows", "rows", "other quotes"],
+)
+def test_cells_that_do_not_say_where_they_are_follow_each_other(pattern: bytes, instead: bytes) -> None:
+    """Some programs leave it out. The library takes an error for an empty cell, and passes no zeros on."""
+
+    def change(sheet: Any) -> None:
+        sheet["C3"] = "#N/A"
+        sheet["C3"].data_type = "e"
+        sheet["B2"].number_format = "00000"
+
+    data = with_parts(
+        xlsx([["id", "zip", "n"], [1, 1067, 5], [2, 80331, None], [3, 1, 7]], change=change),
+        lambda name, part: re.sub(pattern, instead, part) if "/sheet" in name else part,
+    )
+    assert "row 3, cell C3 is the error #N/A." in asked(data)
+    assert read(data, nulls=["#N/A"]) == [
+        {"id": 1, "zip": "01067", "n": 5},
+        {"id": 2, "zip": "80331", "n": None},
+        {"id": 3, "zip": "00001", "n": 7},
+    ]
+
+
+def test_errors_in_a_workbook_without_styles() -> None:
+    def change(sheet: Any) -> None:
+        sheet["B2"] = "#REF!"
+        sheet["B2"].data_type = "e"
+
+    data = xlsx([["id", "n"], [1, None]], change=change)
+    assert "cell B2 is the error #REF!" in asked(
+        with_parts(data, lambda name, part: None if "styles" in name else part)
+    )
+
+
+def test_a_workbook_without_sheets() -> None:
+    assert "has no sheets" in asked(with_parts(xlsx(ROWS), lambda _, part: re.sub(rb"<sheet [^>]*/>", b"", part)))
+
+
+def test_a_binary_workbook_says_what_it_cannot_tell() -> None:
+    rows: list[list[Any]] = [["id", "zip"], [1, 1067], [2, None]]
+    records = read_records(io.BytesIO(xlsb(rows)))
+    assert list(records) == [{"id": 1, "zip": 1067}, {"id": 2, "zip": None}]
+    (note,) = records.notes
+    assert note.startswith("Cells with errors such as #N/A cannot be told from empty ones")
+    zeros, same = read_records(io.BytesIO(xlsb(rows, "00000"))).notes
+    assert ("leading zeros" in zeros, same) == (True, note)
+    styles = zipfile.ZipFile(io.BytesIO(xlsb(rows))).getinfo("xl/styles.bin").CRC
+    assert "is damaged: Bad CRC-32" in asked(xlsb(rows).replace(struct.pack("<I", styles), b"else"))
 
 
 @pytest.mark.parametrize(
@@ -180,6 +287,9 @@ def test_a_formula_without_its_result_is_told() -> None:
 def test_words_for_nothing_and_numbers_kept_as_text() -> None:
     assert "without 'n/a', the column would be numbers" in asked(xlsx([["n"], [1], ["n/a"], [2.5]]))
     assert read(xlsx([["n"], [1], ["2"], [2.5]])) == [{"n": 1}, {"n": 2}, {"n": 2.5}]
+    mixed = read_records(io.BytesIO(xlsx([["n"], [1], [True]])))
+    assert mixed.columns[0].note == "kept as text: boolean and number are mixed"
+    assert [row["n"] for row in mixed] == ["1", "TRUE"]
     records = read_records(io.BytesIO(xlsx([["n"], [1], ["A2"], [2.5]])))
     assert records.columns[0].note == "kept as text: text and number are mixed"
     assert [row["n"] for row in records] == ["1", "A2", "2.5"]
@@ -187,13 +297,31 @@ def test_words_for_nothing_and_numbers_kept_as_text() -> None:
 
 def test_leading_zeros_that_the_workbook_shows() -> None:
     def change(sheet: Any) -> None:
-        for cell in ("A2", "A3"):
+        for cell in ("A2", "A3", "A4"):
             sheet[cell].number_format = "00000"
 
-    assert read(xlsx([["zip", "n"], [1067, 1], [80331, 2]], change=change)) == [
+    assert read(xlsx([["zip", "n"], [1067, 1], [None, 2], [80331, 3]], change=change)) == [
         {"zip": "01067", "n": 1},
-        {"zip": "80331", "n": 2},
+        {"zip": None, "n": 2},
+        {"zip": "80331", "n": 3},
     ]
+
+
+def test_a_day_among_datetimes_is_a_datetime_however_it_is_written() -> None:
+    moment = datetime(2025, 12, 31, 10, 30)
+    for first, second in ((moment, "2026-01-01"), (date(2025, 12, 31), "2026-01-01 10:00")):
+        records = read_records(io.BytesIO(xlsx([["at"], [first], [second], [date(2026, 1, 2)], ["2026-01-03"]])))
+        assert records.columns[0].type == "datetime"
+        rows = [row["at"] for row in records]
+        assert {type(value) for value in rows} == {datetime}
+        assert rows[2:] == [datetime(2026, 1, 2), datetime(2026, 1, 3)]
+
+
+def test_a_text_below_numbers_alone_is_an_error_that_says_all() -> None:
+    data = xlsx([["id", "n"], *([n, n] for n in range(10_000)), [10_000, "many"]])
+    said = asked(data)
+    assert "row 10,002, column 'n': 'many' is text, but the column was number before it" in said
+    assert read(data, columns={"n": "text"})[-1] == {"id": 10_000, "n": "many"}
 
 
 @pytest.mark.parametrize(
@@ -246,15 +374,13 @@ LONG = ["9007199254740993", "99999999999999999999", "1234567890123456", "-900719
 
 def digit_for_digit(rows: list[list[Any]], digits: list[str]) -> bytes:
     """An .xlsx as other writers make it: openpyxl makes floats of numbers first."""
-    data = xlsx([*rows, *([700 + n, 5] for n in range(len(digits)))])
-    file = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
-        for name in old.namelist():
-            part = old.read(name).decode()
-            for n, text in enumerate(digits):
-                part = part.replace(f"<v>{700 + n}</v>", f"<v>{text}</v>")
-            new.writestr(name, part)
-    return file.getvalue()
+
+    def change(_: str, part: bytes) -> bytes:
+        for n, text in enumerate(digits):
+            part = part.replace(b"<v>%d</v>" % (700 + n), b"<v>%s</v>" % text.encode())
+        return part
+
+    return with_parts(xlsx([*rows, *([700 + n, 5] for n in range(len(digits)))]), change)
 
 
 @pytest.mark.parametrize("before", [0, 3])
@@ -273,8 +399,17 @@ def test_what_opendocument_has_in_a_cell(before: int) -> None:
     def asked_of(*rows: list[Any]) -> str:
         return asked(ods([["id", "n"], *rows], before=before))
 
+    other = Table(name="B")
+    other.addElement(TableRow())
+    assert read(ods([["id", "n"], [1, 5]], others=[other], before=before)) == [{"id": 1, "n": 5}]
     row = 3 + before
-    broken = number("0", "#DIV/0!", formula="of:=1/0")
+    broken = number("0", "", formula="of:=1/0")
+    linked = Span()
+    linked.addText("#DIV/0!")
+    comment = Annotation()
+    comment.addElement(P(text="Why?"))
+    broken.childNodes[0].addElement(linked)
+    broken.childNodes[0].addElement(comment)
     assert f"row {row}, cell B{row} is the error #DIV/0!. If it stands for a missing value" in asked_of(
         [1, 5], [2, broken]
     )

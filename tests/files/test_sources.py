@@ -101,7 +101,9 @@ def test_what_is_no_source(source: Any) -> None:
 
 
 def test_open_files_of_either_kind(tmp_path: Path) -> None:
-    assert list(read_records(io.StringIO("ä;b\n1,5;ü\n"))) == [{"ä": 1.5, "b": "ü"}]
+    with read_records(io.StringIO("ä;b\n1,5;ü\n")) as records:
+        assert list(records) == [{"ä": 1.5, "b": "ü"}]
+        assert records.fraction is None  # of how many bytes is not known
     path = tmp_path / "rows.csv"
     path.write_text("skipped\nä;b\n1,5;ü\n", "utf-8")
     with path.open("rb") as file:

@@ -67,6 +67,7 @@ def test_purging_keeps_the_dataset_and_its_ingestions(http: httpx.Client, box: S
     metrics = http.get(f"/v1/datasets/{dataset}/ingestions/{again}").json()["metrics"]
     assert metrics["ingestionMetrics"]["appendedRecordsCount"] == 1
     assert metrics["datasetMetrics"]["totalDatasetRecordsCount"] == 1
+    assert code(http.get(f"/v1/datasets/{dataset}/ingestions/{again[:-1]}")) == (404, "not_found")
 
 
 def test_single_rows_are_rejected_with_a_reason(http: httpx.Client, box: Sandbox, dataset: str) -> None:

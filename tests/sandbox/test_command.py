@@ -104,3 +104,12 @@ def test_a_missing_extra_is_named(missing: str, program: str, remedy: str) -> No
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode != 0
     assert f'pip install "{remedy}"' in done.stderr
+
+
+@pytest.mark.slow
+def test_what_no_extra_has_is_named_as_it_is() -> None:
+    """Some builds of Python have no SQLite."""
+    program = "import sys; sys.modules['sqlite3'] = None; import databox.sandbox"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert "ModuleNotFoundError: import of sqlite3 halted" in done.stderr
+    assert "pip install" not in done.stderr

@@ -4,6 +4,8 @@ import asyncio
 import gc
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +19,7 @@ import pytest
 
 from databox.sandbox import Fault, Sandbox
 from databox.sandbox.throttle import Limit
-from tests.sandbox.http import ask, client, create, dataset_in, get, sources
+from tests.sandbox.http import ask, client, create, dataset_in, get, refusal, sources
 
 
 def test_requests_are_recorded_and_the_key_is_masked(box: Sandbox) -> None:
@@ -29,6 +31,40 @@ def test_requests_are_recorded_and_the_key_is_masked(box: Sandbox) -> None:
     assert first.headers["x-api-key"] == "***"
     assert (second.path, second.operation, second.json, second.status) == ("/nothing%20here", None, None, 404)
     assert box.api_key not in repr(box.requests)
+
+
+def test_only_the_latest_requests_are_recorded(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("databox.sandbox.recording.MOST", 3)
+    for n in range(5):
+        get(box, f"/{n}")
+    assert [request.path for request in box.requests] == ["/2", "/3", "/4"]
+    monkeypatch.setattr("databox.sandbox.recording.MOST_BYTES", 30)
+    for n in range(3):
+        ask(box, "POST", f"/{n}", content=b"x" * 20)
+    assert [request.path for request in box.requests] == ["/2"]
+    ask(box, "POST", "/large", content=b"x" * 40)
+    assert len(box.requests) == 0
+
+
+def test_a_state_file_that_somebody_else_changes_is_a_500(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Sandbox(state=tmp_path / "world.sqlite") as box:
+        with closing(sqlite3.connect(tmp_path / "world.sqlite")) as other:
+            other.execute("drop table data_sources")
+        assert refusal(create(box)) == (500, "internal_error")
+        assert get(box).status_code == 200
+        assert box.requests[0].status == 500
+    assert "no such table: data_sources" in caplog.text
+
+
+def test_a_body_without_an_end_is_not_read_forever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("databox.sandbox.asgi._DRAINED", 5000)
+    with Sandbox(max_body_bytes=1000) as box, closing(connection(box)) as raw:
+        head = (
+            f"POST /v1/datasets HTTP/1.1\r\nHost: x\r\nx-api-key: {box.api_key}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        raw.sendall(head.encode() + b"3e8\r\n" + b"x" * 1000 + b"\r\n")
+        raw.sendall((b"3e8\r\n" + b"x" * 1000 + b"\r\n") * 4 + b"1\r\nx\r\n")
+        assert raw.recv(20).startswith(b"HTTP/1.1 413 ")
 
 
 def test_resetting(box: Sandbox) -> None:
@@ -154,6 +190,35 @@ def test_a_start_that_fails_leaves_nothing_behind(box: Sandbox, tmp_path: Path) 
             Sandbox(state=tmp_path / name).start()
     gc.collect()  # a socket or a connection left open would warn
     assert threading.active_count() == before
+
+
+START = """
+import os, resource, sys
+from databox.sandbox import Sandbox
+box = Sandbox(state=sys.argv[1])
+free = os.open(os.devnull, os.O_RDONLY)
+os.close(free)
+most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free + 3, most[1]))  # for the database, its journal and the listener
+try:
+    box.start()
+except RuntimeError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_NOFILE, most)
+with box:
+    print("started", os.path.samefile(f"/proc/self/fd/{free}", sys.argv[1]))
+"""
+
+
+def test_a_start_without_files_to_open_is_told_and_can_be_repeated(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", START, str(tmp_path / "world.sqlite")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "The sandbox could not start; the error of its thread says why.",
+        "started True",
+    ]
+    assert "Too many open files" in done.stderr
 
 
 def test_closing_is_quick_with_connections_idle_and_bodies_half_sent() -> None:
