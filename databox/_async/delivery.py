@@ -7,7 +7,6 @@ from functools import partial
 
 import attrs
 
-from databox._async.pool import Stopped
 from databox._async.transport import AsyncTransport
 from databox.api import operations
 from databox.api.reading import UnexpectedAnswer
@@ -158,8 +157,6 @@ class AsyncDelivery:
                 self._files.answered(part.number, answer.outcome, None, answer.error)
                 part.noted = False
             part.error = part.error and self._explained(part.error)
-        except Stopped:
-            pass
         except ConfigurationError as error:
             self._files.fail(error)
         return STOPPED
