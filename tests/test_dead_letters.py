@@ -603,7 +603,6 @@ def steps_for(count: int, path: Path) -> int:
         return 0
 
     dead._db.set_progress_handler(step, 100)
-    dead.settle(run)
     dead.write(run, None, before=count, refused=None)
     dead.close()
     assert len(lines(path)) == count

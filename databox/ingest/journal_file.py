@@ -150,9 +150,7 @@ def _make(path: Path) -> None:
             db.executescript(_SCHEMA)
         try:
             os.link(new, path)  # unlike a rename, it never replaces a file that another run has just created
-        except FileExistsError:
-            pass
-        except OSError:  # some file systems do not support links
+        except OSError:  # it has, or the file system does not support links
             if not os.path.lexists(path):
                 new.rename(path)
     except sqlite3.Error as error:
