@@ -22,7 +22,7 @@ import orjson
 
 try:
     import fcntl
-except ImportError:  # Windows, where two runs that share a file must not end at the same moment
+except ImportError:  # pragma: no cover - Windows, where two runs that share a file must not end at the same moment
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Letter", "LetterFiles", "Own", "digest_of", "ours"]
@@ -173,7 +173,7 @@ class LetterFiles:
     @contextmanager
     def _alone(self) -> Generator[None]:
         """Prevent other runs from writing to the files at the same time."""
-        if fcntl is None:
+        if fcntl is None:  # pragma: no cover - Windows
             self._finished()
             yield
             return
