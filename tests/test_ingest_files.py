@@ -1,6 +1,7 @@
 """Journals and dead letters: what survives a crash, a full disk and a changed input."""
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -254,20 +255,23 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Databox(rate_limit=None, max_retries=0) as client:
     rows = ({"id": n, "value": "x" * 200} for n in range(5000))
     options = {sys.argv[2]: sys.argv[3]}
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
         client.datasets.ingest(sys.argv[1], rows, batch_size=10, **options)
     except IngestError as error:
         report = error.report
         assert report.rows == report.accepted + report.failed + report.invalid + report.ambiguous + report.unsent
         print(report.rows, report.accepted, report.ambiguous, type(error.__cause__).__name__, error.__cause__)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)  # for what measures coverage
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["journal", "dead_letter"])
 def test_a_full_disk(box: Sandbox, client: Any, plain: Any, tmp_path: Path, file: str) -> None:
-    environ = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
+    environ = os.environ | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
     command = [sys.executable, "-W", "error", "-c", FULL, plain.id, file, str(tmp_path / "file")]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
     assert done.stderr == ""

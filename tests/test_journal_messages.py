@@ -265,18 +265,21 @@ from databox import Databox, IngestError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Databox(rate_limit=None, max_retries=0) as client:
     rows = ({"id": n, "value": n / 8} for n in range(3000))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, 80_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, before[1]))
     try:
         client.datasets.ingest(sys.argv[1], rows, batch_size=10, journal=sys.argv[2], verify=None)
     except IngestError as error:
         print(error.report.accepted, error.report.ambiguous, error.__cause__)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)  # for what measures coverage
 """
 
 
 @pytest.mark.slow
 def test_a_full_disk(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    environ = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
+    environ = os.environ | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
     command = [sys.executable, "-W", "error", "-c", FULL, plain.id, str(path)]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=True)
     assert done.stderr == ""
