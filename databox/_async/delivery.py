@@ -84,7 +84,6 @@ class AsyncDelivery:
         self._under_way[number] = Isolation(
             part,
             isolate=settings.on_refusal == "isolate",
-            resend=settings.resend,
             keyed=bool(settings.primary_keys),
             budget=self._run.budget,
         )

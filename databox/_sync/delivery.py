@@ -85,7 +85,6 @@ class Delivery:
         self._under_way[number] = Isolation(
             part,
             isolate=settings.on_refusal == "isolate",
-            resend=settings.resend,
             keyed=bool(settings.primary_keys),
             budget=self._run.budget,
         )
