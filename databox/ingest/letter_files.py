@@ -5,7 +5,6 @@ so a journal keeps the digests of its rows, and if another run wrote the same by
 shows which rows are whose.
 """
 
-import json
 import os
 import re
 import shutil
@@ -65,8 +64,8 @@ class Letter:
             "run": run_id,
             "reason": self.reason,
         }
-        row = self.row if isinstance(self.row, bytes) else _as_json(self.row)
-        return _as_json(about)[:-1] + _ROW + row + b"}\n"
+        row = self.row if isinstance(self.row, bytes) else orjson.dumps(self.row)
+        return orjson.dumps(about)[:-1] + _ROW + row + b"}\n"
 
 
 @attrs.frozen
@@ -311,10 +310,3 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _open(path: Path, mode: str) -> IO[bytes]:
     return open(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))  # nobody else may read it
-
-
-def _as_json(value: object) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:  # half of a surrogate pair, in an error from anywhere
-        return json.dumps(value).encode()
