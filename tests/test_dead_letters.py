@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -703,6 +704,13 @@ def test_a_folder_of_earlier_dead_letters_that_is_gone(driver: Driver, box: Sand
         assert report.accepted == 4
 
 
+class Vast(tzinfo):
+    """What a value needs that there is not enough memory for."""
+
+    def utcoffset(self, moment: datetime | None) -> timedelta | None:
+        raise MemoryError
+
+
 class Huge(Mapping[str, int]):
     """A row for which there is not enough memory."""
 
@@ -716,10 +724,13 @@ class Huge(Mapping[str, int]):
         return 1
 
 
-def test_a_row_without_memory_for_it_leaves_a_report(driver: Driver, box: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("huge", [Huge(), {"n": datetime(2026, 1, 1, tzinfo=Vast())}], ids=["row", "value"])
+def test_a_row_without_memory_for_it_leaves_a_report(
+    driver: Driver, box: Sandbox, tmp_path: Path, huge: Mapping[str, Any]
+) -> None:
     client = driver.client(box.api_key, box.url)
     dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
-    rows = [*({"n": n} for n in range(150)), Huge()]
+    rows = [*({"n": n} for n in range(150)), huge]
     with pytest.raises(IngestError) as caught:
         client.datasets.ingest(dataset, rows, dead_letter=tmp_path / "dead.jsonl")
     report = caught.value.report

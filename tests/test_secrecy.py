@@ -126,6 +126,7 @@ class Dumps:
         """Everything that such tools make of a value."""
         for dump in (
             pickle.dumps,
+            copy.copy,
             copy.deepcopy,
             attrs.asdict,
             attrs.astuple,
