@@ -707,8 +707,13 @@ def test_a_folder_of_earlier_dead_letters_that_is_gone(driver: Driver, box: Sand
 class Vast(tzinfo):
     """What a value needs that there is not enough memory for."""
 
-    def utcoffset(self, moment: datetime | None) -> timedelta | None:
+    def utcoffset(self, moment: datetime | None, /) -> timedelta:
         raise MemoryError
+
+    dst = utcoffset
+
+    def tzname(self, moment: datetime | None, /) -> str:
+        return "vast"
 
 
 class Huge(Mapping[str, int]):
