@@ -219,5 +219,11 @@ def _without(document: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _json_type(value: object) -> str:
-    kinds = {type(None): "missing or null", dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
+    kinds: dict[type, str] = {
+        type(None): "missing or null",
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "a boolean",
+    }
     return kinds.get(type(value), "a number")
