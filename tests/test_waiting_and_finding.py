@@ -314,7 +314,13 @@ def test_when_the_budget_is_spent_what_is_refused_fails_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keyed", "how", "outcome"), [(True, "row", "failed"), (True, "alike", "ambiguous"), (False, "row", "ambiguous")]
+    ("keyed", "how", "outcome"),
+    [
+        (True, "row", "failed"),
+        (True, "field", "failed"),
+        (True, "alike", "ambiguous"),
+        (False, "row", "ambiguous"),
+    ],
 )
 def test_a_lost_answer_before_a_refusal(keyed: bool, how: str, outcome: str) -> None:
     """With keys, a row that is refused for itself was not taken before either."""
