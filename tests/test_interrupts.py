@@ -399,6 +399,13 @@ def operations_of(code: CodeType) -> dict[int, str]:
     return {each.offset: each.opname for each in dis.get_instructions(code)}
 
 
+@cache
+def handler_of(code: CodeType, offset: int) -> int | None:
+    """Where Python continues after an exception of the operation at an offset."""
+    code_info: Any = dis.Bytecode(code)
+    return next((entry.target for entry in code_info.exception_entries if entry.start <= offset < entry.end), None)
+
+
 ROOT = str(Path(databox.__file__).parent)
 PARTS = ("ingest/", "_sync/ingest.py", "_sync/pool.py", "_sync/runtime.py", "_sync/verification.py", "report.py")
 TRACED = tuple(str(Path(ROOT, *part.split("/"))) for part in PARTS)
@@ -436,9 +443,14 @@ class At:
         if event != "opcode" or self.came:
             return self._step
         operations, here = operations_of(frame.f_code), frame.f_lasti
-        before = operations.get(self._before.get(id(frame), -1), "RESUME")
+        last = self._before.get(id(frame), -1)
+        before = operations.get(last, "RESUME")
         self._before[id(frame)] = here
-        if before.startswith(("CALL", "RESUME")) or operations[here].startswith("JUMP_BACKWARD"):
+        # A signal after a call is raised by the call, and here by what comes next, which may be outside of its `with`.
+        after_call = before.startswith(("CALL", "RESUME")) and handler_of(frame.f_code, last) == handler_of(
+            frame.f_code, here
+        )
+        if after_call or operations[here].startswith("JUMP_BACKWARD"):
             self._now += 1
             if self._now == self._moment:
                 self.came = True
