@@ -374,6 +374,21 @@ def test_writing_dead_letters_that_is_interrupted_is_told_and_leaves_the_file_as
 
 
 @KINDS
+def test_dead_letters_that_an_interrupted_run_cannot_write_are_told(
+    box: Sandbox, plain: Any, tmp_path: Path, kind: str
+) -> None:
+    def given() -> Iterator[Any]:
+        yield from rows(15)
+        (tmp_path / "folder").rename(tmp_path / "gone")
+        yield Reading(1, id=15)
+
+    (tmp_path / "folder").mkdir()
+    error: Any = interrupted_ingest(box, kind, plain, given(), dead_letter=tmp_path / "folder" / "dead.jsonl")
+    assert (error.report.accepted, error.report.unsent) == (10, 6)
+    assert any("The dead letters cannot be written to" in note for note in error.__notes__)
+
+
+@KINDS
 def test_rows_that_the_journal_does_not_know_stay_unsent_and_are_not_offered(
     box: Sandbox, plain: Any, tmp_path: Path, kind: str
 ) -> None:
@@ -386,6 +401,7 @@ def test_rows_that_the_journal_does_not_know_stay_unsent_and_are_not_offered(
     error: Any = interrupted_ingest(box, kind, plain, given, **options)
     assert places(error.report, -1) == dict.fromkeys(range(10), "accepted") | dict.fromkeys(range(10, 14), "unsent")
     assert not options["dead_letter"].exists()
+    assert any("belongs to another input: row 10 has changed" in note for note in error.__notes__)
     with Databox(box.api_key, box.url, rate_limit=None) as client:
         assert client.datasets.ingest(plain, rows(20), **options).ok
     assert stored(box, plain) == rows(20)
