@@ -188,6 +188,13 @@ def overwritten(path: Path) -> None:
         file.write(b"\xff" * (path.stat().st_size - 100))
 
 
+def with_another_head(path: Path) -> None:
+    """It begins as a database does, but SQLite takes it for none."""
+    with path.open("r+b") as file:
+        file.seek(16)
+        file.write(b"\xff" * 84)
+
+
 def cut_off(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
@@ -220,7 +227,16 @@ def with_another_state(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "harm",
-    [lacking_a_column, lacking_a_table, overwritten, cut_off, mixed_up, with_an_empty_page, with_another_state],
+    [
+        lacking_a_column,
+        lacking_a_table,
+        overwritten,
+        with_another_head,
+        cut_off,
+        mixed_up,
+        with_an_empty_page,
+        with_another_state,
+    ],
 )
 def test_a_damaged_one(client: Any, plain: Any, box: Sandbox, journal: Path, harm: Callable[[Path], None]) -> None:
     copy = journal.read_bytes()

@@ -231,8 +231,6 @@ def _unusable(path: Path, error: sqlite3.Error, doubled: str = "") -> Configurat
     name = _name_of(error)
     if name.startswith("BUSY"):
         return problem(path, "is in use by another run. Wait until that has ended, then run again.")
-    if name == "NOTADB":
-        return problem(path, _NO_JOURNAL)
     if name.startswith(_UNREADABLE):
         return problem(path, f"cannot be read: {error}. Check the disk, then run again with the same journal.")
     if name.startswith(_NO_ROOM):
