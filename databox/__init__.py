@@ -37,7 +37,7 @@ try:
         TimeZone,
     )
     from databox.version import VERSION
-except ImportError as problem:
+except ImportError as problem:  # pragma: no cover - tests/test_distribution.py has an environment of its own for it
     from databox.clash import explain
 
     explain(problem)

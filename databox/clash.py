@@ -17,14 +17,10 @@ REMEDY = (
 
 def is_there() -> bool:
     """Return whether the vendor's distribution is installed."""
-    try:
-        importlib.metadata.distribution("databox")
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+    return any(importlib.metadata.distributions(name="databox"))
 
 
-def explain(problem: ImportError) -> None:
+def explain(problem: ImportError) -> None:  # pragma: no cover - tested with both in an environment of their own
     """Explain a failed import, if this is the reason.
 
     Raises:

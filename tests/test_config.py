@@ -69,6 +69,15 @@ def test_a_broken_file_is_named(home: Path, text: str) -> None:
         load(home)
 
 
+def test_a_file_that_cannot_be_read_is_named(home: Path) -> None:
+    file = home / ".config" / "databox-cli" / "config.json"
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(ConfigurationError, match=rf"^Cannot read {file}: Is a directory\.$"):
+        load(home)
+    assert load(home, "mine").key.reveal() == "mine"
+
+
 def test_a_broken_file_harms_nobody_who_has_a_key(home: Path) -> None:
     write(home, "{")
     assert load(home, "mine").base_url == "https://api.databox.com"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -628,7 +629,6 @@ def steps_for(count: int, path: Path) -> int:
         return 0
 
     dead._db.set_progress_handler(step, 100)
-    dead.settle(run)
     dead.write(run, None, before=count, refused=None)
     dead.close()
     assert len(lines(path)) == count
@@ -729,6 +729,18 @@ def test_a_folder_of_earlier_dead_letters_that_is_gone(driver: Driver, box: Sand
         assert report.accepted == 4
 
 
+class Vast(tzinfo):
+    """What a value needs that there is not enough memory for."""
+
+    def utcoffset(self, moment: datetime | None, /) -> timedelta:
+        raise MemoryError
+
+    dst = utcoffset
+
+    def tzname(self, moment: datetime | None, /) -> str:
+        return "vast"
+
+
 class Huge(Mapping[str, int]):
     """A row for which there is not enough memory."""
 
@@ -742,10 +754,13 @@ class Huge(Mapping[str, int]):
         return 1
 
 
-def test_a_row_without_memory_for_it_leaves_a_report(driver: Driver, box: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("huge", [Huge(), {"n": datetime(2026, 1, 1, tzinfo=Vast())}], ids=["row", "value"])
+def test_a_row_without_memory_for_it_leaves_a_report(
+    driver: Driver, box: Sandbox, tmp_path: Path, huge: Mapping[str, Any]
+) -> None:
     client = driver.client(box.api_key, box.url)
     dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
-    rows = [*({"n": n} for n in range(150)), Huge()]
+    rows = [*({"n": n} for n in range(150)), huge]
     with pytest.raises(IngestError) as caught:
         client.datasets.ingest(dataset, rows, dead_letter=tmp_path / "dead.jsonl")
     report = caught.value.report

@@ -343,3 +343,17 @@ def test_every_row_ends_in_exactly_one_place(events: list[tuple[str, int]], conc
     assert run.busy == 0
     assert [batch.index for batch in report.batches] == list(range(len(report.batches)))
     assert [batch.first_row for batch in report.batches] == sorted(batch.first_row for batch in report.batches)
+
+
+def test_what_an_interrupt_left_ambiguous_is_not_withdrawn_again() -> None:
+    """Its receipt had come, and was in doubt, but an interrupt kept it from being recorded."""
+    run = Run(2)
+    for number in range(2):
+        run.cut(Batch((number,), (b"{}",), (None,)))
+        run.sending(number)
+        run.claims.goes(number)
+    assert run.claims.may_have(0, "i")
+    assert not run.claims.may_have(1, "i")
+    assert run.give_up([0, 1]) == [(0, "ambiguous"), (1, "ambiguous")]
+    assert run.withdraw() == []
+    assert run.counts == {"ambiguous": 2}

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 import numpy as np
+import pandas as pd
 import pydantic
 import pytest
 from hypothesis import given
@@ -44,6 +45,10 @@ class Name(str):
     """A subclass, such as NumPy's str_."""
 
 
+class Id(UUID):
+    """A subclass, such as asyncpg's."""
+
+
 class Ratio(float):
     """A subclass, such as NumPy's float64."""
 
@@ -71,6 +76,7 @@ class Ratio(float):
         (datetime(2025, 10, 1, 12, tzinfo=timezone(timedelta(hours=2))), '"2025-10-01T12:00:00+02:00"'),
         (Moment(2025, 10, 1, 12), '"2025-10-01T12:00:00Z"'),
         (UUID(int=1), '"00000000-0000-0000-0000-000000000001"'),
+        (Id(int=1), '"00000000-0000-0000-0000-000000000001"'),
         (Colour.RED, '"red"'),
         (Colour.SINCE, '"2020-01-02"'),
         (Level.HIGH, "3"),
@@ -384,6 +390,8 @@ def test_values_are_taken_for_what_they_hold(value: Any, sent: str) -> None:
         (lambda: Moment(2025, 1, 1, tzinfo=Nowhere()), "cannot be read: LookupError: no such zone"),
         (lambda: datetime(1, 1, 1, tzinfo=AMSTERDAM), "outside the years 1 to 9999"),
         (lambda: np.datetime64("10000-01-01"), "outside the years 1 to 9999"),
+        (lambda: pd.Timestamp(np.datetime64("10000-01-01", "s")), "outside the years 1 to 9999"),
+        (lambda: np.longdouble("0.1"), "longdouble"),
         (lambda: np.datetime64("-0044-03-15"), "outside the years 1 to 9999"),
         (lambda: np.timedelta64(5, "ns"), "seconds"),
         (lambda: np.timedelta64(5, "Y"), "seconds"),

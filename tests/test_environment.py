@@ -606,3 +606,17 @@ def test_no_warning_where_the_proxy_is_on_this_machine(
     driver.client(KEY, "http://localhost:1", http_client=http).accounts.list()
     driver.run(http.aclose() if driver.is_async else http.close())
     assert not [record for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_without_certifis_own_file_others_are_advised(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, tmp_path: Path
+) -> None:
+    named = os.environ["SSL_CERT_FILE"]
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))  # certificates are kept by their variables
+    monkeypatch.setattr("certifi.where", lambda: str(tmp_path / "gone.pem"))
+    words = "The certificates of certifi cannot be opened: No such file or directory. Reinstall it, or name others in"
+    with pytest.raises(ConfigurationError, match=f"^{words} SSL_CERT_FILE"):
+        driver.client(base_url="https://example.org")
+    monkeypatch.setenv("SSL_CERT_FILE", named)
+    driver.client(base_url="https://example.org")

@@ -378,6 +378,7 @@ def test_a_source_that_raises_loses_nothing_that_it_gave(
         ({"verify_timeout": None}, TypeError),
         ({"verify_timeout": True}, TypeError),
         ({"on_ambiguous": "maybe"}, ValueError),
+        ({"on_refusal": "maybe"}, ValueError),
         ({"primary_keys": "id"}, TypeError),
         ({"primary_keys": ["a", "a"]}, ValueError),
     ],

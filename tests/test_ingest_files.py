@@ -1,6 +1,7 @@
 """Journals and dead letters: what survives a crash, a full disk and a changed input."""
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -248,30 +249,68 @@ def test_dead_letters_that_cannot_be_written_are_told_at_once(
 
 
 FULL = """
-import resource, signal, sys
-from databox import Databox, IngestError
+import json, resource, signal, sys
+from databox import ConfigurationError, Databox, IngestError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Databox(rate_limit=None, max_retries=0) as client:
-    rows = ({"id": n, "value": "x" * 200} for n in range(5000))
-    options = {sys.argv[2]: sys.argv[3]}
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    rows = ({"id": n, "value": "x" * 50} for n in range(5000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), before[1]))
     try:
-        client.datasets.ingest(sys.argv[1], rows, batch_size=10, **options)
+        client.datasets.ingest(sys.argv[1], rows, **json.loads(sys.argv[3]))
     except IngestError as error:
         report = error.report
         assert report.rows == report.accepted + report.failed + report.invalid + report.ambiguous + report.unsent
         print(report.rows, report.accepted, report.ambiguous, type(error.__cause__).__name__, error.__cause__)
+    except ConfigurationError as error:
+        print(error)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)  # for what measures coverage
 """
+
+
+def on_a_full_disk(box: Sandbox, dataset: Any, size: int, **options: Any) -> str:
+    """What a program says that ingests where no file may be larger."""
+    environ = os.environ | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
+    given = json.dumps({"batch_size": 10, **options}, default=str)
+    command = [sys.executable, "-W", "error", "-c", FULL, dataset.id, str(size), given]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("file", ["journal", "dead_letter"])
+def test_a_disk_that_is_full_from_the_beginning(box: Sandbox, plain: Any, tmp_path: Path, file: str) -> None:
+    said = on_a_full_disk(box, plain, 0, **{file: tmp_path / "file"})
+    assert f"{tmp_path / 'file'}" in said
+    assert "disk" in said
+    assert list(tmp_path.iterdir()) == []
+    assert ingestions(box) == []
+
+
+def test_rows_that_a_full_journal_cannot_claim_are_listed_and_not_offered(
+    box: Sandbox, client: Any, dataset: Any, tmp_path: Path
+) -> None:
+    """A later run with the journal sends them, and would not find them in the file of rows."""
+    files = {"journal": tmp_path / "journal", "dead_letter": tmp_path / "dead.jsonl"}
+    box.inject(Fault("create_ingestion", status=400))
+    said = on_a_full_disk(box, dataset, 100_000, batch_size=1, primary_keys=["id"], **files)
+    assert f"ConfigurationError The journal {files['journal']} cannot be written: " in said
+    told = lines(tmp_path / "dead.jsonl.reasons.jsonl")
+    assert {(letter["outcome"], letter["again"]) for letter in told} >= {("failed", False)}
+    assert not any(letter["again"] for letter in told)
+    assert not files["dead_letter"].exists()
+    given = ({"id": n, "value": "x" * 50} for n in range(5000))
+    box.clear_faults()
+    assert client.datasets.ingest(dataset, given, **files).appended == 5000
+    assert list(tmp_path.iterdir()) == [files["journal"]]  # the letters of the earlier run are taken back
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["journal", "dead_letter"])
 def test_a_full_disk(box: Sandbox, client: Any, plain: Any, tmp_path: Path, file: str) -> None:
-    environ = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
-    command = [sys.executable, "-W", "error", "-c", FULL, plain.id, file, str(tmp_path / "file")]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stderr == ""
-    read, accepted, ambiguous, kind, words = done.stdout.split(" ", 4)
+    said = on_a_full_disk(box, plain, 100_000, **{file: tmp_path / "file"})
+    read, accepted, ambiguous, kind, words = said.split(" ", 4)
     assert kind == "ConfigurationError"
     assert file.replace("_", " ") in words
     assert int(read) < 5000

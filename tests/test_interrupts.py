@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -287,16 +287,139 @@ def test_what_an_earlier_run_left_open_is_not_called_unsent(box: Sandbox, plain:
     assert len(box.rows(plain)) == 5
 
 
-# At any moment
-
-
 class Interrupt(BaseException):
     """An interrupt that comes where Ctrl-C can."""
+
+
+# While a row is read, or the files are written
+
+
+class Reading(Mapping[str, Any]):
+    """A row during whose reading an interrupt comes, as often as it says."""
+
+    def __init__(self, interrupts: int, **columns: Any) -> None:
+        self._left = interrupts
+        self._columns = columns
+
+    def __getitem__(self, name: str) -> Any:
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        if self._left:
+            self._left -= 1
+            raise Interrupt
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+KINDS = pytest.mark.parametrize("kind", ["sync", "asyncio", *slow(["trio"])])
+
+
+def interrupted_ingest(box: Sandbox, kind: str, into: Any, given: Any, **options: Any) -> BaseException:
+    """What an ingest that an interrupt ends raises, with either client."""
+    options = {"batch_size": 10, **options}
+
+    def ingest() -> None:
+        with Databox(box.api_key, box.url, rate_limit=None) as client:
+            client.datasets.ingest(into, given, **options)
+
+    async def ingest_async() -> None:
+        async with AsyncDatabox(box.api_key, box.url, rate_limit=None) as client:
+            await client.datasets.ingest(into, given, **options)
+
+    with pytest.raises(Interrupt) as caught:
+        ingest() if kind == "sync" else anyio.run(ingest_async, backend=kind)
+    return caught.value
+
+
+@KINDS
+@pytest.mark.parametrize("interrupts", [1, 2])
+@pytest.mark.parametrize(("value", "outcome"), [(5, "unsent"), ([5], "invalid")])
+def test_a_row_that_is_being_read_has_its_place(
+    box: Sandbox, plain: Any, tmp_path: Path, kind: str, interrupts: int, value: Any, outcome: str
+) -> None:
+    """The second interrupt comes in a hurry, while the report of the first is made."""
+    dead = tmp_path / "dead.jsonl"
+    error: Any = interrupted_ingest(
+        box, kind, plain, [*rows(15), Reading(interrupts, id=15, value=value), *rows(4, 16)], dead_letter=dead
+    )
+    assert adds_up(error.report)
+    assert places(error.report, 15 if outcome == "invalid" else -1) == {
+        **dict.fromkeys(range(10), "accepted"),
+        **dict.fromkeys(range(10, 15), "unsent"),
+        15: outcome,
+    }
+    letters = [json.loads(line)["id"] for line in dead.read_text().splitlines()]
+    assert letters == [*range(10, 15), *([15] if outcome == "unsent" else [])]
+    assert "An ingest was interrupted. 16 rows read" in "".join(error.__notes__)
+    assert stored(box, plain) == rows(10)
+
+
+@KINDS
+def test_writing_dead_letters_that_is_interrupted_is_told_and_leaves_the_file_as_it_was(
+    box: Sandbox, plain: Any, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: int) -> None:
+        raise Interrupt
+
+    dead = tmp_path / "dead.jsonl"
+    dead.write_text('{"id":99}\n')
+    monkeypatch.setattr("os.fsync", interrupt)
+    error: Any = interrupted_ingest(box, kind, plain, [*rows(15), {"id": [15]}], dead_letter=dead)
+    assert (error.report.accepted, error.report.appended, error.report.invalid) == (15, 15, 1)
+    assert f"It interrupted writing {dead}, which may be incomplete." in error.__notes__
+    assert dead.read_text() == '{"id":99}\n'
+
+
+@KINDS
+def test_dead_letters_that_an_interrupted_run_cannot_write_are_told(
+    box: Sandbox, plain: Any, tmp_path: Path, kind: str
+) -> None:
+    def given() -> Iterator[Any]:
+        yield from rows(15)
+        (tmp_path / "folder").rename(tmp_path / "gone")
+        yield Reading(1, id=15)
+
+    (tmp_path / "folder").mkdir()
+    error: Any = interrupted_ingest(box, kind, plain, given(), dead_letter=tmp_path / "folder" / "dead.jsonl")
+    assert (error.report.accepted, error.report.unsent) == (10, 6)
+    assert any("The dead letters cannot be written to" in note for note in error.__notes__)
+
+
+@KINDS
+def test_rows_that_the_journal_does_not_know_stay_unsent_and_are_not_offered(
+    box: Sandbox, plain: Any, tmp_path: Path, kind: str
+) -> None:
+    """The interrupt comes before the batch is complete in which they are."""
+    options: dict[str, Any] = {"journal": tmp_path / "journal", "dead_letter": tmp_path / "dead.jsonl"}
+    with Databox(box.api_key, box.url, rate_limit=None) as client:
+        client.datasets.ingest(plain, rows(20), batch_size=10, **options)
+
+    given = [*rows(10), *rows(3, 50), Reading(1, id=13, value=1)]
+    error: Any = interrupted_ingest(box, kind, plain, given, **options)
+    assert places(error.report, -1) == dict.fromkeys(range(10), "accepted") | dict.fromkeys(range(10, 14), "unsent")
+    assert not options["dead_letter"].exists()
+    assert any("belongs to another input: row 10 has changed" in note for note in error.__notes__)
+    with Databox(box.api_key, box.url, rate_limit=None) as client:
+        assert client.datasets.ingest(plain, rows(20), **options).ok
+    assert stored(box, plain) == rows(20)
+
+
+# At any moment
 
 
 @cache
 def operations_of(code: CodeType) -> dict[int, str]:
     return {each.offset: each.opname for each in dis.get_instructions(code)}
+
+
+@cache
+def handler_of(code: CodeType, offset: int) -> int | None:
+    """Where Python continues after an exception of the operation at an offset."""
+    code_info: Any = dis.Bytecode(code)
+    return next((entry.target for entry in code_info.exception_entries if entry.start <= offset < entry.end), None)
 
 
 ROOT = str(Path(databox.__file__).parent)
@@ -336,9 +459,14 @@ class At:
         if event != "opcode" or self.came:
             return self._step
         operations, here = operations_of(frame.f_code), frame.f_lasti
-        before = operations.get(self._before.get(id(frame), -1), "RESUME")
+        last = self._before.get(id(frame), -1)
+        before = operations.get(last, "RESUME")
         self._before[id(frame)] = here
-        if before.startswith(("CALL", "RESUME")) or operations[here].startswith("JUMP_BACKWARD"):
+        # A signal after a call is raised by the call, and here by what comes next, which may be outside of its `with`.
+        after_call = before.startswith(("CALL", "RESUME")) and handler_of(frame.f_code, last) == handler_of(
+            frame.f_code, here
+        )
+        if after_call or operations[here].startswith("JUMP_BACKWARD"):
             self._now += 1
             if self._now == self._moment:
                 self.came = True

@@ -6,14 +6,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from databox import ConfigurationError, IngestError
-from databox.ingest.journal_file import _unusable
+from databox.ingest.journal_file import JournalFile, _make, _unusable
 from databox.sandbox import Sandbox
 from tests.test_ingest import ingestions, rows, stored
 
@@ -188,6 +188,13 @@ def overwritten(path: Path) -> None:
         file.write(b"\xff" * (path.stat().st_size - 100))
 
 
+def with_another_head(path: Path) -> None:
+    """It begins as a database does, but SQLite takes it for none."""
+    with path.open("r+b") as file:
+        file.seek(16)
+        file.write(b"\xff" * 84)
+
+
 def cut_off(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
@@ -220,7 +227,16 @@ def with_another_state(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "harm",
-    [lacking_a_column, lacking_a_table, overwritten, cut_off, mixed_up, with_an_empty_page, with_another_state],
+    [
+        lacking_a_column,
+        lacking_a_table,
+        overwritten,
+        with_another_head,
+        cut_off,
+        mixed_up,
+        with_an_empty_page,
+        with_another_state,
+    ],
 )
 def test_a_damaged_one(client: Any, plain: Any, box: Sandbox, journal: Path, harm: Callable[[Path], None]) -> None:
     copy = journal.read_bytes()
@@ -245,6 +261,45 @@ def test_no_folder(client: Any, plain: Any, tmp_path: Path) -> None:
     assert client.datasets.ingest(plain, rows(5), journal=path).ok
 
 
+def test_a_folder_that_takes_no_files(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
+    said = refusal(client, plain, rows(5), journal=Path("/proc/journal"))
+    assert said.endswith("cannot be created: No such file or directory. Name a file in a folder you may write to.")
+    assert client.datasets.ingest(plain, rows(5), journal=tmp_path / "journal").ok
+
+
+def test_a_link_to_nothing(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
+    """Its disk may not be mounted, so a new journal in its place would store all rows again."""
+    path = tmp_path / "journal"
+    path.symlink_to(tmp_path / "disk" / "journal")
+    said = refusal(client, plain, rows(5), journal=path)
+    assert said.endswith("cannot be read: No such file or directory. Make it readable, then run again.")
+    (tmp_path / "disk").mkdir()
+    client.datasets.ingest(plain, rows(5), journal=tmp_path / "disk" / "journal")
+    assert client.datasets.ingest(plain, rows(5), journal=path).ok
+    assert stored(box, plain) == rows(5)
+
+
+def test_a_file_system_without_links(
+    client: Any, plain: Any, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object) -> None:
+        raise PermissionError("Operation not permitted")  # as on FAT
+
+    monkeypatch.setattr("os.link", link)
+    path = tmp_path / "journal"
+    for _ in range(2):
+        assert client.datasets.ingest(plain, rows(5), journal=path).ok
+    assert stored(box, plain) == rows(5)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_one_that_another_run_creates_at_the_same_moment_is_not_replaced(journal: Path) -> None:
+    before = journal.read_bytes()
+    _make(journal)
+    assert journal.read_bytes() == before
+    assert list(journal.parent.iterdir()) == [journal]
+
+
 def test_a_folder(client: Any, plain: Any, tmp_path: Path) -> None:
     assert refusal(client, plain, rows(5), journal=tmp_path).endswith("is a folder. Name a file in it.")
     assert client.datasets.ingest(plain, rows(5), journal=tmp_path / "journal").ok
@@ -259,24 +314,45 @@ def test_one_that_may_not_be_written(journal: Path) -> None:
     assert said.endswith("Let this user write there, then run again.")
 
 
+def test_a_disk_that_goes_away_is_told_from_one_that_is_full(journal: Path) -> None:
+    """Reads and writes fail, as the file's descriptor is that of a folder."""
+    with closing(JournalFile(journal)) as file:
+        file._db.executescript("pragma cache_size = 1; pragma shrink_memory;")  # what is in memory can still be read
+        folder = os.open(journal.parent, os.O_RDONLY)
+        for each in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                if os.path.samefile(f"/proc/self/fd/{each}", journal):
+                    os.dup2(folder, int(each))
+        os.close(folder)
+        with pytest.raises(
+            ConfigurationError, match=r"cannot be read: disk I/O error\. Check the disk, then run again"
+        ):
+            file.rows("select * from batches")
+        with pytest.raises(ConfigurationError, match=r"disk I/O error\."):
+            file.note("runs", "5")
+
+
 FULL = """
 import resource, signal, sys
 from databox import Databox, IngestError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Databox(rate_limit=None, max_retries=0) as client:
     rows = ({"id": n, "value": n / 8} for n in range(3000))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, 80_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, before[1]))
     try:
         client.datasets.ingest(sys.argv[1], rows, batch_size=10, journal=sys.argv[2], verify=None)
     except IngestError as error:
         print(error.report.accepted, error.report.ambiguous, error.__cause__)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)  # for what measures coverage
 """
 
 
 @pytest.mark.slow
 def test_a_full_disk(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    environ = {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
+    environ = os.environ | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
     command = [sys.executable, "-W", "error", "-c", FULL, plain.id, str(path)]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=True)
     assert done.stderr == ""

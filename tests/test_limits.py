@@ -187,6 +187,16 @@ def test_a_pause_voids_the_slots_ahead(new_log: Any) -> None:
     assert log.claim(again, 10.5, limit) == Slot(10.5, 1, granted=True)
 
 
+def test_a_slot_that_was_slept_through_harms_no_other(new_log: Any) -> None:
+    """A machine was suspended for hours between planning a request and sending it."""
+    log, limit = new_log(), RateLimit(1, 100)
+    log.reserve(0.0, limit)
+    ahead = log.reserve(0.0, limit)
+    assert log.reserve(8000.0, limit).granted  # nothing is known any more of what is older than an hour
+    assert 8001 <= log.claim(ahead, 8000.5, limit).at < 8002
+    assert not log.reserve(8000.5, limit).granted
+
+
 @pytest.mark.parametrize("limits", [(0, 1), (1, 0), (-1, 5), (1.5, 5), (True, 5)])
 def test_a_limit_is_a_positive_number(limits: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="RateLimit"):
@@ -461,7 +471,13 @@ def test_without_its_server_nothing_is_sent_and_no_row_is_lost(
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://user:secret-word@127.0.0.1:1/0", "unix:///nowhere/s?password=secret-word", "redis://h:port"]
+    "url",
+    [
+        "redis://user:secret-word@127.0.0.1:1/0",
+        "unix:///nowhere/s?password=secret-word",
+        "redis://h:port",
+        "redis://user:secret-word@127.0.0.1:1/0?socket_timeout=soon",
+    ],
 )
 def test_a_server_that_is_not_there_is_named_without_its_password(
     driver: Driver, box: Sandbox, monkeypatch: pytest.MonkeyPatch, url: str

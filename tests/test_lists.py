@@ -38,6 +38,7 @@ def test_iterating_walks_every_page(driver: Driver, client: Any, dataset: Any, b
         {"page": "3", "pageSize": "3"},
     ]
     assert ids(driver, first) == made  # again, from the start
+    assert client.datasets.get_ingestion(dataset, first.items[0]).appended == 1  # each item may be asked for
 
 
 def test_pages_one_by_one(driver: Driver, client: Any, dataset: Any) -> None:

@@ -211,6 +211,34 @@ def test_of_code_of_the_callers(server: ScriptedServer) -> None:
         assert [frame.f_locals["raw"] for frame in frames(caught.value) if frame.f_code.co_name == "hook"]
 
 
+def test_of_errors_that_the_callers_transport_collects(driver: Driver) -> None:
+    """As one does that tries several ways; each error has another one of httpcore as its cause and context."""
+
+    def both(first: Exception, second: Exception) -> Exception:
+        return ExceptionGroup("no way is left", [first, second])
+
+    class Sync(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            try:
+                return super().handle_request(request)
+            except httpx.ConnectError as error:
+                raise both(error, error) from error
+
+    class Async(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            try:
+                return await super().handle_async_request(request)
+            except httpx.ConnectError as error:
+                raise both(error, error) from error
+
+    own = httpx.AsyncClient(transport=Async()) if driver.is_async else httpx.Client(transport=Sync())
+    client = driver.client(_key(), "http://127.0.0.1:1", http_client=own)
+    with pytest.raises(ExceptionGroup, match="no way is left") as caught:
+        client.accounts.list()
+    assert leaks(caught.value, KEY) == []
+    driver.run(own.aclose() if driver.is_async else own.close())  # type: ignore[union-attr]
+
+
 def test_the_key_is_sent_all_the_same(driver: Driver, server: ScriptedServer, proxy: str) -> None:
     for url in (server.url, proxy):
         driver.client(_key(), url).auth.validate_key()

@@ -14,6 +14,7 @@ from databox import (
     Ingestion,
     IngestionReceipt,
     IngestionSummary,
+    InvalidResponseError,
     TimeZone,
 )
 from tests.drive import Driver
@@ -270,6 +271,34 @@ def test_odd_optional_fields_never_break(driver: Driver, server: ScriptedServer)
     assert found == Account(id=123, account_type="franchise")
     assert found.request_id is None
     assert found.extra == {"created": "soon"}
+
+
+@pytest.mark.parametrize(("written", "read"), [(5.0, 5), ("5", 5), (5.5, None), (True, None), (1e300, None)])
+def test_numbers_as_other_servers_write_them(
+    driver: Driver, server: ScriptedServer, written: Any, read: int | None
+) -> None:
+    counts = {"ingestionMetrics": {"receivedRecordsCount": written}}
+    server.will(answer(200, ENVELOPE | {"ingestionId": "i", "metrics": counts}))
+    assert driver.client(base_url=server.url).datasets.get_ingestion("d", "i").received == read
+
+
+@pytest.mark.parametrize(
+    ("accounts", "what"),
+    [
+        ({}, "an object where a list"),
+        (True, "a boolean where a list"),
+        (5, "a number where a list"),
+        ("x", "a string where a list"),
+        (None, "missing or null where a list"),
+        ([[]], "a list where an object"),
+    ],
+)
+def test_what_is_there_in_place_of_the_items_is_named(
+    driver: Driver, server: ScriptedServer, accounts: Any, what: str
+) -> None:
+    server.will(answer(200, ENVELOPE | {"accounts": accounts}))
+    with pytest.raises(InvalidResponseError, match=f"is {what} is expected"):
+        driver.client(base_url=server.url).accounts.list()
 
 
 @pytest.mark.parametrize("written", ["yesterday", 5, "2025-13-01T00:00:00Z", "", True, {"at": 1}])

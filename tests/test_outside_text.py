@@ -145,6 +145,11 @@ def test_no_message_and_no_log_passes_on_what_the_server_says(
     assert len(caplog.records) >= len(CALLS) - 8
 
 
+def test_records_of_others_by_name_stay_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    logger("databox").warning("%(rows)d rows", {"rows": 5})
+    assert caplog.messages == ["5 rows"]
+
+
 def test_a_log_keeps_its_numbers(caplog: pytest.LogCaptureFixture) -> None:
     log = logger("databox")
     assert logger("databox") is log

@@ -319,14 +319,14 @@ def test_a_bad_row_in_each_of_20_batches(
     assert [row["id"] for row in letters] == [letter["index"] for letter in reasons(tmp_path / "dead")] == sorted(bad)
 
 
-@pytest.mark.parametrize("status", [400, 413, 422])
+@pytest.mark.parametrize(("status", "count"), [(400, 100), (413, 100), (413, 8), (422, 100)])
 def test_where_everything_is_refused_alike_it_is_the_request(
-    driver: Driver, server: ScriptedServer, status: int
+    driver: Driver, server: ScriptedServer, status: int, count: int
 ) -> None:
     server.will(refused("The request is not allowed.", status))
     client = driver.client(base_url=server.url)
-    report = client.datasets.ingest("d", rows(100), **QUICK)
-    assert [(batch.first_row, batch.rows, batch.outcome) for batch in report.batches] == [(0, 100, "failed")]
+    report = client.datasets.ingest("d", rows(count), **QUICK)
+    assert [(batch.first_row, batch.rows, batch.outcome) for batch in report.batches] == [(0, count, "failed")]
     # If a request is too large, a single row is tried as well, because it may be small enough.
     assert len(server.requests) == (8 if status == 413 else 7)
     assert "the refusal is about the request" in str(report)

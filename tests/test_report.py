@@ -1,5 +1,8 @@
 """How a report shows errors: each once, and the one that ended the run."""
 
+import attrs
+import pytest
+
 from databox.errors import DataboxError, ServerError
 from databox.report import BatchOutcome, IngestReport
 
@@ -65,3 +68,16 @@ def test_request_ids_do_not_tell_errors_apart() -> None:
     ]
     text = str(IngestReport.of(batches, verify=None, requests=3, seconds=0, complete=True))
     assert "From row 0: It failed. (request id r-0) The same in 2 more batches." in text
+
+
+def test_a_report_that_does_not_add_up_is_none() -> None:
+    accepted = BatchOutcome(index=0, first_row=0, rows=2, outcome="accepted", appended=1, unverified=1)
+    with pytest.raises(ValueError, match="2 rows are accepted, and 1 of them are shared out"):
+        attrs.evolve(accepted, unverified=0)
+    with pytest.raises(ValueError, match="2 rows are failed, and 2 of them are shared out"):
+        attrs.evolve(accepted, outcome="failed")
+    report = IngestReport.of([accepted], verify=None, requests=1, seconds=0)
+    with pytest.raises(ValueError, match="does not add up"):
+        attrs.evolve(report, rows=7)
+    with pytest.raises(ValueError, match="does not add up"):
+        attrs.evolve(report, appended=7)

@@ -407,6 +407,19 @@ def test_a_dataset_that_was_purged_in_between_is_noticed(client: Any, plain: Any
     assert stored(box, plain) == rows(40)
 
 
+@pytest.mark.parametrize(("of_list", "lost"), [(404, True), (500, False)])
+def test_an_ingestion_that_is_gone_means_a_loss_only_if_the_dataset_is_gone_as_well(
+    client: Any, plain: Any, box: Sandbox, tmp_path: Path, of_list: int, lost: bool
+) -> None:
+    options = {"journal": tmp_path / "journal", "raise_on_failure": False}
+    assert client.datasets.ingest(plain, rows(40), **options).ok
+    box.inject(Fault("get_ingestion", status=404))
+    box.inject(Fault("list_ingestions", status=of_list))
+    report = client.datasets.ingest(plain, rows(40), **options)
+    assert (report.accepted, report.appended, report.unverified) == (40, 0 if lost else 40, 40 if lost else 0)
+    assert report.ok is not lost
+
+
 def test_a_purge_is_noticed_by_what_was_sent_since(client: Any, plain: Any, box: Sandbox, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     options = {"journal": journal, "batch_size": 10, "concurrency": 1, "raise_on_failure": False}

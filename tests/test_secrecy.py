@@ -126,6 +126,7 @@ class Dumps:
         """Return everything that such tools produce from a value."""
         for dump in (
             pickle.dumps,
+            copy.copy,
             copy.deepcopy,
             attrs.asdict,
             attrs.astuple,

@@ -1,6 +1,7 @@
 """Tables of pandas, polars, PyArrow and DuckDB, passed directly, with the right types."""
 
 import json
+import sys
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -90,6 +91,12 @@ def test_a_duckdb_relation_is_ingested(client: Any, dataset: Any, box: Sandbox) 
         assert {each.total_rows for each in told} == {None}
         assert client.datasets.ingest(dataset, relation.limit(3)).overwritten == 3
     assert len(box.rows(dataset)) == 2500
+
+
+def test_a_stream_of_arrow_without_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(TypeError, match=r"^records is a DuckDBPyRelation, an Arrow stream: install pyarrow, or pass"):
+        rows_of(duckdb.sql("select 1 as id"))
 
 
 @pytest.mark.parametrize("name", SOURCES)

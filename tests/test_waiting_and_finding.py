@@ -233,6 +233,7 @@ def words(bad: list[int], batch: Batch, how: str) -> BadRequestError:
     entry = {
         "row": ErrorDetail("invalid_input", "no", f"records[{place}]"),
         "column": ErrorDetail("invalid_input", "Column 'id' is wrong."),
+        "field": ErrorDetail("invalid_input", "no", "records.id"),
         "alike": ErrorDetail("invalid_input", "The request is wrong.", "records"),
     }[how]
     return BadRequestError("no", status_code=400, errors=[entry], **AT)
@@ -246,7 +247,7 @@ def sent(
     row_keys = tuple(None if key is None else bytes([key]) for key in keys)
     batch = Batch(places, tuple(b'{"id":%d}' % n for n in places), row_keys)
     keyed = any(key is not None for key in keys)
-    isolation = Isolation(Part(0, batch, batch), isolate=True, resend=keyed, keyed=keyed, budget=budget or Budget())
+    isolation = Isolation(Part(0, batch, batch), isolate=True, keyed=keyed, budget=budget or Budget())
     requests: list[tuple[int, ...]] = []
     stored: list[int] = []
     known = {0: batch}
@@ -272,7 +273,7 @@ def test_each_good_row_goes_in_once_and_in_order_and_each_bad_one_fails_alone(
 ) -> None:
     keys = [key or 0 for key in keys] if keyed else [None] * len(keys)
     bad = sorted(data.draw(st.sets(st.integers(0, len(keys) - 1), max_size=12)))
-    isolation, requests, stored = sent(keys, bad, how=data.draw(st.sampled_from(["row", "column"])))
+    isolation, requests, stored = sent(keys, bad, how=data.draw(st.sampled_from(["row", "column", "field"])))
     assert sorted(stored) == [place for place in range(len(keys)) if place not in bad]
     for key in {key for key in keys if key is not None}:
         of_key = [place for place in stored if keys[place] == key]
@@ -313,13 +314,19 @@ def test_when_the_budget_is_spent_what_is_refused_fails_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keyed", "how", "outcome"), [(True, "row", "failed"), (True, "alike", "ambiguous"), (False, "row", "ambiguous")]
+    ("keyed", "how", "outcome"),
+    [
+        (True, "row", "failed"),
+        (True, "field", "failed"),
+        (True, "alike", "ambiguous"),
+        (False, "row", "ambiguous"),
+    ],
 )
 def test_a_lost_answer_before_a_refusal(keyed: bool, how: str, outcome: str) -> None:
     """With keys, a row that is refused for its own content was not accepted before either."""
     batch = Batch((0,), (b'{"id":0}',), (b"k" if keyed else None,))
     whole = Part(0, batch, batch, Attempts(open=True))
-    isolation = Isolation(whole, isolate=True, resend=True, keyed=keyed, budget=Budget())
+    isolation = Isolation(whole, isolate=True, keyed=keyed, budget=Budget())
     became, _ = isolation.answered(whole, Answer(error=words([0], batch, how), open=True))
     assert became is not None
     assert became.outcome == outcome

@@ -7,7 +7,6 @@ from functools import partial
 
 import attrs
 
-from databox._async.pool import Stopped
 from databox._async.transport import AsyncTransport
 from databox.api import operations
 from databox.api.reading import UnexpectedAnswer
@@ -85,7 +84,6 @@ class AsyncDelivery:
         self._under_way[number] = Isolation(
             part,
             isolate=settings.on_refusal == "isolate",
-            resend=settings.resend,
             keyed=bool(settings.primary_keys),
             budget=self._run.budget,
         )
@@ -158,8 +156,6 @@ class AsyncDelivery:
                 self._files.answered(part.number, answer.outcome, None, answer.error)
                 part.noted = False
             part.error = part.error and self._explained(part.error)
-        except Stopped:
-            pass
         except ConfigurationError as error:
             self._files.fail(error)
         return STOPPED

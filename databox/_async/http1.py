@@ -5,7 +5,6 @@ TLS layer above it. So the connection knows whether anything followed an answer,
 """
 
 import errno
-import itertools
 import os
 import socket
 import ssl
@@ -17,7 +16,7 @@ from typing import TypeVar
 import h11
 import httpx
 
-from databox._async.runtime import breathe, lookup, until_ready
+from databox._async.runtime import Address, breathe, lookup, until_ready
 from databox.config import KEY_HEADER
 from databox.secret import Secret
 from databox.sending.exchange import LARGEST_HEAD, Exchange, Origin
@@ -101,9 +100,9 @@ class AsyncConnection:
             rest = rest[await _done(self._stream, exchange, partial(self._stream.send, rest), writing=True) :]
 
     async def _receive(self, exchange: Exchange) -> None:
-        answer = bytearray()
-        for count in itertools.count(1):
-            event = await self._next_event(exchange)
+        answer, count = bytearray(), 0
+        while not isinstance(event := await self._next_event(exchange), h11.EndOfMessage):
+            count += 1
             if not count % EVENTS_AT_ONCE:  # if data never runs out, nothing ever waits, but other tasks need a turn
                 exchange.time_left()
                 await breathe()
@@ -112,9 +111,7 @@ class AsyncConnection:
             elif isinstance(event, h11.Data):
                 answer += event.data
                 exchange.check_size(len(answer))
-            elif isinstance(event, h11.EndOfMessage):
-                exchange.answer = bytes(answer)
-                return
+        exchange.answer = bytes(answer)
 
     async def _next_event(self, exchange: Exchange) -> object:
         while (event := self._http.next_event()) is h11.NEED_DATA:
@@ -148,29 +145,32 @@ async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
     """A socket to the first address that accepts a connection, in the order given by the system."""
     problem = OSError(f"{origin.host} has no address")
     addresses = await lookup(origin.host, origin.port, exchange.time_left())
-    for place, (family, kind, protocol, _, address) in enumerate(addresses):
+    for place, address in enumerate(addresses):
+        # Each address gets a share of the time, so that a dead one leaves time for the others.
         left = exchange.time_left()
-        stream = None
         try:
-            stream = socket.socket(family, kind, protocol)
-            stream.setblocking(False)
-            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            code = stream.connect_ex(address)
-            if code in _UNDER_WAY:
-                # Each address gets a share of the time, so that a dead one leaves time for the others.
-                await until_ready(stream, left and left / (len(addresses) - place), writing=True)
-                code = stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
-                raise OSError(code, os.strerror(code))
-        except BaseException as error:
-            if stream is not None:
-                stream.close()
-            if not isinstance(error, OSError):
-                raise
+            return await _connected_to(address, left and left / (len(addresses) - place))
+        except OSError as error:
             problem = error
-        else:
-            return stream
     raise problem
+
+
+async def _connected_to(address: Address, seconds: float | None) -> socket.socket:
+    family, kind, protocol, _, place = address
+    stream = socket.socket(family, kind, protocol)
+    try:
+        stream.setblocking(False)
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = stream.connect_ex(place)
+        if code in _UNDER_WAY:
+            await until_ready(stream, seconds, writing=True)
+            code = stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        stream.close()
+        raise
+    return stream
 
 
 async def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T], *, writing: bool = False) -> T:

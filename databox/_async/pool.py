@@ -7,13 +7,9 @@ from typing import Generic, Self, TypeVar
 
 import anyio
 
-__all__ = ["Pool", "Stopped"]
+__all__ = ["Pool"]
 
 R = TypeVar("R")
-
-
-class Stopped(Exception):
-    """A wait was interrupted because the run is being stopped. Tasks are cancelled instead."""
 
 
 class Pool(Generic[R]):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from databox._async.pool import Pool, Stopped
+from databox._async.pool import Pool
 from databox._async.transport import AsyncTransport
 from databox.api import operations
 from databox.api.answers import Listing
@@ -114,7 +114,7 @@ class AsyncVerification:
 
     # By counts
 
-    async def _by_counts(self, pool: Pool[tuple[int, Ingestion | APIError | None]]) -> None:
+    async def _by_counts(self, pool: Pool[tuple[int, Ingestion | APIError]]) -> None:
         """Fetch each ingestion's outcome."""
         polls = Polls(self._open, time.monotonic(), self._settings.verify_timeout)
         while not polls.done:
@@ -132,14 +132,12 @@ class AsyncVerification:
                 self._tell()
                 await pool.sleep(polls.wait(time.monotonic()))
 
-    async def _fetch(self, number: int, ingestion_id: str) -> tuple[int, Ingestion | APIError | None]:
+    async def _fetch(self, number: int, ingestion_id: str) -> tuple[int, Ingestion | APIError]:
         operation = operations.datasets_get_ingestion(self._dataset_id, ingestion_id)
         try:
             return number, await self._transport.send(operation, max_retries=0)
         except APIError as error:
             return number, error
-        except Stopped:
-            return number, None
 
     def _learn(self, number: int, answer: Ingestion) -> bool:
         """Record what an answer says about a batch; return whether the outcome is final."""

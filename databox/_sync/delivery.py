@@ -8,7 +8,6 @@ from functools import partial
 
 import attrs
 
-from databox._sync.pool import Stopped
 from databox._sync.transport import Transport
 from databox.api import operations
 from databox.api.reading import UnexpectedAnswer
@@ -86,7 +85,6 @@ class Delivery:
         self._under_way[number] = Isolation(
             part,
             isolate=settings.on_refusal == "isolate",
-            resend=settings.resend,
             keyed=bool(settings.primary_keys),
             budget=self._run.budget,
         )
@@ -159,8 +157,6 @@ class Delivery:
                 self._files.answered(part.number, answer.outcome, None, answer.error)
                 part.noted = False
             part.error = part.error and self._explained(part.error)
-        except Stopped:
-            pass
         except ConfigurationError as error:
             self._files.fail(error)
         return STOPPED

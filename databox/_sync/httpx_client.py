@@ -130,7 +130,6 @@ class _Steps:
         """A copy of the connection's socket."""
         self._stream: Any = None
         """The connection as httpx has it."""
-        self._is_over = False
 
     def note(self, event: str, info: dict[str, Any]) -> None:
         """Record a step, unless it is between us and a proxy."""
@@ -158,7 +157,6 @@ class _Steps:
 
     def end_connection(self) -> None:
         """Shut the connection down, so that it is not reused. May be called from any thread."""
-        self._is_over = True
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -182,8 +180,7 @@ class _Steps:
             copy = socket.fromfd(stream.get_extra_info("socket").fileno(), socket.AF_INET, socket.SOCK_STREAM)
             self.close()
             self._socket, self._stream = copy, stream
-        if self._is_over:  # while it was connecting
-            self.end_connection()
+        self._exchange.time_left()  # it may have run out while there was no connection to shut down
 
     def may_have_sent(self, error: BaseException) -> bool:
         """Whether any part of the request may have been sent, now that the exchange has failed."""

@@ -103,7 +103,10 @@ class Ingest:
             if self._writing and self._settings.dead_letter:
                 problem.add_note(f"It interrupted writing {self._settings.dead_letter}, which may be incomplete.")
             self._conclude(problem)
-        self._raise(problem or self._files.error or self._source_error)
+        problems = [each for each in (problem, self._files.error, self._source_error) if each is not None]
+        for other in problems[1:]:
+            problems[0].add_note(f"In addition: {other!r}")
+        self._raise(problems[0] if problems else None)
 
     def _conclude(self, problem: BaseException | None) -> None:
         """Account for every row, in the report and the dead letters."""

@@ -2,17 +2,18 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-__all__ = ["Pool", "Stopped"]
+__all__ = ["Pool"]
 
 R = TypeVar("R")
 
 
-class Stopped(Exception):
-    """A wait was interrupted because the run is being stopped."""
+class _Stopped(Exception):
+    """A wait was interrupted because the run is being stopped: ends a thread's call, whose result nobody takes."""
 
 
 class Pool(Generic[R]):
@@ -64,7 +65,7 @@ class Pool(Generic[R]):
     def sleep(self, seconds: float) -> None:
         """Wait, unless the run is stopped."""
         if self._stopping.wait(seconds):
-            raise Stopped
+            raise _Stopped
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +79,7 @@ class Pool(Generic[R]):
         for _ in self._threads:
             self._calls.put(None)
         for thread in self._threads:
-            if thread.ident is not None:  # an interrupt may have come before it was started
+            with suppress(RuntimeError):  # an interrupt may have come before it was started
                 thread.join()
 
     def _taken(self, result: R | BaseException) -> R:

@@ -1,7 +1,7 @@
 """What differs in the synchronous client: waiting, time-outs, rows. The counterpart is `_async/runtime.py`."""
 
 import math
-import select
+import selectors
 import socket
 import threading
 import time
@@ -34,6 +34,8 @@ HttpClient: TypeAlias = httpx.Client | None
 """The caller's client; None for our own connections."""
 Pause = Callable[[float], None]
 sleep: Pause = time.sleep
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+"""For a single socket, whatever its number; Windows has only `select`."""
 
 
 def aside(work: Callable[[], T]) -> T:
@@ -51,14 +53,10 @@ def until_ready(stream: socket.socket, seconds: float | None, *, writing: bool) 
     Raises:
         TimeoutError: it took too long; None sets no limit.
     """
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(stream, select.POLLOUT if writing else select.POLLIN)
-        ready = bool(poll.poll(None if seconds is None else seconds * 1000))
-    else:  # Windows, whose select reports a failed connection in its third list
-        ready = any(select.select([] if writing else [stream], [stream] if writing else [], [stream], seconds))
-    if not ready:
-        raise TimeoutError
+    with _Selector() as selector:
+        selector.register(stream, selectors.EVENT_WRITE if writing else selectors.EVENT_READ)
+        if not selector.select(seconds):
+            raise TimeoutError
 
 
 def lookup(host: str, port: int, seconds: float | None) -> list[Address]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from databox._sync.pool import Pool, Stopped
+from databox._sync.pool import Pool
 from databox._sync.transport import Transport
 from databox.api import operations
 from databox.api.answers import Listing
@@ -115,7 +115,7 @@ class Verification:
 
     # By counts
 
-    def _by_counts(self, pool: Pool[tuple[int, Ingestion | APIError | None]]) -> None:
+    def _by_counts(self, pool: Pool[tuple[int, Ingestion | APIError]]) -> None:
         """Fetch each ingestion's outcome."""
         polls = Polls(self._open, time.monotonic(), self._settings.verify_timeout)
         while not polls.done:
@@ -133,14 +133,12 @@ class Verification:
                 self._tell()
                 pool.sleep(polls.wait(time.monotonic()))
 
-    def _fetch(self, number: int, ingestion_id: str) -> tuple[int, Ingestion | APIError | None]:
+    def _fetch(self, number: int, ingestion_id: str) -> tuple[int, Ingestion | APIError]:
         operation = operations.datasets_get_ingestion(self._dataset_id, ingestion_id)
         try:
             return number, self._transport.send(operation, max_retries=0)
         except APIError as error:
             return number, error
-        except Stopped:
-            return number, None
 
     def _learn(self, number: int, answer: Ingestion) -> bool:
         """Record what an answer says about a batch; return whether the outcome is final."""

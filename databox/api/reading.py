@@ -126,12 +126,7 @@ def _detail(entry: object) -> ErrorDetail:
 
 def _said(value: object) -> str:
     """A message: text, or whatever is there instead, as JSON."""
-    if isinstance(value, str):
-        return value
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:  # nested deeper than it writes
-        return "…"
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -224,16 +219,11 @@ def _without(document: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _json_type(value: object) -> str:
-    match value:
-        case None:
-            return "missing or null"
-        case dict():
-            return "an object"
-        case list():
-            return "a list"
-        case str():
-            return "a string"
-        case bool():
-            return "a boolean"
-        case _:
-            return "a number"
+    kinds: dict[type, str] = {
+        type(None): "missing or null",
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "a boolean",
+    }
+    return kinds.get(type(value), "a number")

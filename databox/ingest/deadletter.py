@@ -75,19 +75,20 @@ class DeadLetters:
         self.path = self._files.path
         self._run_id = run_id
         self._keyed = keyed
-        self._spool: Path | None = None
         try:
             self._files.check()  # to fail now, and not at the end
             handle, name = tempfile.mkstemp(".spool", f".{self.path.name}.", self.path.parent)
             os.close(handle)
             self._spool = Path(name)
             self._db = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
-            self._db.executescript(_SCHEMA)
+            try:
+                self._db.executescript(_SCHEMA)
+            except sqlite3.Error:
+                self.close()
+                raise
             with suppress(OSError):  # so that nothing is left if the process is killed; not possible on Windows
                 self._spool.unlink()
         except (OSError, sqlite3.Error) as error:
-            if self._spool:
-                self._spool.unlink(missing_ok=True)
             raise self._problem(error) from None
 
     def keep(self, number: int, batch: Batch) -> None:
@@ -109,19 +110,6 @@ class DeadLetters:
         """Keep a row that cannot be sent: encoded, or as text."""
         self._insert([(index, None, row, None, "invalid", reason, None)])
 
-    def settle(self, run: Run) -> None:
-        """Record the outcome of each batch."""
-        try:
-            self._db.executescript(_ENDS)
-            with transaction(self._db):
-                for number in run.numbers():
-                    end = (number, *_end_of(run, number, keyed=self._keyed))
-                    self._db.execute("insert into batches values (?, ?, ?, ?, ?)", end)
-                    self._db.executemany("insert into rejected values (?)", ((row,) for row in run.rejected(number)))
-                self._db.execute(_NEWEST)
-        except sqlite3.Error as error:
-            raise self._problem(error) from None
-
     def write(self, run: Run, journal: Journal | None, *, before: int, refused: Refused | None) -> None:
         """Write the letters of a finished run, which replace those that earlier runs of its journal wrote.
 
@@ -135,6 +123,7 @@ class DeadLetters:
             ConfigurationError: the disk is full, or similar; the files are unchanged.
         """
         try:
+            self._settle(run)
             if journal is None:
                 self._files.add(self._letters(run, refused), self._run_id)
                 return
@@ -167,8 +156,17 @@ class DeadLetters:
     def close(self) -> None:
         """Remove the temporary file of rows."""
         self._db.close()
-        if self._spool:
-            self._spool.unlink(missing_ok=True)
+        self._spool.unlink(missing_ok=True)
+
+    def _settle(self, run: Run) -> None:
+        """Record the outcome of each batch."""
+        self._db.executescript(_ENDS)
+        with transaction(self._db):
+            for number in run.numbers():
+                end = (number, *_end_of(run, number, keyed=self._keyed))
+                self._db.execute("insert into batches values (?, ?, ?, ?, ?)", end)
+                self._db.executemany("insert into rejected values (?)", ((row,) for row in run.rejected(number)))
+            self._db.execute(_NEWEST)
 
     def _letters(self, run: Run, refused: Refused | None) -> Iterator[Letter]:
         """Iterate over the letters in the order of the source."""

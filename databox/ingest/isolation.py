@@ -117,15 +117,13 @@ class Isolation:
     Args:
         whole: all its rows.
         isolate: whether to isolate the rows at fault if it is refused.
-        resend: whether rows that may be stored may be sent again.
         keyed: whether the dataset has primary keys.
         budget: the run's remaining budget for isolation.
     """
 
-    def __init__(self, whole: Part, *, isolate: bool, resend: bool, keyed: bool, budget: Budget) -> None:
+    def __init__(self, whole: Part, *, isolate: bool, keyed: bool, budget: Budget) -> None:
         self._whole = whole
         self._isolate = isolate
-        self._resend = resend
         self._keyed = keyed
         self._budget = budget
         self._found = 0
@@ -168,8 +166,6 @@ class Isolation:
             if answer.open and self._keyed and names_rows(error, part.batch):
                 # This same row was not accepted earlier either, although that answer was lost.
                 answer = attrs.evolve(answer, open=False)
-            return self._ends(part, answer), []
-        if answer.open and not self._resend:
             return self._ends(part, answer), []
         if self._budget.is_spent:
             return self._ends(part, attrs.evolve(answer, error=amended(error, _SPENT))), []

@@ -26,13 +26,15 @@ from databox.wording import message
 
 __all__ = ["Journal"]
 
-_NEWEST = """
-create temp table newest (key blob primary key, accepted integer, possible integer) without rowid;
+_NEWEST = (
+    "create temp table newest (key blob primary key, accepted integer, possible integer) without rowid",
+    """
 insert into newest
 select key, max(iif(state = 'accepted', row, null)), max(iif(state in ('ambiguous', 'sending'), row, null))
 from keys join batches on batches.number = keys.batch
-where state in ('accepted', 'ambiguous', 'sending') group by key;
-"""
+where state in ('accepted', 'ambiguous', 'sending') group by key
+""",
+)
 _MISMATCHES = {
     "dataset": "belongs to another dataset: {}, not {}. Use that dataset, or another journal for this one.",
     "address": "belongs to another address: {}, not {}. Use that address, or another journal for this one.",
@@ -64,7 +66,8 @@ class Journal:
             self._file.note("runs", str(self._run))
             self.id = self._file.value("id") or self._file.note("id", secrets.token_hex(8))
             """Distinguishes the dead letters of its runs from those of others."""
-            self._file.script(_NEWEST)
+            for statement in _NEWEST:
+                self._file.rows(statement)
             self.in_order: bool = not self._file.rows("select 1 from batches where not ordered limit 1")
             """Whether every batch whose answer was lost can be sent again. A withdrawn one never is."""
         except BaseException:

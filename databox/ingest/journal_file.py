@@ -43,6 +43,7 @@ them differ, and `pragma integrity_check` reports it."""
 _NO_JOURNAL = "is not a journal, and was left unchanged. Name a file that does not exist yet."
 
 _START = b"SQLite format 3\0"
+_UNREADABLE = ("IOERR_READ", "IOERR_SHORT_READ")
 _NO_ROOM = ("FULL", "IOERR")
 _DAMAGED = (
     "is damaged: {}. Restore a copy of it. Without one it is not known which rows were accepted: without primary keys, "
@@ -70,10 +71,9 @@ class JournalFile:
         """Return the rows of a query."""
         try:
             with self._lock:
-                found = self._db.execute(query, values).fetchall()
+                return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise self._unusable(error) from None
-        return found
+            raise _unusable(self._path, error) from None
 
     def row(self, query: str, *values: object) -> Any:
         """Return the first row of a query."""
@@ -86,14 +86,10 @@ class JournalFile:
                 for query, rows in statements:
                     self._db.executemany(query, rows)
         except sqlite3.Error as error:
-            raise self._unusable(error) from None
-
-    def script(self, queries: str) -> None:
-        """Run several statements without parameters."""
-        try:
-            self._db.executescript(queries)
-        except sqlite3.Error as error:
-            raise self._unusable(error) from None
+            doubled = ""
+            with suppress(ConfigurationError):  # it may not be readable either
+                doubled = self.doubled()
+            raise _unusable(self._path, error, doubled) from None
 
     def value(self, name: str) -> str | None:
         """Return the value of a name."""
@@ -132,12 +128,6 @@ class JournalFile:
         rows = "1 accepted row" if accepted == 1 else f"{accepted:,} accepted rows"
         return f" It holds {rows}; without primary keys, starting anew would store them twice."
 
-    def _unusable(self, error: sqlite3.Error) -> ConfigurationError:
-        with suppress(ConfigurationError, sqlite3.Error):
-            if _name_of(error).startswith(_NO_ROOM):
-                return _unusable(self._path, error, self.doubled())
-        return _unusable(self._path, error)
-
 
 def _make(path: Path) -> None:
     """Create a journal atomically, so that a partial file is never taken for one."""
@@ -150,9 +140,7 @@ def _make(path: Path) -> None:
             db.executescript(_SCHEMA)
         try:
             os.link(new, path)  # unlike a rename, it never replaces a file that another run has just created
-        except FileExistsError:
-            pass
-        except OSError:  # some file systems do not support links
+        except OSError:  # it has, or the file system does not support links
             if not os.path.lexists(path):
                 new.rename(path)
     except sqlite3.Error as error:
@@ -195,7 +183,7 @@ def _look_at(path: Path) -> None:
         with path.open("rb") as file:
             start = file.read(len(_START))
     except OSError as error:
-        raise problem(path, f"cannot be read: {error.strerror}. Let this user read it, then run again.") from None
+        raise problem(path, f"cannot be read: {error.strerror}. Make it readable, then run again.") from None
     if not start:
         raise problem(
             path,
@@ -234,16 +222,10 @@ def _layout(db: sqlite3.Connection) -> dict[str, str]:
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Generator[None]:
     """Run the block as a transaction."""
-    if db.in_transaction:  # an interrupt came during another one
-        db.execute("rollback")
+    db.rollback()  # if there is one that an interrupt left open
     db.execute("begin")
-    try:
+    with db:  # which commits, or rolls back
         yield
-    except BaseException:
-        with suppress(sqlite3.Error):
-            db.execute("rollback")
-        raise
-    db.execute("commit")
 
 
 def _unusable(path: Path, error: sqlite3.Error, doubled: str = "") -> ConfigurationError:
@@ -251,8 +233,8 @@ def _unusable(path: Path, error: sqlite3.Error, doubled: str = "") -> Configurat
     name = _name_of(error)
     if name.startswith("BUSY"):
         return problem(path, "is in use by another run. Wait until that has ended, then run again.")
-    if name == "NOTADB":
-        return problem(path, _NO_JOURNAL)
+    if name.startswith(_UNREADABLE):
+        return problem(path, f"cannot be read: {error}. Check the disk, then run again with the same journal.")
     if name.startswith(_NO_ROOM):
         remedy = "Make room on the disk, then run again with the same journal."
         return problem(path, f"cannot be written: {error}. {remedy}{doubled}")

@@ -6,7 +6,6 @@ shows which rows are whose.
 """
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -24,7 +23,7 @@ import orjson
 
 try:
     import fcntl
-except ImportError:  # Windows, where two runs that share a file must not end at the same moment
+except ImportError:  # pragma: no cover - Windows, where two runs that share a file must not end at the same moment
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Letter", "LetterFiles", "Own", "digest_of", "ours"]
@@ -67,8 +66,8 @@ class Letter:
             "run": run_id,
             "reason": self.reason,
         }
-        row = self.row if isinstance(self.row, bytes) else _as_json(self.row)
-        return _as_json(about)[:-1] + _ROW + row + b"}\n"
+        row = self.row if isinstance(self.row, bytes) else orjson.dumps(self.row)
+        return orjson.dumps(about)[:-1] + _ROW + row + b"}\n"
 
 
 @attrs.frozen
@@ -178,7 +177,7 @@ class LetterFiles:
     @contextmanager
     def _alone(self) -> Generator[None]:
         """Prevent other runs from writing to the files at the same time."""
-        if fcntl is None:
+        if fcntl is None:  # pragma: no cover - Windows
             self._finished()
             yield
             return
@@ -317,10 +316,3 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _open(path: Path, mode: str) -> IO[bytes]:
     return open(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))  # nobody else may read it
-
-
-def _as_json(value: object) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:  # half of a surrogate pair, in an error from anywhere
-        return json.dumps(value).encode()

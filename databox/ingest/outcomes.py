@@ -116,10 +116,8 @@ class Invalid:
     def _last(self) -> _Invalid | None:
         return self._unlisted or (self._listed[-1] if self._listed else None)
 
-    def add(self, error: InvalidRecordError, index: int) -> bool:
-        """Add a row; return whether it is new, which it may not be after an interrupt at the wrong moment."""
-        if index <= self.last:
-            return False
+    def add(self, error: InvalidRecordError, index: int) -> None:
+        """Add a row."""
         last = self._last
         reason = str(without_frames(error)).replace(f"Row {index}", "Row", 1)
         if self._unlisted:
@@ -130,7 +128,6 @@ class Invalid:
             self._listed.append(_Invalid(index, index + 1, 1, reason, error))
         else:
             self._unlisted = _Invalid(index, index + 1, 1, reason, error)
-        return True
 
     def outcomes(self) -> Iterator[BatchOutcome]:
         """Yield the entries of the report."""

@@ -219,7 +219,6 @@ class Persistence:
 
     def _write(self, dead: "DeadLetters") -> None:
         before = _ALL if self._ended else self._refused.row if self._refused else self._run.rows
-        dead.settle(self._run)
         dead.write(self._run, self._journal, before=before, refused=self._refused)
 
     def _those_of_earlier_runs(self) -> Path | None:

@@ -73,12 +73,10 @@ def rows_of(source: Any) -> Any:
         return _arrow(source, [source])
     if package == "pyarrow" and name.endswith("RecordBatchReader"):
         return _arrow(source, source)
-    if name == "DuckDBPyRelation" and "fetchmany" in dir(kind):  # before DuckDB 2, which provides an Arrow stream
-        return _named(_names(source.columns), _fetched(source))
     if package == "sqlalchemy" and hasattr(kind, "keys") and not hasattr(kind, "__aiter__"):
         names = _names(source.keys(), _APART)
         return _named(names, source) if hasattr(kind, "mappings") else source
-    if hasattr(kind, "fetchmany") and hasattr(kind, "description"):
+    if hasattr(kind, "fetchmany") and hasattr(kind, "description"):  # a relation before DuckDB 2 as well
         return _of_cursor(source)
     if hasattr(kind, "__arrow_c_stream__") and not hasattr(kind, "__iter__"):
         reader = _from_stream(source)
@@ -191,8 +189,8 @@ def _under(names: list[str], row: Any) -> Any:
     return dict(zip(names, cast("Iterable[Any]", row), strict=True))
 
 
-def _fetched(relation: Any) -> Iterator[tuple[Any, ...]]:
-    while rows := relation.fetchmany(_AT_ONCE):
+def _fetched(cursor: Any) -> Iterator[tuple[Any, ...]]:
+    while rows := cursor.fetchmany(_AT_ONCE):
         yield from rows
 
 

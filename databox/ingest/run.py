@@ -117,8 +117,8 @@ class Run:
 
     def invalid(self, error: InvalidRecordError, index: int) -> None:
         """Record that a row could not be encoded."""
-        if self._invalid.add(error, index):
-            self.counts["invalid"] += 1
+        self._invalid.add(error, index)
+        self.counts["invalid"] += 1
 
     def cut(self, batch: Batch, earlier: Earlier | None = None) -> int:
         """Add a batch; return its number. Its outcome is recorded later.

@@ -10,8 +10,6 @@ try:
     from redis.backoff import ExponentialBackoff
     from redis.retry import Retry
 except ModuleNotFoundError as error:
-    if error.name != "redis":
-        raise
     raise ImportError('A rate limit in Redis needs its extra: pip install "databox-sdk[redis]"') from error
 
 from databox.errors import ConfigurationError

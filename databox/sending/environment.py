@@ -182,7 +182,9 @@ def _read_certificates(file: str, folder: str, key_log: str) -> ssl.SSLContext:
         if error.filename == key_log:
             variable, value, mend = _KEY_LOG, key_log, "Use a file that can be written"
         elif not file:
-            raise  # certifi has lost its own
+            raise ConfigurationError(
+                f"The certificates of certifi {why}. Reinstall it, or name others in {_FILE}."
+            ) from error
     raise ConfigurationError(f"{variable} cannot be used: {value!r} {why}. {mend}, or unset it.")
 
 

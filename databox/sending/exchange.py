@@ -61,8 +61,7 @@ class Exchange:
     def leaves(self) -> None:
         """Record that the request is being sent."""
         self.sent = True
-        if self.left_at is None:
-            self.left_at = time.monotonic()
+        self.left_at = time.monotonic()
 
     def begin_answer(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Fill in the head of the answer.

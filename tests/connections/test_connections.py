@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -14,7 +15,7 @@ import trustme
 from databox import APIConnectionError, APITimeoutError, RateLimit, RequestTooLargeError
 from databox.sandbox import Sandbox
 from tests.drive import Driver
-from tests.scripted import ScriptedServer, answer, head, secured, tls_for, wire
+from tests.scripted import ScriptedServer, answer, head, reset, secured, tls_for, wire
 from tests.slow_door import SlowDoor
 
 EVERY_CONNECTION = True
@@ -125,6 +126,46 @@ def test_a_connection_that_the_server_closed_is_not_used_again(driver: Driver) -
         assert len(server.requests) == 3
 
 
+def test_a_connection_that_was_reset_is_not_used_again(driver: Driver, any_server: ScriptedServer) -> None:
+    answered, gone = threading.Event(), threading.Event()
+
+    def then_reset(connection: socket.socket) -> None:
+        OK(connection)
+        answered.wait(20)
+        try:
+            reset(connection)
+        finally:
+            connection.close()
+            gone.set()
+
+    any_server.will(then_reset, OK)
+    client = driver.client(KEY, any_server.url)
+    client.request("POST", "/v1/x")
+    answered.set()
+    gone.wait(20)
+    client.request("POST", "/v1/x")
+    assert len(any_server.requests) == 2
+
+
+def test_a_client_that_is_closed_meanwhile_ends_its_request_and_the_connection(driver: Driver) -> None:
+    came, closed = threading.Event(), threading.Event()
+
+    def once_it_is_closed(connection: socket.socket) -> None:
+        came.set()
+        closed.wait(20)
+        OK(connection)
+
+    with Counting() as server, ThreadPoolExecutor(1) as thread:
+        server.will(once_it_is_closed)
+        client = driver.client(KEY, server.url)
+        asking = thread.submit(client.accounts.list)
+        came.wait(20)
+        client.close()
+        closed.set()
+        assert asking.result(20).items == ()
+        server.leaves_none_open()
+
+
 def test_a_closed_client_leaves_no_connection_behind(driver: Driver) -> None:
     with Counting() as server:
         client = driver.client(KEY, server.url)
@@ -132,10 +173,7 @@ def test_a_closed_client_leaves_no_connection_behind(driver: Driver) -> None:
         client.close()
         if driver.is_httpx:
             return  # they are the caller's to close
-        deadline = time.monotonic() + 5
-        while server.open and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert server.open == 0
+        server.leaves_none_open()
 
 
 class Counting(ScriptedServer):
@@ -147,6 +185,13 @@ class Counting(ScriptedServer):
         super().__enter__()
         self.will(OK)
         return self
+
+    def leaves_none_open(self) -> None:
+        """Wait until all connections have ended."""
+        deadline = time.monotonic() + 5
+        while self.open and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert self.open == 0
 
     def _serve(self, connection: socket.socket) -> None:
         self.connections += 1

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from databox import APITimeoutError
+from tests.connections.test_connections import Counting
 from tests.connections.test_leftovers import WAYS, source
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, wire
@@ -87,6 +88,41 @@ def test_other_requests_of_the_caller_go_on(driver: Driver, server: ScriptedServ
         assert driver.run(own.get(server.url)).json()["id"] == 1
         assert client.data_sources.create("t").id == 1
     driver.run(own.aclose() if driver.is_async else own.close())
+
+
+def shared(driver: Driver) -> Any:
+    """A client whose connection reports its steps as one of HTTP/2 does, which several requests share."""
+
+    def as_http2(request: httpx.Request) -> None:
+        trace = request.extensions["trace"]
+        request.extensions["trace"] = lambda event, info: trace(event.replace("http11.", "http2."), info)
+
+    class Sync(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            as_http2(request)
+            response = super().handle_request(request)
+            response.extensions["http_version"] = b"HTTP/2"
+            return response
+
+    class Async(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            as_http2(request)
+            response = await super().handle_async_request(request)
+            response.extensions["http_version"] = b"HTTP/2"
+            return response
+
+    return httpx.AsyncClient(transport=Async()) if driver.is_async else httpx.Client(transport=Sync())
+
+
+def test_a_connection_that_requests_share_stays_open(driver: Driver) -> None:
+    with Counting() as server:
+        server.will(wire(source(1)))
+        own = shared(driver)
+        client = driver.client(KEY, server.url, http_client=own)
+        for _ in range(3):
+            assert client.data_sources.create("t").id == 1
+        assert server.connections == 1
+        driver.run(own.aclose() if driver.is_async else own.close())
 
 
 def test_a_time_out_leaves_nothing_behind(driver: Driver, server: ScriptedServer) -> None:

@@ -119,6 +119,38 @@ def test_a_look_up_that_never_ends(driver: Driver, monkeypatch: pytest.MonkeyPat
         end.set()
 
 
+def test_a_look_up_that_outlasts_the_time(
+    driver: Driver, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing interrupts that of a synchronous httpx client; but then nothing is sent any more."""
+    resolve_to(monkeypatch, address_of(server))
+    resolved = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **named: Any) -> Any:
+        time.sleep(0.3)
+        return resolved(host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with pytest.raises(APITimeoutError, match="Nothing was sent"):
+        driver.client(KEY, "http://api.example:80", timeout=0.1).data_sources.create("t")
+    assert server.requests == []
+
+
+def test_without_a_limit_an_answer_is_waited_for(driver: Driver, any_server: ScriptedServer) -> None:
+    def later(connection: socket.socket) -> None:
+        time.sleep(0.1)
+        OK(connection)
+
+    any_server.will(later)
+    assert driver.client(KEY, any_server.url, timeout=None).accounts.list().items == ()
+
+
+def test_an_address_that_the_system_refuses(driver: Driver) -> None:
+    """At once, without waiting for anybody."""
+    with pytest.raises(APIConnectionError, match=r"could not connect to .* Nothing was sent"):
+        driver.client(KEY, "https://255.255.255.255").data_sources.create("t")
+
+
 def for_ever(data: bytes, first: bytes = b"") -> Step:
     """Send the same again and again, as fast as possible."""
 
