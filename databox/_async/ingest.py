@@ -52,6 +52,8 @@ class AsyncIngest:
         self._report: IngestReport | None = None
         self._writing = False
         self._source_error: BaseException | None = None
+        self._failure: Exception | None = None
+        """Why sending failed, if that was noticed while a row was taken, and is not the source's error."""
         self._tells_at: float | None = None
         """When to report progress again, if it was reported since the last answer."""
 
@@ -93,7 +95,11 @@ class AsyncIngest:
         )
         try:
             async with pool:
-                await self._send_all(rows, pool)
+                try:
+                    await self._send_all(rows, pool)
+                except ConfigurationError:
+                    await self._end_in_flight(pool)
+                    raise
                 await self._verify(pool)
         except BaseException as error:  # noqa: BLE001 - an interrupt as well must leave a report behind
             problem = error
@@ -193,6 +199,8 @@ class AsyncIngest:
             except Exception as error:  # noqa: BLE001 - the source is the caller's and may raise anything
                 self._source_error = error
                 batch = None
+            if self._failure:
+                raise self._failure
             if batch is None or batch is STOP:
                 break
             await self._dispatch(batch, pool)
@@ -204,6 +212,12 @@ class AsyncIngest:
         while pool.busy:
             await self._hear(pool)
         self._withdraw()
+
+    async def _end_in_flight(self, pool: Pool[int]) -> None:
+        """Send nothing more, and wait for the answers: whether a request that is broken off took effect is unknown."""
+        self._run.stop()
+        while pool.busy:
+            await self._hear(pool)
 
     async def _hear(self, pool: Pool[int]) -> None:
         """Wait until a batch in flight ends, or for a moment, because what may be done next may change."""
@@ -228,8 +242,12 @@ class AsyncIngest:
                 self._invalid(index, record, error)
             run.rows = index + 1  # from here on, the row is accounted for
             if pool.busy and pool.ready():
-                for number in pool.taken_at_once():
-                    self._settle(number)
+                try:
+                    for number in pool.taken_at_once():
+                        self._settle(number)
+                except Exception as error:  # noqa: BLE001 - raised once the row and its batch have their places
+                    self._failure = error
+                    return STOP
             return batch or (STOP if run.stopped else None)
 
         return take
