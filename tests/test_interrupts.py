@@ -6,18 +6,21 @@ import gc
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 import databox
@@ -198,6 +201,67 @@ def test_a_time_out_of_asyncio_has_the_report_as_its_cause(box: Sandbox, plain: 
 
     report: IngestReport = asyncio.run(main()).report
     assert (report.rows, report.accepted, report.unsent, report.ok) == (150, 100, 50, False)
+
+
+# Before anything was sent
+
+CONNECTING = """
+import json, sys
+from databox import Databox
+
+def rows():
+    for n in range(10):
+        yield {"id": n}
+    print("read", flush=True)
+
+try:
+    with Databox("test-key-0123456789", sys.argv[1], rate_limit=None) as client:
+        client.datasets.ingest("d", rows(), journal=sys.argv[2], verify=None)
+except KeyboardInterrupt as error:
+    print(json.dumps([(batch.outcome, batch.rows) for batch in error.report.batches]))
+"""
+
+
+@pytest.fixture
+def unreachable() -> Iterator[str]:
+    """An address at which connecting takes forever: the queue of new connections is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as queue:
+        for _ in range(4):
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_ctrl_c_while_connecting_leaves_nothing_in_doubt(unreachable: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-c", CONNECTING, unreachable, str(tmp_path / "journal")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "read\n"
+        time.sleep(0.5)  # on a busy machine it comes before the connection is begun, with the same outcome
+        running.send_signal(signal.SIGINT)
+        output, _ = running.communicate(timeout=120)
+    assert json.loads(output) == [["unsent", 10]]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", *slow(["trio"])])
+@pytest.mark.parametrize("own", [True, False], ids=["own connections", "httpx"])
+def test_cancelling_while_connecting_leaves_nothing_in_doubt(unreachable: str, backend: str, own: bool) -> None:
+    async def main() -> Any:
+        async with httpx.AsyncClient(trust_env=False) as http_client:
+            options: dict[str, Any] = {} if own else {"http_client": http_client}
+            async with AsyncDatabox("test-key-0123456789", unreachable, rate_limit=None, **options) as client:
+                with anyio.move_on_after(0.5):
+                    try:
+                        await client.datasets.ingest("d", rows(10), verify=None)
+                    except BaseException as error:
+                        caught.append(error)
+                        raise
+
+    caught: list[Any] = []
+    anyio.run(main, backend=backend)
+    report: IngestReport = caught[0].report
+    assert (report.rows, report.unsent, report.ambiguous) == (10, 10, 0)
 
 
 # The report and the journal call the same rows the same
