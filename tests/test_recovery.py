@@ -352,6 +352,21 @@ def test_words_that_name_a_column_are_about_rows(driver: Driver, server: Scripte
     assert all(batch.rows == 1 for batch in report.batches if batch.outcome == "failed")
 
 
+LONG_WINDED = {
+    "thousands of spaces": [{"code": "invalid_input", "message": f"row{' ' * 20_000}is not allowed"}],
+    "thousands of errors": [{"code": "invalid_input", "message": f"Not allowed: {n:x}."} for n in range(9000)],
+}
+
+
+@pytest.mark.parametrize("errors", LONG_WINDED.values(), ids=LONG_WINDED)
+def test_a_long_refusal_is_searched_at_once(driver: Driver, server: ScriptedServer, errors: list[Any]) -> None:
+    """One search for each column in each message would take minutes, and one for each way of sharing out spaces, hours."""
+    server.will(answer(400, {"status": "error", "errors": errors}))
+    row = {f"column {n}": n for n in range(600)}
+    report = driver.client(base_url=server.url).datasets.ingest("d", [row] * 100, **QUICK)
+    assert (report.failed, len(report.batches), len(server.requests)) == (100, 1, 7)
+
+
 @pytest.mark.slow
 def test_after_100_rows_refused_batches_fail_as_a_whole(driver: Driver, box: Sandbox, plain: Any) -> None:
     client = driver.client(box.api_key, box.url)
