@@ -20,6 +20,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -262,6 +263,39 @@ def test_cancelling_while_connecting_leaves_nothing_in_doubt(unreachable: str, b
     anyio.run(main, backend=backend)
     report: IngestReport = caught[0].report
     assert (report.rows, report.unsent, report.ambiguous) == (10, 10, 0)
+
+
+# While nothing is sent
+
+
+@pytest.mark.parametrize("backend", ["asyncio", *slow(["trio"])])
+@pytest.mark.parametrize("kind", ["rows that cannot be sent", "rows that an earlier run sent"])
+def test_other_tasks_have_their_turns_while_nothing_is_sent(
+    box: Sandbox, plain: Any, tmp_path: Path, backend: str, kind: str
+) -> None:
+    """Otherwise a long input of such rows blocks the event loop, and neither time-outs nor Ctrl-C end the run."""
+    given: list[dict[str, Any]] = [{"id": [n]} for n in range(100)] if "cannot" in kind else rows(100)
+    options: dict[str, Any] = {"batch_size": 1, "verify": None, "journal": tmp_path / "journal"}
+    if given == rows(100):
+        with Databox(box.api_key, box.url, rate_limit=None) as client:
+            client.datasets.ingest(plain, given, **options)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async def main() -> int:
+        async with AsyncDatabox(box.api_key, box.url, rate_limit=None) as client, anyio.create_task_group() as tasks:
+            tasks.start_soon(others)
+            report = await client.datasets.ingest(plain.id, given, raise_on_failure=False, **options)
+            tasks.cancel_scope.cancel()
+        return report.rows
+
+    assert anyio.run(main, backend=backend) == 100
+    assert turns >= 100
 
 
 # The report and the journal call the same rows the same

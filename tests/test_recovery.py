@@ -360,7 +360,7 @@ LONG_WINDED = {
 
 @pytest.mark.parametrize("errors", LONG_WINDED.values(), ids=LONG_WINDED)
 def test_a_long_refusal_is_searched_at_once(driver: Driver, server: ScriptedServer, errors: list[Any]) -> None:
-    """One search for each column in each message would take minutes, and one for each way of sharing out spaces, hours."""
+    """One search for each column in each message would take minutes; trying all ways to match the spaces, hours."""
     server.will(answer(400, {"status": "error", "errors": errors}))
     row = {f"column {n}": n for n in range(600)}
     report = driver.client(base_url=server.url).datasets.ingest("d", [row] * 100, **QUICK)

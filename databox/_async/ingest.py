@@ -10,7 +10,7 @@ import attrs
 
 from databox._async.delivery import AsyncDelivery
 from databox._async.pool import Pool
-from databox._async.runtime import Source
+from databox._async.runtime import Source, breathe
 from databox._async.transport import AsyncTransport
 from databox._async.verification import AsyncVerification
 from databox.display import logger
@@ -37,6 +37,8 @@ MOMENT = 0.1
 
 STOP = Batch((), (), ())
 """Signals that no more rows are needed."""
+PAUSE = Batch((), (), ())
+"""Signals that others need a turn: a source may have any number of rows that cannot be sent."""
 
 
 class AsyncIngest:
@@ -203,7 +205,10 @@ class AsyncIngest:
                 raise self._failure
             if batch is None or batch is STOP:
                 break
-            await self._dispatch(batch, pool)
+            if batch is PAUSE:
+                await breathe()
+            else:
+                await self._dispatch(batch, pool)
         last = self._batcher.flush()
         if last:
             await self._dispatch(last, pool, complete=self._read_whole)
@@ -230,7 +235,7 @@ class AsyncIngest:
             self._settle(number)
 
     def _taker(self, pool: Pool[int]) -> Callable[[int, Any], Batch | None]:
-        """Return a function that encodes a row and returns the batch it completes, or STOP if no more are needed."""
+        """Return a function that encodes a row, and returns the batch that it completes, or one of the signals."""
         run, batcher, primary_keys = self._run, self._batcher, self._settings.primary_keys  # this runs for every row
 
         def take(index: int, record: Any) -> Batch | None:
@@ -240,6 +245,7 @@ class AsyncIngest:
                 batch = batcher.add(index, data, key)
             except InvalidRecordError as error:
                 self._invalid(index, record, error)
+                batch = PAUSE
             run.rows = index + 1  # from here on, the row is accounted for
             if pool.busy and pool.ready():
                 try:
@@ -248,7 +254,9 @@ class AsyncIngest:
                 except Exception as error:  # noqa: BLE001 - raised once the row and its batch have their places
                     self._failure = error
                     return STOP
-            return batch or (STOP if run.stopped else None)
+            if run.stopped and (batch is None or batch is PAUSE):
+                return STOP
+            return batch
 
         return take
 
@@ -279,6 +287,7 @@ class AsyncIngest:
         number, earlier = self._cut(batch, complete=complete)
         if not earlier.send:
             self._run.as_before(number)
+            await breathe()
             return
         rows = earlier.rows
         while not self._run.may_go(rows) and not self._run.stopped:

@@ -11,7 +11,7 @@ import attrs
 
 from databox._sync.delivery import Delivery
 from databox._sync.pool import Pool
-from databox._sync.runtime import Source
+from databox._sync.runtime import Source, breathe
 from databox._sync.transport import Transport
 from databox._sync.verification import Verification
 from databox.display import logger
@@ -38,6 +38,8 @@ MOMENT = 0.1
 
 STOP = Batch((), (), ())
 """Signals that no more rows are needed."""
+PAUSE = Batch((), (), ())
+"""Signals that others need a turn: a source may have any number of rows that cannot be sent."""
 
 
 class Ingest:
@@ -202,7 +204,10 @@ class Ingest:
                 raise self._failure
             if batch is None or batch is STOP:
                 break
-            self._dispatch(batch, pool)
+            if batch is PAUSE:
+                breathe()
+            else:
+                self._dispatch(batch, pool)
         last = self._batcher.flush()
         if last:
             self._dispatch(last, pool, complete=self._read_whole)
@@ -229,7 +234,7 @@ class Ingest:
             self._settle(number)
 
     def _taker(self, pool: Pool[int]) -> Callable[[int, Any], Batch | None]:
-        """Return a function that encodes a row and returns the batch it completes, or STOP if no more are needed."""
+        """Return a function that encodes a row, and returns the batch that it completes, or one of the signals."""
         run, batcher, primary_keys = self._run, self._batcher, self._settings.primary_keys  # this runs for every row
 
         def take(index: int, record: Any) -> Batch | None:
@@ -239,6 +244,7 @@ class Ingest:
                 batch = batcher.add(index, data, key)
             except InvalidRecordError as error:
                 self._invalid(index, record, error)
+                batch = PAUSE
             run.rows = index + 1  # from here on, the row is accounted for
             if pool.busy and pool.ready():
                 try:
@@ -247,7 +253,9 @@ class Ingest:
                 except Exception as error:  # noqa: BLE001 - raised once the row and its batch have their places
                     self._failure = error
                     return STOP
-            return batch or (STOP if run.stopped else None)
+            if run.stopped and (batch is None or batch is PAUSE):
+                return STOP
+            return batch
 
         return take
 
@@ -278,6 +286,7 @@ class Ingest:
         number, earlier = self._cut(batch, complete=complete)
         if not earlier.send:
             self._run.as_before(number)
+            breathe()
             return
         rows = earlier.rows
         while not self._run.may_go(rows) and not self._run.stopped:
