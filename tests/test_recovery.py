@@ -385,6 +385,19 @@ def test_after_100_rows_refused_batches_fail_as_a_whole(driver: Driver, box: San
     }
 
 
+def test_each_run_of_a_journal_isolates_other_rows(
+    driver: Driver, box: Sandbox, plain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that an earlier run isolated are sent one by one anyway, so they leave the budget to others."""
+    monkeypatch.setattr("databox.ingest.isolation.Budget.__init__.__defaults__", (4,))
+    client = driver.client(box.api_key, box.url)
+    box.inject(Fault("create_ingestion", when=lambda row: row["id"] % 10 == 0))  # one in each batch
+    options = {"journal": tmp_path / "journal", "batch_size": 10, "concurrency": 1, **QUICK}
+    failed = [client.datasets.ingest(plain, rows(100), **options).failed for _ in range(4)]
+    assert failed == [4 + 60, 8 + 20, 10, 10]
+    assert stored(box, plain) == [row for row in rows(100) if row["id"] % 10]
+
+
 def test_a_part_that_is_lost_without_keys_is_ambiguous_alone(driver: Driver, server: ScriptedServer) -> None:
     server.will(refused(field="records[7]"), drop, refused(field="records[2]"), accepted(1), accepted(2), accepted(3))
     client = driver.client(base_url=server.url)

@@ -167,8 +167,9 @@ class Isolation:
             if self._is_about_all():
                 return self._fails_whole(error)
         if len(part.batch.rows) == 1:
-            self._budget.spend(1)
-            self._found += 1
+            if part.depth:  # otherwise it was alone before, perhaps because an earlier run isolated it
+                self._budget.spend(1)
+                self._found += 1
             if answer.open and self._keyed and names_rows(error, part.batch):
                 # This same row was not accepted earlier either, although that answer was lost.
                 answer = attrs.evolve(answer, open=False)
