@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ from databox import AsyncDatabox, Databox, IngestReport
 from databox.sandbox import Fault, Sandbox
 from tests.marks import first, slow
 from tests.sandbox.http import ask
+from tests.scripted import Received, ScriptedServer, Step, head, pieces
 from tests.test_ingest import adds_up, ingestions, rows, stored
 
 BLOCKED = """
@@ -263,6 +265,44 @@ def test_cancelling_while_connecting_leaves_nothing_in_doubt(unreachable: str, b
     anyio.run(main, backend=backend)
     report: IngestReport = caught[0].report
     assert (report.rows, report.unsent, report.ambiguous) == (10, 10, 0)
+
+
+def test_after_ctrl_c_no_parts_of_a_refused_batch_are_sent(server: ScriptedServer) -> None:
+    """A second Ctrl-C ends the run without waiting, and then they would be sent after the report."""
+    arrived, interrupted = threading.Event(), threading.Event()
+
+    def decide(request: Received) -> Step:
+        first = request.json["records"][0]["id"]
+        if first == 0:
+            return pieces(b"", response(200, {"status": "success", "ingestionId": "i-0"}), pause=0.02)
+        arrived.set()
+        return refuse
+
+    def refuse(connection: socket.socket) -> None:
+        assert interrupted.wait(30)
+        time.sleep(1)
+        errors = [{"code": "invalid_input", "message": "no", "field": "records[0]"}]
+        connection.sendall(response(400, {"status": "error", "errors": errors}))
+
+    def response(status: int, body: Any) -> bytes:
+        data = json.dumps(body).encode()
+        return head(status, {"content-length": str(len(data))}) + data
+
+    def source() -> Iterator[dict[str, Any]]:
+        yield from rows(16)
+        assert arrived.wait(30)
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    server.decides(decide)
+    with (
+        Databox("test-key-0123456789", server.url, rate_limit=None) as client,
+        pytest.raises(KeyboardInterrupt) as caught,
+    ):
+        client.datasets.ingest("d", source(), batch_size=8, verify=None)
+    report: IngestReport = getattr(caught.value, "report")  # noqa: B009 - a note on the exception
+    assert (report.accepted, report.failed, report.ambiguous) == (8, 8, 0)
+    assert len(server.requests) == 2
 
 
 # While nothing is sent

@@ -99,8 +99,10 @@ class AsyncIngest:
             async with pool:
                 try:
                     await self._send_all(rows, pool)
-                except ConfigurationError:
-                    await self._end_in_flight(pool)
+                except BaseException as error:
+                    self._run.stop()  # otherwise the parts of refused batches would still be sent
+                    if isinstance(error, ConfigurationError):
+                        await self._end_in_flight(pool)
                     raise
                 await self._verify(pool)
         except BaseException as error:  # noqa: BLE001 - an interrupt as well must leave a report behind
@@ -219,8 +221,7 @@ class AsyncIngest:
         self._withdraw()
 
     async def _end_in_flight(self, pool: Pool[int]) -> None:
-        """Send nothing more, and wait for the answers: whether a request that is broken off took effect is unknown."""
-        self._run.stop()
+        """Wait for the answers: whether a request that is broken off took effect is unknown."""
         while pool.busy:
             await self._hear(pool)
 

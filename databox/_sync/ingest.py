@@ -98,8 +98,10 @@ class Ingest:
             with pool:
                 try:
                     self._send_all(rows, pool)
-                except ConfigurationError:
-                    self._end_in_flight(pool)
+                except BaseException as error:
+                    self._run.stop()  # otherwise the parts of refused batches would still be sent
+                    if isinstance(error, ConfigurationError):
+                        self._end_in_flight(pool)
                     raise
                 self._verify(pool)
         except BaseException as error:  # noqa: BLE001 - an interrupt as well must leave a report behind
@@ -218,8 +220,7 @@ class Ingest:
         self._withdraw()
 
     def _end_in_flight(self, pool: Pool[int]) -> None:
-        """Send nothing more, and wait for the answers: whether a request that is broken off took effect is unknown."""
-        self._run.stop()
+        """Wait for the answers: whether a request that is broken off took effect is unknown."""
         while pool.busy:
             self._hear(pool)
 
