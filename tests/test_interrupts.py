@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
@@ -542,6 +542,10 @@ def interrupted(box: Sandbox, client: Databox, plain: Any, folder: Path, moment:
         assert report.rows == 8
         return False
     report = getattr(caught, "report", report)
+    caught = None
+    if journal.exists():
+        with closing(sqlite3.connect(journal, timeout=0.0)) as db:
+            db.execute("begin exclusive")  # the next run may begin at once
     if report is None:
         assert not taken  # it had hardly begun
         return True
