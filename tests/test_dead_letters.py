@@ -425,7 +425,7 @@ def test_one_file_for_journal_and_dead_letters_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", [".", "/", "a\0b"])
+@pytest.mark.parametrize("path", [".", "/", "a\0b", "a\0b/c", "\ud800"])
 @pytest.mark.parametrize("name", ["dead_letter", "journal"])
 def test_a_path_that_names_no_file_is_refused(
     client: Any, plain: Any, box: Sandbox, options: dict[str, Any], name: str, path: str

@@ -2,10 +2,12 @@
 
 import json
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from databox import (
@@ -19,7 +21,7 @@ from databox import (
 )
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
-from tests.scripted import ScriptedServer, answer
+from tests.scripted import Received, ScriptedServer, Step, answer, head, pieces
 
 
 @pytest.fixture(autouse=True)
@@ -364,6 +366,66 @@ def test_a_source_that_raises_loses_nothing_that_it_gave(
     assert stored(box, dataset) == rows(15)
 
 
+def test_a_client_that_is_closed_meanwhile_loses_no_row(driver: Driver, server: ScriptedServer) -> None:
+    """A batch that cannot be sent ends the run while a row is taken that has just completed the next batch."""
+    given = 0
+
+    def decide(request: Received) -> Step:
+        body = json.dumps(
+            {"requestId": "r", "status": "success", "ingestionId": f"i-{request.json['records'][0]['id']}"}
+        )
+        # Slowly, so that batches are sent concurrently.
+        return pieces(b"", head(200, {"content-length": str(len(body))}) + body.encode(), pause=0.01)
+
+    server.decides(decide)
+    client = driver.client(base_url=server.url)
+
+    def row(n: int) -> dict[str, Any]:
+        nonlocal given
+        if n == 10:
+            client.inner._transport._connections.is_closed = True
+        given += 1
+        return {"id": n, "text": "x" * 600}  # each row completes the batch before it
+
+    def pauses(n: int) -> float:
+        return 0.1 if n >= 10 else 0.0
+
+    def source() -> Iterator[dict[str, Any]]:
+        for n in range(20):
+            time.sleep(pauses(n))
+            yield row(n)
+
+    async def async_source() -> AsyncIterator[dict[str, Any]]:
+        for n in range(20):
+            await anyio.sleep(pauses(n))
+            yield row(n)
+
+    with pytest.raises(IngestError, match=r"The run was stopped by RuntimeError\('This client is closed") as caught:
+        client.datasets.ingest(
+            "d", async_source() if driver.is_async else source(), max_batch_bytes=1000, verify=None, patience=0
+        )
+    report = caught.value.report
+    assert adds_up(report)
+    assert (report.rows, given < 20, report.complete) == (given, True, False)
+    assert sorted(row for batch in report.batches for row in range(batch.first_row, batch.first_row + batch.rows)) == [
+        *range(given)
+    ]
+
+
+@pytest.mark.parametrize("nothing", [None, [], {}, "", False, 0, [None], [{}], [[]], [""], {"records": []}], ids=str)
+def test_an_answer_with_empty_errors_is_no_refusal(driver: Driver, server: ScriptedServer, nothing: Any) -> None:
+    """As some serializers write it that there are none."""
+    done = {"ingestionMetrics": {"receivedRecordsCount": 5, "appendedRecordsCount": 5}}
+    server.will(
+        answer(200, {"ingestionId": "i", "errors": nothing}),
+        answer(200, {"ingestionId": "i", "status": "new", "errors": nothing}),
+        answer(200, {"ingestionId": "i", "status": "new", "errors": nothing, "metrics": done}),
+    )
+    datasets = driver.client(base_url=server.url).datasets
+    receipt = datasets.create_ingestion("d", rows(5))
+    assert datasets.wait_for_ingestion("d", receipt).appended == 5
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
@@ -374,6 +436,8 @@ def test_a_source_that_raises_loses_nothing_that_it_gave(
         ({"verify_timeout": -1}, ValueError),
         ({"verify_timeout": float("inf")}, ValueError),
         ({"verify_timeout": float("nan")}, ValueError),
+        ({"verify_timeout": 10**400}, ValueError),
+        ({"patience": 10**400}, ValueError),
         ({"verify_timeout": "9"}, TypeError),
         ({"verify_timeout": None}, TypeError),
         ({"verify_timeout": True}, TypeError),
@@ -436,7 +500,11 @@ def test_what_was_just_accepted_may_not_be_visible_yet(client: Any, dataset: Any
         client.datasets.wait_for_ingestion(dataset, receipt, timeout=0.05)
 
 
-@pytest.mark.parametrize(("wrong", "error"), [(-1, ValueError), (float("inf"), ValueError), ("9", TypeError)])
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [(-1, ValueError), (float("inf"), ValueError), (10**400, ValueError), ("9", TypeError)],
+    ids=lambda value: str(value)[:9],
+)
 def test_a_time_out_is_seconds(client: Any, box: Sandbox, wrong: Any, error: type[Exception]) -> None:
     before = len(box.requests)
     with pytest.raises(error, match="timeout must be"):

@@ -6,18 +6,23 @@ import gc
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
 import anyio
+import anyio.lowlevel
+import httpx
 import pytest
 
 import databox
@@ -25,6 +30,7 @@ from databox import AsyncDatabox, Databox, IngestReport
 from databox.sandbox import Fault, Sandbox
 from tests.marks import first, slow
 from tests.sandbox.http import ask
+from tests.scripted import Received, ScriptedServer, Step, head, pieces
 from tests.test_ingest import adds_up, ingestions, rows, stored
 
 BLOCKED = """
@@ -198,6 +204,143 @@ def test_a_time_out_of_asyncio_has_the_report_as_its_cause(box: Sandbox, plain: 
 
     report: IngestReport = asyncio.run(main()).report
     assert (report.rows, report.accepted, report.unsent, report.ok) == (150, 100, 50, False)
+
+
+# Before anything was sent
+
+CONNECTING = """
+import json, sys
+from databox import Databox
+
+def rows():
+    for n in range(10):
+        yield {"id": n}
+    print("read", flush=True)
+
+try:
+    with Databox("test-key-0123456789", sys.argv[1], rate_limit=None) as client:
+        client.datasets.ingest("d", rows(), journal=sys.argv[2], verify=None)
+except KeyboardInterrupt as error:
+    print(json.dumps([(batch.outcome, batch.rows) for batch in error.report.batches]))
+"""
+
+
+@pytest.fixture
+def unreachable() -> Iterator[str]:
+    """An address at which connecting takes forever: the queue of new connections is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as queue:
+        for _ in range(4):
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_ctrl_c_while_connecting_leaves_nothing_in_doubt(unreachable: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-c", CONNECTING, unreachable, str(tmp_path / "journal")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "read\n"
+        time.sleep(0.5)  # on a busy machine it comes before the connection is begun, with the same outcome
+        running.send_signal(signal.SIGINT)
+        output, _ = running.communicate(timeout=120)
+    assert json.loads(output) == [["unsent", 10]]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", *slow(["trio"])])
+@pytest.mark.parametrize("own", [True, False], ids=["own connections", "httpx"])
+def test_cancelling_while_connecting_leaves_nothing_in_doubt(unreachable: str, backend: str, own: bool) -> None:
+    async def main() -> Any:
+        async with httpx.AsyncClient(trust_env=False) as http_client:
+            options: dict[str, Any] = {} if own else {"http_client": http_client}
+            async with AsyncDatabox("test-key-0123456789", unreachable, rate_limit=None, **options) as client:
+                with anyio.CancelScope() as scope:
+
+                    def source() -> Iterator[dict[str, Any]]:
+                        yield from rows(10)
+                        scope.deadline = anyio.current_time() + 0.5
+
+                    try:
+                        await client.datasets.ingest("d", source(), verify=None)
+                    except BaseException as error:
+                        caught.append(error)
+                        raise
+
+    caught: list[Any] = []
+    anyio.run(main, backend=backend)
+    report: IngestReport = caught[0].report
+    assert (report.rows, report.unsent, report.ambiguous) == (10, 10, 0)
+
+
+def test_after_ctrl_c_no_parts_of_a_refused_batch_are_sent(server: ScriptedServer) -> None:
+    """A second Ctrl-C ends the run without waiting, and then they would be sent after the report."""
+    arrived, interrupted = threading.Event(), threading.Event()
+
+    def decide(request: Received) -> Step:
+        first = request.json["records"][0]["id"]
+        if first == 0:
+            return pieces(b"", response(200, {"status": "success", "ingestionId": "i-0"}), pause=0.02)
+        arrived.set()
+        return refuse
+
+    def refuse(connection: socket.socket) -> None:
+        assert interrupted.wait(30)
+        time.sleep(1)
+        errors = [{"code": "invalid_input", "message": "no", "field": "records[0]"}]
+        connection.sendall(response(400, {"status": "error", "errors": errors}))
+
+    def response(status: int, body: Any) -> bytes:
+        data = json.dumps(body).encode()
+        return head(status, {"content-length": str(len(data))}) + data
+
+    def source() -> Iterator[dict[str, Any]]:
+        yield from rows(16)
+        assert arrived.wait(30)
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    server.decides(decide)
+    with (
+        Databox("test-key-0123456789", server.url, rate_limit=None) as client,
+        pytest.raises(KeyboardInterrupt) as caught,
+    ):
+        client.datasets.ingest("d", source(), batch_size=8, verify=None)
+    report: IngestReport = getattr(caught.value, "report")  # noqa: B009 - a note on the exception
+    assert (report.accepted, report.failed, report.ambiguous) == (8, 8, 0)
+    assert len(server.requests) == 2
+
+
+# While nothing is sent
+
+
+@pytest.mark.parametrize("backend", ["asyncio", *slow(["trio"])])
+@pytest.mark.parametrize("kind", ["rows that cannot be sent", "rows that an earlier run sent"])
+def test_other_tasks_have_their_turns_while_nothing_is_sent(
+    box: Sandbox, plain: Any, tmp_path: Path, backend: str, kind: str
+) -> None:
+    """Otherwise a long input of such rows blocks the event loop, and neither time-outs nor Ctrl-C end the run."""
+    given: list[dict[str, Any]] = [{"id": [n]} for n in range(100)] if "cannot" in kind else rows(100)
+    options: dict[str, Any] = {"batch_size": 1, "verify": None, "journal": tmp_path / "journal"}
+    if given == rows(100):
+        with Databox(box.api_key, box.url, rate_limit=None) as client:
+            client.datasets.ingest(plain, given, **options)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async def main() -> int:
+        async with AsyncDatabox(box.api_key, box.url, rate_limit=None) as client, anyio.create_task_group() as tasks:
+            tasks.start_soon(others)
+            report = await client.datasets.ingest(plain.id, given, raise_on_failure=False, **options)
+            tasks.cancel_scope.cancel()
+        return report.rows
+
+    assert anyio.run(main, backend=backend) == 100
+    assert turns >= 100
 
 
 # The report and the journal agree about the rows
@@ -532,6 +675,10 @@ def interrupted(box: Sandbox, client: Databox, plain: Any, folder: Path, moment:
         assert report.rows == 8
         return False
     report = getattr(caught, "report", report)
+    caught = None
+    if journal.exists():
+        with closing(sqlite3.connect(journal, timeout=0.0)) as db:
+            db.execute("begin exclusive")  # the next run may begin at once
     if report is None:
         assert not taken  # it had hardly begun
         return True

@@ -352,6 +352,21 @@ def test_words_that_name_a_column_are_about_rows(driver: Driver, server: Scripte
     assert all(batch.rows == 1 for batch in report.batches if batch.outcome == "failed")
 
 
+LONG_WINDED = {
+    "thousands of spaces": [{"code": "invalid_input", "message": f"row{' ' * 20_000}is not allowed"}],
+    "thousands of errors": [{"code": "invalid_input", "message": f"Not allowed: {n:x}."} for n in range(9000)],
+}
+
+
+@pytest.mark.parametrize("errors", LONG_WINDED.values(), ids=LONG_WINDED)
+def test_a_long_refusal_is_searched_at_once(driver: Driver, server: ScriptedServer, errors: list[Any]) -> None:
+    """One search for each column in each message would take minutes; trying all ways to match the spaces, hours."""
+    server.will(answer(400, {"status": "error", "errors": errors}))
+    row = {f"column {n}": n for n in range(600)}
+    report = driver.client(base_url=server.url).datasets.ingest("d", [row] * 100, **QUICK)
+    assert (report.failed, len(report.batches), len(server.requests)) == (100, 1, 7)
+
+
 @pytest.mark.slow
 def test_after_100_rows_refused_batches_fail_as_a_whole(driver: Driver, box: Sandbox, plain: Any) -> None:
     client = driver.client(box.api_key, box.url)
@@ -368,6 +383,19 @@ def test_after_100_rows_refused_batches_fail_as_a_whole(driver: Driver, box: San
         if batch.outcome == "accepted"
         for n in range(batch.first_row, batch.first_row + batch.rows)
     }
+
+
+def test_each_run_of_a_journal_isolates_other_rows(
+    driver: Driver, box: Sandbox, plain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that an earlier run isolated are sent one by one anyway, so they leave the budget to others."""
+    monkeypatch.setattr("databox.ingest.isolation.Budget.__init__.__defaults__", (4,))
+    client = driver.client(box.api_key, box.url)
+    box.inject(Fault("create_ingestion", when=lambda row: row["id"] % 10 == 0))  # one in each batch
+    options = {"journal": tmp_path / "journal", "batch_size": 10, "concurrency": 1, **QUICK}
+    failed = [client.datasets.ingest(plain, rows(100), **options).failed for _ in range(4)]
+    assert failed == [4 + 60, 8 + 20, 10, 10]
+    assert stored(box, plain) == [row for row in rows(100) if row["id"] % 10]
 
 
 def test_a_part_that_is_lost_without_keys_is_ambiguous_alone(driver: Driver, server: ScriptedServer) -> None:

@@ -4,16 +4,17 @@ import json
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from databox import IngestError
 from databox.sandbox import Fault, Sandbox
 from tests.drive import Driver
-from tests.scripted import Received, ScriptedServer, Step, answer
+from tests.scripted import Received, ScriptedServer, Step, answer, head, pieces
 from tests.test_ingest import adds_up, ingestions, rows, stored
 from tests.test_ingest_files import lines, reasons, short_waits  # noqa: F401 - a fixture
 
@@ -172,6 +173,47 @@ def test_a_run_that_is_stopped_leaves_the_journal_fit(
     assert {batch.outcome for batch in stopped.batches[1:]} <= {"accepted"}
     assert client.datasets.ingest(plain, rows(95), **options).ok
     assert stored(box, plain) == rows(95)
+
+
+@pytest.mark.parametrize("rest", [rows(20, 22), []], ids=["another row", "fewer rows"])
+def test_what_is_in_flight_ends_when_the_input_turns_out_to_be_another(
+    driver: Driver, server: ScriptedServer, tmp_path: Path, rest: list[dict[str, Any]]
+) -> None:
+    """Broken off, the batch would be ambiguous, and without keys it would never be sent again."""
+    arrived, is_first = threading.Event(), True
+
+    def decide(request: Received) -> Step:
+        number = request.json["records"][0]["id"]
+        if number == 10 and is_first:
+            return answer(400, {"status": "error", "errors": [{"code": "invalid_input", "message": "no"}]})
+        if number == 10:
+            arrived.set()
+        body = json.dumps({"requestId": "r", "status": "success", "ingestionId": f"I{number}"}).encode()
+        return pieces(head(200, {"content-length": str(len(body))}), body, pause=0.2)
+
+    def given() -> Iterator[dict[str, Any]]:
+        yield from rows(21)
+        assert arrived.wait(30)
+        yield from rest
+
+    async def given_to_async() -> AsyncIterator[dict[str, Any]]:
+        for row in rows(21):  # the last one completes the batch before it, as in the earlier run
+            yield row
+        while not arrived.is_set():
+            await anyio.sleep(0.01)
+        for row in rest:
+            yield row
+
+    server.decides(decide)
+    datasets = driver.client(base_url=server.url).datasets
+    options = {"journal": tmp_path / "journal", "batch_size": 10, "verify": None, "raise_on_failure": False}
+    assert datasets.ingest("d", rows(50), concurrency=1, **options).failed == 10
+    is_first = False
+    with pytest.raises(IngestError, match="belongs to another input") as caught:
+        datasets.ingest("d", given_to_async() if driver.is_async else given(), **options)
+    assert what_became(caught.value.report)[:2] == [(0, 10, "accepted"), (10, 10, "accepted")]
+    assert datasets.ingest("d", rows(50), **options).accepted == 50
+    assert [request.json["records"][0]["id"] for request in server.requests].count(10) == 2
 
 
 @pytest.mark.parametrize("breaks_at", [3, 10, 14, 95])

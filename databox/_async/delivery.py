@@ -143,6 +143,9 @@ class AsyncDelivery:
                     continue
                 retries = self._transport.options.max_retries
                 retries = 0 if patience.asks(number) else max(retries, 1) if patience.is_suspect(number) else retries
+                self._note(part)
+                if self._run.stopped:  # while that was written
+                    break
                 answer = await self._attempted(part, retries)
                 now = time.monotonic()
                 if answer.error is None:
@@ -161,7 +164,6 @@ class AsyncDelivery:
         return STOPPED
 
     async def _attempted(self, part: Part, max_retries: int) -> Answer:
-        self._note(part)
         self._run.claims.goes(part.number)
         operation = operations.datasets_create_ingestion(
             self._dataset_id,

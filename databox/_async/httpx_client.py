@@ -77,6 +77,7 @@ class AsyncHttpxConnections:
                     timeout=exchange.timeout,
                     extensions={"trace": steps.note},
                 )
+                exchange.sent = True  # unless it turns out that it was not
                 response = await http.send(request, auth=httpx.Auth(), follow_redirects=False, stream=True)
                 steps.answered(response)
                 try:

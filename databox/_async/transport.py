@@ -111,7 +111,7 @@ class AsyncTransport:
             attempts.again = open_before
             attempts.started_at = time.monotonic()
             try:
-                return await self._attempt(operation, attempt, slot)
+                return await self._attempt(operation, attempt, slot, attempts)
             except BaseException as error:
                 forget_locals(error)
                 if not isinstance(error, APIError):
@@ -170,12 +170,12 @@ class AsyncTransport:
             seconds = wait if failure.retry_after is None else failure.retry_after
             await self._of_log(partial(self._log.pause, time.monotonic(), min(seconds or 0.0, LONGEST_RETRY_AFTER)))
 
-    async def _attempt(self, operation: Operation[T], attempt: int, slot: Slot | None) -> T:
+    async def _attempt(self, operation: Operation[T], attempt: int, slot: Slot | None, attempts: Attempts) -> T:
         started = time.monotonic()
         outcome: object = "no answer"
         request_id = None
         try:
-            response = await self._exchange(operation, slot)
+            response = await self._exchange(operation, slot, attempts)
             outcome = response.status
             result = read(operation, response, self._redactor)
         except APIError as error:
@@ -196,7 +196,7 @@ class AsyncTransport:
                     attempt + 1,
                 )
 
-    async def _exchange(self, operation: Operation[T], slot: Slot | None) -> Response:
+    async def _exchange(self, operation: Operation[T], slot: Slot | None, attempts: Attempts) -> Response:
         """Send one request and return the complete answer, or raise an error."""
         with self._counting:
             self.requests += 1
@@ -209,6 +209,10 @@ class AsyncTransport:
             exchange.answer = await self._decoded(exchange)
         except (httpx.RequestError, TimeoutError) as error:
             problem = error
+        except BaseException:
+            if not exchange.sent:  # interrupted while connecting
+                attempts.open = attempts.again
+            raise
         else:
             return Response(exchange.status or 0, exchange.headers, exchange.answer)
         finally:

@@ -78,6 +78,7 @@ class HttpxConnections:
                     timeout=exchange.timeout,
                     extensions={"trace": steps.note},
                 )
+                exchange.sent = True  # unless it turns out that it was not
                 response = http.send(request, auth=httpx.Auth(), follow_redirects=False, stream=True)
                 steps.answered(response)
                 try:

@@ -11,7 +11,7 @@ import attrs
 
 from databox._sync.delivery import Delivery
 from databox._sync.pool import Pool
-from databox._sync.runtime import Source
+from databox._sync.runtime import Source, breathe
 from databox._sync.transport import Transport
 from databox._sync.verification import Verification
 from databox.display import logger
@@ -38,6 +38,8 @@ MOMENT = 0.1
 
 STOP = Batch((), (), ())
 """Signals that no more rows are needed."""
+PAUSE = Batch((), (), ())
+"""Signals that others need a turn: a source may have any number of rows that cannot be sent."""
 
 
 class Ingest:
@@ -53,6 +55,8 @@ class Ingest:
         self._report: IngestReport | None = None
         self._writing = False
         self._source_error: BaseException | None = None
+        self._failure: Exception | None = None
+        """Why sending failed, if that was noticed while a row was taken, and is not the source's error."""
         self._tells_at: float | None = None
         """When to report progress again, if it was reported since the last answer."""
 
@@ -92,7 +96,13 @@ class Ingest:
         self._delivery = Delivery(self._transport, self._dataset_id, self._settings, self._run, self._files, pool.sleep)
         try:
             with pool:
-                self._send_all(rows, pool)
+                try:
+                    self._send_all(rows, pool)
+                except BaseException as error:
+                    self._run.stop()  # otherwise the parts of refused batches would still be sent
+                    if isinstance(error, ConfigurationError):
+                        self._end_in_flight(pool)
+                    raise
                 self._verify(pool)
         except BaseException as error:  # noqa: BLE001 - an interrupt as well must leave a report behind
             problem = error
@@ -195,9 +205,14 @@ class Ingest:
             except Exception as error:  # noqa: BLE001 - the source is the caller's and may raise anything
                 self._source_error = error
                 batch = None
+            if self._failure:
+                raise self._failure
             if batch is None or batch is STOP:
                 break
-            self._dispatch(batch, pool)
+            if batch is PAUSE:
+                breathe()
+            else:
+                self._dispatch(batch, pool)
         last = self._batcher.flush()
         if last:
             self._dispatch(last, pool, complete=self._read_whole)
@@ -206,6 +221,11 @@ class Ingest:
         while pool.busy:
             self._hear(pool)
         self._withdraw()
+
+    def _end_in_flight(self, pool: Pool[int]) -> None:
+        """Wait for the answers: whether a request that is broken off took effect is unknown."""
+        while pool.busy:
+            self._hear(pool)
 
     def _hear(self, pool: Pool[int]) -> None:
         """Wait until a batch in flight ends, or for a moment, because what may be done next may change."""
@@ -218,7 +238,7 @@ class Ingest:
             self._settle(number)
 
     def _taker(self, pool: Pool[int]) -> Callable[[int, Any], Batch | None]:
-        """Return a function that encodes a row and returns the batch it completes, or STOP if no more are needed."""
+        """Return a function that encodes a row, and returns the batch that it completes, or one of the signals."""
         run, batcher, primary_keys = self._run, self._batcher, self._settings.primary_keys  # this runs for every row
 
         def take(index: int, record: Any) -> Batch | None:
@@ -228,11 +248,18 @@ class Ingest:
                 batch = batcher.add(index, data, key)
             except InvalidRecordError as error:
                 self._invalid(index, record, error)
+                batch = PAUSE
             run.rows = index + 1  # from here on, the row is accounted for
             if pool.busy and pool.ready():
-                for number in pool.taken_at_once():
-                    self._settle(number)
-            return batch or (STOP if run.stopped else None)
+                try:
+                    for number in pool.taken_at_once():
+                        self._settle(number)
+                except Exception as error:  # noqa: BLE001 - raised once the row and its batch have their places
+                    self._failure = error
+                    return STOP
+            if run.stopped and (batch is None or batch is PAUSE):
+                return STOP
+            return batch
 
         return take
 
@@ -263,6 +290,7 @@ class Ingest:
         number, earlier = self._cut(batch, complete=complete)
         if not earlier.send:
             self._run.as_before(number)
+            breathe()
             return
         rows = earlier.rows
         while not self._run.may_go(rows) and not self._run.stopped:

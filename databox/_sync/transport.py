@@ -110,7 +110,7 @@ class Transport:
             attempts.again = open_before
             attempts.started_at = time.monotonic()
             try:
-                return self._attempt(operation, attempt, slot)
+                return self._attempt(operation, attempt, slot, attempts)
             except BaseException as error:
                 forget_locals(error)
                 if not isinstance(error, APIError):
@@ -169,12 +169,12 @@ class Transport:
             seconds = wait if failure.retry_after is None else failure.retry_after
             self._of_log(partial(self._log.pause, time.monotonic(), min(seconds or 0.0, LONGEST_RETRY_AFTER)))
 
-    def _attempt(self, operation: Operation[T], attempt: int, slot: Slot | None) -> T:
+    def _attempt(self, operation: Operation[T], attempt: int, slot: Slot | None, attempts: Attempts) -> T:
         started = time.monotonic()
         outcome: object = "no answer"
         request_id = None
         try:
-            response = self._exchange(operation, slot)
+            response = self._exchange(operation, slot, attempts)
             outcome = response.status
             result = read(operation, response, self._redactor)
         except APIError as error:
@@ -195,7 +195,7 @@ class Transport:
                     attempt + 1,
                 )
 
-    def _exchange(self, operation: Operation[T], slot: Slot | None) -> Response:
+    def _exchange(self, operation: Operation[T], slot: Slot | None, attempts: Attempts) -> Response:
         """Send one request and return the complete answer, or raise an error."""
         with self._counting:
             self.requests += 1
@@ -208,6 +208,10 @@ class Transport:
             exchange.answer = self._decoded(exchange)
         except (httpx.RequestError, TimeoutError) as error:
             problem = error
+        except BaseException:
+            if not exchange.sent:  # interrupted while connecting
+                attempts.open = attempts.again
+            raise
         else:
             return Response(exchange.status or 0, exchange.headers, exchange.answer)
         finally:

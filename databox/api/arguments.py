@@ -1,7 +1,7 @@
 """Checks of ids, titles and keys that callers pass, before anything is sent."""
 
-import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -109,7 +109,7 @@ def seconds_of(name: str, value: float) -> float:
     """Return the maximum time to wait."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ArgumentTypeError(f"{name} must be a number of seconds, not {_kind(value)}.")
-    if not 0 <= value < math.inf:
+    if not 0 <= value <= sys.float_info.max:  # an int may be larger
         raise ArgumentValueError(message(setting(name), f" must be a finite number of seconds, 0 or more: {value!r}."))
     return value
 

@@ -95,7 +95,10 @@ def instant(value: object) -> datetime | None:
 
 
 def details(value: object) -> tuple[ErrorDetail, ...]:
-    """Return the entries of `errors`: a list of objects, or fields with their messages as in ASP.NET."""
+    """Return the entries of `errors`: a list of objects, or fields with their messages as in ASP.NET.
+
+    Empty ones are left out: some serializers write `{}` or `""` for no errors.
+    """
     return tuple(_details(value))
 
 
@@ -108,10 +111,10 @@ def _details(value: object) -> Iterator[ErrorDetail]:
     by_field = object_of(value)
     if by_field and not {"code", "message"} & set(by_field):
         for field, messages in by_field.items():
-            for message in _list_of(messages):
+            for message in filter(None, _list_of(messages)):
                 yield ErrorDetail(message=_said(message), field=field)
     else:
-        yield from (_detail(entry) for entry in _list_of(value) if entry is not None)
+        yield from (_detail(entry) for entry in _list_of(value) if entry)
 
 
 _DETAIL = tuple(field.name for field in attrs.fields(ErrorDetail))  # as they are on the wire, too

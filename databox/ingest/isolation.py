@@ -7,7 +7,7 @@ has a row with the same key: rows with the same key never overtake one another.
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import attrs
@@ -39,7 +39,10 @@ _ELSEWHERE = {
     "service_unavailable",
 }
 """Error codes that are not about individual rows."""
-_PLACE = re.compile(r"records?\[\d+\]|\b(?:row|record|line|item)s?\s*(?:no\.?|number)?\s*[#:]?\s*\d", re.IGNORECASE)
+_PLACE = re.compile(
+    r"records?\[\d+\]|\b(?:row|record|line|item)s?\s*(?:(?:no\.?|number)\s*)?(?:[#:]\s*)?\d", re.IGNORECASE
+)
+"""A row's position. Spaces fit in one way only, because a server's text may have thousands of them."""
 _REQUEST_ID = re.compile(r" \(request id .*?\)")
 _ABOUT_ALL = (
     "All parts of the batch were refused in these words, which name no row or column, so the refusal is about the "
@@ -59,21 +62,22 @@ def is_about_rows(error: APIError | None) -> bool:
 def names_rows(error: APIError, batch: Batch) -> bool:
     """Whether the message of a refusal names a row or a column of a batch."""
     entries = error.errors if isinstance(error, APIStatusError) else ()
-    words = [entry.message or "" for entry in entries] or [str(error).partition(": ")[2]]
+    words = {entry.message or "" for entry in entries} or {str(error).partition(": ")[2]}
     fields = [entry.field for entry in entries if entry.field]
     if any(map(_PLACE.search, (*words, *fields))):
         return True
     columns = {name for row in batch.rows for name in orjson.loads(row)}
     if any(part in columns for field in fields for part in (field, field.rpartition(".")[2])):
         return True
-    return any(_names_column(text, column) for text in words for column in columns)
+    return any(map(_names_one_of(columns), words))
 
 
-def _names_column(text: str, column: str) -> bool:
-    name = re.escape(column)
-    return bool(
-        re.search(rf"['\"`‘“«]{name}['\"`’”»]|\b(?:column|field)s?\W+{name}\b|\b{name}\W+(?:column|field)\b", text)
-    )
+def _names_one_of(columns: set[str]) -> Callable[[str], object]:
+    """Return a search for all names at once: there may be hundreds of columns, and thousands of messages."""
+    names = f"(?:{'|'.join(re.escape(column) for column in columns if column)})"
+    return re.compile(
+        rf"['\"`‘“«]{names}['\"`’”»]|\b(?:column|field)s?\W+{names}\b|\b{names}\W+(?:column|field)\b"
+    ).search
 
 
 def _words_of(error: APIError) -> object:
@@ -161,8 +165,9 @@ class Isolation:
             if self._is_about_all():
                 return self._fails_whole(error)
         if len(part.batch.rows) == 1:
-            self._budget.spend(1)
-            self._found += 1
+            if part.depth:  # otherwise it was alone before, perhaps because an earlier run isolated it
+                self._budget.spend(1)
+                self._found += 1
             if answer.open and self._keyed and names_rows(error, part.batch):
                 # This same row was not accepted earlier either, although that answer was lost.
                 answer = attrs.evolve(answer, open=False)

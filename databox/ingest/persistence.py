@@ -62,7 +62,7 @@ class Persistence:
             if path:
                 run_id = self._journal.id if self._journal else token_hex(8)
                 self._dead = _dead_letters(path, run_id, keyed=bool(settings.primary_keys))
-        except ConfigurationError:
+        except BaseException:
             self.close()
             raise
 

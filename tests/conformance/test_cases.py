@@ -84,6 +84,8 @@ def wrong(value: Any) -> Any:
     """Return the expectation with another value in place of the first one that is compared."""
     if isinstance(value, dict) and value:
         name = next(iter(value))
+        if name == "$one_of":
+            return {name: [wrong(each) for each in value[name]]}
         return value | {name: wrong(value[name])}
     if isinstance(value, list) and value:
         return [*value[:-1], wrong(value[-1])]

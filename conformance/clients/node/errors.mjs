@@ -35,14 +35,16 @@ export const excerpt = (body) => {
 export const text = (value) => (typeof value === 'string' ? value : Number.isInteger(value) || typeof value === 'bigint' ? String(value) : null);
 export const object = (value) => (value !== null && typeof value === 'object' && !Array.isArray(value) ? value : {});
 
-// The entries of `errors`: a list of objects, or an object that maps fields to messages, as in ASP.NET.
+const says = (entry) => Boolean(entry) && !(typeof entry === 'object' && !Object.keys(entry).length);
+
+// The entries of `errors`: a list of objects, or an object that maps fields to messages, as in ASP.NET. Empty entries are left out.
 export const details = (value) => {
   if (value === null || value === undefined) return [];
   const byField = object(value);
   if (Object.keys(byField).length && !('code' in byField) && !('message' in byField)) {
-    return Object.entries(byField).flatMap(([field, messages]) => [messages].flat().map((message) => ({ message: String(message), field })));
+    return Object.entries(byField).flatMap(([field, messages]) => [messages].flat().filter(says).map((message) => ({ message: String(message), field })));
   }
-  return [value].flat().filter((entry) => entry !== null).map((entry) => (typeof entry === 'object'
+  return [value].flat().filter(says).map((entry) => (typeof entry === 'object'
     ? { code: text(entry.code), message: text(entry.message), field: text(entry.field), type: text(entry.type) }
     : { message: String(entry) }));
 };

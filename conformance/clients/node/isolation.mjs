@@ -5,7 +5,7 @@ const BUDGET = 100, QUARTERS = 2;
 // Codes that are not about individual rows.
 const ELSEWHERE = new Set(['invalid_json', 'dataset_limit_exceeded', 'invalid_api_key', 'forbidden', 'not_found', 'method_not_allowed',
   'unsupported_media_type', 'rate_limited', 'internal_error', 'service_unavailable']);
-const PLACE = /records?\[\d+\]|\b(?:row|record|line|item)s?\s*(?:no\.?|number)?\s*[#:]?\s*\d/i;
+const PLACE = /records?\[\d+\]|\b(?:row|record|line|item)s?\s*(?:(?:no\.?|number)\s*)?(?:[#:]\s*)?\d/i;
 const escaped = (name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 const isAboutRows = (error) => (['BadRequestError', 'RequestTooLargeError'].includes(error?.kind) || error?.status_code === 422)
@@ -18,10 +18,9 @@ function namesRows(error, rows) {
   if ([...words, ...fields].some((each) => PLACE.test(each))) return true;
   const columns = new Set(rows.flatMap((row) => Object.keys(JSON.parse(row.json))));
   if (fields.some((field) => columns.has(field) || columns.has(field.split('.').at(-1)))) return true;
-  return words.some((said) => [...columns].some((column) => {
-    const name = escaped(column);
-    return new RegExp(`['"\`‘“«]${name}['"\`’”»]|\\b(?:column|field)s?\\W+${name}\\b|\\b${name}\\W+(?:column|field)\\b`).test(said);
-  }));
+  const names = `(?:${[...columns].filter(Boolean).map(escaped).join('|')})`;
+  const naming = new RegExp(`['"\`‘“«]${names}['"\`’”»]|\\b(?:column|field)s?\\W+${names}\\b|\\b${names}\\W+(?:column|field)\\b`);
+  return words.some((said) => naming.test(said));
 }
 
 const wordsOf = (error) => JSON.stringify(error.errors.length ? error.errors.map((e) => [e.code, e.message, e.field]) : error.message.replace(/ \(request id .*?\)/, ''));
@@ -70,8 +69,10 @@ export class Isolation {
       if (this.#isAboutAll()) return this.#failsWhole(error);
     }
     if (part.rows.length === 1) {
-      this.budget.left -= 1;
-      this.#found += 1;
+      if (part.depth) { // otherwise it was alone before, perhaps because an earlier run isolated it
+        this.budget.left -= 1;
+        this.#found += 1;
+      }
       // If the message names the row, an earlier attempt whose answer was lost was refused as well.
       const open = answer.open && !(this.keyed && namesRows(error, part.rows));
       return this.#ends(part, { ...answer, open });
