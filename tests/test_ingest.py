@@ -391,12 +391,12 @@ def test_a_client_that_is_closed_meanwhile_loses_no_row(driver: Driver, server: 
         return 0.1 if n >= 10 else 0.0
 
     def source() -> Iterator[dict[str, Any]]:
-        for n in range(20):
+        for n in range(600):
             time.sleep(pauses(n))
             yield row(n)
 
     async def async_source() -> AsyncIterator[dict[str, Any]]:
-        for n in range(20):
+        for n in range(600):
             await anyio.sleep(pauses(n))
             yield row(n)
 
@@ -406,7 +406,7 @@ def test_a_client_that_is_closed_meanwhile_loses_no_row(driver: Driver, server: 
         )
     report = caught.value.report
     assert adds_up(report)
-    assert (report.rows, given < 20, report.complete) == (given, True, False)
+    assert (report.rows, given < 600, report.complete) == (given, True, False)
     assert sorted(row for batch in report.batches for row in range(batch.first_row, batch.first_row + batch.rows)) == [
         *range(given)
     ]
