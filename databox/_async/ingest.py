@@ -235,7 +235,7 @@ class AsyncIngest:
             self._tells_at = now + EVERY
             self._tell("answers")
         number = await pool.take_within(MOMENT)
-        if number is not None:
+        if number is not None:  # pragma: no branch - Python does not trace what a cancelled wait resumes
             self._settle(number)
 
     def _taker(self, pool: Pool[int]) -> Callable[[int, Any], Batch | None]:

@@ -145,7 +145,7 @@ class Delivery:
                 retries = self._transport.options.max_retries
                 retries = 0 if patience.asks(number) else max(retries, 1) if patience.is_suspect(number) else retries
                 self._note(part)
-                if self._run.stopped:  # while that was written
+                if self._run.stopped:  # pragma: no cover - by an interrupt while that was written
                     break
                 answer = self._attempted(part, retries)
                 now = time.monotonic()

@@ -234,7 +234,7 @@ class Ingest:
             self._tells_at = now + EVERY
             self._tell("answers")
         number = pool.take_within(MOMENT)
-        if number is not None:
+        if number is not None:  # pragma: no branch - Python does not trace what a cancelled wait resumes
             self._settle(number)
 
     def _taker(self, pool: Pool[int]) -> Callable[[int, Any], Batch | None]:

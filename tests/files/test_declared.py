@@ -126,3 +126,11 @@ def test_codes_that_begin_like_months_are_no_dates(code: str) -> None:
 @pytest.mark.parametrize("month", ["Dec", "dec.", "December", "DECEMBER"])
 def test_months_are_read_by_name(month: str) -> None:
     assert read(f"a,b\n31 {month} 2025,1\n".encode())[0] == [date(2025, 12, 31)]
+
+
+@pytest.mark.parametrize("write", [as_json, as_lines])
+def test_a_declared_number_is_exact_or_an_error(write: Any) -> None:
+    number = 12345678901234567890123
+    with pytest.raises(InvalidRecordError, match=f"'{number}' has more digits than a number holds exactly"):
+        read(write([1, number]), columns={"a": "number"})
+    assert read(write([1, number]), columns={"a": "text"})[0] == ["1", str(number)]

@@ -299,6 +299,12 @@ def test_years_that_python_does_not_have_are_named(values: pa.Array) -> None:
         read(parquet(pa.table({"id": [1, 2], "t": values})))
 
 
+def test_a_time_zone_that_this_machine_lacks_is_named() -> None:
+    table = pa.table({"t": pa.array([0], pa.timestamp("us", "Mars/Olympus"))})
+    with pytest.raises(InvalidRecordError, match=r"row group 0, column 't' .* there is no time zone 'Mars/Olympus'"):
+        read(parquet(table))
+
+
 def test_long_numbers_of_parquet() -> None:
     table = pa.table({"id": pa.array([9007199254740993, 1]), "n": pa.array([Decimal("1.10"), Decimal("2.20")])})
     assert read(parquet(table)) == [{"id": "9007199254740993", "n": Decimal("1.10")}, {"id": "1", "n": Decimal("2.20")}]
