@@ -292,7 +292,12 @@ def test_timestamps_of_old_writers() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [pa.array([0, 300_000_000_000], pa.timestamp("s")), pa.array([0, 3_000_000], pa.date32())]
+    "values",
+    [
+        pa.array([0, 300_000_000_000], pa.timestamp("s")),
+        pa.array([0, 300_000_000_000], pa.timestamp("s", "Europe/Paris")),
+        pa.array([0, 3_000_000], pa.date32()),
+    ],
 )
 def test_years_that_python_does_not_have_are_named(values: pa.Array) -> None:
     with pytest.raises(InvalidRecordError, match=r"row group 0, column 't' .* beyond the years 1 to 9999"):
