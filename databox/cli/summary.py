@@ -234,7 +234,7 @@ def changed(inputs: Inputs, done: str) -> list[str]:
     if inputs.blank:
         lines.append(f"Skipped: {counted(inputs.blank, 'line')} without any value.")
     if inputs.repeated:
-        lines.append(f"Skipped: {counted(inputs.repeated, 'line')} that repeat the header, as in files put together.")
+        lines.append(f"Skipped: {counted(inputs.repeated, 'line')} with the header repeated, as in concatenated files.")
     for name, count in inputs.misfits.items():
         lines.append(f"{done} as null, because they did not fit: {counted(count, 'value')} of column {name!r}.")
     return lines

@@ -230,7 +230,7 @@ def test_at_a_keyboard_nothing_is_read_unasked(databox: Command, box: Sandbox, m
 def test_headers_that_are_repeated_are_skipped_and_told(databox: Command, box: Sandbox, dataset_id: str) -> None:
     Path("a.csv").write_text("id,name\n1,x\nid,name\n2,y\nid,name\n3,z\n")
     done = databox("dataset", "ingest", dataset_id, "a.csv")
-    assert "Skipped: 2 lines that repeat the header, as in files put together." in done.out
+    assert "Skipped: 2 lines with the header repeated, as in concatenated files." in done.out
     assert [row["id"] for row in box.rows(dataset_id)] == [1, 2, 3]
 
 

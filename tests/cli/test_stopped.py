@@ -111,7 +111,7 @@ def test_what_was_skipped_or_changed_is_told_also_after_a_stop_and_by_a_dry_run(
     options = ("--column", "n=number", "--misfits", "null")
     told = [
         "Skipped: 1 line without any value.",
-        "Skipped: 1 line that repeat the header, as in files put together.",
+        "Skipped: 1 line with the header repeated, as in concatenated files.",
         "as null, because they did not fit: 1 value of column 'n'.",
     ]
     counts = {"blankLines": 1, "repeatedHeaders": 1, "misfits": {"n": 1}}
