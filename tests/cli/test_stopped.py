@@ -13,6 +13,7 @@ from databox.cli.inputs import Inputs
 from databox.files.places import MOST, Lines
 from databox.sandbox import Fault, Sandbox
 from tests.cli.conftest import Command
+from tests.marks import first
 from tests.sandbox.http import dataset_in
 
 
@@ -76,7 +77,7 @@ def test_without_keys_it_goes_on_without_doubling(databox: Command, box: Sandbox
     assert sorted(row["id"] for row in box.rows(dataset_id)) == list(range(350))
 
 
-@pytest.mark.parametrize("keys", [(), ("--primary-keys", "id")])
+@pytest.mark.parametrize("keys", first([(), ("--primary-keys", "id")]))
 def test_no_command_is_printed_that_would_change_nothing(
     databox: Command, box: Sandbox, dataset_id: str, keys: tuple[str, ...]
 ) -> None:
@@ -199,6 +200,7 @@ def test_the_reason_is_that_of_the_attempt_that_was_lost(
     assert re.search("503.*An earlier attempt may have taken effect: .*closed the connection", error["message"])
 
 
+@pytest.mark.slow
 def test_of_many_reasons_the_first_and_the_last_are_told(databox: Command, box: Sandbox, dataset_id: str) -> None:
     """The last is what ended the run."""
     rows = [{"id": n, f"c{n}": []} for n in range(1, 9)]
