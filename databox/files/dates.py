@@ -18,9 +18,9 @@ Order = Literal["day", "month"]
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NAME = (
-    r"(?P<name>jan(?:uary?|uari|vier)?|feb(?:ruary?|ruari|brero|braio)?|mar(?:ch|s|zo)?|apr(?:ile?)?|mayo?"
+    r"(?P<name>jan(?:uary?|uari|v(?:ier)?)?|feb(?:r(?:uary?|uari|ero)?|braio)?|mar(?:ch|t?s|zo)?|apr(?:ile?)?|mayo?"
     r"|jun(?:e|io?|ho)?|jul(?:y|io?|ho)?|aug(?:ust|ustus|usti)?|sep(?:t|tember|tembre|tiembre)?"
-    r"|oct(?:ober|obre|ubre)?|nov(?:ember|embre|iembre)?|dec(?:ember)?)(?![a-z])\.?"
+    r"|oct(?:ober|obre|ubre)?|nov(?:ember|embre|embro|iembre)?|dec(?:ember|embre)?)(?![a-z])\.?"
 )
 """A month, also in other languages if its name begins as in English. In `12DECK34` there is none."""
 _TIME = (

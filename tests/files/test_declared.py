@@ -123,9 +123,13 @@ def test_codes_that_begin_like_months_are_no_dates(code: str) -> None:
     assert read(f"a,b\n{code},1\n{code},2\n".encode())[0] == [code, code]
 
 
-@pytest.mark.parametrize("month", ["Dec", "dec.", "December", "DECEMBER"])
+MONTHS = {"Dec": 12, "dec.": 12, "December": 12, "DECEMBER": 12, "janv.": 1, "Januar": 1, "febr.": 2, "febrero": 2}
+MONTHS |= {"marts": 3, "mars": 3, "aprile": 4, "juni": 6, "julio": 7, "novembro": 11}
+
+
+@pytest.mark.parametrize("month", MONTHS)
 def test_months_are_read_by_name(month: str) -> None:
-    assert read(f"a,b\n31 {month} 2025,1\n".encode())[0] == [date(2025, 12, 31)]
+    assert read(f"a,b\n3 {month} 2025,1\n".encode())[0] == [date(2025, MONTHS[month], 3)]
 
 
 @pytest.mark.parametrize("write", [as_json, as_lines])
