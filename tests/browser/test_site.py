@@ -12,8 +12,8 @@ from tests.test_site import site  # noqa: F401 - a fixture
 def test_it_is_read_and_searched_without_a_server(window: Chromium, site: Path, width: int) -> None:  # noqa: F811
     window.requested()  # what the tests before this one asked for
     window.look(width=width, height=900)
-    window.open(f"{(site / 'errors.html').as_uri()}?q=ambiguous")
-    window.until("the search has found something", lambda: "Ingest safely" in window.text(".md-search-result"))
+    window.open(f"{(site / 'index.html').as_uri()}?q=ambiguous")
+    window.until("the search has found it", lambda: "Errors and what to do" in window.text(".md-search-result"))
     # The theme's overlay is too wide for as long as it opens.
     fits = "return document.documentElement.scrollWidth <= innerWidth"
     window.until("the page is no wider than the window", lambda: window.run(fits))
