@@ -273,6 +273,7 @@ def cancelled(box: Sandbox, dataset: str, options: dict[str, Any]) -> Any:
     return asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_no_more_requests_than_concurrency_are_on_their_way(driver: Driver, server: ScriptedServer) -> None:
     lock, now, most, count = threading.Lock(), [0], [0], [0]
 

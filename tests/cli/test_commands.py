@@ -303,6 +303,7 @@ def test_two_forms_of_one_result_are_refused_before_anything_is_created(databox:
     assert len(box.requests) == before
 
 
+@pytest.mark.slow
 def test_pages_of_ingestions(databox: Command, dataset_id: str) -> None:
     for n in range(5):
         databox("dataset", "ingest", dataset_id, "-q", "--records", json.dumps([{"id": n}]))

@@ -581,6 +581,7 @@ def test_an_address_where_nobody_answers_is_told_soon(
 
 
 @pytest.mark.usefixtures("short_waits")
+@pytest.mark.slow
 def test_the_progress_line_says_what_is_waited_for(databox: Command, box: Sandbox, dataset_id: str) -> None:
     csv(Path("a.csv"), 350)
     box.inject(

@@ -13,7 +13,6 @@ from databox.cli.inputs import Inputs
 from databox.files.places import MOST, Lines
 from databox.sandbox import Fault, Sandbox
 from tests.cli.conftest import Command
-from tests.marks import first
 from tests.sandbox.http import dataset_in
 
 
@@ -77,7 +76,8 @@ def test_without_keys_it_goes_on_without_doubling(databox: Command, box: Sandbox
     assert sorted(row["id"] for row in box.rows(dataset_id)) == list(range(350))
 
 
-@pytest.mark.parametrize("keys", first([(), ("--primary-keys", "id")]))
+@pytest.mark.slow
+@pytest.mark.parametrize("keys", [(), ("--primary-keys", "id")])
 def test_no_command_is_printed_that_would_change_nothing(
     databox: Command, box: Sandbox, dataset_id: str, keys: tuple[str, ...]
 ) -> None:

@@ -194,6 +194,7 @@ def test_a_damaged_workbook_takes_no_memory_and_ends_no_process(kind: str, tmp_p
     assert words in done.stdout
 
 
+@pytest.mark.slow
 def test_what_is_only_sparse_is_read(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     sheet = book.active
