@@ -103,9 +103,10 @@ def arguments() -> Iterator[Case]:
 
 
 class _Happened(threading.Event):
-    """An event that is not waited for."""
+    """An event that has happened as soon as it is waited for."""
 
     def wait(self, timeout: float | None = None) -> bool:
+        self.set()
         return True
 
 
