@@ -1,7 +1,7 @@
 """What differs in the synchronous client: waiting, time-outs, rows. The counterpart is `_async/runtime.py`."""
 
 import math
-import selectors
+import select
 import socket
 import threading
 import time
@@ -34,8 +34,6 @@ HttpClient: TypeAlias = httpx.Client | None
 """The caller's client; None for our own connections."""
 Pause = Callable[[float], None]
 sleep: Pause = time.sleep
-_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
-"""For a single socket, whatever its number; Windows has only `select`."""
 
 
 def aside(work: Callable[[], T]) -> T:
@@ -53,10 +51,15 @@ def until_ready(stream: socket.socket, seconds: float | None, *, writing: bool) 
     Raises:
         TimeoutError: it took too long; None sets no limit.
     """
-    with _Selector() as selector:
-        selector.register(stream, selectors.EVENT_WRITE if writing else selectors.EVENT_READ)
-        if not selector.select(seconds):
-            raise TimeoutError
+    if hasattr(select, "poll"):
+        waiting = select.poll()
+        waiting.register(stream, select.POLLOUT if writing else select.POLLIN)
+        ready = bool(waiting.poll(seconds and math.ceil(seconds * 1000)))
+    else:  # Windows, which tells of a connection that failed as an exceptional condition
+        writes = [stream] if writing else []
+        ready = any(select.select([] if writing else [stream], writes, writes, seconds))
+    if not ready:
+        raise TimeoutError
 
 
 def lookup(host: str, port: int, seconds: float | None) -> list[Address]:
