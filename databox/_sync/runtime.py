@@ -1,7 +1,6 @@
 """What differs in the synchronous client: waiting, time-outs, rows. The counterpart is `_async/runtime.py`."""
 
 import math
-import select
 import socket
 import threading
 import time
@@ -12,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import httpx
 
 from databox.hosts import is_address
+from databox.sending.readiness import is_ready, is_ready_soon
 
 __all__ = [
     "Address",
@@ -51,14 +51,7 @@ def until_ready(stream: socket.socket, seconds: float | None, *, writing: bool) 
     Raises:
         TimeoutError: it took too long; None sets no limit.
     """
-    if hasattr(select, "poll"):
-        waiting = select.poll()
-        waiting.register(stream, select.POLLOUT if writing else select.POLLIN)
-        ready = bool(waiting.poll(seconds and math.ceil(seconds * 1000)))
-    else:  # Windows, which tells of a connection that failed as an exceptional condition
-        writes = [stream] if writing else []
-        ready = any(select.select([] if writing else [stream], writes, writes, seconds))
-    if not ready:
+    if not (is_ready_soon(stream, writing=writing) or is_ready(stream, seconds, writing=writing)):
         raise TimeoutError
 
 
