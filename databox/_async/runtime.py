@@ -107,6 +107,7 @@ class Source:
                 if (given := take(*self.item)) is not None:
                     return given
         for self.item in self._sync:  # noqa: B020 - not self, but a place in it
-            if (given := take(*self.item)) is not None:
+            index, row = self.item
+            if (given := take(index, row)) is not None:
                 return given
         return None

@@ -122,6 +122,7 @@ class Source:
         """Pass on rows, each with its position, until the call returns something, and return that; None at the end."""
         # Recorded before any call, so that a row is never taken and unknown, whenever an interrupt comes.
         for self.item in self._rows:  # noqa: B020 - not self, but a place in it
-            if (given := take(*self.item)) is not None:
+            index, row = self.item
+            if (given := take(index, row)) is not None:
                 return given
         return None

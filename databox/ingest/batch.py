@@ -83,7 +83,7 @@ class Batch:
     @property
     def keys(self) -> frozenset[bytes]:
         """The keys of its rows; empty without primary keys."""
-        return frozenset(key for key in self.row_keys if key is not None)
+        return frozenset(filter(None, self.row_keys))
 
 
 @attrs.frozen

@@ -29,6 +29,7 @@ _AS_THEY_ARE = _SIMPLE - {int, float}
 _ZONES = frozenset({timezone, ZoneInfo})
 _MINUTE = timedelta(minutes=1)
 _INFINITIES = frozenset({math.inf, -math.inf})
+_are_simple, _are_finite, dumps = _SIMPLE.issuperset, _INFINITIES.isdisjoint, orjson.dumps
 _NULL = Message("None", "null")
 _INFINITE = message("is infinite, which JSON cannot represent. Send ", _NULL, " or a finite number")
 _NO_TYPE = ", for which the API has no type. Send seconds, or text"
@@ -63,9 +64,9 @@ def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tupl
         values = row.values()
         # Nearly all rows contain only values that orjson accepts unchanged, and need no check of each value.
         # orjson would turn infinity into null.
-        if row and _SIMPLE.issuperset(map(type, values)) and _INFINITIES.isdisjoint(values):
+        if row and _are_simple(map(type, values)) and _are_finite(values):
             try:
-                data = orjson.dumps(row)
+                data = dumps(row)
             except (TypeError, ValueError):  # an integer of more than 64 bits, or a name that is not text
                 row, data = _looked_at(row, index)
         else:

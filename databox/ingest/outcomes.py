@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import attrs
 
@@ -13,12 +13,40 @@ from databox.ingest.settle import Shares
 from databox.report import BatchOutcome, Outcome
 from databox.wording import message, words_of
 
-__all__ = ["LISTED", "Invalid", "Overtaken", "Sent", "compact", "without_frames"]
+__all__ = ["LISTED", "Entry", "Invalid", "Overtaken", "Sent", "compact", "without_frames"]
 
 _OVERTAKEN = "Not sent again, because newer rows with the same keys were accepted."
 _NOT_SHARED_OUT = Shares()
 LISTED = 1000
 """The maximum number of entries for rows that could not be encoded; further ones are counted in a single entry."""
+
+
+class Entry(NamedTuple):
+    """An entry of the report, before it is known which one."""
+
+    first_row: int
+    rows: int
+    outcome: Outcome
+    error: DataboxError | None
+    ingestion_id: str | None = None
+    shares: Shares = _NOT_SHARED_OUT
+
+    def at(self, index: int) -> BatchOutcome:
+        """Return it for a position in the report."""
+        shares = self.shares
+        return BatchOutcome(
+            index=index,
+            first_row=self.first_row,
+            rows=self.rows,
+            outcome=self.outcome,
+            ingestion_id=self.ingestion_id,
+            error=self.error,
+            appended=shares.appended,
+            overwritten=shares.overwritten,
+            rejected=shares.rejected,
+            uncounted=shares.uncounted,
+            unverified=shares.unverified,
+        )
 
 
 class Overtaken(DataboxError):
@@ -53,15 +81,15 @@ class Sent:
         """How many rows it has."""
         return len(self.indexes)
 
-    def outcomes(self) -> Iterator[BatchOutcome]:
-        """Yield its outcomes, so that no entry covers rows that it is not about."""
+    def entries(self) -> Iterator[Entry]:
+        """Yield its entries in the report, so that no entry covers rows that it is not about."""
         own = () if self.parts else self.indexes
         spans = _stretches(own) if self.apart else [own][: len(own)]
         for span, shares in zip(spans, self._dealt(spans), strict=True):
-            yield _outcome(span[0], len(span), self.outcome or "unsent", self.error, self.ingestion_id, shares)
+            yield Entry(span[0], len(span), self.outcome or "unsent", self.error, self.ingestion_id, shares)
         for group in _alike(self.left_out):
             error = Overtaken(f"{_OVERTAKEN} {group[0].error or ''}".rstrip())
-            yield _outcome(group[0].index, len(group), group[0].outcome, error)
+            yield Entry(group[0].index, len(group), group[0].outcome, error)
 
     def _dealt(self, spans: Sequence[Sequence[int]]) -> Iterator[Shares]:
         """Distribute the counts among the runs of rows. The API gives them for the whole batch, and does not say which
@@ -129,10 +157,10 @@ class Invalid:
         else:
             self._unlisted = _Invalid(index, index + 1, 1, reason, error)
 
-    def outcomes(self) -> Iterator[BatchOutcome]:
-        """Yield the entries of the report."""
+    def entries(self) -> Iterator[Entry]:
+        """Yield their entries in the report."""
         for group in self._listed:
-            yield _outcome(group.first_row, group.rows, "invalid", group.error)
+            yield Entry(group.first_row, group.rows, "invalid", group.error)
         if self._unlisted:
             rows, error = self._unlisted.rows, self._unlisted.error
             words = message(
@@ -140,7 +168,7 @@ class Invalid:
             )
             column = getattr(error, "column", None)
             first = self._unlisted.first_row
-            yield _outcome(first, rows, "invalid", InvalidRecordError(words, index=first, column=column))
+            yield Entry(first, rows, "invalid", InvalidRecordError(words, index=first, column=column))
 
 
 Error = TypeVar("Error", bound=DataboxError)
@@ -180,26 +208,3 @@ def _alike(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:
         else:
             groups.append([row])
     return groups
-
-
-def _outcome(
-    first_row: int,
-    rows: int,
-    outcome: Outcome,
-    error: DataboxError | None,
-    ingestion_id: str | None = None,
-    shares: Shares = _NOT_SHARED_OUT,
-) -> BatchOutcome:
-    return BatchOutcome(
-        index=0,
-        first_row=first_row,
-        rows=rows,
-        outcome=outcome,
-        ingestion_id=ingestion_id,
-        error=error,
-        appended=shares.appended,
-        overwritten=shares.overwritten,
-        rejected=shares.rejected,
-        uncounted=shares.uncounted,
-        unverified=shares.unverified,
-    )

@@ -6,6 +6,7 @@ continue, and finally what to report. Whatever the order of events, every row th
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 
 import attrs
 
@@ -309,11 +310,11 @@ class Run:
     ) -> IngestReport:
         """Return the report, in the order of the source."""
         parts = (self._parts[number] for sent in self._sent for number in sent.parts)
-        outcomes = [each for sent in (*self._sent, *parts) for each in sent.outcomes()]
-        outcomes += self._invalid.outcomes()
-        outcomes.sort(key=lambda outcome: outcome.first_row)
-        numbered = [attrs.evolve(outcome, index=index) for index, outcome in enumerate(outcomes)]
-        report = IngestReport.of(numbered, verify=verify, requests=requests, seconds=seconds, complete=complete)
+        entries = [entry for sent in (*self._sent, *parts) for entry in sent.entries()]
+        entries += self._invalid.entries()
+        entries.sort(key=attrgetter("first_row"))
+        outcomes = [entry.at(index) for index, entry in enumerate(entries)]
+        report = IngestReport.of(outcomes, verify=verify, requests=requests, seconds=seconds, complete=complete)
         return attrs.evolve(
             report, resent=self.resent_rows, primary_keys=primary_keys, primary_keys_assumed=keys_assumed
         )
