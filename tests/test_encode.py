@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -22,10 +22,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databox import InvalidRecordError
-from databox.ingest.encode import encode, shown
+from databox.ingest.batch import Batcher
+from databox.ingest.encode import encode as encode_alone
+from databox.ingest.encode import shown
 from databox.ingest.rows import rows_of
 
 EVERY_CASE = True
+
+
+def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tuple[bytes, bytes | None]:
+    """Encode a row alone, and as one of a batch, which takes a shorter way for most rows; both must say the same."""
+    alone: object
+    try:
+        alone = encode_alone(record, index, primary_keys)
+    except InvalidRecordError as error:
+        alone = (str(error), error.index, error.column)
+    batcher = Batcher(100, 10**9, primary_keys=primary_keys)
+    try:
+        assert batcher.add(index, record) is None
+    except InvalidRecordError as error:
+        assert alone == (str(error), error.index, error.column)
+        raise
+    batch = batcher.flush()
+    assert batch
+    assert batch.indexes == (index,)
+    assert alone == (batch.rows[0], batch.row_keys[0])
+    return batch.rows[0], batch.row_keys[0]
 
 
 class Colour(Enum):

@@ -240,13 +240,12 @@ class AsyncIngest:
 
     def _taker(self, pool: Pool[int]) -> Callable[[int, Any], Batch | None]:
         """Return a function that encodes a row, and returns the batch that it completes, or one of the signals."""
-        run, batcher, primary_keys = self._run, self._batcher, self._settings.primary_keys  # this runs for every row
+        run, batcher = self._run, self._batcher  # this runs for every row
 
         def take(index: int, record: Any) -> Batch | None:
             batch = None
             try:
-                data, key = encode(record, index, primary_keys)
-                batch = batcher.add(index, data, key)
+                batch = batcher.add(index, record)
             except InvalidRecordError as error:
                 self._invalid(index, record, error)
                 batch = PAUSE

@@ -54,7 +54,8 @@ async def until_ready(stream: socket.socket, seconds: float | None, *, writing: 
         TimeoutError: it took too long; None sets no limit.
     """
     if is_ready_soon(stream, writing=writing):
-        return await breathe()
+        await breathe()
+        return
     with anyio.fail_after(seconds):
         await (anyio.wait_writable(stream) if writing else anyio.wait_readable(stream))
 

@@ -28,7 +28,8 @@ T = TypeVar("T")
 
 READ_AT_ONCE = 16_384
 EVENTS_AT_ONCE = 50
-_KEY_HEADER = KEY_HEADER.encode()
+_KEY_HEADER = f"{KEY_HEADER}: ".encode()
+_END = h11.EndOfMessage()
 _UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK)}
 
 
@@ -88,11 +89,11 @@ class Connection:
         body = exchange.body or b""
         request = _request(exchange.method, self._origin, exchange.target, tuple(exchange.request_headers().items()))
         head = (self._http.send(request) or b"").removesuffix(b"\r\n")
-        self._http.send(h11.EndOfMessage())
+        self._http.send(_END)
         if body or exchange.method in ("POST", "PUT", "PATCH"):
             head += b"content-length: %d\r\n" % len(body)
         # Head and body go in one packet. The key is inserted last, in a view whose repr does not show it.
-        rest = memoryview(b"%b%b: %b\r\n\r\n%b" % (head, _KEY_HEADER, key.reveal().encode("ascii"), body))
+        rest = memoryview(b"".join((head, _KEY_HEADER, key.reveal().encode("ascii"), b"\r\n\r\n", body)))
         exchange.leaves()
         while rest:
             rest = rest[_done(self._stream, exchange, partial(self._stream.send, rest), writing=True) :]
@@ -111,7 +112,7 @@ class Connection:
                 answer += event.data
                 exchange.check_size(len(answer))
             elif isinstance(event, h11.Response):
-                exchange.begin_answer(event.status_code, list(event.headers))
+                exchange.begin_answer(event.status_code, event.headers.raw_items())
         exchange.answer = bytes(answer)
 
     def _read(self, exchange: Exchange) -> None:

@@ -12,7 +12,6 @@ from databox.cli.output import counted
 from databox.cli.progress_line import duration
 from databox.cli.summary import changed, changed_document
 from databox.cli.terminal import Terminal
-from databox.ingest.encode import encode
 from databox.ingest.settings import Settings
 from databox.limit.rate import least_seconds
 
@@ -84,7 +83,7 @@ def estimate(inputs: Inputs, settings: Settings, limit: RateLimit | None) -> Est
     for index, row in enumerate(inputs):
         rows += 1
         try:
-            batch = batcher.add(index, *encode(row, index, settings.primary_keys))
+            batch = batcher.add(index, row)
         except InvalidRecordError as error:
             invalid += 1
             problems += [words(error)] if len(problems) < _LISTED else []

@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Container, Iterable, Sequence
 from itertools import takewhile
+from typing import Any
 
 import attrs
+from orjson import dumps
 
 from databox.api.documented import MAX_RECORDS
 from databox.errors import InvalidRecordError
-from databox.ingest.encode import encode
+from databox.ingest.encode import are_finite, are_simple, encode, key_of
 from databox.misuse import ArgumentTypeError, ArgumentValueError
 from databox.wording import Message, message, row_at
 
@@ -96,15 +98,18 @@ class End:
 
 
 class Batcher:
-    """Collects rows until no more fit in one request.
+    """Encodes rows, and collects them until no more fit in one request.
 
     Args:
         batch_size: rows per request, 1 to 100.
         max_batch_bytes: the maximum size of a request body, in bytes.
         ends: where the batches of earlier runs ended; these boundaries are kept.
+        primary_keys: the columns that identify a row.
     """
 
-    def __init__(self, batch_size: int, max_batch_bytes: int, ends: Iterable[End] = ()) -> None:
+    def __init__(
+        self, batch_size: int, max_batch_bytes: int, ends: Iterable[End] = (), primary_keys: Sequence[str] = ()
+    ) -> None:
         for name, value in (("batch_size", batch_size), ("max_batch_bytes", max_batch_bytes)):
             if not isinstance(value, int) or isinstance(value, bool):
                 raise ArgumentTypeError(f"{name} must be an int, not {type(value).__name__}.")
@@ -112,6 +117,7 @@ class Batcher:
             raise ArgumentValueError(f"batch_size must be 1 to {MAX_RECORDS}, the API's limit, not {batch_size}.")
         if max_batch_bytes < 64:
             raise ArgumentValueError(f"max_batch_bytes must be at least 64, not {max_batch_bytes}.")
+        self._primary_keys = primary_keys
         self._size = batch_size
         self._max_bytes = max_batch_bytes
         self._held: list[_Row] = []
@@ -121,18 +127,36 @@ class Batcher:
         self._end = next(self._ends, None)
         self._complete = False
 
-    def add(self, index: int, row: bytes, key: bytes | None) -> Batch | None:
-        """Add a row; return the batch that it completes, with or without the row, if any.
+    def add(self, index: int, record: object) -> Batch | None:
+        """Encode a row and add it; return the batch that it completes, with or without the row, if any.
 
         Raises:
-            InvalidRecordError: the row alone is larger than the maximum.
+            InvalidRecordError: the row cannot be encoded, or is larger than the maximum on its own.
         """
+        # Nearly every row has only values that orjson encodes as intended. It is encoded here, since a further call for
+        # each would take noticeably longer.
+        row: dict[Any, Any] | None = record if type(record) is dict else None  # pyright: ignore[reportUnknownVariableType]
+        data: bytes | None = None
+        if row:
+            values = row.values()
+            try:
+                if are_simple(map(type, values)) and are_finite(values):
+                    data = dumps(row)
+            except (TypeError, ValueError):
+                data = None  # an integer of more than 64 bits, or a name that is not text
+        if row and data is not None:
+            key = key_of(row, index, self._primary_keys) if self._primary_keys else None
+        else:
+            data, key = encode(record, index, self._primary_keys)
         if self._end is None and not self._complete:  # as for nearly every row: there is room for it and for more
-            total = self._bytes + len(row) + 1
+            total = self._bytes + len(data) + 1
             if total <= self._max_bytes and len(self._held) < self._size - 1:
                 self._bytes = total
-                self._held.append((index, row, key))
+                self._held.append((index, data, key))
                 return None
+        return self._added(index, data, key)
+
+    def _added(self, index: int, row: bytes, key: bytes | None) -> Batch | None:
         while self._end is not None and index >= self._end.row:
             self._end = next(self._ends, None)
             self._complete = True

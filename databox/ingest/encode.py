@@ -20,7 +20,7 @@ from databox.ingest.keys import as_key
 from databox.ingest.rows import as_mapping
 from databox.wording import Message, message, row_at, setting, words_of
 
-__all__ = ["encode", "shown"]
+__all__ = ["are_finite", "are_simple", "encode", "key_of", "shown"]
 
 _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 _SIMPLE = frozenset({str, int, float, bool, type(None), date, UUID})
@@ -29,7 +29,9 @@ _AS_THEY_ARE = _SIMPLE - {int, float}
 _ZONES = frozenset({timezone, ZoneInfo})
 _MINUTE = timedelta(minutes=1)
 _INFINITIES = frozenset({math.inf, -math.inf})
-_are_simple, _are_finite, dumps = _SIMPLE.issuperset, _INFINITIES.isdisjoint, orjson.dumps
+are_simple = _SIMPLE.issuperset
+"""Whether orjson accepts values of some types as intended, unless they are infinite, which it would turn into null."""
+are_finite = _INFINITIES.isdisjoint
 _NULL = Message("None", "null")
 _INFINITE = message("is infinite, which JSON cannot represent. Send ", _NULL, " or a finite number")
 _NO_TYPE = ", for which the API has no type. Send seconds, or text"
@@ -61,25 +63,23 @@ def encode(record: object, index: int, primary_keys: Sequence[str] = ()) -> tupl
     """
     try:
         row: dict[Any, Any] = record if type(record) is dict else _fields(record, index)  # pyright: ignore[reportUnknownVariableType]
-        values = row.values()
-        # Nearly all rows contain only values that orjson accepts unchanged, and need no check of each value.
-        # orjson would turn infinity into null.
-        if row and _are_simple(map(type, values)) and _are_finite(values):
-            try:
-                data = dumps(row)
-            except (TypeError, ValueError):  # an integer of more than 64 bits, or a name that is not text
-                row, data = _looked_at(row, index)
-        else:
-            row, data = _looked_at(row, index)
+        row, data = _looked_at(row, index)
     except (InvalidRecordError, MemoryError):
         raise
     except Exception as error:  # a row may be any object, whose code runs here
         raise InvalidRecordError(
             message(row_at(index, "Row"), f" cannot be read: {_raised(error)}."), index=index
         ) from error
-    if not primary_keys:
-        return data, None
-    return data, orjson.dumps([_key_part(row, name, index) for name in primary_keys], option=_OPTIONS)
+    return data, key_of(row, index, primary_keys) if primary_keys else None
+
+
+def key_of(row: dict[Any, Any], index: int, primary_keys: Sequence[str]) -> bytes:
+    """Return the key of a row of plain types.
+
+    Raises:
+        InvalidRecordError: it lacks a value in a key column.
+    """
+    return orjson.dumps([_key_part(row, name, index) for name in primary_keys], option=_OPTIONS)
 
 
 def shown(record: object) -> str:

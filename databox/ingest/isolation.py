@@ -135,13 +135,17 @@ class Isolation:
         """The quarters that were refused, and then perhaps a single row."""
         self._decided = False
         """Whether it is known that the refusal is not about the request."""
-        self._pending: list[Part] = [whole]
-        self._ended: list[tuple[Part, Answer]] = []
+        self._parts: tuple[tuple[Part, Answer | None], ...] = ((whole, None),)
+        """All its rows, in order; None for those still to be sent. Replaced as a whole, since other threads read it."""
 
     @property
     def pending(self) -> int:
         """How many parts are still to be sent."""
         return len(self._pending)
+
+    @property
+    def _pending(self) -> list[Part]:
+        return [part for part, answer in self._parts if answer is None]
 
     def next(self) -> Part | None:
         """Return the part to send now; None if there is none left."""
@@ -186,19 +190,18 @@ class Isolation:
 
     def rest(self) -> tuple[tuple[Part, Answer], ...]:
         """Return the outcome of each part, including those that were not sent by themselves, in row order."""
-        ended = list(self._ended)
-        known = {part.number for part, _ in ended}
-        # Possibly from another thread: a part is first added to the ended ones, and then removed from the pending ones.
-        waiting = (part for part in list(self._pending) if part.number not in known)
-        ended += [(part, Answer(error=part.error or part.attempts.lost, open=part.attempts.open)) for part in waiting]
-        return tuple(sorted(ended, key=lambda each: each[0].batch.first_row))
+        return tuple(
+            (part, answer or Answer(error=part.error or part.attempts.lost, open=part.attempts.open))
+            for part, answer in self._parts
+        )
 
     def _is_about_all(self) -> bool:
         """Whether all parts are refused with the same message, which names no row or column."""
         errors = [part.error for part in self._refused if part.error]
         if len(errors) < 4:
             return False
-        same = len({_words_of(error) for error in errors}) == 1 and not any(map(_is_accepted, self._ended))
+        accepted = any(answer and answer.ingestion_id is not None for _, answer in self._parts)
+        same = len({_words_of(error) for error in errors}) == 1 and not accepted
         if not same or names_rows(errors[0], self._whole.batch):
             self._decided = True
             return False
@@ -206,16 +209,15 @@ class Isolation:
         return len(errors) > 4 or largest == 1 or not isinstance(errors[0], RequestTooLargeError)
 
     def _fails_whole(self, error: APIError) -> tuple[Answer, list[Replaced]]:
-        parts = [*(part for part, _ in self._ended), *self._pending]
+        parts = tuple(part for part, _ in self._parts)
         open_ = self._whole.attempts.open or any(part.attempts.open for part in parts)
         answer = Answer(error=amended(error, _ABOUT_ALL), open=open_)
         self._budget.spend(-self._found)
-        self._ended, self._pending = [(self._whole, answer)], []
-        return answer, [Replaced(tuple(parts), (self._whole,))]
+        self._parts = ((self._whole, answer),)
+        return answer, [Replaced(parts, (self._whole,))]
 
     def _ends(self, part: Part, answer: Answer) -> Answer:
-        self._ended.append((part, answer))
-        self._pending.remove(part)
+        self._put(part, (part, answer))
         return answer
 
     def _split(self, part: Part, first: int) -> Replaced:
@@ -231,15 +233,15 @@ class Isolation:
             )
             for places in ((0, start), (start, part.whole.indexes[-1] + 1))
         )
-        place = self._pending.index(part)
-        self._pending = [*self._pending[:place], *halves, *self._pending[place + 1 :]]
+        self._put(part, *((half, None) for half in halves))
         return Replaced((part,), halves)
+
+    def _put(self, part: Part, *others: tuple[Part, Answer | None]) -> None:
+        """Put others in the place of a part."""
+        place = next(place for place, (each, _) in enumerate(self._parts) if each is part)
+        self._parts = (*self._parts[:place], *others, *self._parts[place + 1 :])
 
 
 def _rank(part: Part) -> int:
     """All quarters go first, which may show that the request is at fault; then part by part, within the budget."""
     return min(part.depth, QUARTERS + 1)
-
-
-def _is_accepted(ended: tuple[Part, Answer]) -> bool:
-    return ended[1].ingestion_id is not None

@@ -69,7 +69,7 @@ class Sent:
     outcome: Outcome | None = None
     ingestion_id: str | None = None
     error: DataboxError | None = None
-    shares: Shares = attrs.field(factory=Shares)
+    shares: Shares = _NOT_SHARED_OUT
     rejected: frozenset[int] = frozenset()
     ask: bool = True
     """Whether the ingestion's counts apply to its rows."""

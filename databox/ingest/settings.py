@@ -127,4 +127,4 @@ class Settings:
 
     def batcher(self, ends: Iterable[End] = ()) -> Batcher:
         """Return the object that splits rows into batches."""
-        return Batcher(self.batch_size, self.max_batch_bytes, ends)
+        return Batcher(self.batch_size, self.max_batch_bytes, ends, self.primary_keys)

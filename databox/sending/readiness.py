@@ -7,7 +7,7 @@ import time
 
 __all__ = ["is_ready", "is_ready_soon"]
 
-SOON = 0.00005
+SOON = 0.0001
 """How long to look before going to sleep, in seconds. An answer from the same machine takes about as long, and sleeping
 until it arrives takes twice as long."""
 
