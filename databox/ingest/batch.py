@@ -147,7 +147,7 @@ class Batcher:
         if row and data is not None:
             key = key_of(row, index, self._primary_keys) if self._primary_keys else None
         else:
-            data, key = encode(record, index, self._primary_keys)
+            data, key = encode(record, index, self._primary_keys)  # pyright: ignore[reportUnknownArgumentType]
         if self._end is None and not self._complete:  # as for nearly every row: there is room for it and for more
             total = self._bytes + len(data) + 1
             if total <= self._max_bytes and len(self._held) < self._size - 1:

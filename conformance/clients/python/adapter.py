@@ -157,12 +157,12 @@ def limits(given: Json) -> Json:
 
 def batches(given: Json) -> Json:
     batcher = Batcher(given["batch_size"], given["max_batch_bytes"])
-    rows = [each["json"].encode() for each in given["rows"] for _ in range(each.get("times", 1))]
+    rows = [json.loads(each["json"]) for each in given["rows"] for _ in range(each.get("times", 1))]
     made: list[Batch | None] = []
     invalid = []
     for index, row in enumerate(rows):
         try:
-            made.append(batcher.add(index, row, None))
+            made.append(batcher.add(index, row))
         except InvalidRecordError:
             invalid.append(index)
     made.append(batcher.flush())
