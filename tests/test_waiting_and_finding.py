@@ -264,6 +264,8 @@ def sent(
             old = sorted(index for each in change.old for index in each.batch.indexes)
             assert old == sorted(index for each in change.new for index in each.batch.indexes)
             known |= {each.number: each.batch for each in change.new}
+        # Whenever a run is interrupted, each row is in one part.
+        assert [index for each, _ in isolation.rest() for index in each.batch.indexes] == list(places)
     return isolation, requests, stored
 
 

@@ -1,5 +1,6 @@
 """Between client and server: TLS, reused connections, answers that arrive early."""
 
+import json
 import os
 import socket
 import ssl
@@ -15,7 +16,7 @@ import trustme
 from databox import APIConnectionError, APITimeoutError, RateLimit, RequestTooLargeError
 from databox.sandbox import Sandbox
 from tests.drive import Driver
-from tests.scripted import ScriptedServer, answer, head, reset, secured, tls_for, wire
+from tests.scripted import ScriptedServer, answer, head, pieces, reset, secured, tls_for, wire
 from tests.slow_door import SlowDoor
 
 EVERY_CONNECTION = True
@@ -256,6 +257,33 @@ def test_host_names_and_ports_reach_the_server(driver: Driver, server: ScriptedS
     assert server.requests[0].headers["host"] == f"localhost:{port}"
     assert server.requests[0].target == "/prefix/v1/accounts"
     assert server.requests[0].headers["user-agent"].startswith("databox-sdk/")
+
+
+def test_each_request_has_the_length_of_its_own_body(driver: Driver, server: ScriptedServer) -> None:
+    """The head of a request is checked once, and then used for others like it."""
+    server.will(OK)
+    client = driver.client(KEY, server.url)
+    bodies: list[Any] = [{"a": 1}, {"a": "x" * 50_000}, None, {}, {"a": 1}]
+    for method in ("POST", "PUT", "GET", "DELETE"):
+        for body in bodies:
+            client.request(method, "/v1/x", json=body)
+    sent = [(request.method, request.headers, request.body) for request in server.requests]
+    assert [json.loads(body) if body else None for _, _, body in sent] == bodies * 4
+    for method, headers, body in sent:
+        length = headers.get("content-length")
+        assert length == (str(len(body)) if body or method in {"POST", "PUT"} else None)
+        assert headers["x-api-key"] == KEY
+        assert headers.get("content-type") == ("application/json" if body else None)
+
+
+def test_a_system_without_poll(driver: Driver, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has only `select`."""
+    monkeypatch.delattr("select.poll")
+    found = head(200, {"content-length": "26"}) + b'{"accounts": [{"id": 17}]}'
+    server.will(pieces(b"", found, pause=0.05), wire(b""))
+    assert [account.id for account in driver.client(KEY, server.url).accounts.list().items] == [17]
+    with pytest.raises(APITimeoutError):
+        driver.client(KEY, server.url, timeout=0.2, max_retries=0).accounts.list()
 
 
 def test_making_a_client_opens_nothing(driver: Driver) -> None:
