@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Container, Iterable, Sequence
+from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
@@ -82,7 +83,7 @@ class Batch:
         """The request's body."""
         return body_of(self.rows)
 
-    @property
+    @cached_property
     def keys(self) -> frozenset[bytes]:
         """The keys of its rows; empty without primary keys."""
         return frozenset(filter(None, self.row_keys))
