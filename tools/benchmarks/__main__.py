@@ -22,7 +22,7 @@ from databox import Databox, RateLimit, read_records
 from tools.benchmarks import contestants, readers
 from tools.benchmarks.server import running, stats
 
-ROUNDS = 7
+ROUNDS = 15
 ROWS = 20_000
 
 Contestant = Callable[[str, int], int]
