@@ -437,6 +437,12 @@ def test_a_row_that_cannot_be_read_is_invalid() -> None:
     assert caught.value.index == 3
 
 
+def test_a_value_of_a_plain_type_that_cannot_be_read_is_invalid() -> None:
+    with pytest.raises(InvalidRecordError, match=r"^Row 3 cannot be read: AttributeError: .*'int'\.$") as caught:
+        encode({"id": UUID.__new__(UUID)}, 3)  # as left behind by whatever failed to restore it
+    assert caught.value.index == 3
+
+
 @pytest.mark.parametrize(
     ("record", "text"),
     [

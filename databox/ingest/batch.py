@@ -143,8 +143,8 @@ class Batcher:
             try:
                 if are_simple(map(type, values)) and are_finite(values):
                     data = dumps(row)
-            except (TypeError, ValueError):
-                data = None  # an integer of more than 64 bits, or a name that is not text
+            except (TypeError, ValueError, AttributeError, RuntimeError):
+                data = None  # `encode` converts it or says why it cannot; errors of signal handlers are not for it
         if row and data is not None:
             key = key_of(row, index, self._primary_keys) if self._primary_keys else None
         else:
