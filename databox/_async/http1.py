@@ -125,7 +125,7 @@ class AsyncConnection:
 def _request(method: str, origin: Origin, target: str, headers: tuple[tuple[str, str], ...]) -> h11.Request:
     """The head of a request as far as h11 checks it: without the key, and the length, which is that of the body.
 
-    A run sends the same head again and again, and h11 needs longer to check one than for anything else.
+    A run sends the same head again and again, and h11 needs longer to check one than to write it.
     """
     return h11.Request(method=method, target=origin.target(target), headers=[("host", origin.authority), *headers])
 
