@@ -30,8 +30,9 @@ _ZONES = frozenset({timezone, ZoneInfo})
 _MINUTE = timedelta(minutes=1)
 _INFINITIES = frozenset({math.inf, -math.inf})
 are_simple = _SIMPLE.issuperset
-"""Whether orjson accepts values of some types as intended, unless they are infinite, which it would turn into null."""
+"""Whether orjson writes values of some types as intended, if they are finite."""
 are_finite = _INFINITIES.isdisjoint
+"""Whether no value is infinite, which orjson would write as null."""
 _NULL = Message("None", "null")
 _INFINITE = message("is infinite, which JSON cannot represent. Send ", _NULL, " or a finite number")
 _NO_TYPE = ", for which the API has no type. Send seconds, or text"
