@@ -11,7 +11,7 @@ from weakref import WeakSet
 import httpx
 
 from databox._async.httpx_client import AsyncHttpxConnections
-from databox._async.runtime import HttpClient
+from databox._async.runtime import HttpClient, breathe
 from databox.config import Config
 from databox.forks import renewed_in_children
 from databox.sending.environment import certificates_for, proxy_for
@@ -80,6 +80,7 @@ class AsyncConnections:
             httpx.RequestError: the answer did not arrive completely.
             TimeoutError: it did not arrive in time.
         """
+        await breathe()  # answers may arrive so soon that nothing else waits; a task cancelled here has sent nothing
         exchange.begin()
         connection = self._idle_connection() or await self._new_connection(exchange)
         try:

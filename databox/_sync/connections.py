@@ -12,7 +12,7 @@ from weakref import WeakSet
 import httpx
 
 from databox._sync.httpx_client import HttpxConnections
-from databox._sync.runtime import HttpClient
+from databox._sync.runtime import HttpClient, breathe
 from databox.config import Config
 from databox.forks import renewed_in_children
 from databox.sending.environment import certificates_for, proxy_for
@@ -81,6 +81,7 @@ class Connections:
             httpx.RequestError: the answer did not arrive completely.
             TimeoutError: it did not arrive in time.
         """
+        breathe()  # answers may arrive so soon that nothing else waits; a task cancelled here has sent nothing
         exchange.begin()
         connection = self._idle_connection() or self._new_connection(exchange)
         try:

@@ -14,6 +14,7 @@ import pytest
 
 from databox import AsyncDatabox, Databox
 from databox.sandbox import Sandbox
+from tests.scripted import ScriptedServer
 
 BACKENDS = ["asyncio", "trio"]
 UVLOOP = sys.platform != "win32"
@@ -105,6 +106,27 @@ def test_a_loop_that_was_stopped_in_the_middle_harms_nobody(box: Sandbox) -> Non
             asyncio.run(hurry())
         assert len(asyncio.run(client.accounts.list()).items) == 3
     asyncio.run(client.aclose())
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_cancelled_task_sends_no_further_request(backend: str, way: str) -> None:
+    """Even if answers arrive so soon that nothing waits: otherwise no time-out or Ctrl-C would end such a task."""
+
+    async def work() -> None:
+        http_client = WAYS[way]()
+        async with AsyncDatabox("test-key-0123456789", server.url, http_client=http_client, rate_limit=None) as client:
+            await client.request("GET", "/v1/x")  # leaves a connection that need not be waited for
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await client.request("POST", "/v1/x")
+            await client.request("GET", "/v1/x")
+        if http_client:
+            await http_client.aclose()
+
+    with ScriptedServer() as server:
+        anyio.run(work, backend=backend)
+    assert [request.method for request in server.requests] == ["GET", "GET"]
 
 
 def test_the_synchronous_client_in_a_running_loop(box: Sandbox) -> None:
