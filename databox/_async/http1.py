@@ -20,6 +20,7 @@ from databox._async.runtime import Address, breathe, lookup, until_ready
 from databox.config import KEY_HEADER
 from databox.secret import Secret
 from databox.sending.exchange import LARGEST_HEAD, Exchange, Origin
+from databox.sending.readiness import Look
 
 __all__ = ["AsyncConnection", "open_connection"]
 
@@ -38,6 +39,7 @@ class AsyncConnection:
     def __init__(self, stream: socket.socket, origin: Origin) -> None:
         self._stream = stream
         self._origin = origin
+        self._look = Look()
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD)
         self.idle_since = 0.0
         """When its last exchange ended, on the monotonic clock."""
@@ -99,7 +101,9 @@ class AsyncConnection:
 
     async def _receive(self, exchange: Exchange) -> None:
         answer, count = bytearray(), 0
+        self._look.begin(self._stream)
         await self._read(exchange)
+        self._look.end()
         while type(event := self._http.next_event()) is not h11.EndOfMessage:
             count += 1
             if not count % EVENTS_AT_ONCE:  # if data never runs out, nothing ever waits, but other tasks need a turn

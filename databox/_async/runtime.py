@@ -12,7 +12,6 @@ import anyio.to_thread
 import httpx
 
 from databox.hosts import is_address
-from databox.sending.readiness import is_ready_soon
 
 __all__ = [
     "Address",
@@ -53,9 +52,6 @@ async def until_ready(stream: socket.socket, seconds: float | None, *, writing: 
     Raises:
         TimeoutError: it took too long; None sets no limit.
     """
-    if is_ready_soon(stream, writing=writing):
-        await breathe()
-        return
     with anyio.fail_after(seconds):
         await (anyio.wait_writable(stream) if writing else anyio.wait_readable(stream))
 

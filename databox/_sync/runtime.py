@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import httpx
 
 from databox.hosts import is_address
-from databox.sending.readiness import is_ready, is_ready_soon
+from databox.sending.readiness import is_ready
 
 __all__ = [
     "Address",
@@ -51,7 +51,7 @@ def until_ready(stream: socket.socket, seconds: float | None, *, writing: bool) 
     Raises:
         TimeoutError: it took too long; None sets no limit.
     """
-    if not (is_ready_soon(stream, writing=writing) or is_ready(stream, seconds, writing=writing)):
+    if not is_ready(stream, seconds, writing=writing):
         raise TimeoutError
 
 

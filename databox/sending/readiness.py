@@ -5,7 +5,7 @@ import select
 import socket
 import time
 
-__all__ = ["is_ready", "is_ready_soon"]
+__all__ = ["Look", "is_ready"]
 
 SOON = 0.0001
 """How long to look before going to sleep, in seconds. An answer from the same machine takes about as long, and sleeping
@@ -22,10 +22,23 @@ def is_ready(stream: socket.socket, seconds: float | None, *, writing: bool) -> 
     return any(select.select([] if writing else [stream], writes, writes, seconds))
 
 
-def is_ready_soon(stream: socket.socket, *, writing: bool) -> bool:
-    """Whether a socket can be read, or written, now or in a moment."""
-    end = time.monotonic() + SOON
-    while not (ready := is_ready(stream, 0, writing=writing)):
-        if time.monotonic() > end:
-            break
-    return ready
+class Look:
+    """Looks for an answer for a moment before its caller goes to sleep, as long as answers arrive that soon.
+
+    Those of a distant server never do: looking for them would only keep an event loop, with all its tasks, from
+    anything else.
+    """
+
+    def __init__(self) -> None:
+        self._pays = True
+        self._began = 0.0
+
+    def begin(self, stream: socket.socket) -> None:
+        """Wait for a moment until the socket can be read, if the last answer arrived in a moment."""
+        self._began = now = time.monotonic()
+        while self._pays and now - self._began < SOON and not is_ready(stream, 0, writing=False):
+            now = time.monotonic()
+
+    def end(self) -> None:
+        """Record that the answer arrived, whether found by looking or after sleeping."""
+        self._pays = time.monotonic() - self._began < 5 * SOON

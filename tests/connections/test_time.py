@@ -16,6 +16,7 @@ from databox import APIConnectionError, APITimeoutError
 from databox._async.http1 import READ_AT_ONCE, AsyncConnection
 from databox.secret import Secret
 from databox.sending.exchange import Exchange, Origin
+from databox.sending.readiness import Look
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, Step, answer, head
 
@@ -296,3 +297,17 @@ def test_look_ups_that_hang_hold_up_nobody_else(
             assert driver.client(KEY, f"http://{host}:{port}", timeout=10.0).accounts.list().items == ()
     finally:
         end.set()
+
+
+def test_answers_that_take_long_are_not_looked_for() -> None:
+    """Otherwise many tasks that wait for a distant server would block their event loop by turns."""
+    look = Look()
+    here, there = socket.socketpair()
+    with closing(there):
+        look.begin(here)
+        time.sleep(0.01)
+        look.end()
+        here.close()
+    look.begin(here)
+    with pytest.raises(ValueError, match="descriptor"):
+        Look().begin(here)
