@@ -26,6 +26,7 @@ import databox.ingest.patience
 import databox.ingest.settle
 import databox.sending.retry
 from databox import AsyncDatabox, Databox, DataboxError
+from tests.programs import unmeasured
 
 KEYS = 7
 """How many different keys an input has."""
@@ -287,7 +288,8 @@ class Forks:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-W", "error", "-m", "tests.schedules"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, env=unmeasured(), stdin=pipe, stdout=pipe, text=True)
         return self
 
     def __exit__(self, *_: object) -> None:

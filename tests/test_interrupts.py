@@ -4,7 +4,6 @@ import asyncio
 import dis
 import gc
 import json
-import os
 import signal
 import socket
 import sqlite3
@@ -29,6 +28,7 @@ import databox
 from databox import AsyncDatabox, Databox, IngestReport
 from databox.sandbox import Fault, Sandbox
 from tests.marks import first, slow
+from tests.programs import unmeasured
 from tests.sandbox.http import ask
 from tests.scripted import Received, ScriptedServer, Step, head, pieces
 from tests.test_ingest import adds_up, ingestions, rows, stored
@@ -86,7 +86,7 @@ PROGRAMS = {"sync": BLOCKED, "asyncio": BLOCKED_ASYNC + UNDER_ASYNCIO, "trio": B
 
 def program(box: Sandbox, source: str, *arguments: str) -> "subprocess.Popen[str]":
     """Start a program that uses the sandbox."""
-    environ = os.environ | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
+    environ = unmeasured(DATABOX_API_KEY=box.api_key, DATABOX_API_URL=box.url)
     command = [sys.executable, "-W", "error", "-c", source, *arguments]
     return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -1,6 +1,5 @@
 """Ctrl-C at any moment of a synchronous request: later requests work as if nothing had happened."""
 
-import os
 import subprocess
 import sys
 
@@ -8,6 +7,7 @@ import pytest
 
 from databox.sandbox import Sandbox
 from tests.marks import slow
+from tests.programs import unmeasured
 
 PROGRAM = """
 import random, signal, sys
@@ -37,10 +37,9 @@ print(interrupted)
 @pytest.mark.parametrize("longest", [0.0003, *slow([0.003])])
 def test_interrupts_of_the_synchronous_client(box: Sandbox, longest: float) -> None:
     """If an interrupt left a lock locked, that would stop the next request of all clients with the key."""
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    done = subprocess.run(  # an interrupt while coverage measures leaves a lock of its own locked
+    done = subprocess.run(
         [sys.executable, "-c", PROGRAM, box.api_key, box.url, str(longest)],
-        env=unmeasured,
+        env=unmeasured(),
         capture_output=True,
         text=True,
         timeout=120,
