@@ -1,8 +1,8 @@
 """However the API is described, the generated code matches the description and sends the same."""
 
 import copy
+import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +120,9 @@ def test_a_request_field_that_is_gone_fails_the_types_and_the_check(tmp_path: Pa
 
 @pytest.mark.slow
 def test_it_takes_no_time_to_speak_of(project: Project) -> None:
-    began = time.monotonic()
+    before = sum(os.times()[:4])  # of the processor, with that of programs it starts: other work slows the clock only
     assert generate([], project) == 0
-    assert time.monotonic() - began < 15
+    assert sum(os.times()[:4]) - before < 15
 
 
 @pytest.mark.slow
