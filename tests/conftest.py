@@ -38,6 +38,17 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
 
 
+@pytest.fixture(autouse=True)
+def signals_are_left_alone() -> Iterator[None]:
+    """Whoever calls us in their own process keeps their handlers, and so do the tests that come next."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    after = {number: signal.getsignal(number) for number in before}
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert after == before
+
+
 @pytest.fixture
 def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
     """Run the test once with each client; `pytest_generate_tests` decides which ones."""

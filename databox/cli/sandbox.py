@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from databox.cli.signals import handled
 from databox.cli.terminal import console, echo_error
 from databox.sandbox import Sandbox
 
@@ -43,29 +44,28 @@ def sandbox(
     def interrupted(number: int, frame: object) -> None:
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupted)
-    try:
-        box = Sandbox(
-            rate_limit,
-            processing_delay,
-            state,
-            port,
-            api_key,
-            processing_polls=processing_polls,
-            retry_after=retry_after,
-            host=host,
-        ).start()
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    except OSError as error:
-        echo_error(f"{host}:{port} cannot be used: {error.strerror}. Choose another with --port.")
-        raise typer.Exit(2) from None
-    with contextlib.closing(box):
-        said = console()
-        said.print(f"The sandbox listens at {box.url}. Point a client at it with:", whole=True)
-        said.print(f"export DATABOX_API_URL={box.url}", whole=True)
-        said.print(f"export DATABOX_API_KEY={shlex.quote(box.api_key)}", whole=True)
-        # A wait without an end cannot be interrupted on Windows.
-        while not stop.is_set():
-            stop.wait(0.5)
+    with handled(interrupted, signal.SIGINT, signal.SIGTERM):
+        try:
+            box = Sandbox(
+                rate_limit,
+                processing_delay,
+                state,
+                port,
+                api_key,
+                processing_polls=processing_polls,
+                retry_after=retry_after,
+                host=host,
+            ).start()
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        except OSError as error:
+            echo_error(f"{host}:{port} cannot be used: {error.strerror}. Choose another with --port.")
+            raise typer.Exit(2) from None
+        with contextlib.closing(box):
+            said = console()
+            said.print(f"The sandbox listens at {box.url}. Point a client at it with:", whole=True)
+            said.print(f"export DATABOX_API_URL={box.url}", whole=True)
+            said.print(f"export DATABOX_API_KEY={shlex.quote(box.api_key)}", whole=True)
+            # A wait without an end cannot be interrupted on Windows.
+            while not stop.is_set():
+                stop.wait(0.5)

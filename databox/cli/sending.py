@@ -1,16 +1,15 @@
 """Sending the rows of one ingest, and how that ended."""
 
-import contextlib
 import secrets
 import signal
 import tempfile
-from collections.abc import Generator
 from pathlib import Path
 
 from databox import Databox, IngestError
 from databox.cli.failures import words
 from databox.cli.inputs import Inputs
 from databox.cli.progress_line import Unreachable, Watch
+from databox.cli.signals import handled
 from databox.cli.summary import Ending, resuming
 from databox.ingest.outcomes import Overtaken
 from databox.ingest.settings import Settings
@@ -29,7 +28,8 @@ def sent(
     problem: str | None = None
     interrupted = False
     try:
-        with watch, _interruptible():
+        # A request to terminate ends it as Ctrl-C does.
+        with watch, handled(signal.default_int_handler, signal.SIGTERM):
             report = client.datasets.ingest(
                 dataset_id,
                 inputs,
@@ -86,13 +86,3 @@ def _may_fare_better(batch: BatchOutcome, report: IngestReport) -> bool:
 def _temporary_journal() -> Path:
     """A journal of our own, so that a run can be gone on with that nobody thought would need one."""
     return Path(tempfile.gettempdir()) / f"databox-{secrets.token_hex(8)}.journal"
-
-
-@contextlib.contextmanager
-def _interruptible() -> Generator[None]:
-    """Let a request to terminate end as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
