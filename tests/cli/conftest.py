@@ -2,7 +2,9 @@
 
 import io
 import json
+import logging
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -56,10 +58,15 @@ class Command:
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """The command without a key."""
     monkeypatch.setenv("COLUMNS", "100")
-    return Command(monkeypatch, capsys)
+    root = logging.getLogger()
+    handlers, level = [*root.handlers], root.level
+    yield Command(monkeypatch, capsys)
+    # It may say where its process logs, but this process has other tests to run.
+    root.handlers[:], root.level = handlers, level
+    logging.captureWarnings(False)
 
 
 @pytest.fixture
