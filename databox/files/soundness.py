@@ -27,6 +27,8 @@ _CELLS = {0x0006, 0x0201, 0x0203, 0x0204, 0x0205, 0x027E, 0x00BD, 0x00BE, 0x00D6
 _DIMENSIONS, _TEXTS, _ENCRYPTED = 0x0200, 0x00FC, 0x002F
 _DAMAGED = "is damaged. Create or download it again."
 _PROTECTED = "is protected by a password. Save it without one."
+_MANIFEST = "META-INF/manifest.xml"
+"""What an .ods consists of, and how each part is encrypted (OpenDocument 1.3, part 2)."""
 _MOST_ROWS, _MOST_COLUMNS = 65_536, 256
 """Those of an .xls."""
 
@@ -47,6 +49,8 @@ def unsound(stream: BinaryIO) -> str | None:
     if not zipfile.is_zipfile(stream):
         return None
     with zipfile.ZipFile(stream) as archive:
+        if _MANIFEST in archive.namelist() and b"encryption-data" in archive.read(_MANIFEST):
+            return _PROTECTED
         for name in archive.namelist():
             rows = columns = cells = 0
             found = _of_ods(archive, name) if name == "content.xml" else _of_xlsx(archive, name)

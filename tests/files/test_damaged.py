@@ -149,6 +149,20 @@ def repeated(columns: str, rows: str = "1") -> bytes:
     return file.getvalue()
 
 
+def encrypted(part: str) -> bytes:
+    """An .ods with a password: each of its parts is encrypted, or the whole as one."""
+    manifest = f"""<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">
+      <manifest:file-entry manifest:full-path="{part}" manifest:media-type="text/xml" manifest:size="3000">
+        <manifest:encryption-data><manifest:algorithm manifest:algorithm-name="a"/></manifest:encryption-data>
+      </manifest:file-entry></manifest:manifest>"""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", manifest)
+        archive.writestr(part, bytes(range(256)) * 12)
+    return file.getvalue()
+
+
 DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a chain in a circle": (in_a_circle, "is damaged"),
     "a stream that is longer than the file": (with_a_long_stream, "is damaged"),
@@ -158,6 +172,11 @@ DAMAGED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a password": (protected, "is protected by a password. Save it without one."),
     "a password of today": (
         lambda: in_sectors({"EncryptionInfo": bytes(80), "EncryptedPackage": bytes(5000)}, []),
+        "is protected by a password. Save it without one.",
+    ),
+    "a password of an .ods": (lambda: encrypted("content.xml"), "is protected by a password. Save it without one."),
+    "a password of an .ods as a whole": (
+        lambda: encrypted("encrypted-package"),
         "is protected by a password. Save it without one.",
     ),
     "rows beyond all bounds": (lambda: changed(0x0200, 4, b"\xff\xff\xff\xff"), "is damaged"),
