@@ -4,6 +4,7 @@ import json
 import select
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -166,6 +167,25 @@ def pieces(*parts: bytes, pause: float = 0.0, close: bool = False) -> Step:
             raise OSError
 
     return step
+
+
+def delivered(connection: socket.socket) -> None:
+    """Wait until the other side's system has all that was sent: `sendall` returns when this one has it."""
+    if not sys.platform.startswith("linux"):
+        time.sleep(0.1)  # longer than an acknowledgement may be delayed
+        return
+    import fcntl  # not on Windows
+    import termios
+
+    with suppress(OSError, ValueError):  # it is closed
+        while is_open(connection) and any(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4))):
+            time.sleep(0.001)
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Whether a connection was not reset; on Linux."""
+    established, close_wait = 1, 8
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in (established, close_wait)
 
 
 def one_packet(*parts: bytes, close: bool = False) -> Step:

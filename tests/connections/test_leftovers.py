@@ -10,7 +10,7 @@ import pytest
 
 from databox import APIError
 from tests.drive import Driver
-from tests.scripted import ScriptedServer, Step, head, one_packet, pieces, wire
+from tests.scripted import ScriptedServer, Step, delivered, head, one_packet, pieces, wire
 
 EVERY_CONNECTION = True
 KEY = "test-key-0123456789"
@@ -59,13 +59,14 @@ def test_the_next_request_gets_its_own_answer(driver: Driver, any_server: Script
         try:
             step(connection)
         finally:
+            delivered(connection)
             all_came.set()
 
     any_server.will(first_answer, wire(source(2)))
     client = driver.client(KEY, any_server.url)
     with suppress(APIError):  # some are not answers that a caller could use
         client.request("GET", "/v1/x")
-    assert all_came.wait(10)
+    assert all_came.wait(60)
     assert client.data_sources.create("Payroll").id == 2
 
 
