@@ -200,7 +200,7 @@ def test_recordings_that_no_step_makes_any_more_go(record: Record, out: Path) ->
 @pytest.mark.slow
 def test_an_open_ingestion_is_recorded_too(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(OPT_IN, "1")
-    with Sandbox(processing_delay=0.15) as box:
+    with Sandbox(processing_polls=1) as box:
         monkeypatch.setenv("DATABOX_API_KEY", box.api_key)
         assert main(["--base-url", box.url, "--out", str(out)]) == 0
     assert read(out / "get-ingestion-open.json").response.body["status"] == "processing"
