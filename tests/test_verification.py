@@ -237,7 +237,7 @@ def after(seconds: float, step: Step, barrier: threading.Barrier | None = None) 
     def later(connection: socket.socket) -> None:
         time.sleep(seconds)
         if barrier:
-            barrier.wait(10)
+            barrier.wait(60)
         step(connection)
 
     return later

@@ -33,7 +33,7 @@ SAID = {
 
 
 def run(*command: str, area: str = "report") -> int:
-    return main(["--area", area, "--timeout", "0.1" if "sleep" in str(command) else "10", "--", *command])
+    return main(["--area", area, "--timeout", "0.1" if "sleep" in str(command) else "100", "--", *command])
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
