@@ -374,7 +374,7 @@ def test_an_interrupted_command_says_so(box: Sandbox) -> None:
         while not box.requests:
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
-        said, errors = running.communicate(timeout=50)
+        said, errors = running.communicate(timeout=120)
     assert (running.returncode, errors) == (1, "Error: Interrupted.\n")
     assert json.loads(said)["status"] == "interrupted"
 

@@ -468,7 +468,7 @@ def test_an_interrupted_run_ends_with_a_summary_and_goes_on_later(
         while len(box.rows(dataset_id)) < 300:
             time.sleep(0.01)
         os.kill(running.pid, number)
-        out, err = running.communicate(timeout=50)
+        out, err = running.communicate(timeout=120)
     assert running.returncode == 1
     assert "Traceback" not in err
     document = json.loads(out)
@@ -511,7 +511,7 @@ def test_memory_does_not_grow_with_the_file() -> None:
 def test_plain_lines_and_no_bar_where_there_is_no_terminal(box: Sandbox, dataset_id: str) -> None:
     csv(Path("a.csv"), 300)
     with process(box, "dataset", "ingest", dataset_id, "a.csv") as running:
-        out, err = running.communicate(timeout=50)
+        out, err = running.communicate(timeout=120)
     assert running.returncode == 0
     assert "\x1b" not in out + err
     assert "━" not in out + err

@@ -180,7 +180,7 @@ def test_what_was_made_is_removed_after_an_interrupt(box: Sandbox, out: Path, nu
             time.sleep(0.01)
         assert sources(box) == 1
         process.send_signal(number)
-        _, said = process.communicate(timeout=50)
+        _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert said == "Nothing was written. Interrupted. What it made is removed.\n"
     assert sources(box) == 0
