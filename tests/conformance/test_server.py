@@ -95,6 +95,12 @@ def test_connections_are_refused() -> None:
             client.get("/v1/x")
 
 
+def test_a_port_at_which_connections_are_refused_is_not_given_to_others() -> None:
+    """The server will listen on it again."""
+    with serving({"refuse": 60}) as (server, _), socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", server.port))
+
+
 def test_connections_are_refused_for_a_while() -> None:
     with serving({"refuse": 0.05}, {"status": 200}, {"refuse": 0.05}, {"status": 201}) as (_, client):
         for status in (200, 201):
