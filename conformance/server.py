@@ -1,6 +1,7 @@
 """A server that follows a case's script, byte for byte if necessary, and records what arrived and when."""
 
 import json
+import os
 import re
 import socket
 import threading
@@ -60,8 +61,9 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        self._listen()
-        self._refuse_if_next()
+        self._bind()
+        if not self._refuse_if_next():
+            self._listen()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,11 +79,18 @@ class Server:
 
     # Connections
 
+    def _bind(self) -> None:
+        """Take the port. Until someone listens, connections are refused; without this, others could get it."""
+        self._listener = socket.socket()
+        if os.name == "posix":
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+
     def _listen(self) -> None:
-        listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = listener.getsockname()[1]
-        self._listener = listener
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        assert self._listener
+        self._listener.listen()
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def _close_listener(self) -> None:
         if self._listener:
@@ -128,6 +137,7 @@ class Server:
                 return False
             seconds = self._steps.pop(0)["refuse"]
             self._close_listener()
+            self._bind()
             self._refused = threading.Timer(seconds, self._open_again)
             self._refused.daemon = True
             self._refused.start()

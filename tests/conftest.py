@@ -17,6 +17,7 @@ from databox.sending.exchange import Exchange
 from tests.contract.watch import requests_are_described  # noqa: F401 - for all tests
 from tests.drive import Driver
 from tests.marks import leave_few
+from tests.ports import Port
 from tests.scripted import ScriptedServer
 
 settings.register_profile("project", deadline=None)
@@ -83,6 +84,13 @@ def server() -> Iterator[ScriptedServer]:
     """A server that answers what the test says, byte for byte."""
     with ScriptedServer() as server:
         yield server
+
+
+@pytest.fixture
+def closed_port() -> Iterator[Port]:
+    """A port on which nobody listens, as long as the test runs."""
+    with Port() as port:
+        yield port
 
 
 @pytest.fixture(scope="session")

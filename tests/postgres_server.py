@@ -4,7 +4,6 @@ import glob
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,6 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import pytest
+
+from tests.ports import Port
 
 __all__ = ["NEEDS_POSTGRES", "PASSWORD", "PostgresServer"]
 
@@ -49,8 +50,8 @@ class PostgresServer:
     """Run a server in a directory of its own for the duration of the `with` block."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self._reserved = Port()
+        self.port = self._reserved.number
         self._options: dict[str, Any] = {"cwd": "/"}
         user = _user()
         # Not in pytest's directory, which another user cannot enter.
@@ -87,7 +88,7 @@ class PostgresServer:
         self._process = subprocess.Popen(
             [*command, "-F"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._options
         )
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while subprocess.run([f"{programs}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode:
             if time.monotonic() > end:
                 raise TimeoutError("PostgreSQL does not start.")
@@ -99,5 +100,6 @@ class PostgresServer:
     ) -> None:
         if self._process:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(60)
+        self._reserved.close()
         shutil.rmtree(self._directory, ignore_errors=True)

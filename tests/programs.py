@@ -2,7 +2,15 @@
 
 import os
 
-__all__ = ["unmeasured"]
+__all__ = ["PEAK", "unmeasured"]
+
+PEAK = """
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+"""
+"""The most memory that a program has had so far, in kilobytes. `ru_maxrss` begins with that of the process that started
+it, and tells nothing in a suite that has grown larger than the program."""
 
 
 def unmeasured(**more: str) -> dict[str, str]:

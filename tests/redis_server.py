@@ -1,14 +1,19 @@
 """A real Redis server on a free loopback port."""
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pytest
+
+from tests.ports import Port
 
 __all__ = ["NEEDS_REDIS", "RedisServer"]
 
@@ -21,8 +26,7 @@ class RedisServer:
     """A server that keeps its data in a directory across restarts, for the duration of the `with` block."""
 
     def __init__(self, directory: Path, password: str | None = None) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = Port()
         self._directory = directory
         self._password = password
         self._process: subprocess.Popen[bytes] | None = None
@@ -31,17 +35,17 @@ class RedisServer:
     def url(self) -> str:
         """The address for clients."""
         login = f":{self._password}@" if self._password else ""
-        return f"redis://{login}127.0.0.1:{self._port}/0"
+        return f"redis://{login}127.0.0.1:{self._port.number}/0"
 
     def start(self) -> None:
         """Start serving; return when it answers."""
-        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._directory)]
+        options = ["--port", str(self._port.number), "--bind", "127.0.0.1", "--dir", str(self._directory)]
         options += ["--save", "", "--appendonly", "yes", *(["--requirepass", self._password] if self._password else [])]
         self._process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
-                socket.create_connection(("127.0.0.1", self._port), 1).close()
+                socket.create_connection(("127.0.0.1", self._port.number), 1).close()
             except OSError:
                 time.sleep(0.02)
             else:
@@ -52,13 +56,23 @@ class RedisServer:
         """Stop serving."""
         if self._process:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Let it answer nobody during the block."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def ask(self, *command: str) -> str:
         """Return the server's answer to a command, sent with its own client."""
-        program = ["redis-cli", "-p", str(self._port), *command]
-        return subprocess.run(program, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        program = ["redis-cli", "-p", str(self._port.number), *command]
+        return subprocess.run(program, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
     def __enter__(self) -> Self:
         self.start()
@@ -68,3 +82,4 @@ class RedisServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        self._port.close()

@@ -242,11 +242,7 @@ def drip(data: bytes, pause: float) -> Step:
     return step
 
 
-def silence(seconds: float) -> Step:
-    """Send nothing for a while, then close."""
-
-    def step(connection: socket.socket) -> None:
-        time.sleep(seconds)
-        raise OSError
-
-    return step
+def silence(connection: socket.socket) -> None:
+    """Send nothing until the client goes away."""
+    select.select([connection], [], [], 60)
+    raise OSError

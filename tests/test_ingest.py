@@ -2,6 +2,8 @@
 
 import json
 import logging
+import math
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -476,11 +478,12 @@ def test_one_ingestion_takes_1_to_100_records(client: Any, box: Sandbox, count: 
 
 
 def test_waiting_for_an_ingestion(driver: Driver) -> None:
-    with Sandbox(processing_delay=0.2) as box:
+    with Sandbox(processing_delay=math.inf) as box:
         client = driver.client(box.api_key, box.url)
         dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
         receipt = client.datasets.create_ingestion(dataset, rows(3))
         assert client.datasets.get_ingestion(dataset, receipt.ingestion_id).received is None
+        threading.Timer(0.2, box.process).start()
         assert client.datasets.wait_for_ingestion(dataset, receipt.ingestion_id).appended == 3
         late = client.datasets.create_ingestion(dataset, rows(3))
         with pytest.raises(IngestionTimeoutError) as caught:

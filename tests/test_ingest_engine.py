@@ -228,19 +228,19 @@ def test_cancelling_leaves_a_report(box: Sandbox) -> None:
             dataset = await client.datasets.create("D", data_source=source)
             box.inject(Fault("create_ingestion", delay=30, after=8))
             caught: list[BaseException] = []
+            told: list[IngestProgress] = []
 
             async def run() -> None:
                 try:
-                    await client.datasets.ingest(dataset, rows(1000), batch_size=5)
+                    await client.datasets.ingest(dataset, rows(1000), batch_size=5, progress=told.append)
                 except BaseException as error:
                     caught.append(error)
                     raise
 
             async with anyio.create_task_group() as group:
                 group.start_soon(run)
-                while sum(request.operation == "datasets.create_ingestion" for request in box.requests) <= 8:
+                while not told or told[-1].accepted < 40 or len(ingestions(box)) <= 8:
                     await anyio.sleep(0.01)
-                await anyio.sleep(0.1)
                 group.cancel_scope.cancel()
             return caught[0]
 
@@ -276,7 +276,7 @@ def test_ctrl_c_ends_cleanly_with_a_report(box: Sandbox, concurrency: int) -> No
         while len(ingestions(box)) < 12:
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
-        output, errors = running.communicate(timeout=50)
+        output, errors = running.communicate(timeout=120)
     assert errors == ""
     _, accepted, ambiguous, _, failed = (int(word) for word in output.split())
     assert failed == 0

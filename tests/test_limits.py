@@ -412,8 +412,10 @@ def test_the_clock_is_the_servers_and_slots_are_never_early(redis_server: RedisS
     slots = [log.reserve(time.monotonic(), limit) for _ in range(5)]
     assert all(later.at - earlier.at >= 1.0 for earlier, later in zip(slots, slots[2:], strict=False))
     assert slots[-1].at - time.monotonic() <= 2.1
-    log.pause(time.monotonic(), 30)
-    assert 29 < log.claim(slots[-1], time.monotonic(), limit).at - time.monotonic() <= 30.1
+    before = time.monotonic()
+    log.pause(before, 30)
+    after = time.monotonic()
+    assert before + 29.9 < log.claim(slots[-1], after, limit).at < time.monotonic() + 30.1
 
 
 @NEEDS_REDIS
@@ -432,14 +434,17 @@ def test_a_server_that_restarts_holds_a_run_up_and_loses_no_row(driver: Driver, 
         client = driver.client(box.api_key, box.url, rate_limit=RateLimit(1000, 10_000, store=redis.url))
         dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
 
+        starting = threading.Timer(0.3, redis.start)
+
         def source() -> Iterator[dict[str, Any]]:
             for n in range(100):
                 if n == 50:
                     redis.stop()
-                    threading.Timer(0.3, redis.start).start()
+                    starting.start()
                 yield {"n": n}
 
         report = client.datasets.ingest(dataset, source(), batch_size=5)
+        starting.join()
     assert (report.ok, report.accepted) == (True, 100)
     assert sorted(row["n"] for row in box.rows(dataset)) == list(range(100))
 
@@ -535,27 +540,23 @@ def test_a_store_that_is_refused_is_not_quoted(wrong: Any) -> None:
 def test_the_missing_extra_is_named() -> None:
     program = "import sys; sys.modules['redis'] = None; import databox; "
     program += "databox.Databox('some-key-0123456789', rate_limit=databox.RateLimit(store='redis://127.0.0.1'))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     assert 'pip install "databox-sdk[redis]"' in done.stderr
 
 
 @NEEDS_REDIS
 def test_others_go_on_while_the_store_is_slow(box: Sandbox, redis_server: RedisServer) -> None:
-    """A server that takes half a second to answer must not stop the event loop."""
+    """Before the server answers, other tasks have had many turns; if they had to wait for it, it would never answer."""
 
-    async def main() -> list[float]:
+    async def main() -> None:
         url = redis_server.url
         async with AsyncDatabox(box.api_key, box.url, rate_limit=RateLimit(store=url)) as client:
             await client.auth.validate_key()
-            redis_server.ask("client", "pause", "500", "ALL")
-            gaps, asked = [], asyncio.create_task(client.auth.validate_key())
-            while not asked.done():
-                before = time.monotonic()
-                await asyncio.sleep(0.01)
-                gaps.append(time.monotonic() - before)
+            with redis_server.suspended():
+                asked = asyncio.create_task(client.auth.validate_key())
+                for _ in range(50):
+                    await asyncio.sleep(0.001)
+                assert not asked.done()
             await asked
-            return gaps
 
-    gaps = asyncio.run(main())
-    assert len(gaps) > 10
-    assert max(gaps) < 0.4
+    asyncio.run(main())

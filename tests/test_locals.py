@@ -23,6 +23,7 @@ from databox.config import load_config
 from databox.sandbox import Sandbox
 from tests.drive import Driver
 from tests.locals import frames, leaks, rendered
+from tests.ports import Port
 from tests.scripted import Received, ScriptedServer, Step, answer, drop, reset, silence, wire
 
 EVERY_CONNECTION = True
@@ -37,7 +38,7 @@ FAILURES: dict[str, Step] = {
     "half": wire(f"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{ECHO}".encode(), close=True),
     "dropped": drop,
     "reset": reset,
-    "silent": silence(1.0),
+    "silent": silence,
 }
 
 
@@ -91,11 +92,9 @@ def test_as_others_show_it(server: ScriptedServer, is_httpx: bool) -> None:
             assert KEY not in text
 
 
-def test_of_a_refused_connection(driver: Driver) -> None:
-    with ScriptedServer() as server:
-        url = server.url
+def test_of_a_refused_connection(driver: Driver, closed_port: Port) -> None:
     with pytest.raises(APIError) as caught:
-        driver.client(_key(), url).accounts.list()
+        driver.client(_key(), closed_port.url).accounts.list()
     assert leaks(caught.value, KEY) == []
 
 
@@ -103,7 +102,7 @@ def test_of_a_refused_connection(driver: Driver) -> None:
 def test_of_ctrl_c(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     def interrupts(_: Received) -> Step:
         os.kill(os.getpid(), signal.SIGINT)
-        return silence(0.5)
+        return silence
 
     server.decides(interrupts)
     url = server.url
@@ -128,7 +127,7 @@ def test_of_a_cancelled_request(
 
     def silent(_: Received) -> Step:
         came.set()
-        return silence(0.5)
+        return silence
 
     server.decides(silent)
     url = server.url
@@ -183,7 +182,7 @@ def test_of_an_interrupt_on_any_line_of_a_request(
         for line in range(start, 100_000, 19):
             # A new one each time, because httpcore may keep a lock that it was interrupted with.
             mine = httpx.Client(verify=certificates) if is_httpx else None
-            with Databox(_key(), server.url, timeout=2, rate_limit=None, http_client=mine) as client:
+            with Databox(_key(), server.url, timeout=60, rate_limit=None, http_client=mine) as client:
                 error = _interrupted(client.accounts.list, line)
             if error is None:
                 return

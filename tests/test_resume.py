@@ -361,7 +361,7 @@ def test_nothing_goes_over_a_batch_that_was_withdrawn(
         last = received.json["records"][0]["id"] == 4
 
         def both(connection: socket.socket) -> None:
-            together.wait(10)
+            together.wait(60)
             while last and b"shared-id" not in (tmp_path / "journal").read_bytes():
                 slow.wait(0.005)  # the other one must get it first
             answer(200, {"status": "success", "ingestionId": "shared-id"})(connection)

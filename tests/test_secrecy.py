@@ -55,7 +55,7 @@ ECHOES = [
     answer(500, json.dumps(ECHO) + " " * 3_000_000),
     wire(f"HTTP/9.9 {ECHO}\r\n\r\n".encode(), close=True),
     drop,
-    silence(1.0),
+    silence,
 ]
 
 

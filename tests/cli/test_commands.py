@@ -18,6 +18,7 @@ from databox.config import Config
 from databox.sandbox import Fault, Sandbox
 from databox.secret import Secret
 from tests.cli.conftest import Command, Terminal
+from tests.ports import Port
 from tests.scripted import ScriptedServer, answer
 
 
@@ -58,15 +59,15 @@ def test_a_wrong_key_is_not_stored(command: Command, box: Sandbox, monkeypatch: 
     assert not config().exists()
 
 
-def test_a_key_that_cannot_be_validated_now_is_stored(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedServer() as server:
-        url = server.url
-    monkeypatch.setenv("DATABOX_API_URL", url)
+def test_a_key_that_cannot_be_validated_now_is_stored(
+    command: Command, closed_port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABOX_API_URL", closed_port.url)
     monkeypatch.setattr("databox._sync.transport.wait_before_retry", lambda *_, **__: None)
     done = command("auth", "login", stdin=b"some-key-0123456789\n")
     assert done.code == 0
     assert "could not be validated" in done.err
-    assert json.loads(config().read_text()) == {"apiKey": "some-key-0123456789", "apiUrl": url}
+    assert json.loads(config().read_text()) == {"apiKey": "some-key-0123456789", "apiUrl": closed_port.url}
 
 
 REAL = {"apiKey": "pak_a-real-key-0123456789", "apiUrl": "https://api.databox.com"}
@@ -373,7 +374,7 @@ def test_an_interrupted_command_says_so(box: Sandbox) -> None:
         while not box.requests:
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
-        said, errors = running.communicate(timeout=50)
+        said, errors = running.communicate(timeout=120)
     assert (running.returncode, errors) == (1, "Error: Interrupted.\n")
     assert json.loads(said)["status"] == "interrupted"
 

@@ -33,7 +33,7 @@ SAID = {
 
 
 def run(*command: str, area: str = "report") -> int:
-    return main(["--area", area, "--timeout", "0.1" if "sleep" in str(command) else "10", "--", *command])
+    return main(["--area", area, "--timeout", "0.1" if "sleep" in str(command) else "100", "--", *command])
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
@@ -124,6 +124,6 @@ def test_what_cannot_be_run(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_runner_needs_nothing_but_python() -> None:
     script = Path(__file__).parents[2] / "conformance" / "run.py"
     command = [sys.executable, "-I", "-S", str(script), "--area", "juggling", "--", "true"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
     assert "no such cases" in done.stderr

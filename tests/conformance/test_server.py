@@ -21,7 +21,7 @@ ROWS = {"records": [{"id": 1, "n": 1}, {"id": 1, "n": 2}]}
 def serving(*script: dict[str, Any], world: World | None = None) -> Iterator[tuple[Server, httpx.Client]]:
     with (
         Server(list(script), world) as server,
-        httpx.Client(base_url=server.url, timeout=10, trust_env=False) as client,
+        httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client,
     ):
         yield server, client
 
@@ -30,11 +30,12 @@ def spoken(server: Server, data: bytes) -> bytes:
     """Return what the server answers to some bytes, until it closes the connection or is silent for a moment."""
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(data)
-        connection.settimeout(0.5)
+        connection.settimeout(60)  # on a busy machine the answer may take its time; what follows it comes with it
         said = b""
         try:
             while part := connection.recv(65_536):
                 said += part
+                connection.settimeout(0.5)
         except TimeoutError:
             pass
         return said
@@ -92,6 +93,12 @@ def test_connections_are_refused() -> None:
         assert client.get("/v1/x").headers["connection"] == "close"
         with pytest.raises(httpx.ConnectError):
             client.get("/v1/x")
+
+
+def test_a_port_at_which_connections_are_refused_is_not_given_to_others() -> None:
+    """The server will listen on it again."""
+    with serving({"refuse": 60}) as (server, _), socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", server.port))
 
 
 def test_connections_are_refused_for_a_while() -> None:

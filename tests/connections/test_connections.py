@@ -1,6 +1,7 @@
 """Between client and server: TLS, reused connections, answers that arrive early."""
 
 import json
+import math
 import os
 import socket
 import ssl
@@ -15,6 +16,7 @@ import trustme
 
 from databox import APIConnectionError, APITimeoutError, RateLimit, RequestTooLargeError
 from databox.sandbox import Sandbox
+from databox.sending.exchange import Exchange
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, answer, head, pieces, reset, secured, tls_for, wire
 from tests.slow_door import SlowDoor
@@ -40,21 +42,37 @@ def test_tls(driver: Driver, authority: trustme.CA) -> None:
 
 @pytest.mark.slow
 def test_new_connections_that_take_their_time_do_not_break_the_limit(
-    driver: Driver, authority: trustme.CA, departures: list[float]
+    driver: Driver, authority: trustme.CA, departures: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests that were released together leave together with those that were released a little later."""
     if driver.is_httpx:
         return  # the session is the caller's, and so are its certificates
-    with Sandbox() as box, SlowDoor(box.url, tls_for(authority), 0.4) as door:
-        client = driver.client(box.api_key, door.url, rate_limit=RateLimit())
-        dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
-        report = client.datasets.ingest(
-            dataset, ({"n": n} for n in range(24)), batch_size=1, concurrency=8, verify=None
-        )
+    began: list[tuple[float, Exchange]] = []
+    begin = Exchange.begin
+
+    def noted(exchange: Exchange) -> None:
+        begin(exchange)
+        began.append((time.monotonic(), exchange))
+
+    monkeypatch.setattr(Exchange, "begin", noted)
+    for _ in range(8):
+        began.clear()
+        departures.clear()
+        with Sandbox() as box, SlowDoor(box.url, tls_for(authority), 0.4) as door:
+            client = driver.client(box.api_key, door.url, rate_limit=RateLimit())
+            dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))
+            report = client.datasets.ingest(
+                dataset, ({"n": n} for n in range(24)), batch_size=1, concurrency=8, verify=None
+            )
+            client.close()
         assert report.ok
         times = sorted(departures)
-        assert len(times) == 26
-        assert all(later - earlier > 0.95 for earlier, later in zip(times, times[10:], strict=False))
+        assert len(times) == len(began) == 26
+        # On a busy machine some take longer than the second within which the limit can be kept. Then it is another try.
+        if all((exchange.left_at or math.inf) - start < 0.9 for start, exchange in began):
+            assert all(later - earlier > 0.95 for earlier, later in zip(times, times[10:], strict=False))
+            return
+    pytest.skip("this machine is too busy: connecting takes longer than the limit allows for")
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -122,7 +140,7 @@ def test_a_connection_that_the_server_closed_is_not_used_again(driver: Driver) -
         client = driver.client(KEY, server.url)
         for number in range(3):
             client.request("POST", "/v1/x")
-            time.sleep(0.05)  # the end arrives
+            server.leaves_none_open()
             assert server.connections == number + 1
         assert len(server.requests) == 3
 
@@ -204,8 +222,11 @@ class Counting(ScriptedServer):
 # Answers
 
 
-def early(status: int, body: bytes, tls: ssl.SSLContext | None) -> Any:
-    """Answer as soon as the head has arrived, and announce the end, without reading the body."""
+def early(status: int, body: bytes, tls: ssl.SSLContext | None, read: threading.Event, seconds: float) -> Any:
+    """Answer as soon as the head has arrived, and announce the end, without reading the body.
+
+    The reset comes when the answer was `read`, or after some seconds.
+    """
 
     def serve(listener: socket.socket) -> None:
         accepted, _ = listener.accept()
@@ -215,7 +236,7 @@ def early(status: int, body: bytes, tls: ssl.SSLContext | None) -> Any:
                 data += connection.recv(1000)
             connection.sendall(head(status, {"content-length": str(len(body))}) + body)
             connection.shutdown(socket.SHUT_WR)
-            time.sleep(0.2)
+            read.wait(seconds)
 
     return serve
 
@@ -229,12 +250,16 @@ def test_an_answer_that_comes_before_all_was_sent(driver: Driver, authority: tru
     found: list[Exception] = []
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         for _ in range(4):
-            thread = threading.Thread(target=early(413, body, context), args=(listener,))
+            read = threading.Event()
+            # An httpx client may notice the answer only when the connection is reset; ours need not be hurried.
+            serve = early(413, body, context, read, 0.2 if driver.is_httpx else 10.0)
+            thread = threading.Thread(target=serve, args=(listener,))
             thread.start()
             client = driver.client(KEY, f"{scheme}://127.0.0.1:{listener.getsockname()[1]}")
             with pytest.raises((RequestTooLargeError, APIConnectionError)) as caught:
                 client.request("POST", "/v1/x", json={"large": "x" * 8_000_000})
             found.append(caught.value)
+            read.set()
             thread.join()
     # Whether an answer survives the reset is up to the system. Our clients do not lose all of them.
     assert driver.is_httpx or any(isinstance(error, RequestTooLargeError) for error in found)

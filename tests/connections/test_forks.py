@@ -40,7 +40,7 @@ def child(work):
     if process:
         os.close(there)
         return process, here
-    signal.alarm(30)
+    signal.alarm(100)
     try:
         os.write(there, json.dumps(work()).encode())
         os._exit(0)

@@ -180,7 +180,7 @@ def test_what_was_made_is_removed_after_an_interrupt(box: Sandbox, out: Path, nu
             time.sleep(0.01)
         assert sources(box) == 1
         process.send_signal(number)
-        _, said = process.communicate(timeout=50)
+        _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert said == "Nothing was written. Interrupted. What it made is removed.\n"
     assert sources(box) == 0
@@ -200,7 +200,7 @@ def test_recordings_that_no_step_makes_any_more_go(record: Record, out: Path) ->
 @pytest.mark.slow
 def test_an_open_ingestion_is_recorded_too(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(OPT_IN, "1")
-    with Sandbox(processing_delay=0.15) as box:
+    with Sandbox(processing_polls=1) as box:
         monkeypatch.setenv("DATABOX_API_KEY", box.api_key)
         assert main(["--base-url", box.url, "--out", str(out)]) == 0
     assert read(out / "get-ingestion-open.json").response.body["status"] == "processing"

@@ -171,14 +171,14 @@ def web_app(spool: Path, environ: dict[str, str]) -> Iterator[tuple[subprocess.P
             yield app, f"{address}/events"
         finally:
             app.terminate()
-            app.wait(20)
+            app.wait(120)
             drain.join()
 
 
 def post(address: str, event: object) -> int:
     request = urllib.request.Request(address, json.dumps(event).encode())
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=100) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -197,7 +197,7 @@ def test_the_web_app_stopped_in_the_middle_loses_no_event_it_took(
                     taken.append(f"e{n}")
                 if n == 150:
                     app.send_signal(signal.SIGTERM)
-        app.wait(20)
+        app.wait(120)
     assert len(taken) > 150
     assert [row["id"] for row in rows(box)] == taken
     assert not (tmp_path / "events.jsonl").exists()

@@ -22,6 +22,7 @@ from databox import AsyncDatabox, ConfigurationError, DataboxError, IngestError,
 from databox.sandbox import Sandbox
 from tests.drive import Driver
 from tests.postgres_server import NEEDS_POSTGRES, PASSWORD, PostgresServer
+from tests.programs import PEAK
 
 
 @pytest.fixture
@@ -348,15 +349,18 @@ def test_an_asynchronous_cursor(box: Sandbox, server: PostgresServer) -> None:
     assert box.rows(asyncio.run(main())) == [{"id": 1, "name": "x"}]
 
 
-MEMORY = """
-import resource, sys
+MEMORY = (
+    PEAK
+    + """
+import sys
 from databox import read_query
 first = list(read_query(sys.argv[1], sys.argv[2] + " limit 5000"))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 records = read_query(sys.argv[1], sys.argv[2])
 rows = sum(1 for row in records)
-print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(rows, peak() - before)
 """
+)
 MANY = """select n as id, 'customer ' || n as name, (n * 1.25)::numeric(12, 2) as amount, now() as at,
     date '2025-01-01' + n % 365 as day from generate_series(1, 1000000) n"""
 

@@ -15,6 +15,7 @@ import zstandard
 
 from databox import InvalidRecordError, read_records
 from tests.marks import slow
+from tests.programs import PEAK
 
 TEXT = b"a,b,c\n" + b"".join(b"%d,%d.5,%s\n" % (n, n * 7919, b"%x" % n * 300) for n in range(3000))
 LAST = {"a": 2999, "b": 2999 * 7919 + 0.5, "c": "bb7" * 300}
@@ -168,18 +169,21 @@ def test_standard_input(data: bytes) -> None:
     assert done.stdout.decode().strip() == f"3000 {LAST}"
 
 
-MEMORY = """
-import resource, sys
+MEMORY = (
+    PEAK
+    + """
+import sys
 from databox import read_records
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 records = read_records(sys.argv[1])
 rows = 0
 first = next(records)
-early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+early = peak()
 for row in records:
     rows += 1
-print(rows + 1, early - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - early)
+print(rows + 1, early - before, peak() - early)
 """
+)
 
 
 @pytest.mark.slow

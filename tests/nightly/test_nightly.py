@@ -114,7 +114,7 @@ def run(
         start_new_session=True,
     ) as process:
         started(process)
-        said, _ = process.communicate(timeout=50)
+        said, _ = process.communicate(timeout=120)
     assert "Traceback" not in said
     return Night(process.returncode, said)
 
@@ -320,7 +320,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(job: Job) -> None:
         assert text.startswith(f"# /etc/systemd/system/databox-orders.{kind}\n")
         (units / f"databox-orders.{kind}").write_text(job.here(text))
     command = ["systemd-analyze", "verify", "--man=no", *map(str, sorted(units.iterdir()))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     said = [line for line in done.stderr.splitlines() if "databox-orders" in line]  # and nothing of others
     assert (done.returncode, said) == (0, []), done.stderr
 
@@ -339,7 +339,7 @@ def test_the_linter_finds_nothing_wrong_with_the_workflow(tmp_path: Path) -> Non
     path.write_text(WORKFLOW)
     zizmor = Path(sys.executable).with_name("zizmor")
     command = [str(zizmor), "--offline", "--no-progress", "--persona", "pedantic", str(tmp_path / ".github")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -9,7 +9,7 @@ from databox.sandbox import Sandbox
 
 def client(box: Sandbox, **headers: str) -> httpx.Client:
     # Without `verify` a client reads no certificates, which takes longer than most tests.
-    return httpx.Client(base_url=box.url, headers={"x-api-key": box.api_key} | headers, timeout=5, verify=False)
+    return httpx.Client(base_url=box.url, headers={"x-api-key": box.api_key} | headers, timeout=60, verify=False)
 
 
 def ask(box: Sandbox, method: str, path: str, *, headers: dict[str, str] | None = None, **sent: Any) -> httpx.Response:

@@ -24,7 +24,7 @@ class Admin:
     """Sends requests under `/_sandbox` and holds each answer against the description."""
 
     def __init__(self, box: Sandbox) -> None:
-        self.http = httpx.Client(base_url=f"{box.url}/_sandbox", timeout=5, verify=False)
+        self.http = httpx.Client(base_url=f"{box.url}/_sandbox", timeout=60, verify=False)
 
     def __call__(self, method: str, path: str, expected: int = 200, **sent: Any) -> Any:
         answer = self.http.request(method, path, **sent)

@@ -231,6 +231,6 @@ def test_numbers_keep_their_digits(http: httpx.Client, box: Sandbox, dataset: st
 def test_garbage_on_the_wire_does_no_harm(box: Sandbox, http: httpx.Client) -> None:
     port = int(box.url.rpartition(":")[2])
     for garbage in (b"\x16\x03\x01\0\0", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b""):
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as raw:
             raw.sendall(garbage)
     assert http.get("/v1/accounts").status_code == 200

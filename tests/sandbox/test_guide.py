@@ -30,7 +30,7 @@ def test_the_code_runs_as_printed(code: str, databox_sandbox: Sandbox) -> None:
 def test_the_commands_run_as_printed(databox_sandbox: Sandbox) -> None:
     (script,) = blocks("sh")
     before = databox_sandbox.advance(0)
-    done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert '"error"' not in done.stdout
     assert databox_sandbox._faults.waiting()[0][0] == Fault("create_ingestion", status=503, times=2)

@@ -100,7 +100,7 @@ def test_ids_that_are_none(box: Sandbox) -> None:
 def spoken(box: Sandbox, *parts: bytes) -> bytes:
     """Send bytes as they are; return what comes back until the connection is closed."""
     answer = b""
-    with closing(socket.create_connection(("127.0.0.1", int(box.url.rpartition(":")[2])), timeout=5)) as raw:
+    with closing(socket.create_connection(("127.0.0.1", int(box.url.rpartition(":")[2])), timeout=60)) as raw:
         for part in parts:
             raw.sendall(part)
         while received := raw.recv(65536):
@@ -150,7 +150,7 @@ def test_a_body_in_pieces_is_one(box: Sandbox) -> None:
 
 
 def test_a_client_that_hangs_up_half_way_has_done_nothing(box: Sandbox) -> None:
-    with closing(socket.create_connection(("127.0.0.1", int(box.url.rpartition(":")[2])), timeout=5)) as raw:
+    with closing(socket.create_connection(("127.0.0.1", int(box.url.rpartition(":")[2])), timeout=60)) as raw:
         raw.sendall(HEAD + box.api_key.encode() + b'\r\nContent-Length: 15\r\n\r\n{"title": "S"')
     assert sources(box) == 0
 

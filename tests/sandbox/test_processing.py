@@ -66,6 +66,7 @@ def test_the_clock_goes_forward() -> None:
                 box.advance(wrong)
 
 
+@pytest.mark.usefixtures("still")
 @pytest.mark.parametrize("retry_after", [True, False])
 def test_the_documented_limits(retry_after: bool) -> None:
     with Sandbox(rate_limit=(5, 8), retry_after=retry_after) as box:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -75,6 +75,7 @@ def test_resetting(box: Sandbox) -> None:
     assert sources(box) == 0
 
 
+@pytest.mark.usefixtures("still")
 def test_the_limit_is_kept() -> None:
     with Sandbox(rate_limit=(3, 5)) as box:
         statuses = [get(box).status_code for _ in range(4)]
@@ -82,7 +83,7 @@ def test_the_limit_is_kept() -> None:
         refused = get(box)
         assert refused.headers["retry-after"] == "1"
         assert refused.json()["errors"][0]["code"] == "rate_limited"
-        time.sleep(1.05)
+        box.advance(1.05)
         assert [get(box).status_code for _ in range(3)] == [200, 200, 429]
 
 
@@ -139,6 +140,7 @@ def test_a_refused_request_uses_nothing_up() -> None:
     assert limit.take(1.2) == pytest.approx(3598.8)
 
 
+@pytest.mark.usefixtures("still")
 def test_a_wrong_key_uses_nothing_up() -> None:
     with Sandbox(rate_limit=1) as box:
         assert {get(box, headers={"x-api-key": "wrong"}).status_code for _ in range(5)} == {401}
@@ -229,12 +231,13 @@ def test_closing_is_quick_with_connections_idle_and_bodies_half_sent() -> None:
         started = time.monotonic()
         box.close()
         assert time.monotonic() - started < 20
-        assert not raw.recv(100)
+        with suppress(ConnectionResetError):  # if part of the body was still unread
+            assert not raw.recv(100)
     gc.collect()
 
 
 def connection(box: Sandbox) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", int(box.url.rpartition(":")[2])), timeout=5)
+    return socket.create_connection(("127.0.0.1", int(box.url.rpartition(":")[2])), timeout=60)
 
 
 def test_it_serves_tests_that_are_asynchronous() -> None:
@@ -242,7 +245,7 @@ def test_it_serves_tests_that_are_asynchronous() -> None:
         with Sandbox() as box:
             box.inject(Fault("list", delay=1.0))
             headers = {"x-api-key": box.api_key}
-            async with httpx.AsyncClient(base_url=box.url, headers=headers, verify=False) as http:
+            async with httpx.AsyncClient(base_url=box.url, headers=headers, verify=False, timeout=60) as http:
                 answers = await asyncio.gather(*(http.get("/v1/accounts") for _ in range(20)))
                 return [answer.status_code for answer in answers]
 
