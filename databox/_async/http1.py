@@ -83,6 +83,8 @@ class AsyncConnection:
                 if _is_over(error):
                     raise
                 # A server may answer before it has read everything, as with 413, and close.
+                exchange.truncated = True
+            if exchange.truncated:
                 self._http.send_failed()
             await self._receive(exchange)
 
@@ -96,14 +98,36 @@ class AsyncConnection:
         # Head and body go in one packet. The key is inserted last, in a view whose repr does not show it.
         rest = memoryview(b"".join((head, _KEY_HEADER, key.reveal().encode("ascii"), b"\r\n\r\n", body)))
         exchange.leaves()
-        while rest:
-            rest = rest[await _done(self._stream, exchange, partial(self._stream.send, rest), writing=True) :]
+        while rest and not exchange.truncated:
+            left = exchange.time_left()
+            try:
+                rest = rest[self._stream.send(rest) :]
+            except ssl.SSLWantReadError:
+                await until_ready(self._stream, left, reading=True)
+            except (ssl.SSLWantWriteError, BlockingIOError):
+                # A server that has refused the request may have stopped reading it, and keep the connection open.
+                exchange.truncated = exchange.status is None and self._is_refused(exchange)
+                if not exchange.truncated:
+                    await until_ready(self._stream, left, reading=exchange.status is None, writing=True)
+
+    def _is_refused(self, exchange: Exchange) -> bool:
+        """Whether a refusal has arrived, so that nobody needs the rest of the request."""
+        try:
+            self._take(self._stream.recv(READ_AT_ONCE))
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        while isinstance(event := self._http.next_event(), h11.InformationalResponse):
+            pass
+        if isinstance(event, h11.Response):
+            exchange.begin_answer(event.status_code, event.headers.raw_items())
+        return exchange.status is not None and exchange.status >= 300
 
     async def _receive(self, exchange: Exchange) -> None:
         answer, count = bytearray(), 0
-        self._look.begin(self._stream)
-        await self._read(exchange)
-        self._look.end()
+        if exchange.status is None:
+            self._look.begin(self._stream)
+            await self._read(exchange)
+            self._look.end()
         while type(event := self._http.next_event()) is not h11.EndOfMessage:
             count += 1
             if not count % EVENTS_AT_ONCE:  # if data never runs out, nothing ever waits, but other tasks need a turn
@@ -119,7 +143,9 @@ class AsyncConnection:
         exchange.answer = bytes(answer)
 
     async def _read(self, exchange: Exchange) -> None:
-        data = await _done(self._stream, exchange, partial(self._stream.recv, READ_AT_ONCE))
+        self._take(await _done(self._stream, exchange, partial(self._stream.recv, READ_AT_ONCE)))
+
+    def _take(self, data: bytes) -> None:
         if not data and self._http.their_state is h11.SEND_RESPONSE:
             raise h11.RemoteProtocolError("the server closed the connection without an answer")
         self._http.receive_data(data)
@@ -185,18 +211,16 @@ async def _connected_to(address: Address, seconds: float | None) -> socket.socke
     return stream
 
 
-async def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T], *, writing: bool = False) -> T:
-    """Return the result of a step on a socket, once it can be done without blocking."""
+async def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T]) -> T:
+    """Return the result of a step that reads from a socket, once it can be done without blocking."""
     while True:
         left = exchange.time_left()
         try:
             return step()
-        except ssl.SSLWantReadError:
-            await until_ready(stream, left, writing=False)
+        except (ssl.SSLWantReadError, BlockingIOError):
+            await until_ready(stream, left, reading=True)
         except ssl.SSLWantWriteError:
             await until_ready(stream, left, writing=True)
-        except BlockingIOError:
-            await until_ready(stream, left, writing=writing)
 
 
 @contextmanager
