@@ -25,6 +25,7 @@ from databox.sending.readiness import Look
 __all__ = ["AsyncConnection", "open_connection"]
 
 T = TypeVar("T")
+Opened = Callable[[socket.socket], None]
 
 READ_AT_ONCE = 16_384
 EVENTS_AT_ONCE = 50
@@ -58,9 +59,12 @@ class AsyncConnection:
             return False
         return False
 
-    def may_serve_again(self) -> bool:
+    def may_serve_again(self, last: Exchange) -> bool:
         """Whether the last exchange is over, and left nothing that the next one could take for its answer."""
         http = self._http
+        if last.body and (last.status or 0) >= 300:
+            # Some servers refuse a request without reading its body, and take that for the beginning of the next.
+            return False
         # Data left in h11 is visible nowhere else. h11 also records the end of a connection, which under TLS arrives
         # before that of the socket, where it would not be visible yet.
         is_over = http.our_state is h11.DONE and http.their_state is h11.DONE and http.trailing_data == (b"", False)
@@ -160,18 +164,23 @@ def _request(method: str, origin: Origin, target: str, headers: tuple[tuple[str,
     return h11.Request(method=method, target=origin.target(target), headers=[("host", origin.authority), *headers])
 
 
-async def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exchange) -> AsyncConnection:
+async def open_connection(
+    origin: Origin, trusted: ssl.SSLContext, exchange: Exchange, opened: Opened
+) -> AsyncConnection:
     """Return a new connection; no part of the exchange has been sent yet.
+
+    `opened` gets each socket before anything is done with it.
 
     Raises:
         httpx.ConnectError: the connection or TLS failed.
         TimeoutError: connecting timed out.
     """
     with _told_as(httpx.ConnectError):
-        stream = await _connected(origin, exchange)
+        stream = await _connected(origin, exchange, opened)
         try:
             if origin.scheme == "https":
                 stream = trusted.wrap_socket(stream, server_hostname=origin.host, do_handshake_on_connect=False)
+                opened(stream)
                 await _done(stream, exchange, stream.do_handshake)
         except BaseException:
             stream.close()
@@ -179,7 +188,7 @@ async def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exc
     return AsyncConnection(stream, origin)
 
 
-async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
+async def _connected(origin: Origin, exchange: Exchange, opened: Opened) -> socket.socket:
     """A socket to the first address that accepts a connection, in the order given by the system."""
     problem = OSError(f"{origin.host} has no address")
     addresses = await lookup(origin.host, origin.port, exchange.time_left())
@@ -187,16 +196,17 @@ async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
         # Each address gets a share of the time, so that a dead one leaves time for the others.
         left = exchange.time_left()
         try:
-            return await _connected_to(address, left and left / (len(addresses) - place))
+            return await _connected_to(address, left and left / (len(addresses) - place), opened)
         except OSError as error:
             problem = error
     raise problem
 
 
-async def _connected_to(address: Address, seconds: float | None) -> socket.socket:
+async def _connected_to(address: Address, seconds: float | None, opened: Opened) -> socket.socket:
     family, kind, protocol, _, place = address
     stream = socket.socket(family, kind, protocol)
     try:
+        opened(stream)
         stream.setblocking(False)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = stream.connect_ex(place)
