@@ -160,6 +160,14 @@ def test_a_refusal_by_a_server_that_reads_no_further(driver: Driver, serve: Serv
     read.set()
 
 
+def test_an_early_refusal_on_a_system_without_poll(
+    driver: Driver, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has only `select`."""
+    monkeypatch.delattr("select.poll")
+    test_a_refusal_by_a_server_that_reads_no_further(driver, serve, b"Too large.", b"")
+
+
 def test_an_early_refusal_in_single_bytes(driver: Driver, serve: Serve) -> None:
     if driver.is_httpx:
         return  # httpx reads nothing before it has sent everything
