@@ -33,6 +33,8 @@ _NO_KEY = message(
     ),
     " Create a key in Databox under Account Management > Profile > Password & Security > API key.",
 )
+_LONGEST = 2_000
+"""Characters of a base URL."""
 _DISTINCT = 8
 """The minimum length of a key that does not occur anywhere by chance."""
 
@@ -172,6 +174,8 @@ def address_in(url: Secret[str]) -> tuple[str, str]:
         return "", "does not start with http:// or https://, so it is not an http(s) address with a host"
     if parts.username is not None or parts.password is not None:
         return "", "must not contain a user name or password"
+    if len(text) > _LONGEST:
+        return "", f"has more than {_LONGEST:,} characters"
     if not parts.hostname or port == 0 or not text.isprintable() or not _PLACE.fullmatch(parts.netloc):
         return "", "is not an http(s) address with a host"
     if parts.query or parts.fragment:

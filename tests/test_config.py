@@ -128,6 +128,7 @@ def test_keys_that_no_header_can_carry(tmp_path: Path, key: str) -> None:
         "https://xn--zzzz.de",
         "https://\u2167.de",
         "https://a\u200db.de",
+        "https://a.de/" + "a" * 70_000,
     ],
 )
 def test_addresses_that_are_none(tmp_path: Path, url: str) -> None:

@@ -339,6 +339,29 @@ def test_request_reaches_what_is_not_described(driver: Driver, server: ScriptedS
     assert request.target == "/base/v1/accounts/1/datasets?type=x+y&pageSize=5"
 
 
+@pytest.mark.parametrize(
+    ("path", "params", "why"),
+    [
+        ("/v1/../x", None, "'.' or '..' as a part"),
+        ("/v1/.", {"a": 1}, "'.' or '..' as a part"),
+        ("/" + "a" * 70_000, None, "70,001 characters"),
+        ("/v1/x", {"a": "ü" * 20_000}, "120,007 characters"),
+    ],
+)
+def test_requests_that_clients_would_send_differently_are_refused(
+    driver: Driver, server: ScriptedServer, path: str, params: Any, why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        driver.client(base_url=server.url).request("GET", path, params=params)
+    assert server.requests == []
+
+
+def test_an_id_of_any_length_is_no_id(driver: Driver, server: ScriptedServer) -> None:
+    with pytest.raises(ValueError, match="dataset is not an id: it has 70,000 characters"):
+        driver.client(base_url=server.url).datasets.purge("a" * 70_000)
+    assert server.requests == []
+
+
 def test_request_sends_json(driver: Driver, server: ScriptedServer) -> None:
     client = driver.client(base_url=server.url)
     client.request("POST", "/v1/datasets", json={"schema": [{"name": "a", "dataType": "string"}]})

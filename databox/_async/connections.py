@@ -4,6 +4,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from functools import partial
+from socket import socket
 from ssl import SSLContext
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -56,16 +57,17 @@ class AsyncConnections:
         self._origin = Origin(config.base_url)
         self._trusted = trusted
         self._idle: deque[AsyncConnection] = deque()
-        self._open: WeakSet[AsyncConnection] = WeakSet()
+        self._sockets: WeakSet[socket] = WeakSet()
+        """All that are open: of idle connections, of those in use, and of those that are being opened."""
         self.is_closed = False
         renewed_in_children(self)
 
     def after_fork(self) -> None:
-        """Leave the parent's connections alone, including those in use."""
-        for connection in list(self._open):
-            connection.close()
+        """Leave the parent's connections alone; each ends when the parent closes it, however long the child lives."""
+        for each in list(self._sockets):
+            each.close()
         self._idle = deque()
-        self._open = WeakSet()
+        self._sockets = WeakSet()
 
     async def aclose(self) -> None:
         """Close all connections; those in use close when their request has ended."""
@@ -88,14 +90,12 @@ class AsyncConnections:
         except BaseException:
             connection.close()
             raise
-        self._keep(connection)
+        self._keep(connection, exchange)
 
     async def _new_connection(self, exchange: Exchange) -> "AsyncConnection":
         from databox._async.http1 import open_connection  # h11 is not needed earlier, and is slow to import
 
-        connection = await open_connection(self._origin, self._trusted, exchange)
-        self._open.add(connection)
-        return connection
+        return await open_connection(self._origin, self._trusted, exchange, self._sockets.add)
 
     def _idle_connection(self) -> "AsyncConnection | None":
         """The connection that was used last, if it can be reused."""
@@ -108,8 +108,8 @@ class AsyncConnections:
                 return connection
             connection.close()
 
-    def _keep(self, connection: "AsyncConnection") -> None:
-        if not connection.may_serve_again():
+    def _keep(self, connection: "AsyncConnection", exchange: Exchange) -> None:
+        if not connection.may_serve_again(exchange):
             connection.close()
             return
         connection.idle_since = time.monotonic()

@@ -25,6 +25,7 @@ from databox.sending.readiness import Look
 __all__ = ["AsyncConnection", "open_connection"]
 
 T = TypeVar("T")
+Opened = Callable[[socket.socket], None]
 
 READ_AT_ONCE = 16_384
 EVENTS_AT_ONCE = 50
@@ -58,9 +59,12 @@ class AsyncConnection:
             return False
         return False
 
-    def may_serve_again(self) -> bool:
+    def may_serve_again(self, last: Exchange) -> bool:
         """Whether the last exchange is over, and left nothing that the next one could take for its answer."""
         http = self._http
+        if last.body and (last.status or 0) >= 300:
+            # Some servers refuse a request without reading its body, and take that for the beginning of the next.
+            return False
         # Data left in h11 is visible nowhere else. h11 also records the end of a connection, which under TLS arrives
         # before that of the socket, where it would not be visible yet.
         is_over = http.our_state is h11.DONE and http.their_state is h11.DONE and http.trailing_data == (b"", False)
@@ -83,6 +87,8 @@ class AsyncConnection:
                 if _is_over(error):
                     raise
                 # A server may answer before it has read everything, as with 413, and close.
+                exchange.truncated = True
+            if exchange.truncated:
                 self._http.send_failed()
             await self._receive(exchange)
 
@@ -96,14 +102,36 @@ class AsyncConnection:
         # Head and body go in one packet. The key is inserted last, in a view whose repr does not show it.
         rest = memoryview(b"".join((head, _KEY_HEADER, key.reveal().encode("ascii"), b"\r\n\r\n", body)))
         exchange.leaves()
-        while rest:
-            rest = rest[await _done(self._stream, exchange, partial(self._stream.send, rest), writing=True) :]
+        while rest and not exchange.truncated:
+            left = exchange.time_left()
+            try:
+                rest = rest[self._stream.send(rest) :]
+            except ssl.SSLWantReadError:
+                await until_ready(self._stream, left, reading=True)
+            except (ssl.SSLWantWriteError, BlockingIOError):
+                # A server that has refused the request may have stopped reading it, and keep the connection open.
+                exchange.truncated = exchange.status is None and self._is_refused(exchange)
+                if not exchange.truncated:
+                    await until_ready(self._stream, left, reading=exchange.status is None, writing=True)
+
+    def _is_refused(self, exchange: Exchange) -> bool:
+        """Whether a refusal has arrived, so that nobody needs the rest of the request."""
+        try:
+            self._take(self._stream.recv(READ_AT_ONCE))
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        while isinstance(event := self._http.next_event(), h11.InformationalResponse):
+            pass
+        if isinstance(event, h11.Response):
+            exchange.begin_answer(event.status_code, event.headers.raw_items())
+        return exchange.status is not None and exchange.status >= 300
 
     async def _receive(self, exchange: Exchange) -> None:
         answer, count = bytearray(), 0
-        self._look.begin(self._stream)
-        await self._read(exchange)
-        self._look.end()
+        if exchange.status is None:
+            self._look.begin(self._stream)
+            await self._read(exchange)
+            self._look.end()
         while type(event := self._http.next_event()) is not h11.EndOfMessage:
             count += 1
             if not count % EVENTS_AT_ONCE:  # if data never runs out, nothing ever waits, but other tasks need a turn
@@ -119,7 +147,9 @@ class AsyncConnection:
         exchange.answer = bytes(answer)
 
     async def _read(self, exchange: Exchange) -> None:
-        data = await _done(self._stream, exchange, partial(self._stream.recv, READ_AT_ONCE))
+        self._take(await _done(self._stream, exchange, partial(self._stream.recv, READ_AT_ONCE)))
+
+    def _take(self, data: bytes) -> None:
         if not data and self._http.their_state is h11.SEND_RESPONSE:
             raise h11.RemoteProtocolError("the server closed the connection without an answer")
         self._http.receive_data(data)
@@ -134,18 +164,23 @@ def _request(method: str, origin: Origin, target: str, headers: tuple[tuple[str,
     return h11.Request(method=method, target=origin.target(target), headers=[("host", origin.authority), *headers])
 
 
-async def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exchange) -> AsyncConnection:
+async def open_connection(
+    origin: Origin, trusted: ssl.SSLContext, exchange: Exchange, opened: Opened
+) -> AsyncConnection:
     """Return a new connection; no part of the exchange has been sent yet.
+
+    `opened` gets each socket before anything is done with it.
 
     Raises:
         httpx.ConnectError: the connection or TLS failed.
         TimeoutError: connecting timed out.
     """
     with _told_as(httpx.ConnectError):
-        stream = await _connected(origin, exchange)
+        stream = await _connected(origin, exchange, opened)
         try:
             if origin.scheme == "https":
                 stream = trusted.wrap_socket(stream, server_hostname=origin.host, do_handshake_on_connect=False)
+                opened(stream)
                 await _done(stream, exchange, stream.do_handshake)
         except BaseException:
             stream.close()
@@ -153,7 +188,7 @@ async def open_connection(origin: Origin, trusted: ssl.SSLContext, exchange: Exc
     return AsyncConnection(stream, origin)
 
 
-async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
+async def _connected(origin: Origin, exchange: Exchange, opened: Opened) -> socket.socket:
     """A socket to the first address that accepts a connection, in the order given by the system."""
     problem = OSError(f"{origin.host} has no address")
     addresses = await lookup(origin.host, origin.port, exchange.time_left())
@@ -161,16 +196,17 @@ async def _connected(origin: Origin, exchange: Exchange) -> socket.socket:
         # Each address gets a share of the time, so that a dead one leaves time for the others.
         left = exchange.time_left()
         try:
-            return await _connected_to(address, left and left / (len(addresses) - place))
+            return await _connected_to(address, left and left / (len(addresses) - place), opened)
         except OSError as error:
             problem = error
     raise problem
 
 
-async def _connected_to(address: Address, seconds: float | None) -> socket.socket:
+async def _connected_to(address: Address, seconds: float | None, opened: Opened) -> socket.socket:
     family, kind, protocol, _, place = address
     stream = socket.socket(family, kind, protocol)
     try:
+        opened(stream)
         stream.setblocking(False)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = stream.connect_ex(place)
@@ -185,18 +221,16 @@ async def _connected_to(address: Address, seconds: float | None) -> socket.socke
     return stream
 
 
-async def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T], *, writing: bool = False) -> T:
-    """Return the result of a step on a socket, once it can be done without blocking."""
+async def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T]) -> T:
+    """Return the result of a step that reads from a socket, once it can be done without blocking."""
     while True:
         left = exchange.time_left()
         try:
             return step()
-        except ssl.SSLWantReadError:
-            await until_ready(stream, left, writing=False)
+        except (ssl.SSLWantReadError, BlockingIOError):
+            await until_ready(stream, left, reading=True)
         except ssl.SSLWantWriteError:
             await until_ready(stream, left, writing=True)
-        except BlockingIOError:
-            await until_ready(stream, left, writing=writing)
 
 
 @contextmanager

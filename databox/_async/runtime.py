@@ -46,14 +46,29 @@ async def breathe() -> None:
     await anyio.lowlevel.checkpoint()
 
 
-async def until_ready(stream: socket.socket, seconds: float | None, *, writing: bool) -> None:
-    """Wait until a socket is readable, or writable, which it is once it is connected.
+async def until_ready(
+    stream: socket.socket, seconds: float | None, *, reading: bool = False, writing: bool = False
+) -> None:
+    """Wait until a socket is readable, or writable, which it is once it is connected; or either.
 
     Raises:
         TimeoutError: it took too long; None sets no limit.
     """
     with anyio.fail_after(seconds):
-        await (anyio.wait_writable(stream) if writing else anyio.wait_readable(stream))
+        if reading and writing:
+            await _until_either(stream)
+        else:
+            await (anyio.wait_writable(stream) if writing else anyio.wait_readable(stream))
+
+
+async def _until_either(stream: socket.socket) -> None:
+    async def wait(until: Callable[[socket.socket], Awaitable[None]]) -> None:
+        await until(stream)
+        waits.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as waits:
+        waits.start_soon(wait, anyio.wait_readable)
+        waits.start_soon(wait, anyio.wait_writable)
 
 
 async def lookup(host: str, port: int, seconds: float | None) -> list[Address]:

@@ -200,12 +200,13 @@ class AsyncTransport:
         """Send one request and return the complete answer, or raise an error."""
         with self._counting:
             self.requests += 1
-        query = f"?{httpx.QueryParams(operation.params)}" if operation.params else ""
-        exchange = Exchange(
-            operation.method, operation.path + query, operation.body, self.options.timeout, self._user_agent
-        )
+        target = operation.path
+        if operation.params:  # the path may have a query of its own
+            target += f"{'&' if '?' in target else '?'}{httpx.QueryParams(operation.params)}"
+        exchange = Exchange(operation.method, target, operation.body, self.options.timeout, self._user_agent)
         try:
             await self._connections.run(exchange)
+            exchange.check_sent()
             exchange.answer = await self._decoded(exchange)
         except (httpx.RequestError, TimeoutError) as error:
             problem = error

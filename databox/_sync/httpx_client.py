@@ -20,6 +20,7 @@ log = logger("databox")
 
 _CONNECTS = "connect_tcp.started"
 _LEAVES = "send_request_headers.started"
+_FAILS = ("send_request_headers.failed", "send_request_body.failed")
 _ENDS = "http11.response_closed.started"
 _CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
 
@@ -145,6 +146,8 @@ class _Steps:
         self._seen.append(event)
         if event.endswith(_LEAVES):
             self._exchange.leaves()
+        elif event.endswith(_FAILS):
+            self._exchange.truncated = True  # httpx reads the answer nevertheless
         elif event == _ENDS:
             # httpx would reuse the connection without checking what else the server has sent on it, which would
             # then be taken for the answer to the next request. Nor does it know of forks and other event loops. It

@@ -45,13 +45,13 @@ def breathe() -> None:
     """Nothing to do: other threads run by themselves."""
 
 
-def until_ready(stream: socket.socket, seconds: float | None, *, writing: bool) -> None:
-    """Wait until a socket is readable, or writable, which it is once it is connected.
+def until_ready(stream: socket.socket, seconds: float | None, *, reading: bool = False, writing: bool = False) -> None:
+    """Wait until a socket is readable, or writable, which it is once it is connected; or either.
 
     Raises:
         TimeoutError: it took too long; None sets no limit.
     """
-    if not is_ready(stream, seconds, writing=writing):
+    if not is_ready(stream, seconds, reading=reading, writing=writing):
         raise TimeoutError
 
 

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from databox.misuse import ArgumentTypeError, ArgumentValueError
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
@@ -26,6 +27,9 @@ __all__ = [
 
 _TOKEN = r"[\w.!#$%&'*+^`|~-]+"
 _HALF = re.compile(r"[\ud800-\udfff]")
+LONGEST_ID = 1_000
+LONGEST_TARGET = 60_000
+"""Characters of a path with its query; httpx sends no more than 65,536 with the base URL."""
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
@@ -138,8 +142,16 @@ def request_of(method: str, path: str, params: Mapping[str, Any] | None) -> tupl
         )
     if not path.isprintable() or not path.isascii() or set(path) & set(' #\\"<>^`{|}'):
         raise ArgumentValueError(f"path contains a character that must be percent-encoded: {path!r}.")
+    if {".", ".."} & set(path.partition("?")[0].split("/")):
+        raise ArgumentValueError(f"path must not have '.' or '..' as a part, because it may be resolved: {path!r}.")
     if params is not None and not isinstance(params, Mapping):
         raise ArgumentTypeError(f"params must be a mapping, not {_kind(params)}.")
+    length = len(path) + len(urlencode(params or {}, doseq=True))
+    if length > LONGEST_TARGET:
+        raise ArgumentValueError(
+            f"path and params have {length:,} characters together, more than the {LONGEST_TARGET:,} allowed. "
+            "Send large values as json."
+        )
     return verb, path
 
 
@@ -158,6 +170,8 @@ def _opaque(name: str, value: object, expected: str) -> str:
         raise ArgumentValueError(message(_spoken(name), " is empty."))
     if value in {".", ".."} or not value.isprintable():
         raise ArgumentValueError(message(_spoken(name), f" is not an id: {value!r}."))
+    if len(value) > LONGEST_ID:
+        raise ArgumentValueError(message(_spoken(name), f" is not an id: it has {len(value):,} characters."))
     return value
 
 

@@ -34,6 +34,8 @@ class Exchange:
     """The deadline on the monotonic clock; None for no limit."""
     sent: bool = False
     """Whether any part of the request may have been sent."""
+    truncated: bool = False
+    """Whether the rest of the request was not sent, because the server stopped reading or had refused it already."""
     left_at: float | None = None
     """When sending began, on the monotonic clock; None if unknown."""
     status: int | None = None
@@ -83,6 +85,17 @@ class Exchange:
         length = found.get("content-length", "")
         if length.isdecimal() and len(length) < 20:
             self.check_size(int(length))
+
+    def check_sent(self) -> None:
+        """Raise if the request cannot have succeeded as its answer says, because part of it was not sent.
+
+        Raises:
+            httpx.RemoteProtocolError: an answer with success has arrived for a truncated request.
+        """
+        if self.truncated and 200 <= (self.status or 0) < 300:
+            raise httpx.RemoteProtocolError(
+                f"the server answered with status {self.status}, and closed before it had received the request"
+            )
 
     def check_size(self, size: int) -> None:
         """Raise if an answer is too large."""

@@ -12,14 +12,14 @@ SOON = 0.0001
 until it arrives takes twice as long."""
 
 
-def is_ready(stream: socket.socket, seconds: float | None, *, writing: bool) -> bool:
-    """Wait until a socket can be read, or written, at most for some seconds; None sets no limit."""
+def is_ready(stream: socket.socket, seconds: float | None, *, reading: bool = False, writing: bool = False) -> bool:
+    """Wait until a socket can be read, or written, or either, at most for some seconds; None sets no limit."""
     if hasattr(select, "poll"):
         poll = select.poll()  # which takes a socket of any number
-        poll.register(stream, select.POLLOUT if writing else select.POLLIN)
+        poll.register(stream, (select.POLLIN if reading else 0) | (select.POLLOUT if writing else 0))
         return bool(poll.poll(None if seconds is None else math.ceil(seconds * 1000)))
     writes = [stream] if writing else []  # on Windows, where a connection that failed is an exceptional condition
-    return any(select.select([] if writing else [stream], writes, writes, seconds))
+    return any(select.select([stream] if reading else [], writes, writes, seconds))
 
 
 class Look:
@@ -36,7 +36,7 @@ class Look:
     def begin(self, stream: socket.socket) -> None:
         """Wait for a moment until the socket can be read, if the last answer arrived in a moment."""
         self._began = now = time.monotonic()
-        while self._pays and now - self._began < SOON and not is_ready(stream, 0, writing=False):
+        while self._pays and now - self._began < SOON and not is_ready(stream, 0, reading=True):
             now = time.monotonic()
 
     def end(self) -> None:

@@ -284,6 +284,13 @@ def test_host_names_and_ports_reach_the_server(driver: Driver, server: ScriptedS
     assert server.requests[0].headers["user-agent"].startswith("databox-sdk/")
 
 
+def test_a_path_with_a_query_of_its_own(driver: Driver, server: ScriptedServer) -> None:
+    server.will(OK)
+    driver.client(KEY, server.url).request("GET", "/v1/x?q=1", params={"a": "b&c", "d": None})
+    driver.client(KEY, server.url).request("GET", "/v1/x?q=1", params={"d": None})
+    assert [request.target for request in server.requests] == ["/v1/x?q=1&a=b%26c", "/v1/x?q=1"]
+
+
 def test_each_request_has_the_length_of_its_own_body(driver: Driver, server: ScriptedServer) -> None:
     """The head of a request is checked once, and then used for others like it."""
     server.will(OK)

@@ -4,12 +4,12 @@ import http.server
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 
 import pytest
 
-from databox import APIConnectionError, APIError
+from databox import APIConnectionError, APIError, RateLimitError
 from tests.drive import Driver
 from tests.scripted import ScriptedServer, Step, answer, drop, farewell, one_packet, pieces, wire
 
@@ -100,10 +100,28 @@ class OfTheStandardLibrary(http.server.BaseHTTPRequestHandler):
         """Print nothing."""
 
 
-@pytest.fixture
-def standard() -> Iterator[str]:
+class LeavesBodies(OfTheStandardLibrary):
+    """Refuses what has a body without reading it, and keeps the connection, on which the body is then in the way."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", str(len(BODY)))
+        self.end_headers()
+        self.wfile.write(BODY)
+
+    def do_POST(self) -> None:
+        self.send_response(429)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+
+@contextmanager
+def serving(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
     """The address of an `http.server`."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), OfTheStandardLibrary) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -111,10 +129,21 @@ def standard() -> Iterator[str]:
         thread.join()
 
 
-def test_the_standard_librarys_server(driver: Driver, standard: str) -> None:
-    client = driver.client(KEY, standard)
-    for _ in range(30):
-        assert client.accounts.list().items == ()
+def test_the_standard_librarys_server(driver: Driver) -> None:
+    with serving(OfTheStandardLibrary) as standard:
+        client = driver.client(KEY, standard)
+        for _ in range(30):
+            assert client.accounts.list().items == ()
+
+
+def test_a_body_that_a_refusing_server_leaves_does_not_begin_the_next_request(driver: Driver) -> None:
+    with serving(LeavesBodies) as careless:
+        client = driver.client(KEY, careless)
+        for _ in range(5):
+            with pytest.raises(RateLimitError):
+                client.request("POST", "/v1/x", json={"a": 1})
+            assert client.accounts.list().items == ()
+        driver.close()  # which ends the threads of the server
 
 
 def test_rows_are_accepted_once_by_a_server_that_closes(driver: Driver, any_server: ScriptedServer) -> None:

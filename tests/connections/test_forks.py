@@ -152,11 +152,43 @@ os.write(gone, b"x")
 answers([waiting])
 """
 
+CONNECTING = """
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+class Box:
+    api_key, url = "test-key-0123456789", f"https://127.0.0.1:{listener.getsockname()[1]}"
+client = Client(Box, rate_limit=None, max_retries=0, timeout=20)
+def connect():
+    try:
+        client.call("accounts.list")
+    except Exception as error:
+        problems.append(error)
+problems = []
+thread = threading.Thread(target=connect)
+thread.start()
+seen, _ = listener.accept()
+assert seen.recv(1)  # the handshake has begun, and this server will not go on with it
+go, gone = os.pipe()
+waiting = child(lambda: (seen.close(), os.read(go, 1)) and 1)
+seen.sendall(b"this is not TLS, so the client closes the connection")
+seen.settimeout(20)
+try:
+    while seen.recv(65536):
+        pass
+except ConnectionResetError:
+    pass
+thread.join()
+assert "Nothing was sent" in str(problems[0])
+os.write(gone, b"x")
+answers([waiting])
+"""
+
 PROGRAMS = {
     "used in the parent, then in four children at once": PRELOADED,
     "creates get their own answers": CREATES,
     "while threads of the parent send": WHILE_SENDING,
     "locks that were held, and places that were taken": LOCKED,
+    "a connection that was being opened ends with the parent's request": CONNECTING,
     "a connection ends with the parent's client, whatever children there are": CLOSED_BY_THE_PARENT,
 }
 

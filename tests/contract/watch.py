@@ -77,7 +77,7 @@ class Watch:
         return problems
 
     def _asked_by_hand(self, _: object, method: object = None, path: object = None, *__: object, **___: object) -> None:
-        self._by_hand.add((str(method).upper(), str(path)))
+        self._by_hand.add((str(method).upper(), str(path).partition("?")[0]))
 
     def _is_by_hand(self, sent: Sent) -> bool:
         return any(sent.method == method and sent.path.endswith(path) for method, path in self._by_hand)
