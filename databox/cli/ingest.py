@@ -14,6 +14,7 @@ from databox.cli.inputs import Inputs
 from databox.cli.output import Json
 from databox.cli.progress_line import Bar, Lines, Watch
 from databox.cli.sending import sent
+from databox.cli.signals import as_interrupts
 from databox.cli.sources import files_of, rows_of
 from databox.cli.summary import Ending
 from databox.cli.terminal import console, echo_json, errors
@@ -256,10 +257,10 @@ def ingest(
         meter = (log.Log if log_json else Bar if sys.stderr.isatty() else Lines)(
             lambda: inputs.fraction, limit, asks_each=settings.verify == "counts"
         )
-        with client:
+        with client, as_interrupts():
             watch = Watch(None if quiet else meter, AT_FIRST if patience is None else None)
             ending = sent(client, dataset_id, inputs, settings, watch, context.obj or sys.argv[1:])
-    _tell(ending, inputs, quiet=quiet, as_json=as_json, log_json=log_json)
+            _tell(ending, inputs, quiet=quiet, as_json=as_json, log_json=log_json)
 
 
 def _check_keys(inputs: Inputs, keys: tuple[str, ...]) -> None:

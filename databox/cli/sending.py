@@ -1,7 +1,6 @@
 """Sending the rows of one ingest, and how that ended."""
 
 import secrets
-import signal
 import tempfile
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from databox import Databox, IngestError
 from databox.cli.failures import words
 from databox.cli.inputs import Inputs
 from databox.cli.progress_line import Unreachable, Watch
-from databox.cli.signals import handled
 from databox.cli.summary import Ending, resuming
 from databox.ingest.outcomes import Overtaken
 from databox.ingest.settings import Settings
@@ -28,8 +26,7 @@ def sent(
     problem: str | None = None
     interrupted = False
     try:
-        # A request to terminate ends it as Ctrl-C does.
-        with watch, handled(signal.default_int_handler, signal.SIGTERM):
+        with watch:
             report = client.datasets.ingest(
                 dataset_id,
                 inputs,
