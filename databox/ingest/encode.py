@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from databox.errors import InvalidRecordError
+from databox.ingest.instead import instead_of_row
 from databox.ingest.keys import as_key
 from databox.ingest.rows import as_mapping
 from databox.wording import Message, message, row_at, setting, words_of
@@ -152,13 +153,9 @@ def _key_part(row: dict[Any, Any], name: str, index: int) -> Any:
 def _fields(record: object, index: int) -> dict[Any, Any]:
     fields = as_mapping(record)
     if fields is None:
-        problem = ", not a mapping from column to value."
-        if issubclass(type(record), list | tuple):
-            problem = (
-                ", which has no names for its values. Give each row as a mapping, dict(zip(names, row)); or pass the "
-                "cursor itself, which knows them."
-            )
-        raise InvalidRecordError(message(row_at(index, "Row"), " is ", _of_type(record), problem), index=index)
+        raise InvalidRecordError(
+            message(row_at(index, "Row"), " is ", _of_type(record), instead_of_row(record)), index=index
+        )
     return dict(fields)
 
 
