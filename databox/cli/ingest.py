@@ -19,8 +19,10 @@ from databox.cli.sources import files_of, rows_of
 from databox.cli.summary import Ending
 from databox.cli.terminal import console, echo_json, errors
 from databox.cli.values import (
+    ON_AMBIGUOUS,
     ON_REFUSAL,
     VERIFY,
+    Ambiguity,
     Format,
     Keys,
     Misfit,
@@ -87,6 +89,13 @@ def ingest(
         Refusal,
         typer.Option(help="When a batch is refused: find the rows at fault and send the others, or report the batch."),
     ] = Refusal.isolate,
+    on_ambiguous: Annotated[
+        Ambiguity,
+        typer.Option(
+            help="When a batch's answer is lost: send it again, which without primary keys may store it twice, or "
+            "report it; auto sends it again if there are keys."
+        ),
+    ] = Ambiguity.auto,
     journal: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Record what was sent, so that the next run goes on where this one stops."),
@@ -211,6 +220,7 @@ def ingest(
         verify_timeout=verify_timeout,
         patience=PATIENCE if patience is None else patience,
         on_refusal=ON_REFUSAL[on_refusal],
+        on_ambiguous=ON_AMBIGUOUS[on_ambiguous],
         journal=journal,
         dead_letter=dead_letter,
     )
