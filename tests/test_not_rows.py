@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -160,3 +161,19 @@ def test_a_class_that_derives_from_a_frame_is_a_frame(client: Any, box: Sandbox,
 def test_any_iterable_of_rows_is_fine(client: Any, dataset: Dataset) -> None:
     assert client.datasets.ingest(dataset, itertools.chain(ROWS)).ok
     assert client.datasets.ingest(dataset, pd.Series(ROWS)).ok
+
+
+@pytest.mark.parametrize(
+    "number",
+    [10**400, -(10**400), 10**5000, Decimal("1E+400"), Decimal("-1E+999999")],
+    ids=["large", "negative", "not even text", "decimal", "negative decimal"],
+)
+def test_a_number_that_no_parser_reads_does_not_take_its_batch_with_it(
+    client: Any, box: Sandbox, dataset: Dataset, number: Any
+) -> None:
+    """The service would refuse the whole body as invalid JSON, so the row is found before."""
+    rows = [{"id": n, "amount": number if n == 5 else n} for n in range(100)]
+    report = client.datasets.ingest(dataset, rows, raise_on_failure=False)
+    assert (report.appended, report.invalid) == (99, 1)
+    assert "'amount' is larger than 1.8e308" in str(report)
+    assert client.datasets.ingest(dataset, [{"id": 5, "amount": 10**300}]).ok

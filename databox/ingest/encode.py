@@ -36,6 +36,7 @@ are_finite = _INFINITIES.isdisjoint
 """Whether no value is infinite, which orjson would write as null."""
 _NULL = Message("None", "null")
 _INFINITE = message("is infinite, which JSON cannot represent. Send ", _NULL, " or a finite number")
+_TOO_LARGE = "is larger than 1.8e308, and servers read such a number as infinite. Send it as text"
 _NO_TYPE = ", for which the API has no type. Send seconds, or text"
 _NO_DATE = message("is a date outside the years 1 to 9999. Send ", _NULL, ", or text")
 _LARGEST_INT = 2**64 - 1
@@ -207,7 +208,11 @@ def _converted(value: Any) -> Any:
             exact = Decimal(value)
             if exact.is_infinite():
                 raise _Unsendable(_INFINITE)
-            return None if exact.is_nan() else exact
+            if exact.is_nan():
+                return None
+            if math.isinf(float(exact)):
+                raise _Unsendable(_TOO_LARGE)
+            return exact
         case datetime():
             return _moment(value)
         case date():
@@ -223,9 +228,9 @@ def _converted(value: Any) -> Any:
 def _with_digits(value: int) -> int:
     if not _SMALLEST_INT <= value <= _LARGEST_INT:
         try:
-            str(value)
-        except ValueError:
-            raise _Unsendable("is an integer of thousands of digits. Send it as text") from None
+            float(value)
+        except OverflowError:
+            raise _Unsendable(_TOO_LARGE) from None
     return value
 
 
