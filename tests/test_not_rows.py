@@ -177,3 +177,13 @@ def test_a_number_that_no_parser_reads_does_not_take_its_batch_with_it(
     assert (report.appended, report.invalid) == (99, 1)
     assert "'amount' is larger than 1.8e308" in str(report)
     assert client.datasets.ingest(dataset, [{"id": 5, "amount": 10**300}]).ok
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_one_request_takes_what_a_run_takes(client: Any, box: Sandbox, dataset: Dataset, path: Path, kind: str) -> None:
+    make, remedy = WRONG[kind]
+    with pytest.raises(TypeError, match="records must be rows") as caught:
+        client.datasets.create_ingestion(dataset, make(path))
+    assert remedy in str(caught.value)
+    client.datasets.create_ingestion(dataset, FRAME)
+    assert box.rows(dataset) == ROWS
