@@ -116,11 +116,11 @@ class Database:
                 f"SQLAlchemy knows no database {parsed.drivername!r}.{hint} If it has a dialect of its own, install it."
             ) from None
         except ImportError as error:
-            package = _PACKAGES.get(error.name or "", error.name)
+            package = _PACKAGES.get(error.name or "", error.name or "")
             other = "mysql+pymysql" if parsed.get_backend_name() == "mysql" else "postgresql+psycopg"
             raise ImportError(
-                f"{visible(parsed.drivername)}:// needs the driver {error.name}: pip install {package}; or name "
-                f"another, as in {other}://.",
+                f"{visible(parsed.drivername)}:// needs the driver {error.name}: pip install {visible(package)}; or "
+                f"name another, as in {visible(other)}://.",
                 name=error.name,
             ) from None
         except (sqlalchemy.exc.SQLAlchemyError, TypeError, ValueError) as error:
