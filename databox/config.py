@@ -180,6 +180,8 @@ def address_in(url: Secret[str]) -> tuple[str, str]:
         return "", "is not an http(s) address with a host"
     if parts.query or parts.fragment:
         return "", "must not contain a query or fragment"
+    if parts.path.rstrip("/").endswith("/v1"):
+        return "", "must not end with /v1, which is added to it"
     try:
         host = canonical(parts.hostname)
     except ValueError as error:

@@ -42,7 +42,8 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
 @pytest.fixture(autouse=True)
 def signals_are_left_alone() -> Iterator[None]:
     """Whoever calls us in their own process keeps their handlers, and so do the tests that come next."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows lacks the last
+    before = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None))}
     yield
     after = {number: signal.getsignal(number) for number in before}
     for number, handler in before.items():

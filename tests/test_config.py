@@ -139,6 +139,16 @@ def test_addresses_that_are_none(tmp_path: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["https://api.databox.com/v1", "http://127.0.0.1:8700/v1/", "https://gate.example/x/v1"]
+)
+def test_an_address_with_the_version_that_each_path_has(tmp_path: Path, url: str) -> None:
+    """Each request would be a 404 about an id."""
+    with pytest.raises(ConfigurationError, match="base URL must not end with /v1, which is added to it"):
+        load(tmp_path, "key", url)
+    assert load(tmp_path, "key", url.rstrip("/").removesuffix("/v1"))
+
+
+@pytest.mark.parametrize(
     ("url", "base_url"),
     [
         ("HTTPS://API.Example.ORG/Path/", "https://api.example.org/Path"),

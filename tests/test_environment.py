@@ -402,6 +402,19 @@ def test_a_proxy_that_lets_nothing_through_is_no_reason_to_fear_for_rows(
     assert "s3cret" not in str(caught.value)
 
 
+def test_a_proxy_that_cannot_be_reached_is_named(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the API, which may be fine, is what refuses the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:s3cret@127.0.0.1:{port}")
+    client = driver.client(KEY, "https://api.invalid", max_retries=0, timeout=5.0)
+    with pytest.raises(APIConnectionError) as caught:
+        client.accounts.list()
+    assert f"https://api.invalid through the proxy http://127.0.0.1:{port}: " in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert "user" not in str(caught.value)
+
+
 CREATE = """
 import asyncio
 from databox import APIConnectionError, AsyncDatabox, Databox

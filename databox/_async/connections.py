@@ -42,7 +42,7 @@ def connections_for(config: Config, http_client: HttpClient) -> "AsyncConnection
     proxy, trusted = proxy_for(config.base_url), certificates_for(config.base_url)
     if proxy is not None:
         make_client = partial(httpx.AsyncClient, proxy=proxy, verify=trusted, trust_env=False)
-        return AsyncHttpxConnections(config, None, make_client)
+        return AsyncHttpxConnections(config, None, make_client, f"{proxy.url.scheme}://{proxy.url.netloc.decode()}")
     return AsyncConnections(config, trusted)
 
 
@@ -51,6 +51,9 @@ class AsyncConnections:
 
     They are plain sockets, so no event loop owns them; a task that takes an idle one has it to itself.
     """
+
+    proxy = ""
+    """None is used."""
 
     def __init__(self, config: Config, trusted: SSLContext) -> None:
         self._key = config.key

@@ -31,6 +31,7 @@ class AsyncHttpxConnections:
         config: the key and the address.
         http_client: the caller's client, which stays open.
         make_client: creates the clients if the caller has none.
+        proxy: the address of the proxy that they use, without its password.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class AsyncHttpxConnections:
         config: Config,
         http_client: httpx.AsyncClient | None,
         make_client: Callable[[], httpx.AsyncClient] = httpx.AsyncClient,
+        proxy: str = "",
     ) -> None:
+        self.proxy = proxy
         self._base_url = config.base_url
         self._stays_here = config.base_url.startswith("http:") and not config.exposes_key
         """Whether the key may be sent unencrypted because it does not leave this machine."""

@@ -10,7 +10,7 @@ import attrs
 
 from databox._async.delivery import AsyncDelivery
 from databox._async.pool import Pool
-from databox._async.runtime import Source, breathe
+from databox._async.runtime import ASYNCHRONOUS, Source, breathe
 from databox._async.transport import AsyncTransport
 from databox._async.verification import AsyncVerification
 from databox.display import logger
@@ -68,7 +68,7 @@ class AsyncIngest:
         """
         settings = self._settings
         settings.check_files_read(files_of(records))
-        rows = rows_of(records)
+        rows = rows_of(records, asynchronous=ASYNCHRONOUS)
         self._tally = Tally(self._run, length_of(records), settings)
         about = {"dataset": self._dataset_id, "address": self._transport.config.base_url}
         about |= {"primary keys": ", ".join(settings.primary_keys), "query": identity_of(records)}

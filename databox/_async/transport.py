@@ -261,8 +261,9 @@ class AsyncTransport:
             )
             return APITimeoutError(self._redactor.text(message), request_sent=sent, method=method, path=path)
         failed = "received no complete answer from" if sent else "could not connect to"
+        by = f" through the proxy {self._connections.proxy}" if self._connections.proxy else ""
         message = (
-            f"{what} {failed} {self.config.base_url}: {reason}. {effect} "
+            f"{what} {failed} {self.config.base_url}{by}: {reason}. {effect} "
             "Check the base URL, the network and any proxy on the way."
         )
         return APIConnectionError(

@@ -43,7 +43,7 @@ def connections_for(config: Config, http_client: HttpClient) -> "Connections | H
     proxy, trusted = proxy_for(config.base_url), certificates_for(config.base_url)
     if proxy is not None:
         make_client = partial(httpx.Client, proxy=proxy, verify=trusted, trust_env=False)
-        return HttpxConnections(config, None, make_client)
+        return HttpxConnections(config, None, make_client, f"{proxy.url.scheme}://{proxy.url.netloc.decode()}")
     return Connections(config, trusted)
 
 
@@ -52,6 +52,9 @@ class Connections:
 
     They are plain sockets, so no event loop owns them; a task that takes an idle one has it to itself.
     """
+
+    proxy = ""
+    """None is used."""
 
     def __init__(self, config: Config, trusted: SSLContext) -> None:
         self._key = config.key

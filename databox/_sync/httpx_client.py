@@ -32,6 +32,7 @@ class HttpxConnections:
         config: the key and the address.
         http_client: the caller's client, which stays open.
         make_client: creates the clients if the caller has none.
+        proxy: the address of the proxy that they use, without its password.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class HttpxConnections:
         config: Config,
         http_client: httpx.Client | None,
         make_client: Callable[[], httpx.Client] = httpx.Client,
+        proxy: str = "",
     ) -> None:
+        self.proxy = proxy
         self._base_url = config.base_url
         self._stays_here = config.base_url.startswith("http:") and not config.exposes_key
         """Whether the key may be sent unencrypted because it does not leave this machine."""

@@ -11,7 +11,7 @@ import attrs
 
 from databox._sync.delivery import Delivery
 from databox._sync.pool import Pool
-from databox._sync.runtime import Source, breathe
+from databox._sync.runtime import ASYNCHRONOUS, Source, breathe
 from databox._sync.transport import Transport
 from databox._sync.verification import Verification
 from databox.display import logger
@@ -69,7 +69,7 @@ class Ingest:
         """
         settings = self._settings
         settings.check_files_read(files_of(records))
-        rows = rows_of(records)
+        rows = rows_of(records, asynchronous=ASYNCHRONOUS)
         self._tally = Tally(self._run, length_of(records), settings)
         about = {"dataset": self._dataset_id, "address": self._transport.config.base_url}
         about |= {"primary keys": ", ".join(settings.primary_keys), "query": identity_of(records)}

@@ -14,6 +14,7 @@ from databox.hosts import is_address
 from databox.sending.readiness import is_ready
 
 __all__ = [
+    "ASYNCHRONOUS",
     "Address",
     "Deadline",
     "HttpClient",
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+ASYNCHRONOUS = False
+"""Whether a source may be iterated over with `async for`."""
 
 Address: TypeAlias = tuple[Any, Any, int, str, Any]
 """A result of `socket.getaddrinfo`: family, type, protocol, name, address."""

@@ -167,7 +167,8 @@ def _opaque(name: str, value: object, expected: str) -> str:
     if not isinstance(value, str):
         raise ArgumentTypeError(f"{name} must be {expected}, not {_kind(value)}.")
     if not value.strip():
-        raise ArgumentValueError(message(_spoken(name), " is empty."))
+        an_id = Message(name, f"The {name.replace('_', ' ').removesuffix(' id')} id")
+        raise ArgumentValueError(message(an_id, " is empty.", Message("", " Is a variable of the shell not set?")))
     if value in {".", ".."} or not value.isprintable():
         raise ArgumentValueError(message(_spoken(name), f" is not an id: {value!r}."))
     if len(value) > LONGEST_ID:

@@ -14,12 +14,15 @@ from databox.cli.inputs import Inputs
 from databox.cli.output import Json
 from databox.cli.progress_line import Bar, Lines, Watch
 from databox.cli.sending import sent
+from databox.cli.signals import as_interrupts
 from databox.cli.sources import files_of, rows_of
 from databox.cli.summary import Ending
 from databox.cli.terminal import console, echo_json, errors
 from databox.cli.values import (
+    ON_AMBIGUOUS,
     ON_REFUSAL,
     VERIFY,
+    Ambiguity,
     Format,
     Keys,
     Misfit,
@@ -86,6 +89,13 @@ def ingest(
         Refusal,
         typer.Option(help="When a batch is refused: find the rows at fault and send the others, or report the batch."),
     ] = Refusal.isolate,
+    on_ambiguous: Annotated[
+        Ambiguity,
+        typer.Option(
+            help="When a batch's answer is lost: send it again, which without primary keys may store it twice, or "
+            "report it; auto sends it again if there are keys."
+        ),
+    ] = Ambiguity.auto,
     journal: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Record what was sent, so that the next run goes on where this one stops."),
@@ -210,6 +220,7 @@ def ingest(
         verify_timeout=verify_timeout,
         patience=PATIENCE if patience is None else patience,
         on_refusal=ON_REFUSAL[on_refusal],
+        on_ambiguous=ON_AMBIGUOUS[on_ambiguous],
         journal=journal,
         dead_letter=dead_letter,
     )
@@ -256,10 +267,10 @@ def ingest(
         meter = (log.Log if log_json else Bar if sys.stderr.isatty() else Lines)(
             lambda: inputs.fraction, limit, asks_each=settings.verify == "counts"
         )
-        with client:
+        with client, as_interrupts():
             watch = Watch(None if quiet else meter, AT_FIRST if patience is None else None)
             ending = sent(client, dataset_id, inputs, settings, watch, context.obj or sys.argv[1:])
-    _tell(ending, inputs, quiet=quiet, as_json=as_json, log_json=log_json)
+            _tell(ending, inputs, quiet=quiet, as_json=as_json, log_json=log_json)
 
 
 def _check_keys(inputs: Inputs, keys: tuple[str, ...]) -> None:

@@ -1,7 +1,6 @@
 """Sending the rows of one ingest, and how that ended."""
 
 import secrets
-import signal
 import tempfile
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from databox import Databox, IngestError
 from databox.cli.failures import words
 from databox.cli.inputs import Inputs
 from databox.cli.progress_line import Unreachable, Watch
-from databox.cli.signals import handled
 from databox.cli.summary import Ending, resuming
 from databox.ingest.outcomes import Overtaken
 from databox.ingest.settings import Settings
@@ -28,8 +26,7 @@ def sent(
     problem: str | None = None
     interrupted = False
     try:
-        # A request to terminate ends it as Ctrl-C does.
-        with watch, handled(signal.default_int_handler, signal.SIGTERM):
+        with watch:
             report = client.datasets.ingest(
                 dataset_id,
                 inputs,
@@ -39,6 +36,7 @@ def sent(
                 verify_timeout=settings.verify_timeout,
                 patience=settings.patience,
                 on_refusal=settings.on_refusal,
+                on_ambiguous=settings.on_ambiguous,
                 raise_on_failure=False,
                 dead_letter=settings.dead_letter,
                 journal=journal,
@@ -59,7 +57,7 @@ def sent(
             journal.unlink(missing_ok=True)
         raise
     unfinished = interrupted or problem is not None or not report.ok
-    left = interrupted or problem or any(_may_fare_better(batch, report) for batch in report.batches)
+    left = interrupted or problem or any(_may_fare_better(batch, resend=settings.resend) for batch in report.batches)
     begun = report.accepted or report.ambiguous  # else the same command does as well
     resume = resuming(arguments, journal) if unfinished and left and begun else None
     if own and resume is None:
@@ -72,13 +70,14 @@ def sent(
         interrupted=interrupted,
         dead_letter=settings.dead_letter,
         resume=resume,
+        resend=settings.resend,
     )
 
 
-def _may_fare_better(batch: BatchOutcome, report: IngestReport) -> bool:
+def _may_fare_better(batch: BatchOutcome, *, resend: bool) -> bool:
     """Whether a second run of the same may help. It does not where rows were rejected or cannot be encoded, or where
     they could be stored twice."""
-    if isinstance(batch.error, Overtaken | Purged) or (batch.outcome == "ambiguous" and not report.primary_keys):
+    if isinstance(batch.error, Overtaken | Purged) or (batch.outcome == "ambiguous" and not resend):
         return False
     return batch.outcome in ("failed", "unsent", "ambiguous") or bool(batch.unverified)
 

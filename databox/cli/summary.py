@@ -44,6 +44,8 @@ class Ending:
     dead_letter: Path | None
     resume: str | None
     """The command that goes on where it stopped, or sends again what failed; None when there is nothing to do."""
+    resend: bool = False
+    """Whether rows whose answer was lost are sent again."""
 
     @property
     def ok(self) -> bool:
@@ -117,7 +119,7 @@ class Ending:
         lines += self._reasons()
         if not self.report.complete and self.report.rows:
             lines.append(f"Reading stopped after {self._place(self.report.rows - 1)}; the rest was not read.")
-        if self.report.ambiguous and not self.report.primary_keys:
+        if self.report.ambiguous and not self.report.primary_keys and not self.resend:
             lines.append(
                 "Without primary keys, rows whose answer was lost are not sent again, because they could be stored "
                 "twice."
@@ -188,6 +190,7 @@ class Ending:
         """Return it for programs."""
         report = self.report
         counts = attrs.asdict(report, filter=attrs.filters.exclude("batches"))
+        counts = {_in_camel_case(name): value for name, value in counts.items()}
         return {
             "status": "success" if self.ok else "interrupted" if self.interrupted else "error",
             "datasetId": self.dataset_id,
@@ -217,6 +220,12 @@ class Ending:
         """Where a row stands, for programs: `line` where the file has lines, else its number in the file."""
         place = self.inputs.place(row)
         return {"file": place.file, place.unit: place.number} if place else {}
+
+
+def _in_camel_case(name: str) -> str:
+    """An attribute's name as the API would write it."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 def _without_secrets(url: str) -> str:

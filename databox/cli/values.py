@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from databox import OnRefusal, Verify
+from databox import OnAmbiguous, OnRefusal, Verify
 from databox.limit.rate import DOCUMENTED, RateLimit
 
 __all__ = [
+    "ON_AMBIGUOUS",
     "ON_REFUSAL",
     "VERIFY",
+    "Ambiguity",
     "Format",
     "Keys",
     "Misfit",
@@ -59,6 +61,14 @@ class Refusal(StrEnum):
     report = "report"
 
 
+class Ambiguity(StrEnum):
+    """What to do with a batch whose answer was lost."""
+
+    auto = "auto"
+    resend = "resend"
+    report = "report"
+
+
 class Misfit(StrEnum):
     """What to do with a value that is not what its column is."""
 
@@ -70,6 +80,11 @@ VERIFY: dict[Verification, Verify | None] = {
     Verification.counts: "counts",
     Verification.status: "status",
     Verification.none: None,
+}
+ON_AMBIGUOUS: dict[Ambiguity, OnAmbiguous] = {
+    Ambiguity.auto: "auto",
+    Ambiguity.resend: "resend",
+    Ambiguity.report: "report",
 }
 ON_REFUSAL: dict[Refusal, OnRefusal] = {Refusal.isolate: "isolate", Refusal.report: "report"}
 

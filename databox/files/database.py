@@ -16,6 +16,8 @@ _SECRET = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
 _WITHIN = re.compile(r"(?:pwd|password)=([^;]*)", re.IGNORECASE)
 """A password within an option, as in ODBC."""
 _BACKGROUND = re.compile(r" *\(Background on this error at: \S+\)")
+_PACKAGES = {"MySQLdb": "mysqlclient", "psycopg2": "psycopg2-binary"}
+"""Drivers that pip knows by another name, or that it installs without a compiler by another name."""
 _NO_URL = (
     "The database is no URL as SQLAlchemy has them, such as postgresql+psycopg://user:password@host/name "
     "or sqlite:///file.db. Special characters in a password are written as %40 and the like."
@@ -114,9 +116,11 @@ class Database:
                 f"SQLAlchemy knows no database {parsed.drivername!r}.{hint} If it has a dialect of its own, install it."
             ) from None
         except ImportError as error:
+            package = _PACKAGES.get(error.name or "", error.name or "")
+            other = "mysql+pymysql" if parsed.get_backend_name() == "mysql" else "postgresql+psycopg"
             raise ImportError(
-                f"{visible(parsed.drivername)}:// needs the driver {error.name}: pip install {error.name}; or name "
-                "another, as in postgresql+psycopg://.",
+                f"{visible(parsed.drivername)}:// needs the driver {error.name}: pip install {visible(package)}; or "
+                f"name another, as in {visible(other)}://.",
                 name=error.name,
             ) from None
         except (sqlalchemy.exc.SQLAlchemyError, TypeError, ValueError) as error:

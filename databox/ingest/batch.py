@@ -12,6 +12,7 @@ from orjson import dumps
 from databox.api.documented import MAX_RECORDS
 from databox.errors import InvalidRecordError
 from databox.ingest.encode import are_finite, are_simple, encode, key_of
+from databox.ingest.rows import rows_of
 from databox.misuse import ArgumentTypeError, ArgumentValueError
 from databox.wording import Message, message, row_at
 
@@ -42,8 +43,9 @@ def body_of_one_request(records: Iterable[object]) -> bytes:
 
     Raises:
         InvalidRecordError: a row cannot be encoded, or there are no or too many rows.
+        TypeError: these are no rows.
     """
-    rows = [encode(record, index)[0] for index, record in enumerate(records)]
+    rows = [encode(record, index)[0] for index, record in enumerate(rows_of(records))]
     if not 1 <= len(rows) <= MAX_RECORDS:
         message = f"One ingestion takes 1 to {MAX_RECORDS} records, not {len(rows)}. Use ingest for any number."
         raise InvalidRecordError(message)

@@ -3,6 +3,7 @@
 The outcome of a row may be known only at the end of a run, so all rows are kept in a temporary file until then.
 """
 
+import errno
 import os
 import sqlite3
 import tempfile
@@ -19,8 +20,12 @@ from databox.ingest.journal_file import transaction
 from databox.ingest.letter_files import Letter, LetterFiles, Own, digest_of
 from databox.ingest.resume import LeftOut, Refused
 from databox.ingest.run import Run
+from databox.paths import lack_at
+from databox.wording import message
 
 __all__ = ["DeadLetters"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _SCHEMA = """
 pragma journal_mode = off;
@@ -188,8 +193,10 @@ class DeadLetters:
 
     def _problem(self, error: Exception) -> ConfigurationError:
         what = getattr(error, "strerror", None) or error
+        full = getattr(error, "errno", None) in _FULL or getattr(error, "sqlite_errorname", None) == "SQLITE_FULL"
+        remedy = "Free disk space there, or name another file." if full else "Name another file."
         return ConfigurationError(
-            f"The dead letters cannot be written to {self.path}: {what}. Free disk space there, or name another file."
+            message(f"The dead letters cannot be written to {self.path}: ", lack_at(self.path) or f"{what}. {remedy}")
         )
 
 

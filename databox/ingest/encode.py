@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from databox.errors import InvalidRecordError
+from databox.ingest.instead import instead_of_row
 from databox.ingest.keys import as_key
 from databox.ingest.rows import as_mapping
 from databox.wording import Message, message, row_at, setting, words_of
@@ -35,6 +36,7 @@ are_finite = _INFINITIES.isdisjoint
 """Whether no value is infinite, which orjson would write as null."""
 _NULL = Message("None", "null")
 _INFINITE = message("is infinite, which JSON cannot represent. Send ", _NULL, " or a finite number")
+_TOO_LARGE = "is larger than 1.8e308, and servers read such a number as infinite. Send it as text"
 _NO_TYPE = ", for which the API has no type. Send seconds, or text"
 _NO_DATE = message("is a date outside the years 1 to 9999. Send ", _NULL, ", or text")
 _LARGEST_INT = 2**64 - 1
@@ -152,13 +154,9 @@ def _key_part(row: dict[Any, Any], name: str, index: int) -> Any:
 def _fields(record: object, index: int) -> dict[Any, Any]:
     fields = as_mapping(record)
     if fields is None:
-        problem = ", not a mapping from column to value."
-        if issubclass(type(record), list | tuple):
-            problem = (
-                ", which has no names for its values. Give each row as a mapping, dict(zip(names, row)); or pass the "
-                "cursor itself, which knows them."
-            )
-        raise InvalidRecordError(message(row_at(index, "Row"), " is ", _of_type(record), problem), index=index)
+        raise InvalidRecordError(
+            message(row_at(index, "Row"), " is ", _of_type(record), instead_of_row(record)), index=index
+        )
     return dict(fields)
 
 
@@ -210,7 +208,11 @@ def _converted(value: Any) -> Any:
             exact = Decimal(value)
             if exact.is_infinite():
                 raise _Unsendable(_INFINITE)
-            return None if exact.is_nan() else exact
+            if exact.is_nan():
+                return None
+            if math.isinf(float(exact)):
+                raise _Unsendable(_TOO_LARGE)
+            return exact
         case datetime():
             return _moment(value)
         case date():
@@ -226,9 +228,9 @@ def _converted(value: Any) -> Any:
 def _with_digits(value: int) -> int:
     if not _SMALLEST_INT <= value <= _LARGEST_INT:
         try:
-            str(value)
-        except ValueError:
-            raise _Unsendable("is an integer of thousands of digits. Send it as text") from None
+            float(value)
+        except OverflowError:
+            raise _Unsendable(_TOO_LARGE) from None
     return value
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from databox.errors import ConfigurationError
+from databox.paths import lack_at
 from databox.wording import message
 
 __all__ = ["JournalFile", "Statement", "problem", "transaction"]
@@ -131,8 +132,8 @@ class JournalFile:
 
 def _make(path: Path) -> None:
     """Create a journal atomically, so that a partial file is never taken for one."""
-    if not path.parent.is_dir():
-        raise problem(path, f"cannot be made: there is no folder {path.parent}. Make it first.")
+    if lack := lack_at(path):
+        raise problem(path, message("cannot be made: ", lack))
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
         os.close(os.open(new, os.O_CREAT | os.O_EXCL, 0o600))  # nobody else may read it

@@ -5,6 +5,7 @@ Tables are recognised by their type's name and read through their own iterators,
 
 import dataclasses
 import importlib
+import io
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from typing import Any, cast
 import attrs
 
 from databox.display import logger
+from databox.ingest.instead import instead_of_rows
 
 __all__ = ["as_mapping", "files_of", "identity_of", "length_of", "rows_of"]
 
@@ -46,19 +48,24 @@ def as_mapping(record: Any) -> Mapping[Any, Any] | None:
     return None
 
 
-def rows_of(source: Any) -> Any:
+def rows_of(source: Any, *, asynchronous: bool = False) -> Any:
     """Return the rows of a table, or the source itself if it is not a table.
 
+    Args:
+        source: what the caller gave.
+        asynchronous: whether it may be iterated over with `async for`.
+
     Raises:
-        TypeError: the source is a single row or text; or a table that has to be collected first, or
-            whose columns have no unique names.
+        TypeError: the source is a single row, text or a file, or cannot be iterated over; or a table that has to be
+            collected first, or whose columns have no unique names.
     """
-    if type(source) in (str, bytes, bytearray) or as_mapping(source) is not None:
-        raise TypeError(f"records must be rows, not one {type(source).__name__}. Put a single row in a list.")
     kind = _type(source)
+    is_row = as_mapping(source) is not None
+    if is_row or issubclass(kind, str | bytes | bytearray | io.IOBase):
+        raise TypeError(instead_of_rows(source, is_row=is_row))
     package = kind.__module__.partition(".")[0]
     name = kind.__name__
-    if package == "pandas" and name == "DataFrame":
+    if _is_frame(kind):
         index = ", ".join(repr(each) for each in source.index.names if each is not None)
         if index:
             log.warning("The frame's index (%s) is not sent. To send it as columns, pass frame.reset_index().", index)
@@ -81,6 +88,8 @@ def rows_of(source: Any) -> Any:
     if hasattr(kind, "__arrow_c_stream__") and not hasattr(kind, "__iter__"):
         reader = _from_stream(source)
         return _arrow(reader, reader)
+    if not any(hasattr(kind, each) for each in ("__iter__", "__getitem__", *(["__aiter__"] if asynchronous else []))):
+        raise TypeError(instead_of_rows(source, is_row=False))
     return source
 
 
@@ -113,6 +122,11 @@ def _type(value: Any) -> Any:
     return cast("Any", type(value))
 
 
+def _is_frame(kind: Any) -> bool:
+    """Whether a type is the pandas DataFrame, or derives from it, as a GeoDataFrame does."""
+    return any(each.__name__ == "DataFrame" and each.__module__.partition(".")[0] == "pandas" for each in kind.__mro__)
+
+
 def _named(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
     for row in rows:
         yield dict(zip(columns, row, strict=True))
@@ -128,7 +142,7 @@ def _names(columns: Iterable[Any], remedy: str = "Rename one") -> list[str]:
             )
         if not isinstance(name, str):
             raise TypeError(
-                f"records has a column named {name!r}, no text. Name it: frame.columns = frame.columns.map(str)"
+                f"records has a column named {name!r}, not text. Name it: frame.columns = frame.columns.map(str)"
             )
     if twice := _twice(names):
         raise TypeError(f"records has two columns named {twice[0]!r}. {remedy}.")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from databox.errors import ConfigurationError
 from databox.limit.rate import HOUR, RateLimit, Slot, next_time
+from databox.paths import lack_at
+from databox.wording import message
 
 __all__ = ["StoredLog"]
 
@@ -125,6 +127,15 @@ class StoredLog:
                 db.execute("commit")
         except sqlite3.Error as error:
             raise ConfigurationError(
-                f"The store of the rate limit, {self._path}, cannot be used: {error}. Nothing is sent without it. "
-                "Repair or remove the file, or use another one in RateLimit(store=…)."
+                message(
+                    f"The store of the rate limit, {self._path}, cannot be used: ",
+                    lack_at(self._path) or _remedy(error),
+                    " Nothing is sent without it.",
+                )
             ) from None
+
+
+def _remedy(error: sqlite3.Error) -> str:
+    if error.sqlite_errorname == "SQLITE_NOTADB":
+        return "it is another kind of file, left unchanged. Name one that does not exist yet in RateLimit(store=…)."
+    return f"{error}. Repair or remove the file, or use another one in RateLimit(store=…)."

@@ -343,7 +343,8 @@ def test_what_cannot_be_undone_asks(databox: Command, box: Sandbox, dataset_id: 
         (["data-source", "create", "--title", " "], "title is empty"),
         (["dataset", "create", "--title", "T", "--data-source-id", "1", "--primary-keys", "a,"], "empty"),
         (["dataset", "create", "--title", "T"], "--data-source-id"),
-        (["dataset", "ingestions", " "], "dataset is empty"),
+        (["dataset", "ingestions", " "], "The dataset id is empty. Is a variable of the shell not set?"),
+        (["dataset", "ingestion", "x", ""], "The ingestion id is empty."),
     ],
 )
 def test_wrong_usage_sends_nothing(databox: Command, box: Sandbox, arguments: list[str], words: str) -> None:

@@ -484,6 +484,55 @@ def test_an_interrupted_run_ends_with_a_summary_and_goes_on_later(
     assert len(sent) <= 12 - document["accepted"] // 100
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no terminal that hangs up")
+def test_a_terminal_that_closes_ends_the_run_with_its_account(box: Sandbox, dataset_id: str) -> None:
+    """As when an SSH session drops: the kernel and the shell both send SIGHUP, and nothing can be shown any more."""
+    csv(Path("a.csv"), 4000)
+    box.inject(Fault("create_ingestion", delay=0.3))
+    terminal, other = os.openpty()
+    log = Path("log.jsonl")
+    arguments = ("dataset", "ingest", dataset_id, "a.csv", "--dead-letter", "dead.jsonl", "--log-json")
+    with log.open("w") as out, process(box, *arguments, stdout=out, stderr=other) as running:
+        os.close(other)
+        while len(box.rows(dataset_id)) < 300:
+            time.sleep(0.01)
+        os.close(terminal)
+        os.kill(running.pid, signal.SIGHUP)
+        time.sleep(0.05)
+        os.kill(running.pid, signal.SIGHUP)
+        running.communicate(timeout=120)
+    assert running.returncode == 1
+    summary = json.loads(log.read_text().splitlines()[-1])
+    assert (summary["event"], summary["status"]) == ("summary", "interrupted")
+    assert summary["rows"] < 4000
+    assert summary["accepted"] == len(box.rows(dataset_id))
+    letters = len(Path("dead.jsonl").read_text().splitlines()) if Path("dead.jsonl").exists() else 0
+    assert letters == summary["unsent"]
+    box.clear_faults()
+    with process(box, *shlex.split(summary["resume"])[1:], stdout=subprocess.DEVNULL, stderr=None) as again:
+        again.communicate(timeout=120)
+    assert again.returncode == 0
+    assert sorted(row["id"] for row in box.rows(dataset_id)) == list(range(4000))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no terminal that hangs up")
+def test_a_run_that_is_to_outlive_its_terminal_does(box: Sandbox, dataset_id: str) -> None:
+    csv(Path("a.csv"), 300)
+    box.inject(Fault("create_ingestion", delay=0.2))
+    ignoring = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; the process inherits it
+    try:
+        running = process(box, "dataset", "ingest", dataset_id, "a.csv")
+    finally:
+        signal.signal(signal.SIGHUP, ignoring)
+    with running:
+        while not box.rows(dataset_id):
+            time.sleep(0.01)
+        os.kill(running.pid, signal.SIGHUP)
+        running.communicate(timeout=120)
+    assert running.returncode == 0
+    assert len(box.rows(dataset_id)) == 300
+
+
 MEMORY = (
     PEAK
     + """

@@ -373,3 +373,21 @@ def test_a_million_rows_at_flat_memory(server: PostgresServer) -> None:
     rows, more = map(int, done.stdout.split())
     assert rows == 1_000_000
     assert more < 10_000  # kilobytes
+
+
+@pytest.mark.parametrize(
+    ("url", "package", "other"),
+    [
+        ("mysql://u:s3cret@db/shop", "mysqlclient", "mysql+pymysql://"),
+        ("postgresql+psycopg2://u:s3cret@db/shop", "psycopg2-binary", "postgresql+psycopg://"),
+    ],
+)
+def test_a_driver_that_is_missing_is_named_as_pip_knows_it(
+    monkeypatch: pytest.MonkeyPatch, url: str, package: str, other: str
+) -> None:
+    for driver in ("MySQLdb", "psycopg2"):
+        monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(ImportError, match=f"pip install {package};") as caught:
+        read_query(url, "select 1")
+    assert other in str(caught.value)
+    assert "s3cret" not in str(caught.value)

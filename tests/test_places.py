@@ -1,0 +1,75 @@
+"""Where files cannot be written: the message says why, what it advises helps, and nothing is sent before."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from databox import ConfigurationError, Dataset, RateLimit
+from databox.sandbox import Sandbox
+from tests.drive import Driver
+
+Use = Callable[[Path], Any]
+KINDS = ["journal", "dead_letter", "store"]
+
+
+@pytest.fixture
+def client(driver: Driver, box: Sandbox) -> Any:
+    return driver.client(box.api_key, box.url, rate_limit=None)
+
+
+@pytest.fixture
+def dataset(client: Any) -> Any:
+    return client.datasets.create("D", data_source=client.data_sources.create("S"))
+
+
+@pytest.fixture(params=KINDS)
+def use(request: pytest.FixtureRequest, client: Any, dataset: Dataset) -> Use:
+    """Send with one of the files at a path."""
+
+    def sent(path: Path) -> Any:
+        if request.param == "store":
+            return client.with_options(rate_limit=RateLimit(store=path)).datasets.ingest(dataset, [{"id": 1}])
+        return client.datasets.ingest(dataset, [{"id": 1}], **{request.param: path})
+
+    return sent
+
+
+def test_a_folder_that_does_not_exist(use: Use, box: Sandbox, dataset: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "none"
+    with pytest.raises(ConfigurationError, match=r"there is no folder .*none\. Make it first\.") as caught:
+        use(folder / "file")
+    assert "disk space" not in str(caught.value)
+    assert box.rows(dataset) == []
+    folder.mkdir()
+    assert use(folder / "file").ok
+
+
+def test_a_folder_in_place_of_a_file(use: Use, box: Sandbox, dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"is a folder\. Name a file in it\.") as caught:
+        use(tmp_path)
+    assert "emove" not in str(caught.value)
+    assert box.rows(dataset) == []
+    assert use(tmp_path / "file").ok
+
+
+def test_a_home_directory_that_nobody_expanded(
+    use: Use, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, box: Sandbox, dataset: Dataset
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = Path("~/file")
+    with pytest.raises(ConfigurationError, match=r'"~" is not expanded: pass path\.expanduser\(\)\.'):
+        use(path)
+    assert box.rows(dataset) == []
+    assert use(path.expanduser()).ok
+
+
+def test_a_store_that_is_a_file_of_yours(client: Any, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine\n" * 100)
+    with pytest.raises(ConfigurationError, match=r"left unchanged\. Name one that does not exist yet") as caught:
+        client.with_options(rate_limit=RateLimit(store=notes)).accounts.list()
+    assert "emove" not in str(caught.value)
+    assert notes.read_text() == "mine\n" * 100
