@@ -16,7 +16,8 @@ def handled(handler: Callable[[int, FrameType | None], object], *numbers: signal
         yield
     finally:
         for number, was in before.items():
-            signal.signal(number, was)
+            if signal.getsignal(number) is handler:  # else it was set to be ignored to the end
+                signal.signal(number, was)
 
 
 @contextlib.contextmanager
@@ -33,6 +34,7 @@ def _hangups() -> list[signal.Signals]:
 
 
 def _hung_up(number: int, frame: FrameType | None) -> None:
-    """Interrupt once: both the kernel and the shell send this signal, and the second is no wish to end sooner."""
+    """Interrupt once: both the kernel and the shell send this signal, and the second is no wish to end sooner. It may
+    come when all has been told, and must not change the exit code even then."""
     signal.signal(number, signal.SIG_IGN)
     signal.default_int_handler(number, frame)
