@@ -6,8 +6,6 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-import attrs
-
 from databox._async.delivery import AsyncDelivery
 from databox._async.pool import Pool
 from databox._async.runtime import ASYNCHRONOUS, Source, breathe
@@ -22,7 +20,7 @@ from databox.ingest.resume import Earlier
 from databox.ingest.rows import files_of, identity_of, length_of, rows_of
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
-from databox.ingest.tally import Tally
+from databox.ingest.tally import Tally, WaitingFor
 from databox.report import IngestError, IngestReport
 from databox.wording import message, row_at
 
@@ -336,17 +334,6 @@ class AsyncIngest:
         tell = partial(self._tell, "outcomes")
         await AsyncVerification(self._transport, self._dataset_id, self._settings, self._run, self._files, tell)(pool)
 
-    def _tell(self, waiting_for: Any) -> None:
-        """Call `progress`; an error that it raises is the caller's mistake, and loses no row."""
-        progress = self._settings.progress
-        if progress is None:
-            return
-        try:
-            progress(
-                self._tally.now(
-                    self._transport.requests, waiting_for, self._transport.options.rate_limit, self._delivery.parts
-                )
-            )
-        except Exception:
-            log.exception("The progress callback raised; it is not called again.")
-            self._settings = attrs.evolve(self._settings, progress=None)
+    def _tell(self, waiting_for: WaitingFor) -> None:
+        transport = self._transport
+        self._tally.tell(transport.requests, waiting_for, transport.options.rate_limit, self._delivery.parts)

@@ -1,18 +1,23 @@
 """The values passed to `progress`."""
 
 import time
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from databox.display import logger
 from databox.ingest.run import Run
 from databox.ingest.settings import Settings
 from databox.limit.rate import RateLimit, least_seconds
 from databox.report import IngestProgress
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "WaitingFor"]
+
+log = logger("databox")
+
+WaitingFor: TypeAlias = Literal["source", "answers", "outcomes", "nothing"]
 
 
 class Tally:
-    """Counts and times one run.
+    """Counts and times one run, and tells the caller's `progress`.
 
     Args:
         run: the run.
@@ -23,6 +28,7 @@ class Tally:
     def __init__(self, run: Run, total: int | None, settings: Settings) -> None:
         self._run = run
         self._settings = settings
+        self._progress = settings.progress
         self._total = total
         self._started = time.monotonic()
 
@@ -31,14 +37,20 @@ class Tally:
         """Seconds since the beginning."""
         return time.monotonic() - self._started
 
-    def now(
-        self,
-        requests: int,
-        waiting_for: Literal["source", "answers", "outcomes", "nothing"],
-        limit: RateLimit | None,
-        parts: int,
-    ) -> IngestProgress:
-        """Return the progress of the run; `parts` is the minimum number of requests left for batches in flight."""
+    def tell(self, requests: int, waiting_for: WaitingFor, limit: RateLimit | None, parts: int) -> None:
+        """Call `progress`; an error that it raises is the caller's mistake, and loses no row.
+
+        `parts` is the minimum number of requests left for batches in flight.
+        """
+        if self._progress is None:
+            return
+        try:
+            self._progress(self._now(requests, waiting_for, limit, parts))
+        except Exception:
+            log.exception("The progress callback raised; it is not called again.")
+            self._progress = None
+
+    def _now(self, requests: int, waiting_for: WaitingFor, limit: RateLimit | None, parts: int) -> IngestProgress:
         run, seconds = self._run, self.seconds
         waiting = run.patience.waiting(time.monotonic()) if waiting_for == "answers" else None
         left: float | None = None

@@ -487,8 +487,9 @@ def test_an_interrupted_run_ends_with_a_summary_and_goes_on_later(
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no terminal that hangs up")
 def test_a_terminal_that_closes_ends_the_run_with_its_account(box: Sandbox, dataset_id: str) -> None:
     """As when an SSH session drops: the kernel and the shell both send SIGHUP, and nothing can be shown any more."""
-    csv(Path("a.csv"), 4000)
-    box.inject(Fault("create_ingestion", delay=0.3))
+    csv(Path("a.csv"), 1200)
+    box.inject(Fault("create_ingestion", delay=0.05, times=4))
+    box.inject(Fault("create_ingestion", delay=4.0, times=8))  # so that it is interrupted in the middle
     terminal, other = os.openpty()
     log = Path("log.jsonl")
     arguments = ("dataset", "ingest", dataset_id, "a.csv", "--dead-letter", "dead.jsonl", "--log-json")
@@ -504,15 +505,15 @@ def test_a_terminal_that_closes_ends_the_run_with_its_account(box: Sandbox, data
     assert running.returncode == 1
     summary = json.loads(log.read_text().splitlines()[-1])
     assert (summary["event"], summary["status"]) == ("summary", "interrupted")
-    assert summary["rows"] < 4000
-    assert summary["accepted"] == len(box.rows(dataset_id))
+    assert summary["rows"] < 1200
+    assert 0 < summary["accepted"] <= len(box.rows(dataset_id))
     letters = len(Path("dead.jsonl").read_text().splitlines()) if Path("dead.jsonl").exists() else 0
-    assert letters == summary["unsent"]
+    assert summary["unsent"] <= letters <= summary["unsent"] + summary["ambiguous"]
     box.clear_faults()
     with process(box, *shlex.split(summary["resume"])[1:], stdout=subprocess.DEVNULL, stderr=None) as again:
         again.communicate(timeout=120)
     assert again.returncode == 0
-    assert sorted(row["id"] for row in box.rows(dataset_id)) == list(range(4000))
+    assert sorted(row["id"] for row in box.rows(dataset_id)) == list(range(1200))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no terminal that hangs up")
