@@ -1,6 +1,8 @@
 """Where files cannot be written: the message says why, what it advises helps, and nothing is sent before."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +75,14 @@ def test_a_store_that_is_a_file_of_yours(client: Any, tmp_path: Path) -> None:
         client.with_options(rate_limit=RateLimit(store=notes)).accounts.list()
     assert "emove" not in str(caught.value)
     assert notes.read_text() == "mine\n" * 100
+
+
+def test_a_store_that_is_a_database_of_yours(client: Any, box: Sandbox, tmp_path: Path) -> None:
+    store = tmp_path / "yours.sqlite"
+    with closing(sqlite3.connect(store)) as db:
+        db.execute("create table logs (line text)")
+    before = len(box.requests)
+    with pytest.raises(ConfigurationError, match=r"1 columns .* Repair or remove the file"):
+        client.with_options(rate_limit=RateLimit(store=store)).accounts.list()
+    assert len(box.requests) == before
+    client.with_options(rate_limit=RateLimit(store=tmp_path / "another")).accounts.list()

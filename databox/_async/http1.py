@@ -106,7 +106,7 @@ class AsyncConnection:
             left = exchange.time_left()
             try:
                 rest = rest[self._stream.send(rest) :]
-            except ssl.SSLWantReadError:
+            except ssl.SSLWantReadError:  # pragma: no cover - it renegotiates, which no server in Python can ask for
                 await until_ready(self._stream, left, reading=True)
             except (ssl.SSLWantWriteError, BlockingIOError):
                 # A server that has refused the request may have stopped reading it, and keep the connection open.
@@ -229,7 +229,7 @@ async def _done(stream: socket.socket, exchange: Exchange, step: Callable[[], T]
             return step()
         except (ssl.SSLWantReadError, BlockingIOError):
             await until_ready(stream, left, reading=True)
-        except ssl.SSLWantWriteError:
+        except ssl.SSLWantWriteError:  # pragma: no cover - it renegotiates while it cannot write
             await until_ready(stream, left, writing=True)
 
 
