@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -456,6 +458,16 @@ def process(box: Sandbox, *arguments: str, **options: Any) -> "subprocess.Popen[
     return subprocess.Popen([*PROGRAM, *arguments], env=environ, text=True, **(pipes | options))
 
 
+@contextmanager
+def when_it_hangs_up(action: signal.Handlers) -> Generator[None]:
+    """What processes that are started do when their terminal closes: they inherit it."""
+    before = signal.signal(signal.SIGHUP, action)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_with_a_summary_and_goes_on_later(
@@ -493,15 +505,18 @@ def test_a_terminal_that_closes_ends_the_run_with_its_account(box: Sandbox, data
     terminal, other = os.openpty()
     log = Path("log.jsonl")
     arguments = ("dataset", "ingest", dataset_id, "a.csv", "--dead-letter", "dead.jsonl", "--log-json")
-    with log.open("w") as out, process(box, *arguments, stdout=out, stderr=other) as running:
+    with log.open("w") as out:
+        with when_it_hangs_up(signal.SIG_DFL):  # the suite itself may run under nohup
+            running = process(box, *arguments, stdout=out, stderr=other)
         os.close(other)
-        while len(box.rows(dataset_id)) < 300:
-            time.sleep(0.01)
-        os.close(terminal)
-        os.kill(running.pid, signal.SIGHUP)
-        time.sleep(0.05)
-        os.kill(running.pid, signal.SIGHUP)
-        running.communicate(timeout=120)
+        with running:
+            while len(box.rows(dataset_id)) < 300:
+                time.sleep(0.01)
+            os.close(terminal)
+            os.kill(running.pid, signal.SIGHUP)
+            time.sleep(0.05)
+            os.kill(running.pid, signal.SIGHUP)
+            running.communicate(timeout=120)
     assert running.returncode == 1
     summary = json.loads(log.read_text().splitlines()[-1])
     assert (summary["event"], summary["status"]) == ("summary", "interrupted")
@@ -520,11 +535,8 @@ def test_a_terminal_that_closes_ends_the_run_with_its_account(box: Sandbox, data
 def test_a_run_that_is_to_outlive_its_terminal_does(box: Sandbox, dataset_id: str) -> None:
     csv(Path("a.csv"), 300)
     box.inject(Fault("create_ingestion", delay=0.2))
-    ignoring = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; the process inherits it
-    try:
+    with when_it_hangs_up(signal.SIG_IGN):  # as nohup does
         running = process(box, "dataset", "ingest", dataset_id, "a.csv")
-    finally:
-        signal.signal(signal.SIGHUP, ignoring)
     with running:
         while not box.rows(dataset_id):
             time.sleep(0.01)
