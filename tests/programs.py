@@ -1,4 +1,4 @@
-"""Programs that tests start, and interrupt at any moment."""
+"""Programs that tests start, and interrupt or fork at any moment."""
 
 import os
 
@@ -17,6 +17,6 @@ def unmeasured(**more: str) -> dict[str, str]:
     """Return an environment, and more, in which coverage does not measure.
 
     Coverage takes a lock of its own when a program enters a file for the first time. An interrupt just then leaves it
-    locked, and the program never ends.
+    locked, and so does a fork for the child; then the program never ends.
     """
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")} | more
