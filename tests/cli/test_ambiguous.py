@@ -45,6 +45,7 @@ def test_resending_from_the_start(databox: Command, box: Sandbox, unkeyed: str) 
     assert len(box.rows(unkeyed)) == 300
 
 
+@pytest.mark.slow
 def test_rows_that_are_resent_may_be_resumed(databox: Command, box: Sandbox, unkeyed: str) -> None:
     box.inject(Fault("create_ingestion", drop="before", after=1))
     done = databox("dataset", "ingest", unkeyed, "a.csv", "--on-ambiguous", "resend", "--patience", "0", "--json")

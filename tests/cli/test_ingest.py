@@ -496,6 +496,7 @@ def test_an_interrupted_run_ends_with_a_summary_and_goes_on_later(
     assert len(sent) <= 12 - document["accepted"] // 100
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no terminal that hangs up")
 def test_a_terminal_that_closes_ends_the_run_with_its_account(box: Sandbox, dataset_id: str) -> None:
     """As when an SSH session drops: the kernel and the shell both send SIGHUP, and nothing can be shown any more."""

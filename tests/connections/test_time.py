@@ -56,6 +56,7 @@ def address_of(server: ScriptedServer) -> tuple[str, int]:
     return "127.0.0.1", int(server.url.rpartition(":")[2])
 
 
+@pytest.mark.slow
 def test_a_dead_address_leaves_time_for_the_next(
     driver: Driver, server: ScriptedServer, dead: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +185,7 @@ def test_what_never_ends_ends_with_the_time(driver: Driver, any_server: Scripted
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.slow
 def test_a_server_that_reads_nothing(driver: Driver, authority: Any) -> None:
     """The request does not fit into the system's buffers, and waits."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
