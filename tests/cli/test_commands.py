@@ -19,6 +19,7 @@ from databox.sandbox import Fault, Sandbox
 from databox.secret import Secret
 from tests.cli.conftest import Command, Terminal
 from tests.ports import Port
+from tests.programs import unmeasured
 from tests.scripted import ScriptedServer, answer
 
 
@@ -368,7 +369,7 @@ def test_what_the_api_refuses(databox: Command, box: Sandbox) -> None:
 
 def test_an_interrupted_command_says_so(box: Sandbox) -> None:
     box.inject(Fault("accounts.list", delay=60))
-    environ = os.environ | {"DATABOX_API_KEY": box.api_key, "DATABOX_API_URL": box.url}
+    environ = unmeasured(DATABOX_API_KEY=box.api_key, DATABOX_API_URL=box.url)
     program = [sys.executable, "-W", "error", "-m", "databox.cli", "account", "list", "--json"]
     pipe = subprocess.PIPE
     with subprocess.Popen(program, env=environ, stdout=pipe, stderr=pipe, text=True) as running:

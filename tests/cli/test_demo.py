@@ -9,6 +9,8 @@ import urllib.request
 
 import pytest
 
+from tests.programs import unmeasured
+
 COMMAND = [sys.executable, "-W", "error", "-m", "databox.cli", "demo"]
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("DATABOX")}
 
@@ -28,7 +30,8 @@ def test_what_failed_is_gone_on_with_and_no_row_is_lost_or_doubled() -> None:
 
 @pytest.mark.slow
 def test_the_sandbox_stays_until_ctrl_c_where_it_is_to() -> None:
-    with subprocess.Popen([*COMMAND, "--stay"], env=CLEAN, stdout=subprocess.PIPE, text=True) as program:
+    environ = {name: value for name, value in unmeasured().items() if name in CLEAN}
+    with subprocess.Popen([*COMMAND, "--stay"], env=environ, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout
         line = next(line for line in program.stdout if line.startswith("Look around"))
         with urllib.request.urlopen(line.split()[3]) as page:

@@ -24,7 +24,7 @@ from databox.sandbox import Fault, Sandbox
 from tests.cli.conftest import Command, Terminal
 from tests.marks import first
 from tests.ports import Port
-from tests.programs import PEAK
+from tests.programs import PEAK, unmeasured
 from tests.sandbox.http import dataset_in
 
 GERMAN = "id;Datum;Betrag;PLZ;Größe\n1;31.12.2025;1.234,56;01067;1,5\n2;01.02.2026;-3,00;80331;2\n"
@@ -449,11 +449,7 @@ PROGRAM = [sys.executable, "-W", "error", "-c", "from databox.cli import main; m
 
 
 def process(box: Sandbox, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
-    environ = os.environ | {
-        "DATABOX_API_KEY": box.api_key,
-        "DATABOX_API_URL": box.url,
-        "TMPDIR": str(Path().absolute()),
-    }
+    environ = unmeasured(DATABOX_API_KEY=box.api_key, DATABOX_API_URL=box.url, TMPDIR=str(Path().absolute()))
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
     return subprocess.Popen([*PROGRAM, *arguments], env=environ, text=True, **(pipes | options))
 

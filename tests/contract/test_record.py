@@ -1,7 +1,6 @@
 """The recorder against the sandbox: a complete walk, failures, interrupts, and what the recorder removes."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from databox.sandbox import Fault, Sandbox
+from tests.programs import unmeasured
 from tests.sandbox.http import sources
 from tools.contract.description import Description, contradictions
 from tools.contract.record import OPT_IN, main, provenance_of
@@ -173,7 +173,7 @@ def test_what_cannot_be_removed_is_named(record: Record, box: Sandbox, capsys: p
 def test_what_was_made_is_removed_after_an_interrupt(box: Sandbox, out: Path, number: signal.Signals) -> None:
     box.inject(Fault("create_ingestion", delay=30))
     command = [sys.executable, "-m", "tools.contract.record", "--base-url", box.url, "--out", str(out)]
-    environ = os.environ | {OPT_IN: "1", "DATABOX_API_KEY": box.api_key}
+    environ = unmeasured(**{OPT_IN: "1"}, DATABOX_API_KEY=box.api_key)
     with subprocess.Popen(command, cwd=Project().root, env=environ, stderr=subprocess.PIPE, text=True) as process:
         while not any(request.operation == "datasets.create_ingestion" for request in box.requests):
             assert process.poll() is None
