@@ -80,6 +80,7 @@ CASES = [
     Hostile("status 520", answer(520, "origin error"), ServerError, "origin error", 520),
     Hostile("status 599", answer(599), ServerError, "", 599),
     Hostile("status 418", answer(418, "teapot"), APIStatusError, "teapot", 418),
+    Hostile("HTML 404", answer(404, HTML, {"content-type": "text/html"}), NotFoundError, "Check the base URL too", 404),
     Hostile("bare 413", answer(413, ""), RequestTooLargeError, "", 413),
     Hostile("bare 429", answer(429, "slow down"), RateLimitError, "slow down", 429),
     Hostile("JSON list as error", answer(400, ["no"]), BadRequestError, "", 400),

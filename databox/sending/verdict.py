@@ -147,7 +147,7 @@ def _refusal(operation: Operation[Any], response: Response, document: object, re
     message = f"{operation.method} {operation.path} failed with status {status}"
     message += f": {said}" if said else ", without an explanation"
     message += f" (request id {request_id})." if request_id else "."
-    message += f" {_advice(kind, status)}"
+    message += f" {_advice(kind, status, explained=bool(entries))}"
     return kind(
         redactor.text(message),
         method=operation.method,
@@ -163,9 +163,11 @@ def _error_class(status: int) -> type[APIStatusError]:
     return ServerError if status >= 500 else _BY_STATUS.get(status, APIStatusError)
 
 
-def _advice(kind: type[APIStatusError], status: int) -> str:
+def _advice(kind: type[APIStatusError], status: int, *, explained: bool) -> str:
     if 300 <= status < 400:
         return "Redirects are not followed, so that the key is sent to one host only. Check the base URL."
+    if kind is NotFoundError and not explained:
+        return f"{_ADVICE[kind]} Check the base URL too, since the answer is not in the API's form."
     return _ADVICE.get(kind, "Sending the same request again will probably fail again.")
 
 
