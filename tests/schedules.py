@@ -7,6 +7,7 @@ row by row. A process that is to be killed is forked off one that has imported e
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -102,9 +103,11 @@ class Server:
 
     def __init__(self) -> None:
         self._http = _Listener(("127.0.0.1", 0), _Handler)
-        self._http.owner = self  # type: ignore[attr-defined]
+        self._http.owner = self
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
         self.lock = threading.Lock()
+        self.connections = 0
+        self.connections_changed = threading.Condition()
         self.reset(Random(0))
 
     def reset(self, chance: Random) -> None:
@@ -136,6 +139,14 @@ class Server:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
+
+    def drain(self) -> None:
+        """Wait until what a process sent before it died has been served."""
+        with socket.create_connection(("127.0.0.1", self._http.server_port)) as last:  # accepted after all others
+            last.shutdown(socket.SHUT_WR)
+            last.recv(1)
+        with self.connections_changed:
+            assert self.connections_changed.wait_for(lambda: not self.connections, 60)
 
     def of_id(self, ingestion_id: str) -> Event | None:
         """Return the batch of an ingestion."""
@@ -240,6 +251,20 @@ class Server:
 
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
+    owner: Server
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._count(1)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self._count(-1)
+
+    def _count(self, more: int) -> None:
+        with self.owner.connections_changed:
+            self.owner.connections += more
+            self.owner.connections_changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A killed process leaves connections open."""

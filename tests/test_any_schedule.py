@@ -192,8 +192,8 @@ class Schedule:
             number = chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGINT])
             self.server.kill = (process, number, chance.randrange(0, 12), chance.choice(["before", "between", "after"]))
         status = self.forks.go()
-        with self.server.lock:
-            self.server.kill = None
+        self.server.drain()
+        self.server.kill = None
         os.close(process)
         assert status in (0, -9), self.seed
         given.report, given.torn, given.was_killed = None, given.torn or status == -9, True

@@ -117,8 +117,8 @@ class Schedule:
             number = chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGINT])
             self.server.kill = (process, number, chance.randrange(0, 25), chance.choice(["before", "between", "after"]))
         status = self.forks.go()
-        with self.server.lock:
-            self.server.kill = None
+        self.server.drain()
+        self.server.kill = None
         os.close(process)
         assert status in (0, -9), self.seed
         self.killed = True

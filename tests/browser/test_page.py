@@ -33,8 +33,8 @@ def shows(page: Chromium, text: str, where: str = "body") -> None:
 
 def test_an_empty_sandbox(page: Chromium) -> None:
     shows(page, "No data sources yet", "nav")
-    assert "None yet." in page.text("#ingestions")
-    assert "None yet." in page.text("#requests")
+    shows(page, "None yet.", "#ingestions")
+    shows(page, "None yet.", "#requests")
     assert not page.run("return document.getElementById('pages').checkVisibility();")
 
 
@@ -54,7 +54,7 @@ def test_rows_counts_and_requests_appear_by_themselves(page: Chromium, sender: S
     box.inject(Fault("purge", status=503))
     with httpx.Client(base_url=box.url, headers={"x-api-key": box.api_key}) as http:
         http.post(f"/v1/datasets/{orders.id}/purge")
-    page.until("the request is shown", lambda: "503" in page.text("#requests"))
+    page.until("the request is shown", lambda: [row[3] for row in cells(page, "#requests")][:1] == ["503"])
     shown = cells(page, "#requests")
     assert shown[0][1:4] == [f"POST /v1/datasets/{orders.id}/purge", "datasets.purge", "503"]
     assert [int(row[0]) for row in shown] == sorted((int(row[0]) for row in shown), reverse=True)
@@ -326,11 +326,11 @@ def test_a_page_that_is_not_live_stays_as_it_is(page: Chromium, sender: Sender) 
 
 def test_a_reset_empties_the_page(page: Chromium, sender: Sender, box: Sandbox) -> None:
     sender.rows(sender.dataset("Gone"), [{"n": 1}])
-    shows(page, "Gone", "nav")
+    page.until("the row is shown", lambda: cells(page, "#rows"))
     box.reset()
     shows(page, "No data sources yet", "nav")
     shows(page, "0 requests", "#state")
-    assert page.text("#rows") == ""
+    page.until("the rows are gone", lambda: page.text("#rows") == "")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,21 +92,13 @@ def arguments() -> Iterator[Case]:
         patch.setenv("DATABOX_API_URL", box.url)
         patch.setenv("COLUMNS", "100")
         patch.setattr("databox._sync.transport.wait_before_retry", lambda *_, **__: None)
-        # Ctrl-C comes at once.
-        patch.setattr("databox.cli.sandbox.threading", SimpleNamespace(Event=_Happened))
+        # Ctrl-C comes as soon as it is waited for.
+        patch.setattr("databox.cli.sandbox.time", SimpleNamespace(sleep=lambda _: signal.raise_signal(signal.SIGINT)))
         patch.setattr("tempfile.tempdir", folder)
         place = Path(folder, "here")
         place.mkdir()
         patch.chdir(place)
         yield lambda chance: _try(chance, box, place)
-
-
-class _Happened(threading.Event):
-    """An event that has happened as soon as it is waited for."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.set()
-        return True
 
 
 def _try(chance: Random, box: Sandbox, folder: Path) -> None:

@@ -84,7 +84,7 @@ def journalled(
 ) -> tuple[Dataset, str]:
     """A dataset without keys and what to say, after a run with a journal of which an answer was lost."""
     arguments = f'rows=rows, journal={str(tmp_path)!r} + "/orders-{{{{ run_id }}}}.journal"'
-    box.inject(Fault("create_ingestion", drop="before", times=1, after=1))
+    box.inject(Fault("create_ingestion", drop="before", times=1, when={"column": "id", "value": 150}))
     task = run(unkeyed, arguments, **RUN)
     assert (task.state, task.try_number) == ("failed", 1)
     said = " ".join("".join(capfd.readouterr()).split())

@@ -130,7 +130,7 @@ def test_rows_whose_answer_was_lost_are_not_tried_again(recipe: Recipe, box: San
 
 
 def test_ambiguous_rows_are_sent_again_and_no_others(recipe: Recipe, box: Sandbox, unkeyed: Dataset) -> None:
-    box.inject(Fault("create_ingestion", drop="before", times=1, after=1))
+    box.inject(Fault("create_ingestion", drop="before", times=1, when={"column": "order_id", "value": 150}))
     first = recipe()["ingest"]
     then = recipe({"patience=0": 'patience=0, on_ambiguous="resend"'})["ingest"]
     tries: list[int] = []

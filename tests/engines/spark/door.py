@@ -25,7 +25,7 @@ class Door:
 
 
 @contextmanager
-def door(box_url: str, batch: int, effect: Effect, kill: Callable[[int], None]) -> Iterator[Door]:
+def door(box_url: str, batch: int, effect: Effect, kill: Callable[[int, int], None]) -> Iterator[Door]:
     """Hand requests on to a sandbox, and answers back.
 
     Batches are counted by connection, and each task has one of its own, so whoever is killed has sent all those before.
@@ -34,7 +34,7 @@ def door(box_url: str, batch: int, effect: Effect, kill: Callable[[int], None]) 
         box_url: of the sandbox.
         batch: the first of a connection's batches, counted from 1, that is not answered; it happens once.
         effect: whether the sender is killed before the sandbox has it, or after.
-        kill: given the port from which the batch came; returns when the sender is dead.
+        kill: given the port from which the batch came, and the door's; returns when the sender is dead.
     """
     chosen_once = threading.Lock()
     host, port = urlsplit(box_url).hostname or "", urlsplit(box_url).port
@@ -79,7 +79,7 @@ def door(box_url: str, batch: int, effect: Effect, kill: Callable[[int], None]) 
         def _strike(self) -> None:
             self.close_connection = True
             try:
-                kill(self.client_address[1])
+                kill(self.client_address[1], int(self.request.getsockname()[1]))
             except BaseException as error:  # noqa: BLE001 - the test raises it
                 opened.error = error
             opened.struck.set()
@@ -97,6 +97,7 @@ def door(box_url: str, batch: int, effect: Effect, kill: Callable[[int], None]) 
         finally:
             server.shutdown()
             serving.join()
+    struck = opened.struck.wait(60)  # the sender's end may be noticed here later than by Spark
     if opened.error:
         raise opened.error
-    assert opened.struck.is_set(), f"No connection sent {batch} batches."
+    assert struck, f"No connection sent {batch} batches."

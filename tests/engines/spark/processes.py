@@ -18,17 +18,18 @@ def below(root: int) -> list[psutil.Process]:
     return []
 
 
-def sender(roots: Iterable[int], port: int) -> psutil.Process:
-    """Return which of the processes below some speaks from a port.
+def sender(roots: Iterable[int], mine: int, theirs: int) -> psutil.Process:
+    """Return which of the processes below some speaks from one port to another. Either alone may be that of others.
 
     Raises:
         LookupError: none does.
     """
     for process in chain.from_iterable(map(below, roots)):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if any(each.laddr and each.laddr.port == port for each in process.net_connections("tcp")):
-                return process
-    raise LookupError(f"No process below {list(roots)} speaks from port {port}.")
+            for each in process.net_connections("tcp"):
+                if each.laddr and each.raddr and (each.laddr.port, each.raddr.port) == (mine, theirs):
+                    return process
+    raise LookupError(f"No process below {list(roots)} speaks from port {mine} to {theirs}.")
 
 
 def executor_of(process: psutil.Process) -> psutil.Process:

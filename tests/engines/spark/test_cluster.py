@@ -115,11 +115,11 @@ def ended(
     return Ended(process.returncode, said)
 
 
-def killing(cluster: Standalone) -> Callable[[int], None]:
-    """Return what kills the executor that speaks from a port."""
+def killing(cluster: Standalone) -> Callable[[int, int], None]:
+    """Return what kills the executor that speaks from one port to another."""
 
-    def strike(port: int) -> None:
-        process = sender(cluster.workers, port)
+    def strike(mine: int, theirs: int) -> None:
+        process = sender(cluster.workers, mine, theirs)
         kill(executor_of(process))
         process.wait(60)  # Spark ends the Python of a dead executor
 
@@ -133,8 +133,8 @@ def made(box: Sandbox, keys: list[str] | None) -> Dataset:
 
 
 def refused(box: Sandbox) -> set[int | None]:
-    """The answers that were no success."""
-    return {request.status for request in box.requests} - {200, 201, 202}
+    """The answers that were no success. None is of a request still under way: nobody waits for executors to end."""
+    return {request.status for request in box.requests} - {200, 201, 202, None}
 
 
 WORD = "What came twice is stored once if the dataset's primary keys are those of primaryKeys (id)."
@@ -176,7 +176,7 @@ def test_keyed_rows_are_stored_once_when_a_task_runs_twice_at_once(
     cluster: Standalone, box: Sandbox, tmp_path: Path
 ) -> None:
     keyed = made(box, ["id"])
-    with door(box.url, 5, "before", lambda _: wait_for_a_copy(box)) as opened:
+    with door(box.url, 5, "before", lambda *_: wait_for_a_copy(box)) as opened:
         end = ended(cluster, opened.url, box, keyed, tmp_path, "", "uneven", ONCE, "spark.speculation=true")
     assert end.status == 0, end.said
     assert stored(box, keyed) == ROWS
@@ -209,7 +209,7 @@ def test_without_keys_a_killed_executor_fails_the_job_and_doubles_nothing(
     if rows == "plain":
         assert re.search(r"Partition [01] was tried before", end.said)
     ids = [row["id"] for row in box.rows(unkeyed)]
-    assert 0 < len(ids) == len(set(ids)) < 1600
+    assert 0 < len(ids) == len(set(ids)) <= 1600  # the other batches may be there before the executor is dead
     assert refused(box) == set()
     report = told(tmp_path / "report")
     assert (report["stored"], report["tasks"]) == (False, 2)

@@ -23,7 +23,7 @@ import os, socket, sys
 listener = socket.create_server(("127.0.0.1", 0))
 if os.fork() == 0:  # as the daemon of Spark does for each task
     near = socket.create_connection(listener.getsockname())
-    print(near.getsockname()[1], flush=True)
+    print(near.getsockname()[1], near.getpeername()[1], flush=True)
     near.recv(1)
 else:
     listener.accept()[0].recv(1)
@@ -31,28 +31,28 @@ else:
 
 
 @pytest.fixture
-def stranger() -> Iterator[tuple[list[psutil.Process], int]]:
-    """The daemon of somebody else's Spark with a task of his, and a port from which that speaks."""
+def stranger() -> Iterator[tuple[list[psutil.Process], list[int]]]:
+    """The daemon of somebody else's Spark with a task of his, and the ports between which that speaks."""
     command = [sys.executable, "-c", DAEMON, "-m", "pyspark.daemon", "pyspark.sql.worker.write_into_data_source"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout
-        port = int(process.stdout.readline())
+        ports = [int(port) for port in process.stdout.readline().split()]
         processes = below(process.pid)
         assert len(processes) == 2
-        yield processes, port
+        yield processes, ports
         kill(*processes)
 
 
 def test_the_spark_of_somebody_else_lives_on(
-    stranger: tuple[list[psutil.Process], int], session: SparkSession, box: Sandbox, keyed: Dataset
+    stranger: tuple[list[psutil.Process], list[int]], session: SparkSession, box: Sandbox, keyed: Dataset
 ) -> None:
-    processes, port = stranger
+    processes, ports = stranger
     with killed_at(3, "after", session, box):
         write(frame(session, tasks=1), keyed)
     assert stored(box, keyed) == ROWS
     assert [process.status() != psutil.STATUS_ZOMBIE for process in processes] == [True, True]
     with pytest.raises(LookupError, match="speaks from port"):
-        sender([program_of(session)], port)
+        sender([program_of(session)], *ports)
 
 
 HANGING = """

@@ -23,7 +23,7 @@ from tests.engines.spark.processes import kill, sender
 from tests.engines.spark.sessions import program_of
 from tests.engines.spark.writes import NOW, ROWS, frame, sent, stored, told, write
 
-LIMITED = ROOT / "tests" / "engines" / "dlt" / "limited.py"
+LIMITED = ROOT / "tests" / "engines" / "spark" / "limited.py"
 
 
 # Batches
@@ -65,7 +65,7 @@ def test_keyed_rows_are_stored_once_whatever_happens(
 def killed_at(batch: int, effect: Effect, session: SparkSession, box: Sandbox) -> Iterator[None]:
     """Let the process of the task that sends a batch be killed hard, before the batch took effect or after."""
     program = program_of(session)
-    with door(box.url, batch, effect, lambda port: kill(sender([program], port))) as opened:
+    with door(box.url, batch, effect, lambda mine, theirs: kill(sender([program], mine, theirs))) as opened:
         register(session, box.api_key, opened.url, requests_per_second=10)
         yield
 
@@ -89,7 +89,7 @@ def test_a_killed_task_without_keys_fails_the_job_and_doubles_nothing(
         write(frame(session, tasks=1), unkeyed, reportPath=str(tmp_path / "report"))
     assert "was tried before" in str(failure.value)
     ids = [row["id"] for row in box.rows(unkeyed)]
-    assert len(ids) == len(set(ids)) < 1000
+    assert len(ids) == len(set(ids)) <= 1000  # the other batches may be there before the process is dead
     report = told(tmp_path / "report")
     assert (report["stored"], report["tasks_done"]) == (False, 0)
 

@@ -1,4 +1,4 @@
-"""A sandbox that enforces the limit, as a process of its own, as the API is: it must not wait for dlt's threads.
+"""A sandbox that enforces the limit, as a process of its own, as the API is.
 
 It prints its address and key, and, once its standard input is closed, the status of each request.
 """
