@@ -24,6 +24,7 @@ from databox import APIConnectionError, ConfigurationError
 from databox.config import load_config
 from databox.sending.environment import certificates_for, proxy_for
 from tests.drive import Driver
+from tests.ports import Port
 from tests.scripted import ScriptedServer, answer, secured, tls_for
 from tests.tunnel import Tunnel
 
@@ -402,10 +403,11 @@ def test_a_proxy_that_lets_nothing_through_is_no_reason_to_fear_for_rows(
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_proxy_that_cannot_be_reached_is_named(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_cannot_be_reached_is_named(
+    driver: Driver, closed_port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not the API, which may be fine, is what refuses the connection."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = closed_port.number
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:s3cret@127.0.0.1:{port}")
     client = driver.client(KEY, "https://api.invalid", max_retries=0, timeout=5.0)
     with pytest.raises(APIConnectionError) as caught:

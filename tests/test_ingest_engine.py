@@ -297,7 +297,8 @@ def test_each_outcome_is_fetched_once_when_the_server_is_quick(
     assert polls(box) == 20
 
 
-def test_a_slow_server_is_asked_seldom(driver: Driver) -> None:
+def test_a_slow_server_is_asked_seldom(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("databox.ingest.settle.FIRST_POLL", 0.1)  # each outcome begins the waits anew
     with Sandbox(processing_delay=1.0) as box:
         client = driver.client(box.api_key, box.url)
         dataset = client.datasets.create("D", data_source=client.data_sources.create("S"))

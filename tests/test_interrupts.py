@@ -143,7 +143,7 @@ def test_a_second_ctrl_c_does_not_wait_for_requests_under_way(box: Sandbox, plai
     assert time.monotonic() - before < 60
     assert "Traceback" not in errors
     outcomes = [outcome for outcome, _ in json.loads(output)["outcomes"]]
-    assert outcomes[:5] == ["accepted"] * 5
+    assert outcomes.count("accepted") == 5  # the fifth batch may have come before the fourth
     assert "ambiguous" in outcomes
     with sqlite3.connect(journal) as db:
         noted = [state for (state,) in db.execute("select state from batches order by number")]

@@ -56,8 +56,8 @@ def demo(
         verdict = "none lost, none doubled" if whole else "not what was sent"
         _say(f"The dataset holds {len(days):,} rows for {len(set(days)):,} days: {verdict}.")
         if stay:
-            _say(f"Look around at {box.url}/_sandbox/ until Ctrl-C.")
             with contextlib.suppress(KeyboardInterrupt):
+                _say(f"Look around at {box.url}/_sandbox/ until Ctrl-C.")
                 while True:  # a wait without an end cannot be interrupted on Windows
                     time.sleep(0.5)
     raise typer.Exit(0 if whole and (first, second) == (1, 0) else 1)

@@ -36,7 +36,7 @@ def read_rest(connection: socket.socket) -> int:
     """Read until the request has ended, as far as it arrives; return how much that was."""
     count = 0
     with suppress(OSError):
-        connection.settimeout(1.0)
+        connection.settimeout(30.0)
         while data := connection.recv(65_536):
             count += len(data)
             if data.endswith(b"}"):

@@ -137,8 +137,8 @@ def serve():
     while True:
         connection, _ = listener.accept()
         connection.recv(65536)
-        connection.sendall(b'HTTP/1.1 200 OK\\r\\ncontent-length: 16\\r\\n\\r\\n{"accounts": []}')
         seen.append(connection)
+        connection.sendall(b'HTTP/1.1 200 OK\\r\\ncontent-length: 16\\r\\n\\r\\n{"accounts": []}')
 seen = []
 threading.Thread(target=serve, daemon=True).start()
 class Box:

@@ -50,19 +50,25 @@ WAYS: dict[str, Callable[[bytes, bytes], Step]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("first", FIRST)
-def test_the_next_request_gets_its_own_answer(driver: Driver, any_server: ScriptedServer, first: str, way: str) -> None:
-    step, all_came = WAYS[way](FIRST[first], STRAY), threading.Event()
+def until_it_is_there(step: Step) -> tuple[Step, threading.Event]:
+    """Return the step with an event that is set when all that it sends has arrived."""
+    all_came = threading.Event()
 
-    def first_answer(connection: Any) -> None:
+    def telling(connection: Any) -> None:
         try:
             step(connection)
         finally:
             delivered(connection)
             all_came.set()
 
-    any_server.will(first_answer, wire(source(2)))
+    return telling, all_came
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("first", FIRST)
+def test_the_next_request_gets_its_own_answer(driver: Driver, any_server: ScriptedServer, first: str, way: str) -> None:
+    step, all_came = until_it_is_there(WAYS[way](FIRST[first], STRAY))
+    any_server.will(step, wire(source(2)))
     client = driver.client(KEY, any_server.url)
     with suppress(APIError):  # some are not answers that a caller could use
         client.request("GET", "/v1/x")
@@ -89,8 +95,10 @@ def test_a_large_answer_with_something_after_it(driver: Driver, any_server: Scri
     client = driver.client(KEY, any_server.url)
     for size in (16_000, 65_536, 70_001, 262_144, 300_000):
         large = said({"requestId": "r", "status": "success", "accounts": [], "padding": "x" * size})
-        any_server.will(one_packet(large, STRAY), wire(source(2)))
+        step, all_came = until_it_is_there(one_packet(large, STRAY))
+        any_server.will(step, wire(source(2)))
         assert client.accounts.list().items == ()
+        assert all_came.wait(60)
         assert client.data_sources.create("Payroll").id == 2
 
 
