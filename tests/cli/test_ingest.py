@@ -20,6 +20,7 @@ import pytest
 from databox import IngestProgress, InvalidRecordError, RateLimit
 from databox.cli.inputs import Inputs
 from databox.cli.progress_line import duration, seconds_left
+from databox.cli.signals import as_interrupts
 from databox.sandbox import Fault, Sandbox
 from tests.cli.conftest import Command, Terminal
 from tests.marks import first
@@ -526,6 +527,14 @@ def test_a_terminal_that_closes_ends_the_run_with_its_account(box: Sandbox, data
         again.communicate(timeout=120)
     assert again.returncode == 0
     assert sorted(row["id"] for row in box.rows(dataset_id)) == list(range(1200))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no terminal that hangs up")
+def test_a_second_hangup_is_no_interrupt() -> None:
+    with when_it_hangs_up(signal.SIG_DFL):
+        with pytest.raises(KeyboardInterrupt), as_interrupts():
+            signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)  # even after the run
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no terminal that hangs up")
