@@ -209,7 +209,8 @@ def test_without_keys_a_killed_executor_fails_the_job_and_doubles_nothing(
     if rows == "plain":
         assert re.search(r"Partition [01] was tried before", end.said)
     ids = [row["id"] for row in box.rows(unkeyed)]
-    assert 0 < len(ids) == len(set(ids)) <= 1600  # the other batches may be there before the executor is dead
+    assert 0 < len(ids) == len(set(ids))
+    assert effect == "after" or len(ids) < 1600  # all others may be there before the executor is dead
     assert refused(box) == set()
     report = told(tmp_path / "report")
     assert (report["stored"], report["tasks"]) == (False, 2)

@@ -89,7 +89,8 @@ def test_a_killed_task_without_keys_fails_the_job_and_doubles_nothing(
         write(frame(session, tasks=1), unkeyed, reportPath=str(tmp_path / "report"))
     assert "was tried before" in str(failure.value)
     ids = [row["id"] for row in box.rows(unkeyed)]
-    assert len(ids) == len(set(ids)) <= 1000  # the other batches may be there before the process is dead
+    assert len(ids) == len(set(ids))
+    assert effect == "after" or len(ids) < 1000  # all others may be there before the process is dead
     report = told(tmp_path / "report")
     assert (report["stored"], report["tasks_done"]) == (False, 0)
 
