@@ -77,12 +77,24 @@ def test_a_store_that_is_a_file_of_yours(client: Any, tmp_path: Path) -> None:
     assert notes.read_text() == "mine\n" * 100
 
 
-def test_a_store_that_is_a_database_of_yours(client: Any, box: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["logs (line text)", "orders (id integer)"])
+def test_a_store_that_is_a_database_of_yours(client: Any, box: Sandbox, tmp_path: Path, table: str) -> None:
     store = tmp_path / "yours.sqlite"
     with closing(sqlite3.connect(store)) as db:
-        db.execute("create table logs (line text)")
-    before = len(box.requests)
-    with pytest.raises(ConfigurationError, match=r"1 columns .* Repair or remove the file"):
+        db.execute(f"create table {table}")
+    held, before = store.read_bytes(), len(box.requests)
+    with pytest.raises(ConfigurationError, match=r"left unchanged\. Name one that does not exist yet") as caught:
         client.with_options(rate_limit=RateLimit(store=store)).accounts.list()
+    assert "emove" not in str(caught.value)
+    assert store.read_bytes() == held
     assert len(box.requests) == before
     client.with_options(rate_limit=RateLimit(store=tmp_path / "another")).accounts.list()
+
+
+def test_a_store_that_is_a_journal(client: Any, box: Sandbox, dataset: Dataset, tmp_path: Path) -> None:
+    """Its tables among those of the journal would be taken for damage, and then nobody knew what was sent."""
+    rows, journal = [{"id": 1}, {"id": 2}], tmp_path / "journal"
+    client.datasets.ingest(dataset, rows, journal=journal)
+    with pytest.raises(ConfigurationError, match="left unchanged"):
+        client.with_options(rate_limit=RateLimit(store=journal))
+    assert client.datasets.ingest(dataset, rows, journal=journal).appended == 2

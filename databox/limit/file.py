@@ -22,6 +22,9 @@ _SCHEMA = (
     id integer primary key autoincrement, log text not null, at real not null, gone integer not null)""",
     "create index if not exists slots_in_order on slots (log, at)",
 )
+_FOREIGN = """select 1 from sqlite_master
+    where type = 'table' and name not in ('logs', 'slots') and name not like 'sqlite!_%' escape '!'"""
+_ANOTHER_KIND = "it is another kind of file, left unchanged. Name one that does not exist yet in RateLimit(store=…)."
 _PATIENCE = 10.0
 """Seconds to wait for another process to release the file, which it holds for less than a millisecond."""
 
@@ -120,22 +123,23 @@ class StoredLog:
             with closing(sqlite3.connect(self._path, isolation_level=None, timeout=_PATIENCE)) as db:
                 db.execute("pragma synchronous = off")  # a power cut takes longer than a second
                 db.execute("begin immediate")
+                if db.execute(_FOREIGN).fetchone():
+                    raise ConfigurationError(self._unusable(_ANOTHER_KIND))
                 for statement in _SCHEMA:
                     db.execute(statement)
                 db.execute("insert or ignore into logs values (?, 0, 0, 0)", (self._name,))
                 yield db
                 db.execute("commit")
         except sqlite3.Error as error:
-            raise ConfigurationError(
-                message(
-                    f"The store of the rate limit, {self._path}, cannot be used: ",
-                    lack_at(self._path) or _remedy(error),
-                    " Nothing is sent without it.",
-                )
-            ) from None
+            raise ConfigurationError(self._unusable(lack_at(self._path) or _remedy(error))) from None
+
+    def _unusable(self, why: str) -> str:
+        return message(
+            f"The store of the rate limit, {self._path}, cannot be used: ", why, " Nothing is sent without it."
+        )
 
 
 def _remedy(error: sqlite3.Error) -> str:
-    if error.sqlite_errorname == "SQLITE_NOTADB":
-        return "it is another kind of file, left unchanged. Name one that does not exist yet in RateLimit(store=…)."
+    if error.sqlite_errorname in ("SQLITE_NOTADB", "SQLITE_ERROR"):  # the latter if a table has other columns
+        return _ANOTHER_KIND
     return f"{error}. Repair or remove the file, or use another one in RateLimit(store=…)."
