@@ -16,7 +16,7 @@ from databox.sandbox import Sandbox
 from databox.sending.exchange import Exchange
 from tests.contract.watch import requests_are_described  # noqa: F401 - for all tests
 from tests.drive import Driver
-from tests.marks import leave_few
+from tests.marks import leave_few, shared_out
 from tests.ports import Port
 from tests.scripted import ScriptedServer
 
@@ -143,6 +143,11 @@ def departures(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return times
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `make pulls` needs."""
+    parser.addoption("--share", metavar="N/M", help="of the slow tests, every one with every Mth of its cases")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests that need a driver with each client; modules about connections also with trio and httpx clients."""
     if "driver" in metafunc.fixturenames:
@@ -151,7 +156,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # before pytest-randomly, which is both as well, changes the order
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, None, None]:
     """Leave to `make slow` the connections that few users have, and most cases of tests that have many.
 
     Most users have both clients as they are, over TLS. A module says `EVERY_CASE = True` where each case counts.
@@ -165,4 +170,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
             cases.setdefault((item.nodeid.partition("[")[0], found.get("driver")), []).append(item)
     for of_one_test in cases.values():
         leave_few(of_one_test)
+    if share := config.getoption("share", None):
+        items[:], others = shared_out(items, share)
+        config.hook.pytest_deselected(items=others)
     return (yield)

@@ -26,3 +26,20 @@ def leave_few(cases: Sequence[pytest.Item]) -> None:
     for place, case in enumerate(quick):
         if place not in kept:
             case.add_marker(pytest.mark.slow)
+
+
+def shared_out(items: Sequence[pytest.Item], share: str) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Return the slow tests of one share and those of the others; `2/4` is the second of four.
+
+    Of each test every share has a case; together they have all. What is not slow is in all.
+    """
+    number, shares = map(int, share.split("/"))
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("slow"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    others: set[pytest.Item] = set()
+    for of_one_test in cases.values():
+        step = min(shares, len(of_one_test))
+        others.update(case for place, case in enumerate(of_one_test) if place % step != number % step)
+    return [item for item in items if item not in others], [item for item in items if item in others]

@@ -4,8 +4,10 @@
 
 For each form: a copy of the project, `make pull`, `make generate`, and then, without a hand touching anything, `make
 check`, `make test`, `make slow` and `make contract`. All of the suite is affected, as generated code builds every
-request of the client. The engines' tests are not run again: they send the same requests. A test that fails is run once
-more, as what is asked here is whether it depends on the description.
+request of the client. Several forms share the cases of the slow tests among them: after each pull every test runs,
+and after all together every case. A form that is pulled alone has all cases to itself. The engines' tests are not run
+again: they send the same requests. A test that fails is run once more, as what is asked here is whether it depends on
+the description.
 """
 
 import argparse
@@ -54,14 +56,14 @@ def copied(folder: Path) -> Path:
     return copy
 
 
-def faults(content: bytes, targets: list[str]) -> list[str]:
-    """Return what goes wrong after a pull of a description."""
+def faults(content: bytes, targets: list[str], share: str) -> list[str]:
+    """Return what goes wrong after a pull of a description, with a share of the slow tests' cases."""
     with tempfile.TemporaryDirectory() as folder:
         project = copied(Path(folder))
         source = Path(folder) / "published.yaml"
         source.write_bytes(content)
         for target in (f"pull SPEC_URL={source.as_uri()}", "generate", *targets):
-            found = _made(project, target)
+            found = _made(project, target, *([f"TESTS=--share={share}"] if target == "slow" else []))
             if found and target in SUITES:
                 # What a description breaks is broken again; what is not depends on the machine, and other runs tell it.
                 print(f"  What failed, once more: {found[-2000:]}", flush=True)
@@ -98,9 +100,9 @@ def main() -> int:
     chosen = {file.name: file.read_bytes() for file in given.files}
     chosen = chosen or {form: described(form, REFERENCE) for form in given.forms.split(",")}
     failed = 0
-    for name, content in chosen.items():
+    for number, (name, content) in enumerate(chosen.items(), 1):
         print(f"{name}:", flush=True)
-        found = faults(content, given.targets.split(","))
+        found = faults(content, given.targets.split(","), f"{number}/{len(chosen)}")
         failed += bool(found)
         for fault in found:
             print(fault, file=sys.stderr)
