@@ -1,7 +1,7 @@
 """Where files cannot be written: the message says why, what it advises helps, and nothing is sent before."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -98,3 +98,37 @@ def test_a_store_that_is_a_journal(client: Any, box: Sandbox, dataset: Dataset, 
     with pytest.raises(ConfigurationError, match="left unchanged"):
         client.with_options(rate_limit=RateLimit(store=journal))
     assert client.datasets.ingest(dataset, rows, journal=journal).appended == 2
+
+
+def test_a_store_that_another_process_keeps_locked(
+    client: Any, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("databox.limit.file._PATIENCE", 0.5)
+    limited = client.with_options(rate_limit=RateLimit(store=tmp_path / "store"))
+    limited.accounts.list()
+    before = len(box.requests)
+    with closing(sqlite3.connect(tmp_path / "store")) as db:
+        db.execute("begin exclusive")
+        with pytest.raises(ConfigurationError, match=r"kept it locked for 0\.5 seconds.*try again when") as caught:
+            limited.accounts.list()
+        assert "emove" not in str(caught.value), "a journal may be what is locked"
+        assert len(box.requests) == before
+    limited.accounts.list()
+
+
+def test_a_store_that_is_the_journal_of_a_run_under_way(
+    client: Any, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left alone even where it cannot be looked into."""
+    monkeypatch.setattr("databox.limit.file._PATIENCE", 0.5)
+    journal = tmp_path / "journal"
+
+    def rows() -> Iterator[dict[str, int]]:
+        for number in range(300):
+            if number == 250:
+                with pytest.raises(ConfigurationError, match="kept it locked"):
+                    client.with_options(rate_limit=RateLimit(store=journal))
+            yield {"id": number}
+
+    assert client.datasets.ingest(dataset, rows(), journal=journal).appended == 300
+    assert client.datasets.ingest(dataset, [{"id": n} for n in range(300)], journal=journal).appended == 300

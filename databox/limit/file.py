@@ -142,4 +142,9 @@ class StoredLog:
 def _remedy(error: sqlite3.Error) -> str:
     if error.sqlite_errorname in ("SQLITE_NOTADB", "SQLITE_ERROR"):  # the latter if a table has other columns
         return _ANOTHER_KIND
+    if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+        return (
+            f"another process has kept it locked for {_PATIENCE:g} seconds. If it belongs to something else, such as a "
+            "journal, name another file in RateLimit(store=…); otherwise try again when that process has ended."
+        )
     return f"{error}. Repair or remove the file, or use another one in RateLimit(store=…)."
