@@ -1,11 +1,11 @@
-"""Why no file can be created at a path, as far as its folder tells."""
+"""Whether a file can be created at a path, as far as its name and its folder tell."""
 
 import os
 from pathlib import Path
 
 from databox.wording import Message, message
 
-__all__ = ["lack_at"]
+__all__ = ["is_possible", "lack_at"]
 
 _TILDE = Message(
     'A "~" is not expanded: pass path.expanduser().',
@@ -20,3 +20,11 @@ def lack_at(path: Path) -> Message | None:
     if os.path.isdir(path.parent):
         return None
     return message(f"there is no folder {path.parent}. ", _TILDE if "~" in path.parts else "Make it first.")
+
+
+def is_possible(path: Path) -> bool:
+    """Return whether the system can have a file of this name: without null characters and halves of surrogate pairs."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from databox import ConfigurationError, Dataset, RateLimit
+from databox import ConfigurationError, Databox, Dataset, RateLimit
 from databox.sandbox import Sandbox
 from tests.drive import Driver
 
@@ -117,7 +117,7 @@ def test_a_store_that_another_process_keeps_locked(
 
 
 def test_a_store_that_is_the_journal_of_a_run_under_way(
-    client: Any, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Any, box: Sandbox, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is left alone even where it cannot be looked into."""
     monkeypatch.setattr("databox.limit.file._PATIENCE", 0.5)
@@ -126,8 +126,11 @@ def test_a_store_that_is_the_journal_of_a_run_under_way(
     def rows() -> Iterator[dict[str, int]]:
         for number in range(300):
             if number == 250:
-                with pytest.raises(ConfigurationError, match="kept it locked"):
-                    client.with_options(rate_limit=RateLimit(store=journal))
+                with (
+                    Databox(box.api_key, box.url, rate_limit=RateLimit(store=journal)) as limited,
+                    pytest.raises(ConfigurationError, match="kept it locked"),
+                ):
+                    limited.accounts.list()
             yield {"id": number}
 
     assert client.datasets.ingest(dataset, rows(), journal=journal).appended == 300

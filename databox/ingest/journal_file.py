@@ -3,12 +3,14 @@
 import os
 import secrets
 import sqlite3
+import stat
 import threading
 from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
+from databox.databases import beside, cause_of, is_database, layout_of, part_of
 from databox.errors import ConfigurationError
 from databox.paths import lack_at
 from databox.wording import message
@@ -43,7 +45,6 @@ create table letters (file text, row integer, run integer, digest blob, primary 
 them differ, and `pragma integrity_check` reports it."""
 _NO_JOURNAL = "is not a journal, and was left unchanged. Name a file that does not exist yet."
 
-_START = b"SQLite format 3\0"
 _UNREADABLE = ("IOERR_READ", "IOERR_SHORT_READ")
 _NO_ROOM = ("FULL", "IOERR")
 _DAMAGED = (
@@ -134,6 +135,8 @@ def _make(path: Path) -> None:
     """Create a journal atomically, so that a partial file is never taken for one."""
     if lack := lack_at(path):
         raise problem(path, message("cannot be made: ", lack))
+    if base := part_of(path):
+        raise problem(path, f"is named like a part of the database {base}, and would be deleted with it. Name another.")
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
         os.close(os.open(new, os.O_CREAT | os.O_EXCL, 0o600))  # nobody else may read it
@@ -157,10 +160,6 @@ def _opened(path: Path) -> sqlite3.Connection:
     """Open a journal, create it if there is none, and lock it."""
     if not os.path.lexists(path):
         _make(path)
-    if path.is_dir():
-        raise problem(path, "is a folder. Name a file in it.")
-    if not path.is_file() and path.exists():  # a device or a pipe
-        raise problem(path, _NO_JOURNAL)
     _look_at(path)
     try:
         db = sqlite3.connect(path, isolation_level=None, timeout=0.5, check_same_thread=False)
@@ -179,24 +178,29 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _look_at(path: Path) -> None:
-    """Refuse a file that SQLite would take for a new database."""
+    """Refuse what is no journal before SQLite opens it."""
     try:
-        with path.open("rb") as file:
-            start = file.read(len(_START))
+        found, is_ours = path.stat(), is_database(path)
     except OSError as error:
         raise problem(path, f"cannot be read: {error.strerror}. Make it readable, then run again.") from None
-    if not start:
+    if stat.S_ISDIR(found.st_mode):
+        raise problem(path, "is a folder. Name a file in it.")
+    if stat.S_ISREG(found.st_mode) and not found.st_size:
         raise problem(
             path,
             "is an empty file, which no run leaves behind. Name a file that does not exist yet; but if runs have used "
             "this one, find out first what happened to it, because without it all rows would be sent again.",
         )
-    if start != _START:
+    if not is_ours:
         raise problem(path, _NO_JOURNAL)
+    if other := beside(path):
+        raise problem(
+            path, f"cannot be used while {other} is beside it: SQLite would delete that. Move it, then run again."
+        )
 
 
 def _check_format(path: Path, db: sqlite3.Connection) -> None:
-    found = _layout(db)
+    found = layout_of(db)
     mark, version = (db.execute(f"pragma {name}").fetchone()[0] for name in ("application_id", "user_version"))
     if mark != _MARK and not {"about", "batches"} <= found.keys():
         raise problem(path, _NO_JOURNAL)
@@ -208,16 +212,12 @@ def _check_format(path: Path, db: sqlite3.Connection) -> None:
         )
     with closing(sqlite3.connect(":memory:")) as fresh:
         fresh.executescript(_SCHEMA)
-        if found != _layout(fresh):
+        if found != layout_of(fresh):
             raise problem(path, _DAMAGED.format("its tables were changed"))
     # On its own, SQLite notices only what it happens to read: an empty page looks like a table without rows.
     said = db.execute("pragma integrity_check(1)").fetchone()[0]
     if said != "ok":
         raise problem(path, _DAMAGED.format(" ".join(said.split())))
-
-
-def _layout(db: sqlite3.Connection) -> dict[str, str]:
-    return dict(db.execute("select name, coalesce(sql, '') from sqlite_master"))
 
 
 @contextmanager
@@ -231,7 +231,7 @@ def transaction(db: sqlite3.Connection) -> Generator[None]:
 
 def _unusable(path: Path, error: sqlite3.Error, doubled: str = "") -> ConfigurationError:
     """The error for an SQLite error, with its only remedy."""
-    name = _name_of(error)
+    name = cause_of(error)
     if name.startswith("BUSY"):
         return problem(path, "is in use by another run. Wait until that has ended, then run again.")
     if name.startswith(_UNREADABLE):
@@ -242,10 +242,6 @@ def _unusable(path: Path, error: sqlite3.Error, doubled: str = "") -> Configurat
     if name.startswith(("READONLY", "CANTOPEN", "PERM", "AUTH")):
         return problem(path, f"cannot be opened for writing: {error}. Let this user write there, then run again.")
     return problem(path, _DAMAGED.format(error))
-
-
-def _name_of(error: sqlite3.Error) -> str:
-    return getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_")
 
 
 def problem(path: Path, what: str) -> ConfigurationError:

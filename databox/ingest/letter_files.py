@@ -21,6 +21,8 @@ from typing import IO
 import attrs
 import orjson
 
+from databox.databases import is_database, part_of
+
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows, where two runs that share a file must not end at the same moment
@@ -96,6 +98,10 @@ class LetterFiles:
         for file in (self.path, self.reasons):
             if file.exists() and not file.is_file() and not file.is_dir():
                 raise OSError(errno.EINVAL, "it is not a regular file")
+            if is_database(file):
+                raise OSError(errno.EINVAL, "it is a database")
+        if base := part_of(self.path):
+            raise OSError(errno.EINVAL, f"it is named like a part of the database {base}, and would be deleted with it")
         with self._alone():
             _open(self.path, "ab").close()
             _remove_if_empty(self.path)

@@ -1,7 +1,7 @@
 """The options of an ingest, checked before anything is sent."""
 
 from collections.abc import Callable, Iterable
-from os import PathLike, fsencode, fspath
+from os import PathLike, fspath
 from pathlib import Path
 
 import attrs
@@ -11,6 +11,7 @@ from databox.api.documented import MAX_RECORDS, SAFE_BODY_BYTES
 from databox.ingest.batch import Batcher, End
 from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
 from databox.misuse import ArgumentTypeError, ArgumentValueError
+from databox.paths import is_possible
 from databox.report import IngestProgress
 from databox.wording import message, setting
 
@@ -23,14 +24,6 @@ def _path(value: object) -> Path | None:
     if isinstance(value, str | PathLike) and fspath(value):
         return Path(fspath(value))
     raise ArgumentTypeError(f"dead_letter and journal take a path, not {value!r}.")
-
-
-def _is_possible(path: Path) -> bool:
-    """Whether the system can have a file of this name: it has no null character, and no half of a surrogate pair."""
-    try:
-        return b"\0" not in fsencode(path)
-    except UnicodeEncodeError:
-        return False
 
 
 def _is_one_file(one: Path, other: Path) -> bool:
@@ -76,7 +69,7 @@ class Settings:
         if self.progress is not None and not callable(self.progress):
             raise ArgumentTypeError(f"progress must be callable, not {type(self.progress).__name__}.")
         for name, path in (("journal", self.journal), ("dead_letter", self.dead_letter)):
-            if path is not None and (not path.name or not _is_possible(path)):
+            if path is not None and (not path.name or not is_possible(path)):
                 raise ArgumentValueError(f"{name} must be the path of a file, not {str(path)!r}.")
         if self.journal and any(_is_one_file(self.journal, file) for file in self._letter_files):
             raise ArgumentValueError(

@@ -2,31 +2,39 @@
 
 import os
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager, suppress
-from functools import partial
+from collections.abc import Callable
+from contextlib import closing, suppress
+from functools import cache, partial
 from pathlib import Path
+from typing import TypeVar
 
+from databox.databases import beside, cause_of, is_database, layout_of
 from databox.errors import ConfigurationError
 from databox.limit.rate import HOUR, RateLimit, Slot, next_time
 from databox.paths import lack_at
-from databox.wording import message
+from databox.wording import Message, message
 
 __all__ = ["StoredLog"]
 
-_SCHEMA = (
-    """create table if not exists logs (
-    name text primary key, seen real not null, paused_until real not null, generation integer not null)""",
-    """create table if not exists slots (
-    id integer primary key autoincrement, log text not null, at real not null, gone integer not null)""",
-    "create index if not exists slots_in_order on slots (log, at)",
-)
-_FOREIGN = """select 1 from sqlite_master
-    where type = 'table' and name not in ('logs', 'slots') and name not like 'sqlite!_%' escape '!'"""
-_ANOTHER_KIND = "it is another kind of file, left unchanged. Name one that does not exist yet in RateLimit(store=…)."
+T = TypeVar("T")
+
+_SCHEMA = """
+create table logs (name text primary key, seen real not null, paused_until real not null, generation integer not null);
+create table slots (id integer primary key autoincrement, log text not null, at real not null, gone integer not null);
+create index slots_in_order on slots (log, at);
+"""
+_ANOTHER = "Name one that does not exist yet in RateLimit(store=…)."
+_ANOTHER_KIND = f"it is another kind of file, left unchanged. {_ANOTHER}"
 _PATIENCE = 10.0
 """Seconds to wait for another process to release the file, which it holds for less than a millisecond."""
+_AT_ONCE = 0.1
+"""Of these, seconds to wait without letting other threads have their turn, or fork."""
+_turn = threading.RLock()
+"""Held while SQLite has a file open: a child that was forked meanwhile would have locks that nobody there releases."""
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
+    os.register_at_fork(before=_turn.acquire, after_in_parent=_turn.release, after_in_child=_turn.release)
 
 
 def _wall_clock_offset() -> float:
@@ -52,41 +60,43 @@ class StoredLog:
         self._path = path
         self._name = name
         self._offset = offset
-        with self._transaction():
-            pass  # to find out now whether it can be used
+        with suppress(sqlite3.OperationalError):  # another process has it locked, so it is in use
+            self._attempt(lambda _: None)  # to find out now whether it can be used
 
     def reserve(self, now: float, limit: RateLimit) -> Slot:
         """Return a slot at the next time that both windows allow, granted if that is now."""
         offset = self._offset()
-        with self._transaction() as db:
-            return self._reserve(db, now + offset, offset, limit)
+        return self._do(lambda db: self._reserve(db, now + offset, offset, limit))
 
     def claim(self, slot: Slot, now: float, limit: RateLimit) -> Slot:
         """Return the slot, granted if the request may be sent now; otherwise the slot at which to ask again."""
         offset = self._offset()
-        now += offset
-        with self._transaction() as db:
-            paused_until, generation = self._state(db, now)
-            if slot.generation != generation:
-                return self._reserve(db, now, offset, limit)
-            gone = partial(self._latest, db, "select at from slots where log = ? and gone")
-            at = next_time(limit, now, paused_until, gone)
-            db.execute("update slots set at = ?, gone = ? where id = ?", (at, at <= now, slot.id))
-            return Slot(at - offset, generation, at <= now, slot.id)
+        return self._do(lambda db: self._claim(db, slot, now + offset, offset, limit))
 
     def correct(self, slot: Slot, at: float) -> None:
         """Record that the request of a granted slot was sent later than planned."""
-        with self._transaction() as db:
-            db.execute("update slots set at = ? where id = ?", (at + self._offset(), slot.id))
+        moved = (at + self._offset(), slot.id)
+        self._do(lambda db: db.execute("update slots set at = ? where id = ?", moved))
 
     def pause(self, now: float, seconds: float) -> None:
         """Pause for some seconds, because the server asked for it; later slots become void."""
         now += self._offset()
-        with self._transaction() as db:
-            self._state(db, now)
-            query = "update logs set paused_until = max(paused_until, ?), generation = generation + 1 where name = ?"
-            db.execute(query, (now + seconds, self._name))
-            db.execute("delete from slots where log = ? and not gone", (self._name,))
+        self._do(lambda db: self._pause(db, now, seconds))
+
+    def _claim(self, db: sqlite3.Connection, slot: Slot, now: float, offset: float, limit: RateLimit) -> Slot:
+        paused_until, generation = self._state(db, now)
+        if slot.generation != generation:
+            return self._reserve(db, now, offset, limit)
+        gone = partial(self._latest, db, "select at from slots where log = ? and gone")
+        at = next_time(limit, now, paused_until, gone)
+        db.execute("update slots set at = ?, gone = ? where id = ?", (at, at <= now, slot.id))
+        return Slot(at - offset, generation, at <= now, slot.id)
+
+    def _pause(self, db: sqlite3.Connection, now: float, seconds: float) -> None:
+        self._state(db, now)
+        query = "update logs set paused_until = max(paused_until, ?), generation = generation + 1 where name = ?"
+        db.execute(query, (now + seconds, self._name))
+        db.execute("delete from slots where log = ? and not gone", (self._name,))
 
     def _reserve(self, db: sqlite3.Connection, now: float, offset: float, limit: RateLimit) -> Slot:
         paused_until, generation = self._state(db, now)
@@ -113,38 +123,83 @@ class StoredLog:
         row = db.execute(f"{query} order by at desc limit 1 offset ?", (self._name, count - 1)).fetchone()
         return row and float(row[0])
 
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
-        # Opened each time, which is cheap at ten requests a second, and survives forks and removal of the file.
-        if not self._path.exists():
-            with suppress(OSError):  # SQLite's error is more precise
-                os.close(os.open(self._path.resolve(), os.O_CREAT | os.O_EXCL, 0o600))  # nobody else may read it
-        try:
-            with closing(sqlite3.connect(self._path, isolation_level=None, timeout=_PATIENCE)) as db:
-                db.execute("pragma synchronous = off")  # a power cut takes longer than a second
-                db.execute("begin immediate")
-                if db.execute(_FOREIGN).fetchone():
-                    raise ConfigurationError(self._unusable(_ANOTHER_KIND))
-                for statement in _SCHEMA:
-                    db.execute(statement)
-                db.execute("insert or ignore into logs values (?, 0, 0, 0)", (self._name,))
-                yield db
-                db.execute("commit")
-        except sqlite3.Error as error:
-            raise ConfigurationError(self._unusable(lack_at(self._path) or _remedy(error))) from None
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return the result of work in one transaction, once no other process has the file locked."""
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return self._attempt(work)
+            except sqlite3.OperationalError as error:
+                if time.monotonic() > end:
+                    raise self._unusable(_remedy(error)) from None
+            time.sleep(_AT_ONCE / 10)
 
-    def _unusable(self, why: str) -> str:
-        return message(
-            f"The store of the rate limit, {self._path}, cannot be used: ", why, " Nothing is sent without it."
+    def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do it now.
+
+        Raises:
+            ConfigurationError: the file cannot be used.
+            sqlite3.OperationalError: another process has it locked.
+        """
+        try:
+            with _turn:
+                return self._done(work)
+        except (OSError, sqlite3.Error) as error:
+            if cause_of(error).startswith("BUSY"):
+                raise
+            problem = error
+        raise self._unusable(lack_at(self._path) or _remedy(problem))
+
+    def _done(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        self._look()
+        # Opened each time, which is cheap at ten requests a second, and survives removal of the file.
+        with closing(sqlite3.connect(self._path, isolation_level=None, timeout=_AT_ONCE)) as db:
+            db.execute("pragma synchronous = off")  # a power cut takes longer than a second
+            db.execute("begin immediate")
+            if not self._path.stat().st_size:
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    db.execute(statement)
+            elif layout_of(db) != _layout():
+                raise self._unusable(_ANOTHER_KIND)
+            db.execute("insert or ignore into logs values (?, 0, 0, 0)", (self._name,))
+            result = work(db)
+            db.execute("commit")
+        return result
+
+    def _look(self) -> None:
+        """Create the file if there is none, and refuse what SQLite must not open."""
+        with suppress(FileExistsError):
+            os.close(os.open(os.path.realpath(self._path), os.O_CREAT | os.O_EXCL, 0o600))  # nobody else may read it
+        if not self._path.is_file() or (self._path.stat().st_size and not is_database(self._path)):
+            raise self._unusable(lack_at(self._path) or _ANOTHER_KIND)
+        if other := beside(self._path):
+            raise self._unusable(f"{other} is beside it, which SQLite would delete as a part of it. {_ANOTHER}")
+
+    def _unusable(self, why: Message | str) -> ConfigurationError:
+        return ConfigurationError(
+            message(f"The store of the rate limit, {self._path}, cannot be used: ", why, " Nothing is sent without it.")
         )
 
 
-def _remedy(error: sqlite3.Error) -> str:
-    if error.sqlite_errorname in ("SQLITE_NOTADB", "SQLITE_ERROR"):  # the latter if a table has other columns
-        return _ANOTHER_KIND
-    if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+@cache
+def _layout() -> dict[str, str]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(_SCHEMA)
+        return layout_of(db)
+
+
+def _remedy(error: Exception) -> str:
+    cause = cause_of(error)
+    if cause.startswith("BUSY"):
         return (
             f"another process has kept it locked for {_PATIENCE:g} seconds. If it belongs to something else, such as a "
             "journal, name another file in RateLimit(store=…); otherwise try again when that process has ended."
         )
-    return f"{error}. Repair or remove the file, or use another one in RateLimit(store=…)."
+    if cause.startswith(("FULL", "IOERR")):
+        return f"{error}. Make room on the disk, or check it."
+    if isinstance(error, PermissionError) or cause.startswith(("READONLY", "CANTOPEN", "PERM", "AUTH")):
+        said = getattr(error, "strerror", None) or error
+        return f"{said}. Let this user write to it and to its folder, and see that not too many files are open."
+    if cause in ("CORRUPT", "NOTADB"):
+        return f"it is damaged: {error}. {_ANOTHER} What was sent before does not count there."
+    return f"{getattr(error, 'strerror', None) or error}. {_ANOTHER}"

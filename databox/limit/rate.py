@@ -16,6 +16,7 @@ import attrs
 from databox.api.documented import PER_HOUR, PER_SECOND
 from databox.forks import renewed_in_children
 from databox.misuse import ArgumentTypeError, ArgumentValueError
+from databox.paths import is_possible
 from databox.secret import Veiled
 
 __all__ = [
@@ -60,7 +61,7 @@ def _store(value: object) -> Path | str | None:
         return None
     if isinstance(value, str) and value.startswith(_SCHEMES):
         return Veiled(value)  # it may contain a password
-    if isinstance(value, str | Path) and not _REFUSED.fullmatch(str(value)):
+    if isinstance(value, str | Path) and not _REFUSED.fullmatch(str(value)) and is_possible(Path(value)):
         return Path(value).absolute()
     kind = "another text" if isinstance(value, str) else type(value).__name__
     raise ArgumentTypeError(f"RateLimit.store must be the path of a file or a redis:// address, not {kind}.")
