@@ -4,10 +4,15 @@ A program may create its client before it forks (gunicorn with `preload_app`, Ce
 """
 
 import os
+import threading
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["renewed_in_children"]
+__all__ = ["renewed_in_children", "undivided"]
+
+undivided = threading.RLock()
+"""Held during what a fork must not come in the middle of: an import, which a child could never finish, and the use of
+an SQLite file, whose locks nobody there would release. The fork waits."""
 
 
 class Renewable(Protocol):
@@ -31,3 +36,4 @@ def _renew() -> None:
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
     os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(before=undivided.acquire, after_in_parent=undivided.release, after_in_child=undivided.release)

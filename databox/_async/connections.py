@@ -14,7 +14,7 @@ import httpx
 from databox._async.httpx_client import AsyncHttpxConnections
 from databox._async.runtime import HttpClient, breathe
 from databox.config import Config
-from databox.forks import renewed_in_children
+from databox.forks import renewed_in_children, undivided
 from databox.sending.environment import certificates_for, proxy_for
 from databox.sending.exchange import Exchange, Origin
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["AsyncConnections", "connections_for"]
 
 MOST_IDLE = 20
-IDLE_SECONDS = 5.0
-"""How long an idle connection is kept, in seconds; servers close theirs sooner or later as well."""
+IDLE_SECONDS = 4.0
+"""How long an idle connection is kept, in seconds. Many servers close theirs after five, and of what is sent at that
+moment nobody knows whether it took effect."""
 
 
 def connections_for(config: Config, http_client: HttpClient) -> "AsyncConnections | AsyncHttpxConnections":
@@ -75,8 +76,9 @@ class AsyncConnections:
     async def aclose(self) -> None:
         """Close all connections; those in use close when their request has ended."""
         self.is_closed = True
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):  # there are no more
+            while True:
+                self._idle.pop().close()
 
     async def run(self, exchange: Exchange) -> None:
         """Send a request and fill in its answer.
@@ -96,7 +98,8 @@ class AsyncConnections:
         self._keep(connection, exchange)
 
     async def _new_connection(self, exchange: Exchange) -> "AsyncConnection":
-        from databox._async.http1 import open_connection  # h11 is not needed earlier, and is slow to import
+        with undivided:
+            from databox._async.http1 import open_connection  # h11 is not needed earlier, and is slow to import
 
         return await open_connection(self._origin, self._trusted, exchange, self._sockets.add)
 

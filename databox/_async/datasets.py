@@ -28,6 +28,7 @@ from databox.api.arguments import (
 )
 from databox.api.documented import MAX_RECORDS, SAFE_BODY_BYTES
 from databox.errors import DataboxError, IngestionTimeoutError, NotFoundError
+from databox.forks import undivided
 from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
 
@@ -130,7 +131,8 @@ class AsyncDatasets(AsyncResource):
             TypeError, ValueError: the id is not valid; nothing was sent.
             APIError: the request failed.
         """
-        from databox.ingest.batch import body_of_one_request
+        with undivided:
+            from databox.ingest.batch import body_of_one_request
 
         dataset_id, body = dataset_id_of(dataset), body_of_one_request(records)
         return await self._transport.send(operations.datasets_create_ingestion(dataset_id, body, repeatable=False))
@@ -198,7 +200,8 @@ class AsyncDatasets(AsyncResource):
             TypeError, ValueError: an argument is invalid; nothing was sent.
             APIError: a request failed, or its answer is about another ingestion (InvalidResponseError).
         """
-        from databox.ingest.settle import is_settled, poll_waits
+        with undivided:
+            from databox.ingest.settle import is_settled, poll_waits
 
         end = time.monotonic() + seconds_of("timeout", timeout)
         waits = poll_waits()
@@ -278,8 +281,9 @@ class AsyncDatasets(AsyncResource):
             ConfigurationError: the journal belongs to another input or dataset, or a file cannot be written.
             TypeError, ValueError: an argument is invalid; nothing was sent.
         """
-        from databox._async.ingest import AsyncIngest
-        from databox.ingest.settings import Settings
+        with undivided:
+            from databox._async.ingest import AsyncIngest
+            from databox.ingest.settings import Settings
 
         keys, assumed = keys_to_ingest_by(dataset, primary_keys)
         settings = Settings(

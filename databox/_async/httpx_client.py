@@ -120,6 +120,7 @@ class AsyncHttpxConnections:
             answer += part
             exchange.time_left()
             exchange.check_size(len(answer))
+        exchange.time_left()  # the deadline ends the connection, which may look like the end of the answer
         exchange.answer = bytes(answer)
 
 

@@ -15,7 +15,7 @@ import httpx
 from databox._sync.httpx_client import HttpxConnections
 from databox._sync.runtime import HttpClient, breathe
 from databox.config import Config
-from databox.forks import renewed_in_children
+from databox.forks import renewed_in_children, undivided
 from databox.sending.environment import certificates_for, proxy_for
 from databox.sending.exchange import Exchange, Origin
 
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Connections", "connections_for"]
 
 MOST_IDLE = 20
-IDLE_SECONDS = 5.0
-"""How long an idle connection is kept, in seconds; servers close theirs sooner or later as well."""
+IDLE_SECONDS = 4.0
+"""How long an idle connection is kept, in seconds. Many servers close theirs after five, and of what is sent at that
+moment nobody knows whether it took effect."""
 
 
 def connections_for(config: Config, http_client: HttpClient) -> "Connections | HttpxConnections":
@@ -76,8 +77,9 @@ class Connections:
     def close(self) -> None:
         """Close all connections; those in use close when their request has ended."""
         self.is_closed = True
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):  # there are no more
+            while True:
+                self._idle.pop().close()
 
     def run(self, exchange: Exchange) -> None:
         """Send a request and fill in its answer.
@@ -97,7 +99,8 @@ class Connections:
         self._keep(connection, exchange)
 
     def _new_connection(self, exchange: Exchange) -> "Connection":
-        from databox._sync.http1 import open_connection  # h11 is not needed earlier, and is slow to import
+        with undivided:
+            from databox._sync.http1 import open_connection  # h11 is not needed earlier, and is slow to import
 
         return open_connection(self._origin, self._trusted, exchange, self._sockets.add)
 

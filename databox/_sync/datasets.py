@@ -29,6 +29,7 @@ from databox.api.arguments import (
 )
 from databox.api.documented import MAX_RECORDS, SAFE_BODY_BYTES
 from databox.errors import DataboxError, IngestionTimeoutError, NotFoundError
+from databox.forks import undivided
 from databox.ingest.options import OnAmbiguous, OnRefusal, Verify
 from databox.models import Dataset, DataSource, Ingestion, IngestionReceipt, IngestionSummary
 
@@ -131,7 +132,8 @@ class Datasets(Resource):
             TypeError, ValueError: the id is not valid; nothing was sent.
             APIError: the request failed.
         """
-        from databox.ingest.batch import body_of_one_request
+        with undivided:
+            from databox.ingest.batch import body_of_one_request
 
         dataset_id, body = dataset_id_of(dataset), body_of_one_request(records)
         return self._transport.send(operations.datasets_create_ingestion(dataset_id, body, repeatable=False))
@@ -195,7 +197,8 @@ class Datasets(Resource):
             TypeError, ValueError: an argument is invalid; nothing was sent.
             APIError: a request failed, or its answer is about another ingestion (InvalidResponseError).
         """
-        from databox.ingest.settle import is_settled, poll_waits
+        with undivided:
+            from databox.ingest.settle import is_settled, poll_waits
 
         end = time.monotonic() + seconds_of("timeout", timeout)
         waits = poll_waits()
@@ -275,8 +278,9 @@ class Datasets(Resource):
             ConfigurationError: the journal belongs to another input or dataset, or a file cannot be written.
             TypeError, ValueError: an argument is invalid; nothing was sent.
         """
-        from databox._sync.ingest import Ingest
-        from databox.ingest.settings import Settings
+        with undivided:
+            from databox._sync.ingest import Ingest
+            from databox.ingest.settings import Settings
 
         keys, assumed = keys_to_ingest_by(dataset, primary_keys)
         settings = Settings(

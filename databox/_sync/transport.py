@@ -29,7 +29,7 @@ from databox.errors import (
     NotFoundError,
     RateLimitError,
 )
-from databox.forks import renewed_in_children
+from databox.forks import renewed_in_children, undivided
 from databox.limit.rate import LATE, Log, Slot
 from databox.limit.shared import shared_log
 from databox.sending.exchange import USER_AGENT, Exchange
@@ -102,10 +102,17 @@ class Transport:
         """
         attempt = 0
         attempts = attempts or Attempts()
+        failure: APIError | None = None
         while True:
             if self.closed or self._connections.is_closed:
                 raise RuntimeError("This client is closed. Create a new one, or use it inside its `with` block.")
-            slot = self._slot()
+            try:
+                slot = self._slot()
+            except ConfigurationError as error:
+                if failure is None:
+                    raise
+                failure.add_note(f"It was not tried again: {error}")
+                raise failure from None
             open_before, attempts.open = attempts.open, True
             attempts.again = open_before
             attempts.started_at = time.monotonic()
@@ -167,7 +174,9 @@ class Transport:
             return
         if isinstance(failure, RateLimitError) or failure.retry_after is not None:
             seconds = wait if failure.retry_after is None else failure.retry_after
-            self._of_log(partial(self._log.pause, time.monotonic(), min(seconds or 0.0, LONGEST_RETRY_AFTER)))
+            pause = partial(self._log.pause, time.monotonic(), min(seconds or 0.0, LONGEST_RETRY_AFTER))
+            with suppress(ConfigurationError):  # the next request reports it; this failure must not be lost
+                self._of_log(pause)
 
     def _attempt(self, operation: Operation[T], attempt: int, slot: Slot | None, attempts: Attempts) -> T:
         started = time.monotonic()
@@ -225,9 +234,10 @@ class Transport:
     def _decoded(self, exchange: Exchange) -> bytes:
         """The decoded body of an answer that the server encoded, although the client did not ask for that."""
         coding = exchange.headers.get("content-encoding", "")
-        if not coding:
+        if not coding or not exchange.answer:
             return exchange.answer
-        from databox.sending.decoding import decoded  # rarely needed
+        with undivided:
+            from databox.sending.decoding import decoded  # rarely needed
 
         answer = bytearray()
         for part in decoded(coding, exchange.answer):

@@ -17,6 +17,7 @@ import orjson
 from databox.api import answers
 from databox.api.answers import Listing, ListOf
 from databox.api.reading import Shape, UnexpectedAnswer
+from databox.forks import undivided
 from databox.models import (
     Account,
     Dataset,
@@ -69,7 +70,8 @@ def _request(generated: Mapping[str, Any], encoded: bytes | None = None) -> dict
 
 def accounts_list() -> Operation[Listing[Account]]:
     """List accounts."""
-    from databox_openapi.api.accounts import list_accounts
+    with undivided:
+        from databox_openapi.api.accounts import list_accounts
 
     return Operation(
         name="accounts.list",
@@ -81,7 +83,8 @@ def accounts_list() -> Operation[Listing[Account]]:
 
 def accounts_list_data_sources(account_id: int) -> Operation[Listing[DataSource]]:
     """List an account's data sources."""
-    from databox_openapi.api.accounts import list_data_sources
+    with undivided:
+        from databox_openapi.api.accounts import list_data_sources
 
     return Operation(
         name="accounts.list_data_sources",
@@ -93,7 +96,8 @@ def accounts_list_data_sources(account_id: int) -> Operation[Listing[DataSource]
 
 def accounts_list_timezones() -> Operation[Listing[TimeZone]]:
     """List time zones."""
-    from databox_openapi.api.accounts import list_timezones
+    with undivided:
+        from databox_openapi.api.accounts import list_timezones
 
     return Operation(
         name="accounts.list_timezones",
@@ -105,7 +109,8 @@ def accounts_list_timezones() -> Operation[Listing[TimeZone]]:
 
 def auth_validate_key() -> Operation[None]:
     """Validate the key."""
-    from databox_openapi.api.auth import validate_key
+    with undivided:
+        from databox_openapi.api.auth import validate_key
 
     return Operation(
         name="auth.validate_key",
@@ -117,9 +122,10 @@ def auth_validate_key() -> Operation[None]:
 
 def data_sources_create(title: str, *, account_id: int | None, timezone: str | None) -> Operation[DataSource]:
     """Create a data source."""
-    from databox_openapi.api.data_sources import create_data_source
-    from databox_openapi.models import CreateDataSourceBody
-    from databox_openapi.types import UNSET
+    with undivided:
+        from databox_openapi.api.data_sources import create_data_source
+        from databox_openapi.models import CreateDataSourceBody
+        from databox_openapi.types import UNSET
 
     body = CreateDataSourceBody(
         title=title,
@@ -135,7 +141,8 @@ def data_sources_create(title: str, *, account_id: int | None, timezone: str | N
 
 def data_sources_delete(data_source_id: int) -> Operation[None]:
     """Delete a data source."""
-    from databox_openapi.api.data_sources import delete_data_source
+    with undivided:
+        from databox_openapi.api.data_sources import delete_data_source
 
     return Operation(
         name="data_sources.delete",
@@ -148,7 +155,8 @@ def data_sources_delete(data_source_id: int) -> Operation[None]:
 
 def data_sources_list_datasets(data_source_id: int) -> Operation[Listing[Dataset]]:
     """List a data source's datasets."""
-    from databox_openapi.api.data_sources import list_datasets
+    with undivided:
+        from databox_openapi.api.data_sources import list_datasets
 
     shape = Shape(partial(Dataset, data_source_id=data_source_id), answers.DATASET.fields)
     return Operation(
@@ -161,9 +169,10 @@ def data_sources_list_datasets(data_source_id: int) -> Operation[Listing[Dataset
 
 def datasets_create(title: str, *, data_source_id: int, primary_keys: Sequence[str] | None) -> Operation[Dataset]:
     """Create a dataset. The answer does not repeat the keys, so the model takes them from the request."""
-    from databox_openapi.api.datasets import create_dataset
-    from databox_openapi.models import CreateDatasetBody
-    from databox_openapi.types import UNSET
+    with undivided:
+        from databox_openapi.api.datasets import create_dataset
+        from databox_openapi.models import CreateDatasetBody
+        from databox_openapi.types import UNSET
 
     body = CreateDatasetBody(
         title=title,
@@ -181,7 +190,8 @@ def datasets_create(title: str, *, data_source_id: int, primary_keys: Sequence[s
 
 def datasets_delete(dataset_id: str) -> Operation[None]:
     """Delete a dataset."""
-    from databox_openapi.api.datasets import delete_dataset
+    with undivided:
+        from databox_openapi.api.datasets import delete_dataset
 
     return Operation(
         name="datasets.delete",
@@ -194,7 +204,8 @@ def datasets_delete(dataset_id: str) -> Operation[None]:
 
 def datasets_purge(dataset_id: str) -> Operation[None]:
     """Remove all rows of a dataset."""
-    from databox_openapi.api.datasets import purge_dataset
+    with undivided:
+        from databox_openapi.api.datasets import purge_dataset
 
     return Operation(
         name="datasets.purge",
@@ -207,8 +218,9 @@ def datasets_purge(dataset_id: str) -> Operation[None]:
 
 @lru_cache(maxsize=16)
 def _create_ingestion(dataset_id: str) -> dict[str, Any]:
-    from databox_openapi.api.datasets import create_ingestion
-    from databox_openapi.models import CreateIngestionBody
+    with undivided:
+        from databox_openapi.api.datasets import create_ingestion
+        from databox_openapi.models import CreateIngestionBody
 
     return create_ingestion._get_kwargs(dataset_id=dataset_id, body=CreateIngestionBody(records=[]))
 
@@ -232,8 +244,9 @@ def datasets_list_ingestions(
     dataset_id: str, *, page: int | None, page_size: int | None
 ) -> Operation[Listing[IngestionSummary]]:
     """List a dataset's ingestions, one page of them."""
-    from databox_openapi.api.datasets import list_ingestions
-    from databox_openapi.types import UNSET
+    with undivided:
+        from databox_openapi.api.datasets import list_ingestions
+        from databox_openapi.types import UNSET
 
     query = list_ingestions._get_kwargs(
         dataset_id=dataset_id,
@@ -250,7 +263,8 @@ def datasets_list_ingestions(
 
 def datasets_get_ingestion(dataset_id: str, ingestion_id: str) -> Operation[Ingestion]:
     """Retrieve an ingestion. Its `status: error` is an outcome, not a refusal of the request."""
-    from databox_openapi.api.datasets import get_ingestion
+    with undivided:
+        from databox_openapi.api.datasets import get_ingestion
 
     def check(found: Ingestion) -> None:
         if found.id.casefold() != ingestion_id.casefold():

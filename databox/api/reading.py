@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 import attrs
 import orjson
 
+from databox.forks import undivided
 from databox.models import ErrorDetail
 
 __all__ = [
@@ -83,7 +84,8 @@ def truth(value: object) -> bool | None:
 
 def instant(value: object) -> datetime | None:
     """Return an ISO 8601 date and time in UTC; one without a zone is taken as UTC."""
-    from dateutil.parser import isoparse  # slow to import, and most programs read no dates
+    with undivided:
+        from dateutil.parser import isoparse  # slow to import, and most programs read no dates
 
     if not isinstance(value, str):
         return None

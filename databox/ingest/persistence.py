@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from databox.errors import ConfigurationError, InvalidRecordError
+from databox.forks import undivided
 from databox.ingest.batch import Batch, End
 from databox.ingest.encode import encode, shown
 from databox.ingest.isolation import Replaced
@@ -237,13 +238,15 @@ class Persistence:
 
 
 def _journal(settings: Settings, about: Mapping[str, str]) -> "Journal":
-    from databox.ingest.journal import Journal
+    with undivided:
+        from databox.ingest.journal import Journal
 
     assert settings.journal
     return Journal(settings.journal, about)
 
 
 def _dead_letters(path: Path, run_id: str, *, keyed: bool) -> "DeadLetters":
-    from databox.ingest.deadletter import DeadLetters
+    with undivided:
+        from databox.ingest.deadletter import DeadLetters
 
     return DeadLetters(path, run_id, keyed=keyed)

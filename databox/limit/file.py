@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -12,6 +11,7 @@ from typing import TypeVar
 
 from databox.databases import beside, cause_of, is_database, layout_of
 from databox.errors import ConfigurationError
+from databox.forks import undivided
 from databox.limit.rate import HOUR, RateLimit, Slot, next_time
 from databox.paths import lack_at
 from databox.wording import Message, message
@@ -31,10 +31,6 @@ _PATIENCE = 10.0
 """Seconds to wait for another process to release the file, which it holds for less than a millisecond."""
 _AT_ONCE = 0.1
 """Of these, seconds to wait without letting other threads have their turn, or fork."""
-_turn = threading.RLock()
-"""Held while SQLite has a file open: a child that was forked meanwhile would have locks that nobody there releases."""
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
-    os.register_at_fork(before=_turn.acquire, after_in_parent=_turn.release, after_in_child=_turn.release)
 
 
 def _wall_clock_offset() -> float:
@@ -142,7 +138,7 @@ class StoredLog:
             sqlite3.OperationalError: another process has it locked.
         """
         try:
-            with _turn:
+            with undivided:
                 return self._done(work)
         except (OSError, sqlite3.Error) as error:
             if cause_of(error).startswith("BUSY"):

@@ -4,7 +4,7 @@ import hashlib
 import threading
 from pathlib import Path
 
-from databox.forks import renewed_in_children
+from databox.forks import renewed_in_children, undivided
 from databox.limit.rate import Log, RequestLog
 from databox.secret import Secret
 
@@ -43,9 +43,11 @@ def shared_log(key: Secret[str], host: str, store: Path | str | None = None) -> 
 
 def _stored_log(store: Path | str, name: str) -> Log:
     if isinstance(store, str):
-        from databox.limit.redis import RedisLog  # an extra
+        with undivided:
+            from databox.limit.redis import RedisLog  # an extra
 
         return RedisLog(store, name)
-    from databox.limit.file import StoredLog  # SQLite is needed only for a shared limit
+    with undivided:
+        from databox.limit.file import StoredLog  # SQLite is needed only for a shared limit
 
     return StoredLog(store, name)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 
 import httpx
 
+from databox.sending.exchange import LARGEST_ANSWER
+
 __all__ = ["decoded"]
 
 MOST_CODINGS = 5
@@ -43,13 +45,19 @@ def decoded(coding: str, body: bytes) -> Iterator[bytes]:
 
 def _inflated(parts: Iterable[bytes], wbits: int | None) -> Iterator[bytes]:
     inflater = None
-    padded = False
+    padded, size = False, 0
     try:
         for part in parts:
             rest, given = part.lstrip(b"\0") if padded and inflater is None else part, b""
+            if not rest:
+                yield rest  # for the caller to look at the clock: there may be gigabytes of padding
             while rest or len(given) == _PIECE:  # the allowed maximum: the same input may yield more
                 inflater = inflater or zlib.decompressobj(wbits or _deflate(rest))
-                yield (given := inflater.decompress(rest, _PIECE))
+                given = inflater.decompress(rest, _PIECE)
+                size += len(given)
+                if size > LARGEST_ANSWER:
+                    raise httpx.DecodingError("the answer is larger than 64 MiB")
+                yield given
                 rest = inflater.unconsumed_tail
                 if inflater.eof:
                     # Gzipped data may be followed by more gzipped data, or by padding.

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.util import find_spec
 from ipaddress import ip_network
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
 import httpx
@@ -138,6 +138,8 @@ def _problem(address: str) -> str | None:
         canonical(parts.hostname or "")
     except ValueError:
         return f"its host or port is invalid. {_LIKE}"
+    if scheme.startswith("socks") and any(len(unquote(part or "")) > 255 for part in (parts.username, parts.password)):
+        return "SOCKS 5 takes a user name and a password of at most 255 characters each. Shorten them"
     if port == 0 or not address.isprintable() or "@" in parts.path + parts.query + parts.fragment:
         return f"it cannot be read. {_LIKE}"
     return None

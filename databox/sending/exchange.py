@@ -83,7 +83,7 @@ class Exchange:
             found[name] = f"{found[name]}, {value}" if name in found else value
         self.headers = found
         length = found.get("content-length", "")
-        if length.isdecimal() and len(length) < 20:
+        if length.isdecimal() and len(length) <= 20:
             self.check_size(int(length))
 
     def check_sent(self) -> None:

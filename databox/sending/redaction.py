@@ -8,6 +8,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from databox.display import one_line
+from databox.forks import undivided
 from databox.secret import Secret
 
 __all__ = ["Redactor"]
@@ -60,7 +61,8 @@ class Redactor:
         if words.lstrip("\ufffd ").startswith("<"):  # after the remains of a byte order mark
             words = _MARKUP.sub(" ", words)
         if "&" in words:
-            import html  # slow to import, and rarely needed
+            with undivided:
+                import html  # slow to import, and rarely needed
 
             words = html.unescape(_DIGITS.sub(r"\1\2", words))
         return self.line(words, more=len(body) > LOOKED_AT)
@@ -87,6 +89,7 @@ def _as_html(value: str) -> str:
     """The value as HTML source writes it."""
     if _MARKUP_CHARACTERS.isdisjoint(value):
         return value
-    import html
+    with undivided:
+        import html
 
     return html.escape(value)

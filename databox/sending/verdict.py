@@ -69,6 +69,8 @@ _ADVICE: dict[type[APIStatusError], str] = {
 }
 LARGEST_EXPLANATION = 2 * 1024 * 1024
 """The largest refusal that is read as JSON, in bytes; of a larger one, the first words are quoted, which is cheap."""
+MOST_PARTS = 1_000_000
+"""The number of objects and lists in an answer that is read as JSON, which takes a second and some 100 MB."""
 MOST_DETAILS = 10_000
 """The number of entries of a refusal's `errors` that are read; a request has at most 100 records."""
 
@@ -112,7 +114,10 @@ def read(operation: Operation[T], response: Response, redactor: Redactor) -> T:
 def _json(body: bytes, redactor: Redactor) -> tuple[Any, str | None]:
     """The document in a body, and what is wrong with it ("" if nothing is). The decoder's error ends here."""
     try:
-        if body.count(b"[") + body.count(b"{") > DEEPEST:
+        parts = body.count(b"[") + body.count(b"{")
+        if parts > MOST_PARTS:
+            return None, f"the body has more than {MOST_PARTS:,} objects and lists"
+        if parts > DEEPEST:
             check(body)
         return redactor.document(orjson.loads(body.removeprefix(b"\xef\xbb\xbf")), body), None
     except Unreadable as error:
