@@ -7,6 +7,7 @@ of a file of one byte, and waits for a pipe. Source: https://sqlite.org/tempfile
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = ["beside", "cause_of", "is_database", "layout_of", "part_of"]
 
@@ -46,8 +47,10 @@ def beside(path: Path) -> Path | None:
     """Return the file beside a database that SQLite would take for a part of it, although it is not."""
     for other in (path.with_name(path.name + part) for part in _PARTS):
         with suppress(OSError):  # there is none, or SQLite cannot delete it either
-            if other.stat().st_size and not _is_rollback_journal(other):
-                return other
+            # SQLite's own comes and goes with each transaction, perhaps just now.
+            while (found := _state(other)).size and not _is_rollback_journal(other):
+                if found == _state(other):
+                    return other
     return None
 
 
@@ -71,8 +74,20 @@ def cause_of(error: Exception) -> str:
     return getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_")
 
 
+class _State(NamedTuple):
+    size: int
+    number: int
+    changed: int
+
+
+def _state(path: Path) -> _State:
+    found = path.stat()
+    return _State(found.st_size, found.st_ino, found.st_mtime_ns)
+
+
 def _is_rollback_journal(path: Path) -> bool:
     if not path.name.endswith("-journal") or is_database(path):
         return False
     with path.open("rb") as file:
-        return file.read(8) in _ROLLBACK
+        start = file.read(8)
+    return any(mark.startswith(start) for mark in _ROLLBACK)

@@ -99,6 +99,8 @@ class AsyncConnections:
 
     async def _new_connection(self, exchange: Exchange) -> "AsyncConnection":
         with undivided:
+            import encodings.idna  # which Python imports when it looks up a host  # noqa: F401
+
             from databox._async.http1 import open_connection  # h11 is not needed earlier, and is slow to import
 
         return await open_connection(self._origin, self._trusted, exchange, self._sockets.add)

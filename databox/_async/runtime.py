@@ -11,6 +11,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import httpx
 
+from databox.forks import undivided
 from databox.hosts import is_address
 
 __all__ = [
@@ -42,12 +43,20 @@ sleep: Pause = anyio.sleep
 
 async def aside(work: Callable[[], T]) -> T:
     """Return the result of work that may block, while other tasks continue."""
+    _begin()
     return await anyio.to_thread.run_sync(work)
 
 
 async def breathe() -> None:
     """Give other tasks a turn, and a pending cancellation a chance, where nothing else would."""
+    _begin()
     await anyio.lowlevel.checkpoint()
+
+
+def _begin() -> None:
+    """Let anyio import what it needs for this kind of event loop, which it does on first use."""
+    with undivided:
+        anyio.get_cancelled_exc_class()
 
 
 async def until_ready(

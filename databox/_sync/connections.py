@@ -100,6 +100,8 @@ class Connections:
 
     def _new_connection(self, exchange: Exchange) -> "Connection":
         with undivided:
+            import encodings.idna  # which Python imports when it looks up a host  # noqa: F401
+
             from databox._sync.http1 import open_connection  # h11 is not needed earlier, and is slow to import
 
         return open_connection(self._origin, self._trusted, exchange, self._sockets.add)

@@ -185,7 +185,60 @@ os.write(gone, b"x")
 answers([waiting])
 """
 
+STARTING = """
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+def answer(connection):
+    with connection:
+        while connection.recv(65536):
+            connection.sendall(b'HTTP/1.1 200 OK\\r\\ncontent-length: 16\\r\\n\\r\\n{"accounts": []}')
+def serve():
+    while True:
+        threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
+threading.Thread(target=serve, daemon=True).start()
+class Box:
+    api_key, url = "test-key-0123456789", f"http://127.0.0.1:{listener.getsockname()[1]}"
+client = Client(Box, rate_limit=None, max_retries=0, timeout=60)
+if KIND == "trio":
+    anyio.run(anyio.sleep, 0, backend=KIND)  # a program imports its event loop itself
+def work():
+    if KIND == "asyncio":
+        asyncio.run(client.own.accounts.list())
+    else:
+        client.call("accounts.list")
+    return 1
+first = threading.Thread(target=work)
+first.start()
+children = []
+for _ in range(10):
+    children.append(child(work))
+    time.sleep(0.005)
+assert answers(children) == [1] * 10
+first.join()
+"""
+
+SHARING_A_STORE = """
+import tempfile
+with tempfile.TemporaryDirectory() as folder, Sandbox() as box:
+    limit = RateLimit(per_second=300, per_hour=1_000_000, store=f"{folder}/store")
+    client, ended = Client(box, rate_limit=limit), threading.Event()
+    client.call("accounts.list")  # which imports an event loop, if there is one
+    def send():
+        while not ended.is_set():
+            client.call("accounts.list")
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(40):
+        assert answers([child(lambda: client.call("accounts.list") and 1)]) == [1]
+    ended.set()
+    for thread in threads:
+        thread.join()
+"""
+
 PROGRAMS = {
+    "while the first request imports what it needs": STARTING,
+    "while threads share a store": SHARING_A_STORE,
     "used in the parent, then in four children at once": PRELOADED,
     "creates get their own answers": CREATES,
     "while threads of the parent send": WHILE_SENDING,
