@@ -4,6 +4,7 @@ SQLite deletes a file `x-journal` beside a database `x`, makes a database of a f
 """
 
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from databox import ConfigurationError, Databox, Dataset, RateLimit
+from databox import APIStatusError, ConfigurationError, Databox, Dataset, RateLimit
 from databox.sandbox import Fault, Sandbox
+from tests.drive import Driver
 from tests.programs import unmeasured
+from tests.scripted import ScriptedServer, answer
 
 ROWS = [{"id": n} for n in range(300)]
 
@@ -185,7 +188,7 @@ def test_a_second_run_does_not_unlock_the_journal_for_others(
     journal = tmp_path / "journal"
     program = "\n".join(
         (
-            "from databox import ConfigurationError, Databox",
+            "from databox import APIStatusError, ConfigurationError, Databox",
             f"client = Databox({box.api_key!r}, {box.url!r})",
             "try:",
             f"    client.datasets.ingest({plain.id!r}, [{{'id': 1}}], journal={str(journal)!r})",
@@ -210,3 +213,25 @@ def test_a_second_run_does_not_unlock_the_journal_for_others(
 
     assert client.datasets.ingest(plain, rows(), journal=journal).accepted == 300
     assert len(box.rows(plain)) == 300
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_store_that_breaks_after_a_refusal_does_not_hide_it(
+    driver: Driver, server: ScriptedServer, tmp_path: Path, status: int
+) -> None:
+    """What the API said comes before what the store lacks: the request may have taken effect."""
+    store = tmp_path / "folder" / "store"
+    store.parent.mkdir()
+
+    def refuses(connection: socket.socket) -> None:
+        store.parent.rename(tmp_path / "moved")
+        answer(status, headers={"retry-after": "0"})(connection)
+
+    server.will(refuses)
+    client = driver.client("test-key-0123456789", server.url, rate_limit=RateLimit(store=store), max_retries=2)
+    with pytest.raises(APIStatusError, match=f"failed with status {status}") as caught:
+        client.accounts.list()
+    assert any("not tried again: The store" in note for note in caught.value.__notes__)
+    with pytest.raises(ConfigurationError, match="there is no folder"):
+        client.accounts.list()
+    assert len(server.requests) == 1

@@ -138,8 +138,9 @@ def _problem(address: str) -> str | None:
         canonical(parts.hostname or "")
     except ValueError:
         return f"its host or port is invalid. {_LIKE}"
-    if scheme.startswith("socks") and any(len(unquote(part or "")) > 255 for part in (parts.username, parts.password)):
-        return "SOCKS 5 takes a user name and a password of at most 255 characters each. Shorten them"
+    login = (unquote(part or "").encode() for part in (parts.username, parts.password))
+    if scheme.startswith("socks") and max(map(len, login)) > 255:
+        return "SOCKS 5 takes a user name and a password of at most 255 bytes each. Shorten them"
     if port == 0 or not address.isprintable() or "@" in parts.path + parts.query + parts.fragment:
         return f"it cannot be read. {_LIKE}"
     return None

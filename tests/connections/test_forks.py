@@ -1,5 +1,6 @@
 """Clients created before a fork. The processes are real, and each test runs in a separate program."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -262,6 +263,25 @@ def test_after_a_fork(program: str, kind: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+ROOMS = ("_async", "_sync", "api", "sending", "limit", "ingest")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_fork_comes_in_the_middle_of_an_import_on_the_way(room: str) -> None:
+    """Whatever a call imports, the fork waits for; what these programs happen to import is only a part of it."""
+    for file in (ROOT / "databox" / room).glob("*.py"):
+        tree = ast.parse(file.read_bytes())
+        kept = {
+            each
+            for block in ast.walk(tree)
+            if isinstance(block, ast.With) and ast.unparse(block.items[0]) == "undivided"
+            for each in ast.walk(block)
+        }
+        for function in (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)):
+            for each in ast.walk(function):
+                assert not isinstance(each, ast.Import | ast.ImportFrom) or each in kept, f"{file}:{each.lineno}"
 
 
 POOLS = """

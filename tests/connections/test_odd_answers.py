@@ -70,6 +70,7 @@ REFUSED = {
     "a length with a space in it": ok(b"content-length: 5 5\r\n"),
     "an empty length": ok(b"content-length: \r\n"),
     "a length of 30 digits": ok(b"content-length: " + b"9" * 30 + b"\r\n"),
+    "a length of 20 digits": ok(b"content-length: " + b"9" * 20 + b"\r\n"),
     "a length beyond all reason": ok(b"content-length: %d\r\n" % (LARGEST_ANSWER + 1)),
     "identity as transfer encoding": ok(LENGTH + b"transfer-encoding: identity\r\n"),
     "gzip as transfer encoding": ok(b"transfer-encoding: gzip, chunked\r\n", CHUNKS),
@@ -86,6 +87,7 @@ REFUSED = {
     "gzip that is cut": ok(b"content-encoding: gzip\r\nconnection: close\r\n", gzip.compress(BODY)[:-12]),
     "gzip that is none": ok(b"content-encoding: gzip\r\n" + LENGTH),
     "a thousand codings": ok(b"content-encoding: " + b", ".join([b"gzip"] * 1000) + b"\r\n" + LENGTH),
+    "more objects than anybody reads": ok(b"connection: close\r\n", b'{"id": 1, "x": [' + b"{}," * 1_000_000 + b"{}]}"),
     "a coding that nobody asked for": ok(b"content-encoding: br\r\n" + LENGTH),
 }
 
@@ -132,6 +134,23 @@ def test_a_bomb_in_a_bomb(driver: Driver, any_server: ScriptedServer) -> None:
     any_server.will(answer(200, gzip.compress(spaces(260)), {"content-encoding": "gzip, gzip"}))
     with pytest.raises(APIError):
         driver.client(KEY, any_server.url).accounts.list()
+
+
+@pytest.mark.slow
+def test_padding_in_a_bomb(driver: Driver, any_server: ScriptedServer) -> None:
+    """The padding after compressed data gives nothing, and still takes time."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    padded = packer.compress(gzip.compress(BODY)) + b"".join(packer.compress(bytes(1_000_000)) for _ in range(300))
+    bomb = gzip.compress(padded + packer.flush())
+    any_server.will(answer(200, bomb, {"content-encoding": "gzip, gzip, gzip"}))
+    with pytest.raises(InvalidResponseError, match="larger than 64 MiB"):
+        driver.client(KEY, any_server.url).accounts.list()
+
+
+def test_what_is_empty_needs_no_decoding(driver: Driver, any_server: ScriptedServer) -> None:
+    any_server.will(wire(b"HTTP/1.1 204 No Content\r\ncontent-encoding: br\r\n\r\n"))
+    assert driver.client(KEY, any_server.url).datasets.delete("d") is None
+    assert len(any_server.requests) == 1
 
 
 def test_decoding_keeps_to_the_time(driver: Driver, any_server: ScriptedServer) -> None:

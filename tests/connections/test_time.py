@@ -18,7 +18,7 @@ from databox.secret import Secret
 from databox.sending.exchange import Exchange, Origin
 from databox.sending.readiness import Look
 from tests.drive import Driver
-from tests.scripted import ScriptedServer, Step, answer, head
+from tests.scripted import ScriptedServer, Step, answer, head, silence
 
 EVERY_CONNECTION = True
 KEY = "test-key-0123456789"
@@ -183,6 +183,20 @@ def test_what_never_ends_ends_with_the_time(driver: Driver, any_server: Scripted
     with pytest.raises((APITimeoutError, APIConnectionError)):
         driver.client(KEY, any_server.url, timeout=0.5).accounts.list()
     assert time.monotonic() - started < 60
+
+
+def test_an_answer_that_the_deadline_ends_is_not_whole(driver: Driver, any_server: ScriptedServer) -> None:
+    """It has no length, so that only the end of the connection tells where it ends."""
+
+    def begins(connection: socket.socket) -> None:
+        connection.sendall(head(200, {"content-type": "application/json"}) + b'{"requestId": "r", "acc')
+        silence(connection)
+
+    any_server.will(begins, OK)
+    assert driver.client(KEY, any_server.url, timeout=1.0, max_retries=1).accounts.list().items == ()
+    any_server.will(begins)
+    with pytest.raises(APITimeoutError, match="may have taken effect"):
+        driver.client(KEY, any_server.url, timeout=1.0, max_retries=0).accounts.list()
 
 
 @pytest.mark.slow
