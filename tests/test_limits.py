@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -175,6 +176,59 @@ def test_nothing_goes_out_during_a_pause(new_log: Any, events: list[float | None
             log.pause(now, event)
             paused_until = max(paused_until, now + event)
         now += 0.05
+
+
+def test_places_that_are_given_up_are_free_again(new_log: Any) -> None:
+    log, limit = new_log(), RateLimit(per_second=2)
+    slots = [log.reserve(10.0, limit) for _ in range(20)]
+    assert [slot.granted for slot in slots] == [True] * 2 + [False] * 18
+    for slot in slots[2:]:
+        log.release(slot)
+    again = log.reserve(10.0, limit)
+    assert 10.0 + SECOND <= again.at < 10.1 + SECOND  # those that were sent still count
+    log.pause(10.0, 5.0)
+    log.release(again)  # the pause has voided it
+    assert log.reserve(15.0, limit).at == pytest.approx(15.0)
+
+
+def test_a_call_that_is_interrupted_while_it_waits_gives_up_its_place(
+    driver: Driver, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the next ones, also of the next process, wait in silence for nobody."""
+
+    def interrupted(_: float) -> None:
+        raise LookupError
+
+    for store in (None, tmp_path / "store"):
+        client = driver.client(box.api_key, box.url, rate_limit=RateLimit(per_second=1, store=store))
+        client.accounts.list()
+        monkeypatch.setattr(client.inner._transport, "_sleep", interrupted)
+        for _ in range(30):
+            with pytest.raises(LookupError):
+                client.accounts.list()
+        monkeypatch.undo()
+        log, now = client.inner._transport._log, time.monotonic()
+        assert log.reserve(now, RateLimit(per_second=1)).at < now + 2
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_tasks_that_are_cancelled_while_they_wait_give_up_their_places(
+    box: Sandbox, tmp_path: Path, backend: str, *, shared: bool
+) -> None:
+    limit = RateLimit(per_second=1, store=tmp_path / "store" if shared else None)
+
+    async def main() -> None:
+        async with AsyncDatabox(box.api_key, box.url, rate_limit=limit) as client:
+            await client.accounts.list()
+            with anyio.move_on_after(0.2):
+                async with anyio.create_task_group() as calls:
+                    for _ in range(30):
+                        calls.start_soon(client.accounts.list)
+            now = time.monotonic()
+            assert client._transport._log.reserve(now, limit).at < now + 2
+
+    anyio.run(main, backend=backend)
 
 
 def test_a_pause_voids_the_slots_ahead(new_log: Any) -> None:

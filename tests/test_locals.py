@@ -20,6 +20,7 @@ import pytest
 
 from databox import APIError, AsyncDatabox, ConfigurationError, Databox, IngestError, RateLimit
 from databox.config import load_config
+from databox.forks import undivided
 from databox.sandbox import Sandbox
 from tests.drive import Driver
 from tests.locals import frames, leaks, rendered
@@ -405,4 +406,6 @@ def _interrupted(call: Callable[[], object], lines: int) -> BaseException | None
         return error
     finally:
         sys.settrace(before)
+        while undivided._is_owned():  # type: ignore[attr-defined]
+            undivided.release()  # unlike a signal, a debugger interrupts where a `with` ends, too
     return None

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
@@ -25,6 +26,7 @@ __all__ = [
     "breathe",
     "lookup",
     "sleep",
+    "uncancelled",
     "until_ready",
 ]
 
@@ -45,6 +47,11 @@ async def aside(work: Callable[[], T]) -> T:
     """Return the result of work that may block, while other tasks continue."""
     _begin()
     return await anyio.to_thread.run_sync(work)
+
+
+def uncancelled() -> AbstractContextManager[object]:
+    """Let a block that must still be done wait, although its task is cancelled."""
+    return anyio.CancelScope(shield=True)
 
 
 async def breathe() -> None:

@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 import httpx
 
 from databox._async.connections import connections_for
-from databox._async.runtime import HttpClient, Pause, aside, breathe, sleep
+from databox._async.runtime import HttpClient, Pause, aside, breathe, sleep, uncancelled
 from databox.api.operations import Operation
 from databox.config import Config
 from databox.display import logger
@@ -152,9 +152,15 @@ class AsyncTransport:
         if limit is None:
             return None
         slot = await self._of_log(partial(self._log.reserve, time.monotonic(), limit))
-        while not slot.granted:
-            await self._sleep(max(0.0, slot.at - time.monotonic()))
-            slot = await self._of_log(partial(self._log.claim, slot, time.monotonic(), limit))
+        try:
+            while not slot.granted:
+                await self._sleep(max(0.0, slot.at - time.monotonic()))
+                slot = await self._of_log(partial(self._log.claim, slot, time.monotonic(), limit))
+        except BaseException as error:
+            if not isinstance(error, ConfigurationError | GeneratorExit):  # cancelled, or interrupted: the place is for others
+                with suppress(ConfigurationError), uncancelled():
+                    await self._of_log(partial(self._log.release, slot))
+            raise
         return slot
 
     async def _correct(self, slot: Slot | None, left: float | None) -> None:

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
@@ -24,6 +25,7 @@ __all__ = [
     "breathe",
     "lookup",
     "sleep",
+    "uncancelled",
     "until_ready",
 ]
 
@@ -43,6 +45,11 @@ sleep: Pause = time.sleep
 def aside(work: Callable[[], T]) -> T:
     """Return the result of work that may block; here it blocks no one else."""
     return work()
+
+
+def uncancelled() -> AbstractContextManager[object]:
+    """Nothing to do: nothing is cancelled."""
+    return nullcontext()
 
 
 def breathe() -> None:

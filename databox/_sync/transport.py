@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 import httpx
 
 from databox._sync.connections import connections_for
-from databox._sync.runtime import HttpClient, Pause, aside, breathe, sleep
+from databox._sync.runtime import HttpClient, Pause, aside, breathe, sleep, uncancelled
 from databox.api.operations import Operation
 from databox.config import Config
 from databox.display import logger
@@ -151,9 +151,15 @@ class Transport:
         if limit is None:
             return None
         slot = self._of_log(partial(self._log.reserve, time.monotonic(), limit))
-        while not slot.granted:
-            self._sleep(max(0.0, slot.at - time.monotonic()))
-            slot = self._of_log(partial(self._log.claim, slot, time.monotonic(), limit))
+        try:
+            while not slot.granted:
+                self._sleep(max(0.0, slot.at - time.monotonic()))
+                slot = self._of_log(partial(self._log.claim, slot, time.monotonic(), limit))
+        except BaseException as error:
+            if not isinstance(error, ConfigurationError):  # cancelled, or interrupted: the place is for others
+                with suppress(ConfigurationError), uncancelled():
+                    self._of_log(partial(self._log.release, slot))
+            raise
         return slot
 
     def _correct(self, slot: Slot | None, left: float | None) -> None:

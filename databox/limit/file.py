@@ -69,6 +69,10 @@ class StoredLog:
         offset = self._offset()
         return self._do(lambda db: self._claim(db, slot, now + offset, offset, limit))
 
+    def release(self, slot: Slot) -> None:
+        """Give up a slot that was not granted, because its request is no longer wanted."""
+        self._do(lambda db: db.execute("delete from slots where id = ? and not gone", (slot.id,)))
+
     def correct(self, slot: Slot, at: float) -> None:
         """Record that the request of a granted slot was sent later than planned."""
         moved = (at + self._offset(), slot.id)

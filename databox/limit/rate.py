@@ -126,6 +126,10 @@ class Log(Protocol):
         """Return the slot, granted if the request may be sent now; otherwise the slot at which to ask again."""
         ...
 
+    def release(self, slot: Slot) -> None:
+        """Give up a slot that was not granted, because its request is no longer wanted."""
+        ...
+
     def correct(self, slot: Slot, at: float) -> None:
         """Record that the request of a granted slot was sent later than planned."""
         ...
@@ -182,6 +186,12 @@ class RequestLog:
             _remove(self._times, slot.at)
             at = next_time(limit, now, self._paused_until, partial(_latest, self._gone))
             return self._noted(at, at <= now)
+
+    def release(self, slot: Slot) -> None:
+        """Give up a slot that was not granted, because its request is no longer wanted."""
+        with self._lock:
+            if slot.generation == self._generation:
+                _remove(self._times, slot.at)
 
     def correct(self, slot: Slot, at: float) -> None:
         """Record that the request of a granted slot was sent later than planned."""

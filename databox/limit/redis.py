@@ -62,6 +62,7 @@ if at <= now then redis.call('ZADD', gone, text(at), id) end
 kept(at - now)
 return {text(at), text(now), field('generation'), at <= now and 1 or 0, id}
 """
+_RELEASE = "if not redis.call('ZSCORE', KEYS[2], ARGV[1]) then redis.call('ZREM', KEYS[1], ARGV[1]) end"
 _CORRECT = """
 for _, set in ipairs({times, gone}) do redis.call('ZINCRBY', set, ARGV[3], ARGV[4]) end
 kept(0)
@@ -107,6 +108,7 @@ class RedisLog:
                 problem = _UNREADABLE
         if problem:
             raise self._unusable(problem)
+        self._release = self._redis.register_script(_RELEASE)
         self._take, self._correct, self._pause = (
             self._redis.register_script(_BEGIN + script) for script in (_TAKE, _CORRECT, _PAUSE)
         )
@@ -119,6 +121,10 @@ class RedisLog:
     def claim(self, slot: Slot, now: float, limit: RateLimit) -> Slot:
         """Return the slot, granted if the request may be sent now; otherwise the slot at which to ask again."""
         return self._taken(now, limit, slot)
+
+    def release(self, slot: Slot) -> None:
+        """Give up a slot that was not granted, because its request is no longer wanted."""
+        self._ask(lambda: self._release(keys=self._keys, args=[slot.id]))
 
     def correct(self, slot: Slot, at: float) -> None:
         """Record that the request of a granted slot was sent later than planned."""

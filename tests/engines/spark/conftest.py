@@ -14,6 +14,8 @@ from databox.sandbox import Sandbox
 from tests.engines.spark.processes import kill_all
 from tests.engines.spark.sessions import Sessions, program_of
 
+# For Javas that run for a minute: most of their time goes into compiling what would make them quicker in an hour.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 HANGS = 450.0
 """Seconds after which a test hangs that has a session."""
 HAS_FAILED, IS_HUNG = pytest.StashKey[bool](), pytest.StashKey[bool]()
