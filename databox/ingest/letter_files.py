@@ -22,6 +22,7 @@ import attrs
 import orjson
 
 from databox.databases import is_database, part_of
+from databox.display import visible
 
 try:
     import fcntl
@@ -101,7 +102,8 @@ class LetterFiles:
             if is_database(file):
                 raise OSError(errno.EINVAL, "it is a database")
         if base := part_of(self.path):
-            raise OSError(errno.EINVAL, f"it is named like a part of the database {base}, and would be deleted with it")
+            words = f"it is named like a part of the database {visible(str(base))}, and would be deleted with it"
+            raise OSError(errno.EINVAL, words)
         with self._alone():
             _open(self.path, "ab").close()
             _remove_if_empty(self.path)
