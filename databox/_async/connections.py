@@ -1,5 +1,6 @@
 """The connections of a client: its own, which are reused, or those of an httpx client."""
 
+import codecs
 import time
 from collections import deque
 from contextlib import suppress
@@ -99,8 +100,7 @@ class AsyncConnections:
 
     async def _new_connection(self, exchange: Exchange) -> "AsyncConnection":
         with undivided:
-            import encodings.idna  # which Python imports when it looks up a host  # noqa: F401
-
+            codecs.lookup("idna")  # imports what looking up a host needs
             from databox._async.http1 import open_connection  # h11 is not needed earlier, and is slow to import
 
         return await open_connection(self._origin, self._trusted, exchange, self._sockets.add)

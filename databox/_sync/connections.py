@@ -1,6 +1,7 @@
 # Derived from databox/_async/connections.py by tools/unasync.py; edit that one.
 """The connections of a client: its own, which are reused, or those of an httpx client."""
 
+import codecs
 import time
 from collections import deque
 from contextlib import suppress
@@ -100,8 +101,7 @@ class Connections:
 
     def _new_connection(self, exchange: Exchange) -> "Connection":
         with undivided:
-            import encodings.idna  # which Python imports when it looks up a host  # noqa: F401
-
+            codecs.lookup("idna")  # imports what looking up a host needs
             from databox._sync.http1 import open_connection  # h11 is not needed earlier, and is slow to import
 
         return open_connection(self._origin, self._trusted, exchange, self._sockets.add)

@@ -156,9 +156,7 @@ class Transport:
                 self._sleep(max(0.0, slot.at - time.monotonic()))
                 slot = self._of_log(partial(self._log.claim, slot, time.monotonic(), limit))
         except BaseException as error:
-            if not isinstance(
-                error, ConfigurationError | GeneratorExit
-            ):  # cancelled, or interrupted: the place is for others
+            if not isinstance(error, ConfigurationError | GeneratorExit):  # cancelled, or interrupted
                 with suppress(ConfigurationError), uncancelled():
                     self._of_log(partial(self._log.release, slot))
             raise
