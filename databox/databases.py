@@ -47,10 +47,8 @@ def beside(path: Path) -> Path | None:
     """Return the file beside a database that SQLite would take for a part of it, although it is not."""
     for other in (path.with_name(path.name + part) for part in _PARTS):
         with suppress(OSError):  # there is none, or SQLite cannot delete it either
-            # SQLite's own comes and goes with each transaction, perhaps just now.
-            while (found := _state(other)).size and not _is_rollback_journal(other):
-                if found == _state(other):
-                    return other
+            if _is_strange(other):
+                return other
     return None
 
 
@@ -83,6 +81,17 @@ class _State(NamedTuple):
 def _state(path: Path) -> _State:
     found = path.stat()
     return _State(found.st_size, found.st_ino, found.st_mtime_ns)
+
+
+def _is_strange(path: Path) -> bool:
+    """Whether a file is not SQLite's own, which comes and goes with each transaction, perhaps just now."""
+    for _ in range(100):
+        found = _state(path)
+        if not found.size or _is_rollback_journal(path):
+            return False
+        if found == _state(path):
+            break
+    return True
 
 
 def _is_rollback_journal(path: Path) -> bool:

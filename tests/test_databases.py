@@ -53,6 +53,20 @@ def test_a_journal_beside_a_store_is_not_lost(client: Any, box: Sandbox, plain: 
     assert len(box.rows(plain)) == 300
 
 
+@pytest.mark.parametrize("suffix", ["-journal", "-wal"])
+def test_a_file_beside_a_journal_is_not_taken_for_a_part_of_it(
+    client: Any, box: Sandbox, plain: Dataset, tmp_path: Path, suffix: str
+) -> None:
+    journal, notes = tmp_path / "journal", tmp_path / f"journal{suffix}"
+    assert client.datasets.ingest(plain, ROWS, journal=journal).ok
+    notes.write_text("mine\n")
+    with pytest.raises(ConfigurationError, match=f"journal{suffix} is beside it.*Move it, then run again"):
+        client.datasets.ingest(plain, ROWS, journal=journal)
+    assert notes.rename(tmp_path / "notes").read_text() == "mine\n"
+    assert client.datasets.ingest(plain, ROWS, journal=journal).ok
+    assert len(box.rows(plain)) == 300
+
+
 @pytest.mark.parametrize("base", ["store", "journal"])
 @pytest.mark.parametrize("suffix", ["-journal", "-wal"])
 @pytest.mark.parametrize("use", ["journal", "dead_letter"])
