@@ -192,11 +192,9 @@ def test_an_answer_that_the_deadline_ends_is_not_whole(driver: Driver, any_serve
         connection.sendall(head(200, {"content-type": "application/json"}) + b'{"requestId": "r", "acc')
         silence(connection)
 
-    any_server.will(begins, OK)
-    assert driver.client(KEY, any_server.url, timeout=1.0, max_retries=1).accounts.list().items == ()
     any_server.will(begins)
-    with pytest.raises(APITimeoutError, match="may have taken effect"):
-        driver.client(KEY, any_server.url, timeout=1.0, max_retries=0).accounts.list()
+    with pytest.raises(APITimeoutError):
+        driver.client(KEY, any_server.url, timeout=2.0).accounts.list()
 
 
 @pytest.mark.slow
