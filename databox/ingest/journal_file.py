@@ -63,11 +63,27 @@ class JournalFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._db = _opened(path)
+        if not os.path.lexists(path):
+            _make(path)
+        _look_at(path)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=0.5, check_same_thread=False)
+            try:
+                _claim(path, self._db)
+            except BaseException:
+                self.close()
+                raise
+        except sqlite3.Error as error:
+            raise _unusable(path, error) from None
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def __del__(self) -> None:
+        # An interrupt may come before anybody has it, and a connection that is merely forgotten keeps its lock.
+        if hasattr(self, "_db"):
+            self.close()
 
     def rows(self, query: str, *values: object) -> list[Any]:
         """Return the rows of a query."""
@@ -156,25 +172,13 @@ def _make(path: Path) -> None:
             new.unlink(missing_ok=True)
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    """Open a journal, create it if there is none, and lock it."""
-    if not os.path.lexists(path):
-        _make(path)
-    _look_at(path)
-    try:
-        db = sqlite3.connect(path, isolation_level=None, timeout=0.5, check_same_thread=False)
-        try:
-            db.execute("pragma locking_mode = exclusive")  # until it is closed: no two runs write to one journal
-            db.execute("pragma synchronous = full")
-            db.execute("begin exclusive")
-            db.execute("commit")
-            _check_format(path, db)
-        except BaseException:
-            db.close()
-            raise
-    except sqlite3.Error as error:
-        raise _unusable(path, error) from None
-    return db
+def _claim(path: Path, db: sqlite3.Connection) -> None:
+    """Lock a journal, and check that it is one."""
+    db.execute("pragma locking_mode = exclusive")  # until it is closed: no two runs write to one journal
+    db.execute("pragma synchronous = full")
+    db.execute("begin exclusive")
+    db.execute("commit")
+    _check_format(path, db)
 
 
 def _look_at(path: Path) -> None:
