@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -249,3 +250,43 @@ def test_a_store_that_breaks_after_a_refusal_does_not_hide_it(
     with pytest.raises(ConfigurationError, match="there is no folder"):
         client.accounts.list()
     assert len(server.requests) == 1
+
+
+LIMITED = """
+import os, signal, sys
+from pathlib import Path
+from databox import ConfigurationError
+from databox.limit.file import StoredLog
+
+lack, store = sys.argv[1], Path(sys.argv[2])
+StoredLog(store.with_name("another"), "log")  # which imports what it needs
+if lack == "room":
+    import resource
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+elif lack == "permission" and os.geteuid() == 0:
+    os.setuid(65534)
+elif lack == "permission":
+    store.parent.chmod(0o500)
+try:
+    StoredLog(store, "log")
+except ConfigurationError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="permissions are another matter there")
+@pytest.mark.parametrize(
+    ("lack", "remedy"),
+    [("room", "Make room on the disk"), ("permission", "Let this user write to it and to its folder")],
+)
+def test_what_a_store_lacks_is_named_and_mended(lack: str, remedy: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder, "store")
+        command = [sys.executable, "-c", LIMITED, lack, str(store)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=unmeasured())
+        assert remedy in done.stdout
+        assert "emove" not in done.stdout
+        store.parent.chmod(0o777)
+        command[3] = "nothing"
+        assert subprocess.run(command, capture_output=True, text=True, check=True, env=unmeasured()).stdout == ""
