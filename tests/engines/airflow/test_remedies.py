@@ -125,7 +125,7 @@ def test_a_key_that_was_missing_is_put_into_the_connection(
 def test_rows_that_cannot_be_read_fail_at_once_and_go_when_they_were_mended(
     run: Run, box: Sandbox, keyed: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    good = "".join(f"{n},{n * 1.5}\n" for n in range(10_100))
+    good = "".join(f"{n},{n * 1.5}\n" for n in range(10_100))  # more than decide the types of the columns
     (tmp_path / "rows.csv").write_text(f"id,amount\n{good}x,y\n")
     task = run(keyed, f'path={str(tmp_path / "rows.csv")!r}, primary_keys=["id"]')
     assert (task.state, task.try_number) == ("failed", 1)
